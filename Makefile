@@ -1,0 +1,47 @@
+# redeemd: `make help` lists what there is. Everything lives in .venv and var; `make clean` removes both.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+JOBS ?= 2
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint format bench lock vectors clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(STAMP): requirements-dev.lock pyproject.toml scripts/setup
+	@PYTHON=$(PYTHON) scripts/setup $(VENV)
+	@touch $@
+
+demo: $(STAMP) ## play one day at a till, then stay up (ONCE=1: play it, check it, exit)
+	@$(BIN)/redeemd demo $(if $(ONCE),--once)
+
+test: $(STAMP) lint ## lint, type-check and run every test
+	@$(BIN)/python -m pytest -n $(JOBS)
+
+lint: $(STAMP) ## ruff, mypy, import rules
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache >/dev/null || $(BIN)/lint-imports --no-cache
+
+format: $(STAMP) ## let ruff mend what it can
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+bench: $(STAMP) ## measure; prints a table and writes var/bench.json
+	@$(BIN)/python -m benchmarks
+
+vectors: $(STAMP) ## write tests/vectors anew
+	@$(BIN)/python -m tests.vectors.generate
+
+lock: $(STAMP) ## pin what pyproject.toml asks for, with hashes and without a registry's name
+	@$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-header \
+		pyproject.toml -o requirements.lock
+	@$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-header \
+		--extra dev -c requirements.lock pyproject.toml -o requirements-dev.lock
+
+clean: ## remove the virtual environment and everything the demo wrote
+	rm -rf $(VENV) var build *.egg-info .mypy_cache .ruff_cache .import_linter_cache
