@@ -1,0 +1,170 @@
+"""What `sync` asks of the till's store, and what it offers over the line. No I/O here.
+
+Every end of a request is a returned value: an `Answer` (HTTP status and bytes, whoever sent them) or a
+`Failure` of a closed kind. Each kind has one sentence for store staff in Chinese and in English.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+from sync.errors import OutboxUnavailable as OutboxUnavailable
+from sync.wire import Record, RecordResult
+
+
+class FailureKind(StrEnum):
+    """Why a request did nothing for us. The first group is the line, the second the cloud, the third the
+    till.
+    """
+
+    DNS = "dns"
+    REFUSED = "refused"
+    UNREACHABLE = "unreachable"
+    INTERRUPTED = "interrupted"  # the line broke after the request began: it may have been received
+    TLS = "tls"
+    TIMEOUT = "timeout"
+    CAPTIVE_PORTAL = "captive_portal"
+
+    PROTOCOL = "protocol"  # not HTTP, or not the words of this protocol
+    TOO_LARGE = "too_large"  # the answer is longer than we read
+    NOT_ADMITTED = "not_admitted"  # 401, 403
+    NOT_FOUND = "not_found"  # 404, 405, 410
+    BUSY = "busy"  # 408, 425, 429, 5xx, or nothing taken this time
+    BATCH_REFUSED = "batch_refused"  # 400, 413, 422 for the whole batch
+    UNKNOWN_STATUS = "unknown_status"
+
+    OUTBOX = "outbox"  # the till's own store
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """One fact for people, in both languages of the store."""
+
+    zh: str
+    en: str
+
+
+SENTENCES: Mapping[FailureKind, Sentence] = {
+    FailureKind.DNS: Sentence(
+        "找不到云端服务器的地址，请检查网络或 DNS 设置。",
+        "The name of the cloud cannot be looked up: check the network and its DNS.",
+    ),
+    FailureKind.REFUSED: Sentence(
+        "云端服务器没有在此地址提供服务，稍后自动重试。",
+        "Nothing answers at the cloud's address and port; it is tried again by itself.",
+    ),
+    FailureKind.UNREACHABLE: Sentence(
+        "网络不通，无法到达云端，请检查网线或路由器。",
+        "The cloud cannot be reached: check the cable and the router.",
+    ),
+    FailureKind.INTERRUPTED: Sentence(
+        "传输途中断线，记录仍保留，稍后自动重试。",
+        "The line broke during a transfer; nothing is lost and it is tried again by itself.",
+    ),
+    FailureKind.TLS: Sentence(
+        "无法确认云端身份（证书问题），请检查本机时间和 CA 文件。",
+        "The cloud's certificate is not trusted: check this till's clock and its CA file.",
+    ),
+    FailureKind.TIMEOUT: Sentence(
+        "云端没有在规定时间内回应，稍后自动重试。",
+        "The cloud did not answer in time; it is tried again by itself.",
+    ),
+    FailureKind.CAPTIVE_PORTAL: Sentence(
+        "网络要求先登录（门户页面），请店内网络管理员处理。",
+        "The network shows a login page of its own instead of the cloud: sign in to the network.",
+    ),
+    FailureKind.PROTOCOL: Sentence(
+        "对方的回答无法理解，请检查云端地址和版本。",
+        "The answer makes no sense to this till: check the cloud's address and version.",
+    ),
+    FailureKind.TOO_LARGE: Sentence(
+        "对方的回答过长，已停止读取，请联系技术支持。",
+        "The answer was longer than allowed and was not read: call support.",
+    ),
+    FailureKind.NOT_ADMITTED: Sentence(
+        "云端不接受这台收银机，记录仍保留，请重新登记。",
+        "The cloud does not admit this till; every record is kept. Enrol the till again.",
+    ),
+    FailureKind.NOT_FOUND: Sentence(
+        "云端没有这个地址，请检查云端网址和版本。",
+        "The cloud does not know this address: check the cloud's URL and version.",
+    ),
+    FailureKind.BUSY: Sentence(
+        "云端繁忙，稍后自动重试。",
+        "The cloud is busy; it is tried again by itself.",
+    ),
+    FailureKind.BATCH_REFUSED: Sentence(
+        "整批记录被拒收，正在逐条查找原因，记录仍保留。",
+        "A whole batch was refused; the cause is being searched record by record and all are kept.",
+    ),
+    FailureKind.UNKNOWN_STATUS: Sentence(
+        "云端给出了未知的回应，记录仍保留，请检查版本。",
+        "The cloud answered with a status this till does not know; every record is kept.",
+    ),
+    FailureKind.OUTBOX: Sentence(
+        "本机数据库暂时不可用，稍后自动重试。",
+        "This till's own database cannot be used now; it is tried again by itself.",
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """No usable answer. detail: for store IT, at most one line. retry_after_s: the cloud's own wish, if
+    any.
+    """
+
+    kind: FailureKind
+    detail: str
+    retry_after_s: float | None = None
+
+    @property
+    def sentence(self) -> Sentence:
+        return SENTENCES[self.kind]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One HTTP answer. headers: names in lower case. body: unpacked, within the bound asked for."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class Outbox(Protocol):
+    """The till's durable queue, one sequence per lane. Both methods raise OutboxUnavailable and nothing
+    else.
+    """
+
+    async def waiting(self, lane: str, max_records: int, max_bytes: int) -> list[Record]:
+        """The first unacknowledged records in order of sequence, without quarantined ones.
+
+        At most max_records, whose events have at most max_bytes together; the first is returned whatever
+        its size.
+        """
+
+    async def settle(self, lane: str, results: Sequence[RecordResult]) -> None:
+        """Apply results in one transaction, durable on return: acknowledged records leave the outbox (a
+        conflict is kept for the store to see), refused ones go to quarantine. Only permanent refusals
+        arrive here. A result for a record that is no longer waiting is ignored: it was settled before a
+        crash.
+        """
+
+
+class Uplink(Protocol):
+    """The line to the cloud. Neither method raises; every wait and every size is bounded."""
+
+    async def post_batch(self, lane: str, body: bytes, idempotency_key: str) -> Answer | Failure:
+        """Send one batch as `wire.encode_batch` made it."""
+
+    async def get(
+        self, path: str, etag: str | None = None, *, max_bytes: int | None = None
+    ) -> Answer | Failure:
+        """Fetch a path of `sync.wire` (below the base URL). etag: answer 304 if it still holds.
+
+        max_bytes: longest body read, default `Limits.part_bytes`.
+        """
