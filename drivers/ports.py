@@ -1,7 +1,7 @@
 """What the agent asks of a device. Drivers know no coupon: they carry text in and bytes out.
 
-A driver never raises out of ``run`` because a device is missing or breaks: it reports a `DeviceStatus`, waits, and tries
-again until it is cancelled. Anything else that escapes is a bug.
+A driver never raises out of ``run`` because a device is missing or breaks: it reports a `DeviceStatus`,
+waits, and tries again until it is cancelled. Anything else that escapes is a bug.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ class DeviceState(StrEnum):
 class DeviceStatus:
     """What `redeemd status` shows of one device.
 
-    name: the configured name. kind: serial, wedge, camera, tcp, ... detail: one sentence for store IT, what is wrong
-    and what to do; empty while READY. since: `time.monotonic()` seconds of the last change of state.
+    name: the configured name. kind: serial, wedge, camera, tcp, ... detail: one sentence for store IT, what
+    is wrong and what to do; empty while READY. since: `time.monotonic()` seconds of the last change of state.
     """
 
     name: str
@@ -54,7 +54,10 @@ class Scan:
 
 @dataclass(frozen=True, slots=True)
 class ScanFault:
-    """Something arrived that is not a whole scan; reported, never guessed. code: too_long, incomplete, undecodable."""
+    """Something arrived that is not a whole scan; reported, never guessed.
+
+    code: too_long, incomplete, undecodable. detail: what store IT can do; never the scanned text.
+    """
 
     source: str
     code: str
@@ -63,7 +66,7 @@ class ScanFault:
 
 
 class ScanSource(Protocol):
-    """A scanner or a camera. Implementations call the two callbacks in the event loop's thread, in order of arrival."""
+    """A scanner or a camera. Both callbacks are called in the event loop's thread, in order of arrival."""
 
     @property
     def name(self) -> str: ...
@@ -102,7 +105,7 @@ class SendResult:
 
 @dataclass(frozen=True, slots=True)
 class PrinterStatus:
-    """ready: a job sent now would print. causes: all that is wrong or near (PAPER_LOW may stand beside ready)."""
+    """ready: a job sent now would print. causes: all that is wrong or near (PAPER_LOW may come with it)."""
 
     ready: bool
     causes: tuple[PrinterCause, ...]

@@ -1,0 +1,66 @@
+"""A scanner without hardware, for development, demo and tests: a pseudo-terminal is a real serial line."""
+
+from __future__ import annotations
+
+import os
+import pty
+import tempfile
+import tty
+from pathlib import Path
+from types import TracebackType
+
+_UNPLUGGED: tuple[int, int] = (-1, -1)
+
+
+class VirtualScanner:
+    """Context manager. `port` is a path that survives `unplug` and `replug`, as /dev/serial/by-id does.
+
+    link: where to put that path; without it a directory of its own is made and removed again.
+    suffix: what is sent after each code.
+    """
+
+    def __init__(self, link: str | os.PathLike[str] | None = None, suffix: bytes = b"\r"):
+        self._folder = None if link is not None else tempfile.TemporaryDirectory(prefix="virtual-scanner-")
+        self.port = str(link) if self._folder is None else str(Path(self._folder.name) / "scanner")
+        self._suffix = suffix
+        self._ends = _UNPLUGGED  # master, slave
+
+    def __enter__(self) -> VirtualScanner:
+        self.replug()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.unplug()
+        if self._folder is not None:
+            self._folder.cleanup()
+
+    def scan(self, text: str) -> None:
+        """Send one code as a scanner does, in UTF-8 and with the suffix. Raises OSError while unplugged."""
+        self.send(text.encode() + self._suffix)
+
+    def send(self, data: bytes) -> None:
+        """Send raw bytes. Blocks when the kernel's buffer (4 KiB) is full and nobody reads."""
+        while data:
+            data = data[os.write(self._ends[0], data) :]
+
+    def unplug(self) -> None:
+        """Hang up: the reader gets an error and the path is gone. Does nothing when already unplugged."""
+        for end in self._ends:
+            if end >= 0:
+                os.close(end)
+        self._ends = _UNPLUGGED
+        Path(self.port).unlink(missing_ok=True)
+
+    def replug(self) -> None:
+        """Come back at the same path with a new line. Does nothing when already plugged in."""
+        if self._ends != _UNPLUGGED:
+            return
+        master, slave = pty.openpty()
+        tty.setraw(slave)  # a real line does not echo
+        self._ends = (master, slave)
+        fresh = Path(f"{self.port}.new")
+        fresh.unlink(missing_ok=True)
+        fresh.symlink_to(os.ttyname(slave))
+        fresh.replace(self.port)
