@@ -1,0 +1,250 @@
+"""The bundle: what a till may know and trust without a line. TUF's ideas in two signed documents.
+
+    root      who may sign manifests: k of n root keys, an epoch            aad redeemd/root/1
+    manifest  one COSE_Sign1: epoch, sequence, issued, ages, parts by hash  aad redeemd/bundle/1
+    parts     plain bytes, checked by length and SHA-256 before anything reads them
+
+Times in both are whole seconds since 1970-01-01 UTC. docs/bundle-format.md is the published form.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+from agent.domain import cbor, cose
+from agent.domain.fields import FieldError, Fields
+from agent.domain.keys import KeyFault, SigningKey, load_public_key, signature_ok
+from agent.domain.token import UINT32_MAX
+
+ROOT_AAD = b"redeemd/root/1"
+MANIFEST_AAD = b"redeemd/bundle/1"
+DOCUMENT_BYTES_MAX = 256 * 1024
+PART_BYTES_MAX = 64 * 1024 * 1024
+PARTS_MAX = 2000
+_SECONDS_MAX = 2**40
+
+
+class BundleError(ValueError):
+    """A root, manifest or part that must not be used. code: stable; the text says what and why."""
+
+    def __init__(self, code: str, detail: str) -> None:
+        super().__init__(f"{code}: {detail}")
+        self.code = code
+
+
+class Age(StrEnum):
+    """How old the bundle is. Each campaign says what each age allows."""
+
+    FRESH = "fresh"
+    STALE = "stale"
+    EXPIRED = "expired"
+
+
+@dataclass(frozen=True, slots=True)
+class Root:
+    """Who may sign manifests. keys: kid -> raw Ed25519 key; threshold of root_keys sign the next root."""
+
+    epoch: int
+    issued: datetime
+    threshold: int
+    root_keys: Mapping[bytes, bytes]
+    manifest_keys: Mapping[bytes, bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A part's name, length in bytes and SHA-256."""
+
+    name: str
+    length: int
+    sha256: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """One state of a till's bundle. (epoch, sequence) only rises."""
+
+    till: str
+    epoch: int
+    sequence: int
+    issued: datetime
+    stale_after: timedelta
+    expires_after: timedelta
+    parts: tuple[Part, ...]
+
+    def age(self, now: datetime) -> Age:
+        """How old it is at effective time `now`."""
+        if now >= self.issued + self.expires_after:
+            return Age.EXPIRED
+        return Age.STALE if now >= self.issued + self.stale_after else Age.FRESH
+
+
+def _document(payload: bytes, what: str) -> Fields:
+    if len(payload) > DOCUMENT_BYTES_MAX:
+        raise BundleError("too_large", f"{what} of {len(payload)} bytes")
+    try:
+        return Fields(cbor.decode(payload), what)
+    except (cbor.CborError, FieldError) as error:
+        raise BundleError("malformed", f"{what}: {error}") from None
+
+
+def _seconds(fields: Fields, name: str) -> datetime:
+    return datetime.fromtimestamp(fields.integer(name, 0, _SECONDS_MAX), UTC)
+
+
+def sign_root(root: Root, signers: list[SigningKey]) -> bytes:
+    """The root document, signed by each of `signers`."""
+    payload = cbor.encode(
+        {
+            "epoch": root.epoch,
+            "issued": int(root.issued.timestamp()),
+            "threshold": root.threshold,
+            "root_keys": [[kid, key] for kid, key in sorted(root.root_keys.items())],
+            "manifest_keys": [[kid, key] for kid, key in sorted(root.manifest_keys.items())],
+        }
+    )
+    signatures = [[key.kid, key.sign(ROOT_AAD + b"\0" + payload)] for key in signers]
+    return cbor.encode({"root": payload, "signatures": signatures})
+
+
+def read_root(data: bytes, trusted: Root | None) -> Root:
+    """Read a root; it must be signed by its own threshold and, where a root is trusted already, by that one's too."""
+    outer = _document(data, "root document")
+    try:
+        payload = outer.octets("root", 1, DOCUMENT_BYTES_MAX)
+        signatures = outer.items("signatures", 64)
+        outer.done()
+        fields = _document(payload, "root")
+        root = Root(
+            fields.integer("epoch", 1, UINT32_MAX),
+            _seconds(fields, "issued"),
+            fields.integer("threshold", 1, 64),
+            _key_list(fields.items("root_keys", 64)),
+            _key_list(fields.items("manifest_keys", 64)),
+        )
+        fields.done()
+    except FieldError as error:
+        raise BundleError("malformed", str(error)) from None
+    for judge in (root,) if trusted is None else (root, trusted):
+        if _good_signatures(judge, payload, signatures) < judge.threshold:
+            raise BundleError(
+                "bad_signature", f"fewer than {judge.threshold} keys of root {judge.epoch} signed"
+            )
+    if trusted is not None and root.epoch < trusted.epoch:
+        raise BundleError("rollback", f"root epoch {root.epoch} after {trusted.epoch}")
+    return root
+
+
+def _key_list(items: list[Any]) -> dict[bytes, bytes]:
+    keys: dict[bytes, bytes] = {}
+    for item in items:
+        if type(item) is not list or [type(value) for value in item] != [bytes, bytes] or len(item[0]) != 8:
+            raise BundleError("malformed", "a key is [kid of 8 bytes, key]")
+        try:
+            load_public_key(cose.Algorithm.ED25519, item[1])
+        except KeyFault as error:
+            raise BundleError("bad_key", str(error)) from None
+        if item[0] in keys:
+            raise BundleError("bad_key", f"kid {item[0].hex()} stands twice")
+        keys[item[0]] = item[1]
+    return keys
+
+
+def _good_signatures(root: Root, payload: bytes, signatures: list[Any]) -> int:
+    good = set()
+    for item in signatures:
+        if type(item) is not list or [type(value) for value in item] != [bytes, bytes]:
+            raise BundleError("malformed", "a signature is [kid, signature]")
+        kid, signature = item
+        raw = root.root_keys.get(kid)
+        if raw is None:
+            continue
+        if signature_ok(load_public_key(cose.Algorithm.ED25519, raw), signature, ROOT_AAD + b"\0" + payload):
+            good.add(raw)
+    return len(good)
+
+
+def sign_manifest(manifest: Manifest, key: SigningKey) -> bytes:
+    """The manifest as a COSE_Sign1."""
+    payload = {
+        "till": manifest.till,
+        "epoch": manifest.epoch,
+        "sequence": manifest.sequence,
+        "issued": int(manifest.issued.timestamp()),
+        "stale_after_s": int(manifest.stale_after.total_seconds()),
+        "expires_after_s": int(manifest.expires_after.total_seconds()),
+        "parts": [[part.name, part.length, part.sha256] for part in manifest.parts],
+    }
+    return key.sign1(cbor.encode(payload), MANIFEST_AAD)
+
+
+def read_manifest(data: bytes, root: Root, till: str, current: Manifest | None) -> Manifest:
+    """Verify and read a manifest for `till`; BundleError for anything unsigned, foreign or older than `current`."""
+    if len(data) > DOCUMENT_BYTES_MAX:
+        raise BundleError("too_large", f"manifest of {len(data)} bytes")
+    try:
+        envelope = cose.parse(data, MANIFEST_AAD)
+    except cose.CoseError as error:
+        raise BundleError("malformed", f"manifest: {error.code}") from None
+    raw = root.manifest_keys.get(envelope.kid)
+    if raw is None or envelope.algorithm is not cose.Algorithm.ED25519:
+        raise BundleError("unknown_key", f"no manifest key {envelope.kid.hex()} in root {root.epoch}")
+    if not signature_ok(load_public_key(envelope.algorithm, raw), envelope.signature, envelope.signed):
+        raise BundleError("bad_signature", "manifest")
+    fields = _document(envelope.payload, "manifest")
+    try:
+        manifest = Manifest(
+            fields.text("till", 32, least=1),
+            fields.integer("epoch", 1, UINT32_MAX),
+            fields.integer("sequence", 1, UINT32_MAX),
+            _seconds(fields, "issued"),
+            timedelta(seconds=fields.integer("stale_after_s", 1, UINT32_MAX)),
+            timedelta(seconds=fields.integer("expires_after_s", 1, UINT32_MAX)),
+            tuple(_part(item) for item in fields.items("parts", PARTS_MAX)),
+        )
+        fields.done()
+    except FieldError as error:
+        raise BundleError("malformed", str(error)) from None
+    _check_order(manifest, root, till, current)
+    return manifest
+
+
+def _part(item: Any) -> Part:
+    if type(item) is not list or [type(value) for value in item] != [str, int, bytes]:
+        raise BundleError("malformed", "a part is [name, length, sha256]")
+    name, length, digest = item
+    if not 0 <= length <= PART_BYTES_MAX or len(digest) != 32 or not 0 < len(name) <= 100:
+        raise BundleError("malformed", f"part {name[:100]!r}")
+    return Part(name, length, digest)
+
+
+def _check_order(manifest: Manifest, root: Root, till: str, current: Manifest | None) -> None:
+    if manifest.till != till:
+        raise BundleError("wrong_till", f"made for {manifest.till!r}")
+    if manifest.epoch != root.epoch:
+        raise BundleError("wrong_epoch", f"epoch {manifest.epoch} under root {root.epoch}")
+    if len({part.name for part in manifest.parts}) != len(manifest.parts):
+        raise BundleError("malformed", "a part stands twice")
+    if current is None or manifest == current:
+        return
+    order = (manifest.epoch, manifest.sequence)
+    if order <= (current.epoch, current.sequence):
+        raise BundleError("rollback", f"{order} after {(current.epoch, current.sequence)}")
+    if manifest.issued < current.issued:
+        raise BundleError("rollback", "issued before the one we have")
+
+
+def describe_part(name: str, content: bytes) -> Part:
+    """The manifest's line for a part."""
+    return Part(name, len(content), hashlib.sha256(content).digest())
+
+
+def check_part(part: Part, content: bytes) -> None:
+    """BundleError unless `content` is exactly what the manifest promised."""
+    if len(content) != part.length or hashlib.sha256(content).digest() != part.sha256:
+        raise BundleError("wrong_part", f"{part.name} is not what the manifest names")

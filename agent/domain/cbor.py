@@ -1,0 +1,150 @@
+"""Deterministic CBOR (RFC 8949 section 4.2.1), strict in both directions.
+
+Only one byte form of a value is accepted: shortest heads, definite lengths, map keys sorted by their encoded bytes and
+never twice, nothing behind the value. Integers, byte strings, UTF-8 text, arrays, maps, true, false and null exist;
+floats, tags and other simple values do not. Everything a signature covers goes through here, so that nobody can
+write the same coupon in two ways.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+MAX_DEPTH = 8
+
+_FALSE, _TRUE, _NULL = 0xF4, 0xF5, 0xF6
+_SIMPLE: dict[int, bool | None] = {_FALSE: False, _TRUE: True, _NULL: None}
+
+
+class CborError(ValueError):
+    """Bytes that are not deterministic CBOR. code: one stable word; offset: where in the input, in bytes."""
+
+    def __init__(self, code: str, offset: int) -> None:
+        super().__init__(f"{code} at byte {offset}")
+        self.code = code
+        self.offset = offset
+
+
+def encode(value: Any) -> bytes:
+    """Encode `value`; raises TypeError for a type outside the profile and ValueError for an integer beyond 64 bits."""
+    out = bytearray()
+    _encode(value, out)
+    return bytes(out)
+
+
+def _encode(value: Any, out: bytearray) -> None:
+    match value:
+        case bool() | None:
+            out.append(_NULL if value is None else _TRUE if value else _FALSE)
+        case int():
+            out += head(0, value) if value >= 0 else head(1, -1 - value)
+        case bytes():
+            out += head(2, len(value)) + value
+        case str():
+            raw = value.encode()
+            out += head(3, len(raw)) + raw
+        case list() | tuple():
+            out += head(4, len(value))
+            for item in value:
+                _encode(item, out)
+        case dict():
+            out += head(5, len(value))
+            for key, item in sorted((encode(key), item) for key, item in value.items()):
+                out += key
+                _encode(item, out)
+        case _:
+            raise TypeError(f"{type(value).__name__} has no place in our CBOR profile")
+
+
+def head(major: int, argument: int) -> bytes:
+    """The shortest head of major type 0..7 with its argument, 1 to 9 bytes."""
+    if argument < 24:
+        return bytes((major << 5 | argument,))
+    for info, size in ((24, 1), (25, 2), (26, 4), (27, 8)):
+        if argument < 1 << 8 * size:
+            return bytes((major << 5 | info,)) + argument.to_bytes(size, "big")
+    raise ValueError("integer beyond 64 bits")
+
+
+def decode(data: bytes, max_depth: int = MAX_DEPTH) -> Any:
+    """The one value that `data` holds, or CborError. Time and memory are linear in the length of `data`."""
+    value, end = decode_item(data, 0, max_depth)
+    if end != len(data):
+        raise CborError("trailing_bytes", end)
+    return value
+
+
+def decode_head(data: bytes, at: int) -> tuple[int, int, int]:
+    """(major type, argument, offset behind the head) of the head at offset `at`."""
+    if at >= len(data):
+        raise CborError("incomplete", at)
+    first = data[at]
+    info = first & 31
+    if info < 24:
+        return first >> 5, info, at + 1
+    if info > 27:
+        raise CborError("indefinite_length" if info == 31 else "reserved", at)
+    size = 1 << info - 24
+    end = at + 1 + size
+    if end > len(data):
+        raise CborError("incomplete", at)
+    argument = int.from_bytes(data[at + 1 : end], "big")
+    if argument < (24 if size == 1 else 1 << 4 * size):
+        raise CborError("not_minimal", at)
+    return first >> 5, argument, end
+
+
+def decode_item(data: bytes, at: int, depth: int) -> tuple[Any, int]:
+    """(value, offset behind it) of the item at offset `at`, nested at most `depth` deep."""
+    if at < len(data) and data[at] >> 5 == 7:
+        if data[at] not in _SIMPLE:
+            raise CborError("unsupported_type", at)
+        return _SIMPLE[data[at]], at + 1
+    major, argument, after = decode_head(data, at)
+    if major == 0:
+        return argument, after
+    if major == 1:
+        return -1 - argument, after
+    if major in (2, 3):
+        end = after + argument
+        if end > len(data):
+            raise CborError("incomplete", at)
+        return (data[after:end], end) if major == 2 else (_text(data, after, end), end)
+    if major == 6:
+        raise CborError("unsupported_type", at)
+    if depth <= 0:
+        raise CborError("too_deep", at)
+    if argument > len(data) - after:  # every item takes a byte at least
+        raise CborError("incomplete", at)
+    return (_array if major == 4 else _map)(data, after, argument, depth - 1)
+
+
+def _text(data: bytes, start: int, end: int) -> str:
+    try:
+        return data[start:end].decode()
+    except UnicodeDecodeError:
+        raise CborError("bad_utf8", start) from None
+
+
+def _array(data: bytes, at: int, count: int, depth: int) -> tuple[list[Any], int]:
+    items = []
+    for _ in range(count):
+        item, at = decode_item(data, at, depth)
+        items.append(item)
+    return items, at
+
+
+def _map(data: bytes, at: int, count: int, depth: int) -> tuple[dict[Any, Any], int]:
+    items: dict[Any, Any] = {}
+    previous = b""
+    for _ in range(count):
+        start = at
+        key, at = decode_item(data, at, 0)
+        if type(key) not in (int, str, bytes):
+            raise CborError("unsupported_type", start)
+        encoded = data[start:at]
+        if encoded <= previous:
+            raise CborError("duplicate_key" if encoded == previous else "unsorted_map", start)
+        previous = encoded
+        items[key], at = decode_item(data, at, depth)
+    return items, at

@@ -1,0 +1,228 @@
+"""Verify a scan and decide on a coupon: pure functions of what is known, in the order of precedence of `Outcome`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, tzinfo
+
+from agent.domain import time, token
+from agent.domain.bundle import Age
+from agent.domain.campaign import Benefit, Campaign, Missing, OfflineClass
+from agent.domain.outcome import Outcome
+from agent.domain.parts import Contents, Place
+from agent.domain.sale import Sale
+from agent.domain.status import Status
+from agent.domain.token import Coupon, TokenFault
+
+DOUBT_PERCENT = 25
+"""The share of its budget that a till keeps while its clock is in doubt."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A scan that is no verified coupon. detail: the token fault or the kid, for evidence and support."""
+
+    outcome: Outcome
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class PriorUse:
+    """The redemption that used this coupon here."""
+
+    redemption_id: str
+    at: datetime
+    till: str
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetUse:
+    """What this till accepted of one campaign: today, and since it last reached the cloud."""
+
+    count_day: int = 0
+    value_day_minor: int = 0
+    count_offline: int = 0
+    value_offline_minor: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerView:
+    """What the till's ledger says about one coupon, read in the transaction that will record the answer."""
+
+    prior: PriorUse | None = None
+    used: BudgetUse = BudgetUse()
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """Where and when the decision is made."""
+
+    time: time.EffectiveTime
+    zone: tzinfo
+    place: Place
+    age: Age
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The answer. discount_minor: None where the sale is not known. charge_minor: what it takes from the budget.
+
+    works_from: when a refused coupon starts to count. missing_minor: how much more to spend.
+    """
+
+    outcome: Outcome
+    discount_minor: int | None = None
+    charge_minor: int = 0
+    works_from: datetime | None = None
+    missing_minor: int | None = None
+    detail: str | None = None
+
+
+_FAULT_OUTCOME = {
+    TokenFault.NOT_A_TOKEN: Outcome.NOT_A_COUPON,
+    TokenFault.INCOMPLETE: Outcome.TRUNCATED,
+}
+
+
+def verify_scan(text: str, contents: Contents) -> Coupon | Refusal:
+    """The coupon behind a scanned text, or why there is none. Signature and trust only; no rule is applied."""
+    try:
+        parsed = token.parse(text)
+    except token.TokenError as error:
+        return Refusal(_FAULT_OUTCOME.get(error.fault, Outcome.MALFORMED), error.fault.value)
+    key = contents.keys.get(parsed.envelope.kid)
+    if key is None:
+        return Refusal(Outcome.UNKNOWN_KEY, parsed.envelope.kid.hex())
+    if not token.verify(parsed, key):
+        return Refusal(Outcome.BAD_SIGNATURE, parsed.envelope.kid.hex())
+    claims = parsed.claims
+    if key.campaigns is not None and claims.campaign not in key.campaigns:
+        return Refusal(Outcome.BEYOND_KEY_LIMIT, "campaign")
+    if claims.value_minor is not None and claims.value_minor > key.value_max_minor:
+        return Refusal(Outcome.BEYOND_KEY_LIMIT, "value")
+    return Coupon(key.issuer, claims, key.kid)
+
+
+def find_status(coupon: Coupon, contents: Contents) -> Status | None:
+    """What the status list says of the coupon; None where it lies outside the list: it was never issued."""
+    issuer, campaign, index = coupon.identity
+    listed = contents.status.get((issuer, campaign))
+    if listed is None:
+        return Status.VALID
+    try:
+        return listed[index]
+    except IndexError:
+        return None
+
+
+def decide(
+    coupon: Coupon, contents: Contents, sale: Sale | None, view: LedgerView, setting: Setting
+) -> Decision:
+    """Whether this coupon counts here and now. The first objection in the order of `Outcome` is the answer."""
+    campaign = contents.campaigns.get((coupon.issuer, coupon.claims.campaign))
+    if campaign is None:
+        return Decision(Outcome.UNKNOWN_CAMPAIGN)
+    return (
+        _key_objection(coupon, contents, campaign, setting)
+        or _use_objection(coupon, contents, campaign, view)
+        or _date_objection(coupon, campaign, setting)
+        or _place_objection(coupon, campaign, setting.place)
+        or _till_objection(campaign, setting)
+        or _price(campaign, sale, view.used, setting)
+    )
+
+
+def _key_objection(
+    coupon: Coupon, contents: Contents, campaign: Campaign, setting: Setting
+) -> Decision | None:
+    key = contents.keys[coupon.kid]
+    today = time.day_number(setting.time.now, setting.zone)
+    if not key.not_before <= today <= key.expires:
+        return Decision(Outcome.KEY_NOT_VALID)
+    if campaign.benefit.exposure_minor() > key.value_max_minor:
+        return Decision(Outcome.BEYOND_KEY_LIMIT, detail="campaign value")
+    return None
+
+
+def _use_objection(
+    coupon: Coupon, contents: Contents, campaign: Campaign, view: LedgerView
+) -> Decision | None:
+    known = find_status(coupon, contents)
+    if known is None or coupon.claims.index >= campaign.size:
+        return Decision(Outcome.NEVER_ISSUED)
+    if known is Status.REVOKED:
+        return Decision(Outcome.REVOKED)
+    if view.prior is not None:
+        return Decision(Outcome.ALREADY_REDEEMED)
+    return Decision(Outcome.USED_ELSEWHERE) if known is Status.USED else None
+
+
+def _date_objection(coupon: Coupon, campaign: Campaign, setting: Setting) -> Decision | None:
+    today = time.day_number(setting.time.now, setting.zone)
+    if today > min(coupon.claims.expires, campaign.ends) + campaign.grace_days:
+        return Decision(Outcome.EXPIRED)
+    starts = max(coupon.claims.not_before, campaign.starts)
+    if today < starts:
+        if setting.time.doubt:  # a clock in doubt cannot say "not yet"; it is refused for what is wrong
+            return Decision(Outcome.CLOCK_UNTRUSTED, detail=setting.time.doubt)
+        return Decision(Outcome.NOT_YET_VALID, works_from=time.day_start(starts, setting.zone))
+    return None
+
+
+def _place_objection(coupon: Coupon, campaign: Campaign, place: Place) -> Decision | None:
+    claims = coupon.claims
+    if claims.store is not None and claims.store != place.number:
+        return Decision(Outcome.WRONG_STORE)
+    if claims.store_group is not None and claims.store_group not in place.groups:
+        return Decision(Outcome.WRONG_STORE)
+    if campaign.stores is not None and place.number not in campaign.stores:
+        return Decision(Outcome.WRONG_STORE)
+    if campaign.offline_class is OfflineClass.BOUND and claims.store is None:
+        return Decision(Outcome.WRONG_STORE, detail="a coupon of class B names its store")
+    return None
+
+
+def _till_objection(campaign: Campaign, setting: Setting) -> Decision | None:
+    if campaign.offline_class is OfflineClass.ONLINE:
+        return Decision(Outcome.ONLINE_ONLY)
+    if not _share_percent(campaign, setting.age):
+        return Decision(Outcome.BUNDLE_EXPIRED, detail=setting.age.value)
+    return None
+
+
+def _share_percent(campaign: Campaign, age: Age) -> int:
+    return {Age.FRESH: 100, Age.STALE: campaign.stale_percent, Age.EXPIRED: campaign.expired_percent}[age]
+
+
+def _price(campaign: Campaign, sale: Sale | None, used: BudgetUse, setting: Setting) -> Decision:
+    if sale is not None and sale.currency != campaign.currency:
+        return Decision(Outcome.WRONG_CURRENCY, detail=sale.currency)
+    match campaign.benefit.apply(sale):
+        case Missing(spend_minor=int(missing)):
+            return Decision(Outcome.SALE_TOO_SMALL, missing_minor=missing)
+        case Missing(sku=sku):
+            return Decision(Outcome.ITEM_MISSING, detail=sku)
+        case Benefit(discount_minor=discount):
+            # Without the sale the discount is not known: the budget pays the most it can be.
+            charge = campaign.benefit.exposure_minor() if discount is None else discount
+            if not _budget_allows(campaign, used, charge, setting):
+                return Decision(Outcome.BUDGET_REACHED)
+            return Decision(Outcome.ACCEPTED, discount_minor=discount, charge_minor=charge)
+
+
+def _budget_allows(campaign: Campaign, used: BudgetUse, charge: int, setting: Setting) -> bool:
+    budget = campaign.budget
+    if budget is None:
+        return True
+    percent = _share_percent(campaign, setting.age)
+    if setting.time.doubt:
+        percent = min(percent, DOUBT_PERCENT)
+    return all(
+        after * 100 <= limit * percent
+        for after, limit in (
+            (used.count_day + 1, budget.count_day),
+            (used.value_day_minor + charge, budget.value_day_minor),
+            (used.count_offline + 1, budget.count_offline),
+            (used.value_offline_minor + charge, budget.value_offline_minor),
+        )
+    )

@@ -1,0 +1,26 @@
+"""Amounts are integers in minor units; here is the one place that knows how many of them make a whole (ISO 4217)."""
+
+from __future__ import annotations
+
+AMOUNT_MAX_MINOR = 10**12
+_NO_MINOR_UNIT = frozenset({"JPY", "KRW", "VND", "CLP", "ISK", "XAF", "XOF", "XPF", "UGX", "PYG", "RWF"})
+_THREE_DIGITS = frozenset({"BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"})
+
+
+def exponent(currency: str) -> int:
+    """Decimal digits of the currency's minor unit."""
+    return 0 if currency in _NO_MINOR_UNIT else 3 if currency in _THREE_DIGITS else 2
+
+
+def to_text(amount_minor: int, currency: str) -> str:
+    """`amount_minor` as a plain number, such as 12.50 for 1250 CNY; no sign of the currency, no grouping."""
+    digits = exponent(currency)
+    sign, amount_minor = ("-" if amount_minor < 0 else ""), abs(amount_minor)
+    whole, rest = divmod(amount_minor, 10**digits)
+    return f"{sign}{whole}.{rest:0{digits}d}" if digits else f"{sign}{whole}"
+
+
+def short(amount_minor: int, currency: str) -> str:
+    """As `to_text` without an empty fraction: 30 for 3000 CNY, 12.50 for 1250."""
+    whole, rest = divmod(amount_minor, 10 ** exponent(currency))
+    return to_text(amount_minor, currency) if rest else str(whole)

@@ -1,0 +1,210 @@
+"""The closed list of what can come of a scan, and what each one says to the cashier.
+
+The order is the order of precedence: the first that applies is the answer. `ACCEPTED` alone is a yes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Outcome(StrEnum):
+    """Stable codes: POS vendors and the cloud match these, never the sentences."""
+
+    # the text
+    NOT_A_COUPON = "not_a_coupon"
+    TRUNCATED = "truncated"
+    MALFORMED = "malformed"
+    # trust
+    UNKNOWN_KEY = "unknown_key"
+    BAD_SIGNATURE = "bad_signature"
+    KEY_NOT_VALID = "key_not_valid"
+    BEYOND_KEY_LIMIT = "beyond_key_limit"
+    # the offer and the coupon
+    UNKNOWN_CAMPAIGN = "unknown_campaign"
+    NEVER_ISSUED = "never_issued"
+    REVOKED = "revoked"
+    ALREADY_REDEEMED = "already_redeemed"
+    USED_ELSEWHERE = "used_elsewhere"
+    EXPIRED = "expired"
+    NOT_YET_VALID = "not_yet_valid"
+    WRONG_STORE = "wrong_store"
+    # what this till may do now
+    TILL_STOPPED = "till_stopped"
+    BUNDLE_EXPIRED = "bundle_expired"
+    CLOCK_UNTRUSTED = "clock_untrusted"
+    ONLINE_ONLY = "online_only"
+    # the sale
+    WRONG_CURRENCY = "wrong_currency"
+    SALE_TOO_SMALL = "sale_too_small"
+    ITEM_MISSING = "item_missing"
+    # risk
+    BUDGET_REACHED = "budget_reached"
+    # yes
+    ACCEPTED = "accepted"
+    # outside the rules: the ledger could not answer, so nobody knows yet
+    UNKNOWN_RESULT = "unknown_result"
+
+
+class Tone(StrEnum):
+    """How the page looks and sounds: good, warn (can be mended at the till), bad."""
+
+    GOOD = "good"
+    WARN = "warn"
+    BAD = "bad"
+
+
+@dataclass(frozen=True, slots=True)
+class Saying:
+    """transient: the same coupon may be accepted later. zh, en: the sentence. next_*: what to do, may be empty.
+
+    Names in braces are filled by `sentences`; a saying uses only what its outcome always knows.
+    """
+
+    tone: Tone
+    transient: bool
+    zh: str
+    en: str
+    next_zh: str = ""
+    next_en: str = ""
+
+
+_ASK_AGAIN = ("请顾客出示完整的二维码再扫一次", "Ask for the whole code and scan again")
+_KEEP_PRICE = ("请按原价结账", "Charge the normal price")
+_TELL_IT = ("请通知门店 IT", "Tell store IT")
+
+SAYINGS: Mapping[Outcome, Saying] = {
+    Outcome.NOT_A_COUPON: Saying(Tone.WARN, False, "这不是优惠券", "This is not a coupon", *_ASK_AGAIN),
+    Outcome.TRUNCATED: Saying(Tone.WARN, True, "扫描不完整", "Only part of the code was read", *_ASK_AGAIN),
+    Outcome.MALFORMED: Saying(Tone.BAD, False, "券码损坏", "The code is damaged", *_ASK_AGAIN),
+    Outcome.UNKNOWN_KEY: Saying(
+        Tone.BAD,
+        True,
+        "不认识的发券方",
+        "Issuer not known here",
+        "更新数据后再试",
+        "Try again after the next update",
+    ),
+    Outcome.BAD_SIGNATURE: Saying(Tone.BAD, False, "伪造的优惠券", "Forged coupon", *_KEEP_PRICE),
+    Outcome.KEY_NOT_VALID: Saying(
+        Tone.BAD, True, "发券方的密钥不在有效期", "The issuer's key is not valid now", *_TELL_IT
+    ),
+    Outcome.BEYOND_KEY_LIMIT: Saying(
+        Tone.BAD, False, "超出发券方的权限", "The issuer may not promise this", *_KEEP_PRICE
+    ),
+    Outcome.UNKNOWN_CAMPAIGN: Saying(
+        Tone.BAD,
+        True,
+        "本店没有这个活动",
+        "Offer not known here",
+        "更新数据后再试",
+        "Try again after the next update",
+    ),
+    Outcome.NEVER_ISSUED: Saying(
+        Tone.BAD, False, "没有发过这张券", "This coupon was never issued", *_KEEP_PRICE
+    ),
+    Outcome.REVOKED: Saying(Tone.BAD, False, "此券已作废", "Coupon was withdrawn", *_KEEP_PRICE),
+    Outcome.ALREADY_REDEEMED: Saying(
+        Tone.BAD, False, "此券已用过:{first_use}", "Already used: {first_use}", *_KEEP_PRICE
+    ),
+    Outcome.USED_ELSEWHERE: Saying(
+        Tone.BAD, False, "此券已在别处使用", "Already used at another till", *_KEEP_PRICE
+    ),
+    Outcome.EXPIRED: Saying(Tone.BAD, False, "已过期:{expires}", "Expired on {expires}", *_KEEP_PRICE),
+    Outcome.NOT_YET_VALID: Saying(
+        Tone.WARN, True, "还没到使用日期", "Not valid yet", "{starts} 起可用", "Valid from {starts}"
+    ),
+    Outcome.WRONG_STORE: Saying(
+        Tone.WARN,
+        False,
+        "本店不能用此券",
+        "Not valid in this store",
+        "请顾客到指定门店使用",
+        "Valid in another store",
+    ),
+    Outcome.TILL_STOPPED: Saying(
+        Tone.BAD, True, "本机暂停收券", "This till does not take coupons", *_TELL_IT
+    ),
+    Outcome.BUNDLE_EXPIRED: Saying(
+        Tone.WARN,
+        True,
+        "离线太久,暂停收券",
+        "Offline too long for this offer",
+        "联网后再试",
+        "Try again when online",
+    ),
+    Outcome.CLOCK_UNTRUSTED: Saying(
+        Tone.WARN,
+        True,
+        "本机时间不对",
+        "The till's clock is wrong",
+        "请核对时间并联网",
+        "Set the clock and go online",
+    ),
+    Outcome.ONLINE_ONLY: Saying(
+        Tone.WARN,
+        True,
+        "此券须联网核验",
+        "This coupon needs the network",
+        "联网后再试",
+        "Try again when online",
+    ),
+    Outcome.WRONG_CURRENCY: Saying(Tone.WARN, False, "币种不符", "Wrong currency", *_KEEP_PRICE),
+    Outcome.SALE_TOO_SMALL: Saying(
+        Tone.WARN,
+        True,
+        "金额还不够",
+        "The sale is too small",
+        "再买 {missing} 就能用",
+        "{missing} more and it applies",
+    ),
+    Outcome.ITEM_MISSING: Saying(
+        Tone.WARN,
+        True,
+        "缺少活动商品",
+        "The item is not in the sale",
+        "请先扫活动商品",
+        "Scan the offer's item first",
+    ),
+    Outcome.BUDGET_REACHED: Saying(
+        Tone.WARN,
+        True,
+        "本机额度已用完",
+        "This till's limit is reached",
+        "联网后或明天再试",
+        "Try when online or tomorrow",
+    ),
+    Outcome.ACCEPTED: Saying(Tone.GOOD, False, "可用:{benefit}", "Accepted: {benefit}"),
+    Outcome.UNKNOWN_RESULT: Saying(
+        Tone.BAD,
+        True,
+        "结果未知,请勿重复使用",
+        "Result unknown: do not use it twice",
+        "请稍候再扫同一张券",
+        "Wait, then scan the same coupon",
+    ),
+}
+assert set(SAYINGS) == set(Outcome), "every outcome has its sentence"
+
+
+@dataclass(frozen=True, slots=True)
+class Sentences:
+    """What the page and the API show."""
+
+    zh: str
+    en: str
+    next_zh: str
+    next_en: str
+
+
+def sentences(outcome: Outcome, zh: Mapping[str, str], en: Mapping[str, str]) -> Sentences:
+    """The saying of `outcome` with its names filled from `zh` and `en`."""
+    saying = SAYINGS[outcome]
+    return Sentences(
+        saying.zh.format_map(zh),
+        saying.en.format_map(en),
+        saying.next_zh.format_map(zh),
+        saying.next_en.format_map(en),
+    )

@@ -1,0 +1,74 @@
+"""Time only moves forward: the later of the clock and a durable high-water mark, and doubt where the two disagree.
+
+The mark is raised by signed bundles, and by the local clock only up to ABSENCE_MAX after the last bundle: one bad
+battery must not brick a till for years. It is never raised by a coupon: any issuer could brick a till.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta, tzinfo
+
+SLACK = timedelta(hours=2)
+"""How far the clock may be behind the mark before it counts as set back."""
+ABSENCE_MAX = timedelta(days=90)
+"""How far after the last bundle the local clock may still raise the mark."""
+AHEAD_MAX = timedelta(days=120)
+"""How far after the last bundle the clock is believed at all."""
+EPOCH_DAY = date(1970, 1, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class EffectiveTime:
+    """now: what decisions use, UTC. wall: what the clock said. doubt: "", "behind" or "ahead"."""
+
+    now: datetime
+    wall: datetime
+    doubt: str = ""
+
+
+def effective_time(wall: datetime, mark: datetime | None, bundle_issued: datetime | None) -> EffectiveTime:
+    """Effective time and doubt from the clock, the high-water mark and the last bundle's time of issue (all UTC)."""
+    assert wall.tzinfo is UTC, "times are aware and UTC"
+    if bundle_issued is not None and wall > bundle_issued + AHEAD_MAX:
+        return EffectiveTime(max(mark or bundle_issued, bundle_issued), wall, "ahead")
+    if mark is not None and wall < mark:
+        return EffectiveTime(mark, wall, "behind" if wall < mark - SLACK else "")
+    return EffectiveTime(wall, wall)
+
+
+def raised_mark(mark: datetime | None, wall: datetime, bundle_issued: datetime | None) -> datetime | None:
+    """The new high-water mark; never lower than `mark`. Without a bundle the local clock raises nothing."""
+    if bundle_issued is None:
+        return mark
+    capped = max(bundle_issued, min(wall, bundle_issued + ABSENCE_MAX))
+    return capped if mark is None else max(mark, capped)
+
+
+def day_number(moment: datetime, zone: tzinfo) -> int:
+    """Days since 1970-01-01 of the store's calendar day at `moment`."""
+    return (moment.astimezone(zone).date() - EPOCH_DAY).days
+
+
+def day_start(day: int, zone: tzinfo) -> datetime:
+    """The first moment of the store's calendar day `day`, in UTC."""
+    first = EPOCH_DAY + timedelta(days=day)
+    return datetime(first.year, first.month, first.day, tzinfo=zone).astimezone(UTC)
+
+
+def day_text(day: int) -> str:
+    """ISO 8601 date of a day number."""
+    return (EPOCH_DAY + timedelta(days=day)).isoformat()
+
+
+def timestamp(moment: datetime) -> str:
+    """RFC 3339 in UTC with milliseconds."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def from_timestamp(text: str) -> datetime:
+    """Read what `timestamp` wrote; ValueError otherwise."""
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError(f"a time without a zone: {text}")
+    return moment.astimezone(UTC)

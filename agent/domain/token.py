@@ -1,0 +1,230 @@
+"""The coupon token: RC1 + base32 of a COSE_Sign1 over a CBOR array. docs/coupon-format.md is the published form.
+
+    payload = [campaign, index, not_before, expires, {extra: value}]
+
+Exactly one byte form of a coupon is accepted and nothing in it is optional that could be written in two ways. The
+identity of a coupon is (issuer, campaign, index): the issuer comes from the key, the rest from the signed payload.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from agent.domain import cbor, cose
+from agent.domain.keys import IssuerKey, SigningKey
+
+TEXT_PREFIX = "RC1"
+AAD = b"redeemd/coupon/1"
+TOKEN_BYTES_MAX = 161
+"""Version 9 at EC level M holds 262 alphanumeric characters: the prefix and 161 bytes in base32."""
+TEXT_CHARS_MAX = len(TEXT_PREFIX) + (TOKEN_BYTES_MAX * 8 + 4) // 5
+UINT32_MAX = 2**32 - 1
+DAY_MAX = 2**16 - 1
+
+_ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
+_FROM_BASE32 = str.maketrans(_ALPHABET, "0123456789ABCDEFGHIJKLMNOPQRSTUV")
+_CHARS_OF_REST = (0, 2, 4, 5, 7)  # characters that 0 to 4 bytes beyond whole groups of five take (RFC 4648)
+
+
+class TokenFault(StrEnum):
+    """Why a text is not a token, in the order in which the checks are made."""
+
+    NOT_A_TOKEN = "not_a_token"
+    TOO_LONG = "too_long"
+    BAD_CHARACTER = "bad_character"
+    INCOMPLETE = "incomplete"  # the text ends before the token does
+    NOT_CANONICAL_TEXT = "not_canonical_text"  # stray bits behind the last byte
+    TRAILING_BYTES = "trailing_bytes"
+    TAGGED = "tagged"
+    NOT_COSE_SIGN1 = "not_cose_sign1"
+    PROTECTED_HEADER = "protected_header"
+    UNKNOWN_ALGORITHM = "unknown_algorithm"
+    UNPROTECTED_NOT_EMPTY = "unprotected_not_empty"
+    PAYLOAD_NOT_BYTES = "payload_not_bytes"
+    SIGNATURE_FORM = "signature_form"
+    NOT_MINIMAL = "not_minimal"
+    INDEFINITE_LENGTH = "indefinite_length"
+    RESERVED = "reserved"
+    UNSUPPORTED_TYPE = "unsupported_type"
+    UNSORTED_MAP = "unsorted_map"
+    DUPLICATE_KEY = "duplicate_key"
+    TOO_DEEP = "too_deep"
+    BAD_UTF8 = "bad_utf8"
+    PAYLOAD_TRAILING_BYTES = "payload_trailing_bytes"
+    PAYLOAD_INCOMPLETE = "payload_incomplete"
+    PAYLOAD_FORM = "payload_form"  # not an array of five
+    FIELD_TYPE = "field_type"
+    FIELD_RANGE = "field_range"
+    UNKNOWN_FIELD = "unknown_field"
+    EXPIRES_BEFORE_START = "expires_before_start"
+
+
+class TokenError(ValueError):
+    """A text or bytes that are not a token. fault: the closed reason; detail: for a person, without the text itself."""
+
+    def __init__(self, fault: TokenFault, detail: str = "") -> None:
+        super().__init__(f"{fault}: {detail}" if detail else str(fault))
+        self.fault = fault
+        self.detail = detail
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """What an issuer signs.
+
+    campaign, index: 0 to 2^32-1. not_before, expires: days since 1970-01-01 in the store's calendar, both included.
+    store, store_group: where alone it counts (numbers of the bundle's store list). value_minor: a personal value within
+    the campaign's limits. holder: pseudonym, 8 to 16 bytes. referrer: pseudonym, 8 bytes. source: number of the touch
+    point that issued it.
+    """
+
+    campaign: int
+    index: int
+    not_before: int
+    expires: int
+    store: int | None = None
+    store_group: int | None = None
+    value_minor: int | None = None
+    holder: bytes | None = None
+    referrer: bytes | None = None
+    source: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A parsed, not yet verified token."""
+
+    envelope: cose.Envelope
+    claims: Claims
+
+
+@dataclass(frozen=True, slots=True)
+class Coupon:
+    """A verified coupon. `identity` is what redemption is counted by."""
+
+    issuer: str
+    claims: Claims
+    kid: bytes
+
+    @property
+    def identity(self) -> tuple[str, int, int]:
+        """(issuer, campaign, index): never the text, the bytes or the signature."""
+        return self.issuer, self.claims.campaign, self.claims.index
+
+
+# label -> (name of the claim, type, least, greatest): least and greatest are values of integers, lengths of bytes
+_EXTRAS: dict[int, tuple[str, type, int, int]] = {
+    1: ("store", int, 0, UINT32_MAX),
+    2: ("store_group", int, 0, UINT32_MAX),
+    3: ("value_minor", int, 1, UINT32_MAX),
+    4: ("holder", bytes, 8, 16),
+    5: ("referrer", bytes, 8, 8),
+    6: ("source", int, 0, UINT32_MAX),
+}
+_FIXED = (
+    ("campaign", 0, UINT32_MAX),
+    ("index", 0, UINT32_MAX),
+    ("not_before", 0, DAY_MAX),
+    ("expires", 0, DAY_MAX),
+)
+
+
+def encode_claims(claims: Claims) -> bytes:
+    """The payload bytes; TokenError if a claim is outside its limits (an issuer's mistake is stopped here)."""
+    extras = {
+        label: value for label, (name, *_) in _EXTRAS.items() if (value := getattr(claims, name)) is not None
+    }
+    payload = cbor.encode([claims.campaign, claims.index, claims.not_before, claims.expires, extras])
+    if decode_claims(payload) != claims:
+        raise AssertionError("a claim did not survive its own encoding")
+    return payload
+
+
+def decode_claims(payload: bytes) -> Claims:
+    """Read a payload strictly; TokenError says which field is wrong."""
+    try:
+        fields = cbor.decode(payload, max_depth=2)
+    except cbor.CborError as error:
+        inner = {"trailing_bytes": "payload_trailing_bytes", "incomplete": "payload_incomplete"}
+        raise TokenError(TokenFault(inner.get(error.code, error.code)), f"payload, {error}") from None
+    if type(fields) is not list or len(fields) != 5 or type(fields[4]) is not dict:
+        raise TokenError(TokenFault.PAYLOAD_FORM, "the payload is an array of four integers and a map")
+    for (name, least, greatest), value in zip(_FIXED, fields, strict=False):
+        _check_field(name, value, int, least, greatest)
+    extras = _extras(fields[4])
+    if fields[2] > fields[3]:
+        raise TokenError(TokenFault.EXPIRES_BEFORE_START, f"from day {fields[2]} to day {fields[3]}")
+    return Claims(fields[0], fields[1], fields[2], fields[3], **extras)
+
+
+def _extras(fields: Mapping[Any, Any]) -> dict[str, Any]:
+    extras = {}
+    for label, value in fields.items():
+        if type(label) is not int or label not in _EXTRAS:
+            raise TokenError(TokenFault.UNKNOWN_FIELD, f"extra {label!r}")
+        name, kind, least, greatest = _EXTRAS[label]
+        _check_field(name, value, kind, least, greatest)
+        extras[name] = value
+    return extras
+
+
+def _check_field(name: str, value: Any, kind: type, least: int, greatest: int) -> None:
+    if type(value) is not kind:  # bool is an int to isinstance
+        raise TokenError(TokenFault.FIELD_TYPE, f"{name} is not {kind.__name__}")
+    size: Any = len(value) if isinstance(value, bytes) else value
+    if not least <= size <= greatest:
+        raise TokenError(TokenFault.FIELD_RANGE, f"{name} is not within {least} to {greatest}")
+
+
+def sign(claims: Claims, key: SigningKey) -> bytes:
+    """The token's bytes, about 100 to 140."""
+    token = key.sign1(encode_claims(claims), AAD)
+    if len(token) > TOKEN_BYTES_MAX:
+        raise TokenError(
+            TokenFault.TOO_LONG, f"{len(token)} bytes, at most {TOKEN_BYTES_MAX} fit a QR of version 9"
+        )
+    return token
+
+
+def to_text(token: bytes) -> str:
+    """RC1 + base32 without padding (RFC 4648 section 6): QR alphanumeric mode, nothing a keyboard layout can mangle."""
+    pad = -len(token) * 8 % 5
+    number = int.from_bytes(token, "big") << pad
+    count = (len(token) * 8 + pad) // 5
+    return TEXT_PREFIX + "".join(_ALPHABET[number >> shift & 31] for shift in range(5 * (count - 1), -1, -5))
+
+
+def parse(text: str) -> Token:
+    """Read a token's text; TokenError for anything but its one form. Neither trust nor rules are looked at."""
+    if not text.startswith(TEXT_PREFIX):
+        raise TokenError(TokenFault.NOT_A_TOKEN, f"does not begin with {TEXT_PREFIX}")
+    if len(text) > TEXT_CHARS_MAX:
+        raise TokenError(TokenFault.TOO_LONG, f"{len(text)} characters, at most {TEXT_CHARS_MAX}")
+    body = text[len(TEXT_PREFIX) :]
+    if body.strip(_ALPHABET):  # strip stops at the first stranger; none left means none at all
+        stranger = body.strip(_ALPHABET)[0]
+        raise TokenError(
+            TokenFault.BAD_CHARACTER, f"U+{ord(stranger):04X} at character {text.index(stranger) + 1}"
+        )
+    size, stray_bits = divmod(len(body) * 5, 8)
+    number = int(body.translate(_FROM_BASE32), 32) if body else 0
+    canonical = len(body) % 8 in _CHARS_OF_REST and not number & (1 << stray_bits) - 1
+    try:
+        envelope = cose.parse((number >> stray_bits).to_bytes(size, "big"), AAD)
+    except cose.CoseError as error:
+        # A cut text mostly leaves stray bits too: being incomplete explains both.
+        if canonical or error.code == "incomplete":
+            raise TokenError(TokenFault(error.code)) from None
+        raise TokenError(TokenFault.NOT_CANONICAL_TEXT) from None
+    if not canonical:
+        raise TokenError(TokenFault.NOT_CANONICAL_TEXT)
+    return Token(envelope, decode_claims(envelope.payload))
+
+
+def verify(token: Token, key: IssuerKey) -> bool:
+    """True if `key` made this token's signature with the algorithm both name."""
+    envelope = token.envelope
+    return envelope.algorithm is key.algorithm and key.verifies(envelope.signature, envelope.signed)
