@@ -35,5 +35,5 @@ class UplinkConfigError(SyncError):
     """
 
 
-class OutboxUnavailable(SyncError):  # noqa: N818 - it names a state of the store, as in drivers and store
+class OutboxUnavailable(SyncError):
     """The till's store cannot be read or written now. The lane keeps its records and tries again later."""

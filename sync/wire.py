@@ -297,9 +297,7 @@ def _read_result(entry: object, limits: Limits) -> RecordResult | str:
         and isinstance(sentence, str)
         and isinstance(permanent, bool)
     ):
-        return RecordResult(
-            record_id, ResultStatus.REFUSED, code, sentence[: limits.sentence_chars], permanent
-        )
+        return RecordResult(record_id, ResultStatus.REFUSED, code, _one_line(sentence, limits), permanent)
     return f"the result of record {record_id} is not one this version knows (status {str(status)[:40]!r})"
 
 
@@ -338,7 +336,12 @@ def decode_problem(
     code, sentence = document.get("code"), document.get("detail")
     if not isinstance(code, str) or not _CODE.fullmatch(code) or not isinstance(sentence, str):
         return None
-    return Problem(status, code, sentence[: limits.sentence_chars], document.get("permanent") is True)
+    return Problem(status, code, _one_line(sentence, limits), document.get("permanent") is True)
+
+
+def _one_line(sentence: str, limits: Limits) -> str:
+    """Foreign text fit for a log and a terminal: bounded, no control characters."""
+    return "".join(char if char.isprintable() else " " for char in sentence[: limits.sentence_chars])
 
 
 def media_type(headers: Mapping[str, str]) -> str:
