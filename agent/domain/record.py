@@ -24,6 +24,11 @@ GENESIS = "0" * 64
 _CONTEXT = b"redeemd/record/v1\0"
 
 
+def record_id(till: str, lane: str, sequence: int) -> str:
+    """The event's id, short enough to read out: T-0001-42 for a redemption, T-0001-E7 for evidence."""
+    return f"{till}-{'' if lane == REDEMPTION_LANE else 'E'}{sequence}"
+
+
 class RecordFault(ValueError):
     """An event that is not what it claims to be. code: stable."""
 
@@ -68,7 +73,6 @@ def seal(
     *,
     lane: str,
     previous: ChainHead,
-    event_id: str,
     till: str,
     kind: str,
     time: str,
@@ -79,7 +83,7 @@ def seal(
     """Make the next event of a lane: its JSON text as stored and sent, and the new head. kind: redemption, evidence."""
     event: dict[str, Any] = {
         "specversion": "1.0",
-        "id": event_id,
+        "id": record_id(till, lane, previous.sequence + 1),
         "source": f"/tills/{till}",
         "type": f"redeemd.{kind}.v1",
         "time": time,

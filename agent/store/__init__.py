@@ -1,0 +1,1 @@
+"""The till's SQLite database: the only SQL of the agent."""

@@ -1,0 +1,162 @@
+"""What the use cases ask of the outside: a clock and a ledger. Devices and the line have ports of their own
+(`drivers.ports`, `sync.ports`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Protocol, TypeVar
+
+from agent.domain.decide import BudgetUse, PriorUse
+from agent.domain.parts import PromoCode
+from agent.domain.record import ChainHead
+
+T = TypeVar("T")
+
+
+class Clock(Protocol):
+    """The only way to the time."""
+
+    def now(self) -> datetime:
+        """Wall clock, aware, UTC. May jump."""
+
+    def monotonic(self) -> float:
+        """Seconds that only rise, for durations."""
+
+
+class LedgerUnavailable(Exception):
+    """The ledger cannot be used now and has recorded nothing of this call. The text says what to do."""
+
+
+class CommitUnknown(Exception):
+    """A commit failed and could not be read back: whether it is recorded is not known. Never say "not redeemed"."""
+
+
+class PrintState(StrEnum):
+    """A print job's life. UNCONFIRMED ones are repeated only on request and marked as a copy."""
+
+    QUEUED = "queued"
+    SENDING = "sending"
+    UNCONFIRMED = "unconfirmed"
+    PRINTED = "printed"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class PrintJob:
+    """receipt: the document as JSON text. copies: how often it was asked for again. cause: why it does not print."""
+
+    job_id: str
+    redemption_id: str
+    receipt: str
+    state: PrintState
+    copies: int
+    cause: str
+    updated_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """An earlier answer to the same request id. fingerprint: of the request's body."""
+
+    fingerprint: str
+    answer: str
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What waits in the till, for the status page. oldest: event time of the first waiting redemption."""
+
+    waiting: Mapping[str, int]
+    quarantined: int
+    oldest_waiting: str | None
+    prints: Mapping[str, int]
+    promos_free: int
+
+
+class Transaction(Protocol):
+    """The ledger within one transaction. Synchronous: it runs in the writer's thread."""
+
+    def prior_use(self, identity: tuple[str, int, int]) -> PriorUse | None: ...
+
+    def budget_use(self, issuer: str, campaign: int, day: int) -> BudgetUse: ...
+
+    def consume(
+        self, identity: tuple[str, int, int], redemption_id: str, at: datetime, forget_after: int
+    ) -> None:
+        """Remember the use until the end of store day `forget_after`."""
+
+    def charge(self, issuer: str, campaign: int, day: int, value_minor: int) -> None: ...
+
+    def count(self, day: int, outcome: str, discount_minor: int) -> None:
+        """Add one to the day's tally of an outcome."""
+
+    def head(self, lane: str) -> ChainHead: ...
+
+    def append(self, lane: str, head: ChainHead, event: str) -> None:
+        """Add the lane's next record; `head` is the chain's new head."""
+
+    def take_promo(self, redemption_id: str) -> PromoCode | None:
+        """The next free promo code, now this redemption's; None when the pool is empty."""
+
+    def queue_print(self, job_id: str, redemption_id: str, receipt: str, at: datetime) -> None: ...
+
+    def recall(self, request_id: str) -> Remembered | None: ...
+
+    def remember(self, request_id: str, fingerprint: str, answer: str, at: datetime) -> None: ...
+
+    def mark(self) -> datetime | None:
+        """The high-water mark of time."""
+
+    def raise_mark(self, mark: datetime) -> None: ...
+
+
+class Ledger(Protocol):
+    """The till's durable memory. One writer; every call is one transaction, on disk before it returns."""
+
+    async def write(
+        self, work: Callable[[Transaction], T], read_back: Callable[[Transaction], T | None]
+    ) -> T:
+        """Run `work` in one transaction.
+
+        read_back: after a commit that failed, find out on a fresh connection whether it is there: the answer, or None.
+        Raises LedgerUnavailable (nothing recorded), CommitUnknown, or what `work` raised (nothing recorded).
+        """
+
+
+class Prints(Protocol):
+    """The print queue's side of the store."""
+
+    async def next_print(self) -> PrintJob | None:
+        """The oldest queued job, marked as sending."""
+
+    async def finish_print(self, job_id: str, state: PrintState, cause: str) -> None: ...
+
+    async def print_job(self, job_id: str) -> PrintJob | None: ...
+
+    async def copy_print(self, job_id: str) -> PrintJob | None:
+        """Queue the job again as its next copy."""
+
+    async def recover_prints(self) -> int:
+        """After a start: jobs that were being sent become unconfirmed. Returns how many."""
+
+
+class BundleCache(Protocol):
+    """Where the bundle is kept."""
+
+    async def root(self) -> bytes | None: ...
+
+    async def manifest(self) -> bytes | None: ...
+
+    async def parts(self) -> Mapping[str, bytes]:
+        """Content of each part by name."""
+
+    async def apply(
+        self, manifest: bytes, parts: Mapping[str, bytes], promos: Sequence[PromoCode], mark: datetime
+    ) -> None:
+        """Replace the bundle and raise the mark in one transaction. Promo codes already taken stay taken."""
+
+    async def mark(self) -> datetime | None: ...

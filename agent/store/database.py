@@ -1,0 +1,269 @@
+"""One SQLite connection, one thread that owns it, one transaction per piece of work.
+
+WAL with synchronous=FULL: measured, it lost no acknowledged commit at any simulated power cut, where NORMAL and the
+rollback journal did. There is one connection that writes and checkpoints (SQLite before 3.51.3 has a WAL-reset race
+between two). BEGIN IMMEDIATE, so that what was read is still true when it is written.
+
+A COMMIT that fails leaves it unknown whether the transaction is on disk: the connection is thrown away and a new one
+reads back before anybody is answered.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import os
+import queue
+import sqlite3
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from agent.ports import CommitUnknown, LedgerUnavailable
+from agent.store.migrations import APPLICATION_ID, VERSION, migrate
+
+T = TypeVar("T")
+
+QUEUE_MAX = 1000
+BUSY_TIMEOUT_MS = 2000
+LEDGER_TABLES = ("record", "chain", "coupon_use", "budget", "print_job", "request", "setting")
+
+
+class StoreError(Exception):
+    """The database must not be opened. The text says what is wrong and what to do."""
+
+
+class Database:
+    """The till's database. `open` in any thread, then `run` from the event loop, then `close`."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._jobs: queue.Queue[Callable[[], None] | None] = queue.Queue(QUEUE_MAX)
+        self._connection: sqlite3.Connection | None = None
+        self._thread: threading.Thread | None = None
+        self._lock_file: int | None = None
+        self._epoch = 0
+
+    def open(self) -> None:
+        """Lock, check, migrate and start the writer; StoreError says why not."""
+        self._lock_file = _lock(self.path)
+        try:
+            self._connection = connect(self.path)
+        except BaseException:
+            self._unlock()
+            raise
+        self._thread = threading.Thread(target=self._work, name="ledger", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Finish what is queued, checkpoint and let go."""
+        if self._thread is not None:
+            self._jobs.put(None)
+            self._thread.join()
+            self._thread = None
+        self._unlock()
+
+    def _unlock(self) -> None:
+        if self._lock_file is not None:
+            os.close(self._lock_file)
+            self._lock_file = None
+
+    async def run(
+        self,
+        work: Callable[[sqlite3.Connection], T],
+        read_back: Callable[[sqlite3.Connection], T | None] | None = None,
+    ) -> T:
+        """Run `work` in one transaction of the writer's thread and return once it is on disk.
+
+        read_back: asked on a new connection after a failed commit; what it returns is the answer, None means that the
+        transaction is not there. Without it a failed commit raises CommitUnknown.
+        """
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[T] = loop.create_future()
+
+        def job() -> None:
+            try:
+                result = self._transact(work, read_back)
+            except BaseException as error:  # the caller gets it, whatever it is
+                _tell(loop, future, None, error)
+            else:
+                _tell(loop, future, result, None)
+
+        try:
+            self._jobs.put_nowait(job)
+        except queue.Full:
+            raise LedgerUnavailable(f"{QUEUE_MAX} writes are waiting for the disk") from None
+        return await future
+
+    def _work(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            job()
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _transact(
+        self,
+        work: Callable[[sqlite3.Connection], T],
+        read_back: Callable[[sqlite3.Connection], T | None] | None,
+    ) -> T:
+        connection = self._usable()
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            result = work(connection)
+        except sqlite3.Error as error:
+            self._abandon(connection)
+            raise LedgerUnavailable(f"{self.path}: {error}") from error
+        except BaseException:
+            connection.execute("ROLLBACK")
+            raise
+        try:
+            connection.execute("COMMIT")
+        except sqlite3.Error as error:
+            return self._resolve(error, read_back)
+        return result
+
+    def _usable(self) -> sqlite3.Connection:
+        if self._connection is None:
+            try:
+                self._connection = connect(self.path)
+            except (StoreError, sqlite3.Error) as error:
+                raise LedgerUnavailable(str(error)) from error
+        return self._connection
+
+    def _abandon(self, connection: sqlite3.Connection) -> None:
+        """Roll back; a connection that cannot even do that is thrown away."""
+        try:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+        except sqlite3.Error:
+            connection.close()
+            self._connection = None
+
+    def _resolve(self, error: sqlite3.Error, read_back: Callable[[sqlite3.Connection], T | None] | None) -> T:
+        """After a failed COMMIT: reopen, make the disk prove that it writes again, then read back."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+        unknown = CommitUnknown(f"{self.path}: commit failed: {error}")
+        try:
+            connection = self._usable()
+            self._epoch += 1
+            connection.execute("BEGIN IMMEDIATE")
+            connection.execute(
+                "INSERT INTO setting VALUES ('reopened', ?) ON CONFLICT DO UPDATE SET value = excluded.value",
+                (str(self._epoch),),
+            )
+            connection.execute("COMMIT")  # its sync covers the frames whose fate was unknown
+            found = read_back(connection) if read_back is not None else None
+        except (LedgerUnavailable, sqlite3.Error):
+            raise unknown from error
+        if read_back is None:
+            raise unknown from error
+        if found is None:
+            raise LedgerUnavailable(f"{self.path}: {error}; nothing was recorded") from error
+        return found
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """Open, check and, where needed, migrate the database; StoreError if it is damaged, foreign or newer."""
+    fresh = not path.exists() or path.stat().st_size == 0
+    if fresh:
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=256)
+    try:
+        connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+        if not fresh:
+            _check(connection, path)
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute("PRAGMA trusted_schema = OFF")
+        version = _pragma(connection, "user_version")
+        if version < VERSION:
+            migrate(connection)
+        assert _pragma(connection, "journal_mode") == "wal", "the database is in WAL mode"
+        assert _pragma(connection, "synchronous") == 2, "a commit reaches the disk"
+    except sqlite3.DatabaseError as error:
+        connection.close()
+        raise StoreError(_damaged(path, str(error))) from error
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def connect_read_only(path: Path) -> sqlite3.Connection:
+    """A second look at the database while the daemon runs: never writes, never checkpoints. StoreError if absent."""
+    if not path.exists():
+        raise StoreError(f"{path} does not exist: is state_dir right, and was this till ever started?")
+    connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True, isolation_level=None)
+    connection.execute("PRAGMA query_only = ON")
+    connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+    return connection
+
+
+def _check(connection: sqlite3.Connection, path: Path) -> None:
+    found = _pragma(connection, "application_id")
+    version = _pragma(connection, "user_version")
+    tables = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
+    if not tables:
+        return  # made and killed before its first migration
+    if found not in (0, APPLICATION_ID) or (found == 0 and version):
+        raise StoreError(
+            f"{path} is not a redeemd database (application_id {found:#x}); move it away and start again"
+        )
+    if version > VERSION:
+        raise StoreError(
+            f"{path} was written by a newer redeemd (schema {version}, this one knows {VERSION}). "
+            "Install that version again; do not delete the file: it may hold records the cloud has not seen."
+        )
+    for table in LEDGER_TABLES if version else ():
+        problems = [row[0] for row in connection.execute(f"PRAGMA quick_check({table})")]
+        if problems != ["ok"]:
+            raise StoreError(_damaged(path, f"table {table}: {problems[0]}"))
+
+
+def _damaged(path: Path, what: str) -> str:
+    return (
+        f"{path} is damaged ({what}). Do not delete it: it may hold records the cloud has not seen. "
+        "Copy it away together with its -wal file, tell support, then enrol this till again."
+    )
+
+
+def _pragma(connection: sqlite3.Connection, name: str) -> Any:
+    return connection.execute(f"PRAGMA {name}").fetchone()[0]
+
+
+def _lock(path: Path) -> int:
+    """One daemon per database: an advisory lock on a file beside it."""
+    lock = path.with_suffix(".lock")
+    try:
+        handle = os.open(lock, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise StoreError(f"{lock}: {error.strerror}. The service's user must own {path.parent}.") from error
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(handle)
+        raise StoreError(
+            f"{path} is in use by another redeemd. Stop it first (systemctl stop redeemd)."
+        ) from None
+    return handle
+
+
+def _tell(
+    loop: asyncio.AbstractEventLoop, future: asyncio.Future[T], result: T | None, error: BaseException | None
+) -> None:
+    def settle() -> None:
+        if future.cancelled():
+            return  # the caller left; what was committed stays committed
+        if error is not None:
+            future.set_exception(error)
+        else:
+            future.set_result(result)  # type: ignore[arg-type]  # T when there is no error
+
+    with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+        loop.call_soon_threadsafe(settle)

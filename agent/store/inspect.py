@@ -1,0 +1,70 @@
+"""Questions about the ledger for the status page and the command line: counts, outbox listings, the whole ledger."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from typing import Any
+
+from agent.domain.outcome import Outcome
+from agent.domain.record import LANES, REDEMPTION_LANE
+from agent.ports import Counts
+
+
+def counts(connection: sqlite3.Connection) -> Counts:
+    """What waits, without reading a whole table."""
+    waiting = {
+        lane: connection.execute(
+            "SELECT count(*) FROM record WHERE lane = ? AND state = 'waiting'", (lane,)
+        ).fetchone()[0]
+        for lane in LANES
+    }
+    oldest = connection.execute(
+        "SELECT json_extract(event, '$.time') FROM record WHERE lane = ? AND state = 'waiting'"
+        " ORDER BY sequence LIMIT 1",
+        (REDEMPTION_LANE,),
+    ).fetchone()
+    quarantined = connection.execute("SELECT count(*) FROM record WHERE state = 'quarantined'").fetchone()[0]
+    prints = dict(
+        connection.execute(
+            "SELECT state, count(*) FROM print_job"
+            " WHERE state IN ('queued', 'sending', 'unconfirmed', 'failed') GROUP BY state"
+        ).fetchall()
+    )
+    free = connection.execute("SELECT count(*) FROM promo WHERE redemption_id IS NULL").fetchone()[0]
+    return Counts(waiting, quarantined, None if oldest is None else oldest[0], prints, free)
+
+
+def outbox_rows(
+    connection: sqlite3.Connection, states: tuple[str, ...], limit: int
+) -> Iterator[dict[str, Any]]:
+    """The records in `states`, oldest first, as plain values."""
+    marks = ", ".join("?" * len(states))
+    rows = connection.execute(
+        f"SELECT lane, sequence, state, event, outcome FROM record WHERE state IN ({marks})"
+        " ORDER BY lane, sequence LIMIT ?",
+        (*states, limit),
+    )
+    for lane, sequence, state, event, outcome in rows:
+        yield {
+            "lane": lane,
+            "sequence": sequence,
+            "state": state,
+            "event": json.loads(event),
+            "answer": None if outcome is None else json.loads(outcome),
+        }
+
+
+def tally(connection: sqlite3.Connection, day: int) -> dict[str, int]:
+    """What happened on store day `day`: accepted and refused scans, discount given in minor units."""
+    accepted = refused = discount = 0
+    for outcome, count, discount_minor in connection.execute(
+        "SELECT outcome, count, discount_minor FROM tally WHERE day = ?", (day,)
+    ):
+        if outcome == Outcome.ACCEPTED:
+            accepted += count
+        else:
+            refused += count
+        discount += discount_minor
+    return {"accepted": accepted, "refused": refused, "discount_minor": discount}

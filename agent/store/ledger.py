@@ -1,0 +1,138 @@
+"""The ledger: uses, budgets, records and print jobs within one transaction. Plain SQL on the writer's connection."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Callable
+from datetime import datetime
+from typing import TypeVar
+
+from agent.domain.campaign import Words
+from agent.domain.decide import BudgetUse, PriorUse
+from agent.domain.parts import PromoCode
+from agent.domain.record import ChainHead
+from agent.domain.time import from_timestamp, timestamp
+from agent.ports import Remembered
+from agent.store.database import Database
+
+T = TypeVar("T")
+
+OFFLINE_DAY = -1
+_UPSERT_BUDGET = """
+INSERT INTO budget VALUES (?, ?, ?, 1, ?)
+ON CONFLICT DO UPDATE SET count = count + 1, value_minor = value_minor + excluded.value_minor
+"""
+_UPSERT_TALLY = """
+INSERT INTO tally VALUES (?, ?, 1, ?)
+ON CONFLICT DO UPDATE SET count = count + 1, discount_minor = discount_minor + excluded.discount_minor
+"""
+_UPSERT_CHAIN = """
+INSERT INTO chain VALUES (?, ?, ?)
+ON CONFLICT DO UPDATE SET sequence = excluded.sequence, hash = excluded.hash
+"""
+
+
+class SqlTransaction:
+    """`agent.ports.Transaction` on an open SQLite transaction."""
+
+    def __init__(self, connection: sqlite3.Connection, till: str) -> None:
+        self._execute = connection.execute
+        self._till = till
+
+    def prior_use(self, identity: tuple[str, int, int]) -> PriorUse | None:
+        row = self._execute(
+            "SELECT redemption_id, at FROM coupon_use WHERE issuer = ? AND campaign = ? AND idx = ?", identity
+        ).fetchone()
+        return None if row is None else PriorUse(row[0], from_timestamp(row[1]), self._till)
+
+    def budget_use(self, issuer: str, campaign: int, day: int) -> BudgetUse:
+        rows = {
+            found: (count, value)
+            for found, count, value in self._execute(
+                "SELECT day, count, value_minor FROM budget WHERE issuer = ? AND campaign = ? AND day IN (?, ?)",
+                (issuer, campaign, day, OFFLINE_DAY),
+            )
+        }
+        today, offline = rows.get(day, (0, 0)), rows.get(OFFLINE_DAY, (0, 0))
+        return BudgetUse(*today, *offline)
+
+    def consume(
+        self, identity: tuple[str, int, int], redemption_id: str, at: datetime, forget_after: int
+    ) -> None:
+        self._execute(
+            "INSERT INTO coupon_use VALUES (?, ?, ?, ?, ?, ?)",
+            (*identity, redemption_id, timestamp(at), forget_after),
+        )
+
+    def charge(self, issuer: str, campaign: int, day: int, value_minor: int) -> None:
+        for scope in (day, OFFLINE_DAY):
+            self._execute(_UPSERT_BUDGET, (issuer, campaign, scope, value_minor))
+
+    def count(self, day: int, outcome: str, discount_minor: int) -> None:
+        self._execute(_UPSERT_TALLY, (day, outcome, discount_minor))
+
+    def head(self, lane: str) -> ChainHead:
+        row = self._execute("SELECT sequence, hash FROM chain WHERE lane = ?", (lane,)).fetchone()
+        return ChainHead() if row is None else ChainHead(*row)
+
+    def append(self, lane: str, head: ChainHead, event: str) -> None:
+        self._execute("INSERT INTO record VALUES (?, ?, ?, 'waiting', NULL)", (lane, head.sequence, event))
+        self._execute(_UPSERT_CHAIN, (lane, head.sequence, head.hash))
+
+    def take_promo(self, redemption_id: str) -> PromoCode | None:
+        row = self._execute(
+            "SELECT short, token, texts FROM promo WHERE redemption_id IS NULL ORDER BY short LIMIT 1"
+        ).fetchone()
+        if row is None:
+            return None
+        self._execute("UPDATE promo SET redemption_id = ? WHERE short = ?", (redemption_id, row[0]))
+        texts = json.loads(row[2])
+        return PromoCode(row[1], row[0], Words(*texts["title"]), Words(*texts["conditions"]))
+
+    def queue_print(self, job_id: str, redemption_id: str, receipt: str, at: datetime) -> None:
+        now = timestamp(at)
+        self._execute(
+            "INSERT INTO print_job (job_id, redemption_id, receipt, state, queued_at, updated_at)"
+            " VALUES (?, ?, ?, 'queued', ?, ?)",
+            (job_id, redemption_id, receipt, now, now),
+        )
+
+    def recall(self, request_id: str) -> Remembered | None:
+        row = self._execute(
+            "SELECT fingerprint, answer FROM request WHERE request_id = ?", (request_id,)
+        ).fetchone()
+        return None if row is None else Remembered(*row)
+
+    def remember(self, request_id: str, fingerprint: str, answer: str, at: datetime) -> None:
+        self._execute(
+            "INSERT INTO request VALUES (?, ?, ?, ?)", (request_id, fingerprint, answer, timestamp(at))
+        )
+
+    def mark(self) -> datetime | None:
+        row = self._execute("SELECT value FROM setting WHERE name = 'time_mark'").fetchone()
+        return None if row is None else from_timestamp(row[0])
+
+    def raise_mark(self, mark: datetime) -> None:
+        current = self.mark()
+        if current is None or mark > current:
+            self._execute(
+                "INSERT INTO setting VALUES ('time_mark', ?) ON CONFLICT DO UPDATE SET value = excluded.value",
+                (timestamp(mark),),
+            )
+
+
+class SqlLedger:
+    """`agent.ports.Ledger` over the writer thread."""
+
+    def __init__(self, database: Database, till: str) -> None:
+        self._database = database
+        self._till = till
+
+    async def write(
+        self, work: Callable[[SqlTransaction], T], read_back: Callable[[SqlTransaction], T | None]
+    ) -> T:
+        return await self._database.run(
+            lambda connection: work(SqlTransaction(connection, self._till)),
+            lambda connection: read_back(SqlTransaction(connection, self._till)),
+        )

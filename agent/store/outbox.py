@@ -1,0 +1,102 @@
+"""The outbox: the records of a lane that the cloud has not acknowledged, and the quarantine beside it."""
+
+from __future__ import annotations
+
+import json
+import re
+import sqlite3
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from agent.domain.record import REDEMPTION_LANE, record_id
+from agent.ports import CommitUnknown, LedgerUnavailable
+from agent.store.database import Database
+from agent.store.ledger import OFFLINE_DAY
+from sync.ports import OutboxUnavailable
+from sync.wire import Record, RecordResult, ResultStatus
+
+T = TypeVar("T")
+
+_SEQUENCE = re.compile(r"[0-9]{1,15}$")
+
+
+class SqlOutbox:
+    """`sync.ports.Outbox` over the writer thread."""
+
+    def __init__(self, database: Database, till: str) -> None:
+        self._database = database
+        self._till = till
+
+    async def waiting(self, lane: str, max_records: int, max_bytes: int) -> list[Record]:
+        def read(connection: sqlite3.Connection) -> list[Record]:
+            rows = connection.execute(
+                "SELECT sequence, event FROM record WHERE lane = ? AND state = 'waiting' ORDER BY sequence LIMIT ?",
+                (lane, max_records),
+            )
+            records: list[Record] = []
+            size = 0
+            for sequence, event in rows:
+                record = Record(lane, sequence, record_id(self._till, lane, sequence), event)
+                size += record.size_bytes
+                if records and size > max_bytes:
+                    break
+                records.append(record)
+            return records
+
+        return await self._run(read)
+
+    async def settle(self, lane: str, results: Sequence[RecordResult]) -> None:
+        def write(connection: sqlite3.Connection) -> None:
+            for result in results:
+                self._settle_one(connection, lane, result)
+            still = connection.execute(
+                "SELECT 1 FROM record WHERE lane = ? AND state = 'waiting' LIMIT 1", (REDEMPTION_LANE,)
+            ).fetchone()
+            if lane == REDEMPTION_LANE and still is None:
+                # The cloud has everything: what was accepted alone is no longer at risk unseen.
+                connection.execute("DELETE FROM budget WHERE day = ?", (OFFLINE_DAY,))
+
+        await self._run(write)
+
+    def _settle_one(self, connection: sqlite3.Connection, lane: str, result: RecordResult) -> None:
+        sequence = self._sequence(lane, result.record_id)
+        if sequence is None:
+            return  # not one of ours: the protocol layer reported it
+        state = "acknowledged" if result.acknowledged else "quarantined"
+        if result.status is ResultStatus.REFUSED and not result.permanent:
+            return
+        outcome = {
+            "status": result.status.value,
+            "code": result.code,
+            "sentence": result.sentence,
+            "conflict": result.conflict,
+        }
+        connection.execute(
+            "UPDATE record SET state = ?, outcome = ? WHERE lane = ? AND sequence = ? AND state = 'waiting'",
+            (state, json.dumps(outcome, ensure_ascii=False), lane, sequence),
+        )
+
+    def _sequence(self, lane: str, identifier: str) -> int | None:
+        found = _SEQUENCE.search(identifier)
+        if found is None or record_id(self._till, lane, int(found[0])) != identifier:
+            return None
+        return int(found[0])
+
+    async def requeue(self, lane: str, sequence: int | None) -> int:
+        """Take quarantined records (one, or all of the lane) back into the outbox; returns how many."""
+
+        def write(connection: sqlite3.Connection) -> int:
+            return connection.execute(
+                "UPDATE record SET state = 'waiting', outcome = NULL"
+                " WHERE lane = ? AND state = 'quarantined' AND sequence = coalesce(?, sequence)",
+                (lane, sequence),
+            ).rowcount
+
+        return await self._run(write)
+
+    async def _run(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        try:
+            return await self._database.run(work)
+        except (LedgerUnavailable, CommitUnknown) as error:
+            # Settling again is harmless: what is settled already is left alone.
+            raise OutboxUnavailable(str(error)) from error

@@ -1,0 +1,72 @@
+"""The print queue. A job was committed with its redemption; here it goes through its states."""
+
+from __future__ import annotations
+
+import sqlite3
+
+from agent.domain.time import timestamp
+from agent.ports import Clock, PrintJob, PrintState
+from agent.store.database import Database
+
+_COLUMNS = "job_id, redemption_id, receipt, state, copies, cause, updated_at"
+
+
+class SqlPrints:
+    """`agent.ports.Prints` over the writer thread."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    async def next_print(self) -> PrintJob | None:
+        def take(connection: sqlite3.Connection) -> PrintJob | None:
+            row = connection.execute(
+                f"SELECT {_COLUMNS} FROM print_job WHERE state = 'queued' ORDER BY queued_at, job_id LIMIT 1"
+            ).fetchone()
+            if row is None:
+                return None
+            self._set(connection, row[0], PrintState.SENDING, "")
+            return _job(row)
+
+        return await self._database.run(take)
+
+    async def finish_print(self, job_id: str, state: PrintState, cause: str) -> None:
+        await self._database.run(lambda connection: self._set(connection, job_id, state, cause))
+
+    async def print_job(self, job_id: str) -> PrintJob | None:
+        return await self._database.run(lambda connection: _find(connection, job_id))
+
+    async def copy_print(self, job_id: str) -> PrintJob | None:
+        def copy(connection: sqlite3.Connection) -> PrintJob | None:
+            job = _find(connection, job_id)
+            if job is None or job.state in (PrintState.QUEUED, PrintState.SENDING):
+                return job
+            connection.execute("UPDATE print_job SET copies = copies + 1 WHERE job_id = ?", (job_id,))
+            self._set(connection, job_id, PrintState.QUEUED, "")
+            return _find(connection, job_id)
+
+        return await self._database.run(copy)
+
+    async def recover_prints(self) -> int:
+        def recover(connection: sqlite3.Connection) -> int:
+            return connection.execute(
+                "UPDATE print_job SET state = 'unconfirmed', cause = 'restart' WHERE state = 'sending'"
+            ).rowcount
+
+        return await self._database.run(recover)
+
+    def _set(self, connection: sqlite3.Connection, job_id: str, state: PrintState, cause: str) -> None:
+        connection.execute(
+            "UPDATE print_job SET state = ?, cause = ?, updated_at = ? WHERE job_id = ?",
+            (state.value, cause, timestamp(self._clock.now()), job_id),
+        )
+
+
+def _find(connection: sqlite3.Connection, job_id: str) -> PrintJob | None:
+    row = connection.execute(f"SELECT {_COLUMNS} FROM print_job WHERE job_id = ?", (job_id,)).fetchone()
+    return None if row is None else _job(row)
+
+
+def _job(row: tuple[str, str, str, str, int, str, str]) -> PrintJob:
+    job_id, redemption_id, receipt, state, copies, cause, updated_at = row
+    return PrintJob(job_id, redemption_id, receipt, PrintState(state), copies, cause, updated_at)
