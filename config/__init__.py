@@ -1,0 +1,39 @@
+"""The till's configuration: one TOML file in, one frozen `Config` out, or a `ConfigError` that names every problem."""
+
+from config.devices import (
+    Camera,
+    FilePrinter,
+    Printer,
+    Scanner,
+    SerialPrinter,
+    SerialScanner,
+    TcpPrinter,
+    WedgeScanner,
+)
+from config.load import check, load, parse
+from config.problem import ConfigError, Problem
+from config.schema import Api, Cloud, Config, Promo, Scan, Storage, Sync, Till
+
+__all__ = [
+    "Api",
+    "Camera",
+    "Cloud",
+    "Config",
+    "ConfigError",
+    "FilePrinter",
+    "Printer",
+    "Problem",
+    "Promo",
+    "Scan",
+    "Scanner",
+    "SerialPrinter",
+    "SerialScanner",
+    "Storage",
+    "Sync",
+    "TcpPrinter",
+    "Till",
+    "WedgeScanner",
+    "check",
+    "load",
+    "parse",
+]

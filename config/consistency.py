@@ -1,0 +1,109 @@
+"""Settings that must fit one another: rules over one whole table, and over all devices together.
+
+A `Finding` is (path, wrong, allowed): path is the keys and device numbers from the root of the file, `wrong` and
+`allowed` are as in `Problem`. A `Fault` is the same with one key of a known table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeAlias
+
+from msgspec import Struct
+
+from config.devices import Camera, WedgeScanner
+from config.lines import Path
+from config.problem import quote
+from config.schema import Cloud, Sync
+
+Finding: TypeAlias = tuple[Path, str, str]
+Fault: TypeAlias = tuple[str, str, str]
+
+
+def table_findings(struct: type[Struct], values: dict[str, Any], path: Path) -> Iterator[Finding]:
+    """What does not fit within one table. `values` has those keys, given or default, that are valid by themselves."""
+    keys, rule = _RULES.get(struct, ((), None))
+    if rule is not None and all(key in values for key in keys):
+        for key, wrong, allowed in rule(*(values[key] for key in keys)):
+            yield (*path, key), wrong, allowed
+
+
+def _timeouts(connect_s: float, total_s: float) -> Iterator[Fault]:
+    if total_s < connect_s:
+        wrong = f"{total_s:g} is below connect_timeout_s ({connect_s:g})"
+        yield (
+            "total_timeout_s",
+            wrong,
+            "use at least connect_timeout_s: the whole request includes connecting",
+        )
+
+
+def _backoff(base_s: float, cap_s: float) -> Iterator[Fault]:
+    if cap_s < base_s:
+        wrong = f"{cap_s:g} is below backoff_base_s ({base_s:g})"
+        yield (
+            "backoff_cap_s",
+            wrong,
+            "use at least backoff_base_s: one is the longest wait, the other the first",
+        )
+
+
+def _wedge(vendor: str, product: str, serial: str, device_name: str) -> Iterator[Fault]:
+    """A wedge is grabbed exclusively, so a rule that fits the cashier's own keyboard would take it away."""
+    if bool(vendor) != bool(product):
+        present, absent = ("vendor", "product") if vendor else ("product", "vendor")
+        yield (
+            absent,
+            f"is missing while {present} is given",
+            "use both ids, as `lsusb` shows them, or neither",
+        )
+    elif not (vendor or serial or device_name):
+        wrong = "nothing says which keyboard is the scanner"
+        yield "device_name", wrong, "use vendor and product, or serial, or device_name"
+
+
+def _decoders(decoders: Sequence[str]) -> Iterator[Fault]:
+    twice = [decoder for i, decoder in enumerate(decoders) if decoder in decoders[:i]]
+    if twice:
+        yield "decoders", f"{quote(twice[0])} stands there twice", "use each decoder at most once"
+
+
+_RULES: dict[type[Struct], tuple[tuple[str, ...], Callable[..., Iterator[Fault]]]] = {
+    Cloud: (("connect_timeout_s", "total_timeout_s"), _timeouts),
+    Sync: (("backoff_base_s", "backoff_cap_s"), _backoff),
+    WedgeScanner: (("vendor", "product", "serial", "device_name"), _wedge),
+    Camera: (("decoders",), _decoders),
+}
+
+_DEVICE_TABLES = ("scanner", "camera", "printer")
+
+
+def device_findings(document: dict[str, Any]) -> Iterator[Finding]:
+    """Names used twice, and serial lines opened twice. Works on the raw file, so other faults do not hide these."""
+    devices: list[tuple[Path, dict[str, Any]]] = [
+        ((table, number), device)
+        for table in _DEVICE_TABLES
+        if isinstance(document.get(table), list)
+        for number, device in enumerate(document[table])
+        if isinstance(device, dict)
+    ]
+    yield from _used_twice(devices, ("name",), "use a name of its own: messages tell devices apart by name")
+    yield from _used_twice(
+        devices, ("port", "device"), "use another path: only one device can own it", under="/"
+    )
+
+
+def _used_twice(
+    devices: list[tuple[Path, dict[str, Any]]], keys: tuple[str, ...], allowed: str, *, under: str = ""
+) -> Iterator[Finding]:
+    """Each text beginning with `under` that stands under one of `keys` in a second device."""
+    owner: dict[str, str] = {}
+    for path, device in devices:
+        for key in keys:
+            value = device.get(key)
+            if not isinstance(value, str) or not value.startswith(under):
+                continue
+            if value in owner:
+                yield (*path, key), f"{quote(value)} is already used by {owner[value]}", allowed
+            else:
+                owner[value] = f"{path[0]}[{path[1]}]"

@@ -1,0 +1,162 @@
+"""Scanners, cameras and printers: the tables of the file that may stand more than once."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal, TypeAlias
+
+from msgspec import Meta, Struct
+
+from config.values import (
+    AbsolutePath,
+    Baud,
+    Decoder,
+    HexId,
+    Host,
+    Layout,
+    Name,
+    NonEmpty,
+    Profile,
+    SerialPort,
+    Text,
+)
+
+
+class SerialScanner(
+    Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="serial"
+):
+    """A scanner on a serial line or in USB-COM mode."""
+
+    kind: ClassVar[Literal["serial"]] = "serial"
+
+    name: Annotated[Name, Meta(description="Name of the device in messages. Each device has its own.")]
+    port: Annotated[
+        SerialPort, Meta(description="Device path, best one under /dev/serial/by-id; or a pyserial URL.")
+    ]
+    baud: Annotated[Baud, Meta(description="Speed in bits a second, as set in the scanner.")] = 9600
+    bytesize: Annotated[Literal[7, 8], Meta(description="Data bits.")] = 8
+    parity: Annotated[Literal["N", "E", "O"], Meta(description="Parity: none, even or odd.")] = "N"
+    stopbits: Annotated[Literal[1, 2], Meta(description="Stop bits.")] = 1
+    suffix: Annotated[
+        Literal["auto", "cr", "lf", "crlf", "tab", "etx"],
+        Meta(description='What the scanner sends after each scan. "auto" means CR, LF or CRLF.'),
+    ] = "auto"
+    encoding: Annotated[
+        Literal["utf-8", "latin-1", "gb18030"],
+        Meta(description="How the scanner writes characters beyond ASCII."),
+    ] = "utf-8"
+
+
+class WedgeScanner(
+    Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="wedge"
+):
+    """A USB scanner that acts as a keyboard. Say which one: vendor and product, or serial, or device_name."""
+
+    kind: ClassVar[Literal["wedge"]] = "wedge"
+
+    name: Annotated[Name, Meta(description="Name of the device in messages. Each device has its own.")]
+    vendor: Annotated[HexId, Meta(description='USB vendor id, as `lsusb` shows it. "" means any.')] = ""
+    product: Annotated[HexId, Meta(description='USB product id, as `lsusb` shows it. "" means any.')] = ""
+    serial: Annotated[Text, Meta(description='USB serial number, exactly. "" means any.')] = ""
+    device_name: Annotated[
+        Text, Meta(description='A part of the name the device gives itself. "" means any.')
+    ] = ""
+    layout: Annotated[Layout, Meta(description="Keyboard layout the scanner is set to.")] = "us"
+
+
+class Camera(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A camera, or pictures in its place."""
+
+    name: Annotated[Name, Meta(description="Name of the device in messages. Each device has its own.")]
+    source: Annotated[
+        NonEmpty,
+        Meta(
+            description='Number of the camera in quotes ("0" is /dev/video0), a device path, a stream URL, '
+            "a video file or a folder of pictures."
+        ),
+    ]
+    width: Annotated[
+        int, Meta(ge=160, le=4096, description="Picture width to ask the camera for, in pixels.")
+    ] = 1280
+    height: Annotated[
+        int, Meta(ge=120, le=4096, description="Picture height to ask the camera for, in pixels.")
+    ] = 720
+    fps: Annotated[
+        int, Meta(ge=1, le=60, description="Most pictures decoded a second; the rest are dropped.")
+    ] = 15
+    decoders: Annotated[
+        tuple[Decoder, ...],
+        Meta(
+            min_length=1, max_length=5, description="Decoders in the order they are tried, each at most once."
+        ),
+    ] = ("zxing", "zxing_upscaled", "zxing_sharpened")
+    loop: Annotated[bool, Meta(description="Begin again at the end of a video file or folder.")] = False
+
+
+class PrinterBase(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What every receipt printer has."""
+
+    name: Annotated[Name, Meta(description="Name of the device in messages. Each device has its own.")]
+    profile: Annotated[Profile, Meta(description="What the printer can do, as python-escpos names it.")] = (
+        "default"
+    )
+    columns: Annotated[
+        Literal[32, 42, 48],
+        Meta(description="Characters in one line of the printer's normal font; a Chinese one counts two."),
+    ] = 48
+    encoding: Annotated[
+        Literal["gb18030", "gbk", "cp437"],
+        Meta(description="Character set of the printer. cp437 prints Chinese as pictures."),
+    ] = "gb18030"
+    native_qr: Annotated[
+        bool, Meta(description="The printer draws QR codes itself (quick). false sends them as pictures.")
+    ] = True
+    timeout_s: Annotated[
+        float,
+        Meta(
+            ge=0.05,
+            le=120,
+            description="Longest wait for the printer to connect, take data or answer, in seconds.",
+        ),
+    ] = 5
+
+
+class TcpPrinter(
+    PrinterBase, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="tcp"
+):
+    """A network printer (raw TCP)."""
+
+    kind: ClassVar[Literal["tcp"]] = "tcp"
+
+    host: Annotated[Host, Meta(description="Host name or IP address.")]
+    port: Annotated[int, Meta(ge=1, le=65535, description="TCP port.")] = 9100
+
+
+class SerialPrinter(
+    PrinterBase, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="serial"
+):
+    """A printer on a serial line."""
+
+    kind: ClassVar[Literal["serial"]] = "serial"
+
+    device: Annotated[AbsolutePath, Meta(description="Device path, best one under /dev/serial/by-id.")]
+    baud: Annotated[Baud, Meta(description="Speed in bits a second, as set in the printer.")] = 9600
+    flow: Annotated[
+        Literal["none", "xonxoff", "rtscts", "dsrdtr"],
+        Meta(
+            description="How the printer says that it is full, as set in the printer. With none, text may be lost."
+        ),
+    ] = "none"
+
+
+class FilePrinter(
+    PrinterBase, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="file"
+):
+    """A printer behind a device file, such as USB /dev/usb/lp0."""
+
+    kind: ClassVar[Literal["file"]] = "file"
+
+    device: Annotated[AbsolutePath, Meta(description="Device path.")]
+
+
+Scanner: TypeAlias = SerialScanner | WedgeScanner
+Printer: TypeAlias = TcpPrinter | SerialPrinter | FilePrinter
