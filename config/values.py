@@ -64,7 +64,8 @@ Name: TypeAlias = Annotated[
     ),
 ]
 HexId: TypeAlias = Annotated[
-    str, _text('4 hexadecimal digits in quotes, such as "05f9"', pattern=r"\A([0-9a-fA-F]{4})?\Z")
+    str,
+    _text('4 hexadecimal digits in quotes, such as "05f9", or "" for any', pattern=r"\A([0-9a-fA-F]{4})?\Z"),
 ]
 Text: TypeAlias = Annotated[str, _text("text of at most 1024 characters without control characters")]
 NonEmpty: TypeAlias = Annotated[str, _text("text that is not empty", pattern=r"\A[^\x00-\x1f\x7f]+\Z")]

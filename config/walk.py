@@ -87,10 +87,14 @@ def shown(value: Any) -> str:
     return str(value)
 
 
+def is_repeated(section: msgspec.structs.FieldInfo) -> bool:
+    """Whether a section of `Config` may stand more than once, once for each device."""
+    return get_origin(split(section.type)[0]) is tuple
+
+
 def header(section: msgspec.structs.FieldInfo) -> str:
-    """How the file heads a section of `Config`: [api], or [[scanner]] where it may stand more than once."""
-    name = section.encode_name
-    return f"[[{name}]]" if get_origin(split(section.type)[0]) is tuple else f"[{name}]"
+    """How the file heads a section of `Config`: [api] or, for devices, [[scanner]]."""
+    return f"[[{section.encode_name}]]" if is_repeated(section) else f"[{section.encode_name}]"
 
 
 def _is_struct(bare: Any) -> TypeGuard[StructType]:
