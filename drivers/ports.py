@@ -15,6 +15,10 @@ MAX_SCAN_CHARS = 4096
 """Longest text one scan may carry; a device that sends more without an end is reported as a `ScanFault`."""
 
 
+class DriverError(Exception):
+    """Root of what this package raises while it is being set up; the message says what to do about it."""
+
+
 class DeviceState(StrEnum):
     """Where a device stands. Only READY means that it works now."""
 

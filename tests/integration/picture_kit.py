@@ -1,0 +1,68 @@
+"""Rendered codes for the decoder and camera tests: pictures and videos made here, from nothing but text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import segno
+
+Gray = npt.NDArray[np.uint8]
+
+TOKEN = "RC1" + "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567" * 6
+WIDTH, HEIGHT = 640, 480
+
+
+def qr(text: str, module: int = 4, dark: int = 0, light: int = 255) -> Gray:
+    """One code with its quiet zone, `module` pixels a module, in the given greys."""
+    return drawn(segno.make(text, error="m", micro=False), module, dark, light)
+
+
+def drawn(code: segno.QRCode, module: int, dark: int = 0, light: int = 255) -> Gray:
+    bits = np.array([list(row) for row in code.matrix_iter(border=4)], dtype=np.uint8)
+    pixels = np.kron(bits, np.ones((module, module), dtype=np.uint8))
+    return np.asarray(np.where(pixels > 0, dark, light), dtype=np.uint8)
+
+
+def counter(*codes: Gray, width: int = WIDTH, height: int = HEIGHT) -> Gray:
+    """A camera's view of a grey counter, with codes laid on it from the top left."""
+    view = np.full((height, width), 130, dtype=np.uint8)
+    left = 8
+    for code in codes:
+        rows, columns = code.shape
+        view[8 : 8 + rows, left : left + columns] = code
+        left += columns + 8
+    return view
+
+
+def blurred(gray: Gray, sigma: float) -> Gray:
+    return np.asarray(cv2.GaussianBlur(gray, (0, 0), sigma), dtype=np.uint8)
+
+
+def turned(gray: Gray, degrees: float, tilt: float = 0.0) -> Gray:
+    """Rotate about the middle and tilt back by moving the upper corners together (a share of the width)."""
+    rows, columns = gray.shape
+    spin = cv2.getRotationMatrix2D((columns / 2, rows / 2), degrees, 0.7)
+    flat = cv2.warpAffine(gray, spin, (columns, rows), borderValue=130)
+    corners = np.array([[0, 0], [columns, 0], [columns, rows], [0, rows]], dtype=np.float32)
+    inset = np.array([[tilt, 0], [-tilt, 0], [0, 0], [0, 0]], dtype=np.float32) * columns
+    warp = cv2.getPerspectiveTransform(corners, corners + inset)
+    return np.asarray(cv2.warpPerspective(flat, warp, (columns, rows), borderValue=130), dtype=np.uint8)
+
+
+def noisy(gray: Gray, sd: float) -> Gray:
+    noise = np.random.default_rng(7).normal(0, sd, gray.shape)
+    return np.clip(gray + noise, 0, 255).astype(np.uint8)
+
+
+def write_video(path: Path, frames: Iterable[Gray], fps: float) -> Path:
+    """Write an AVI (motion JPEG, which every OpenCV wheel reads and writes)."""
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), fps, (WIDTH, HEIGHT))
+    assert writer.isOpened()
+    for frame in frames:
+        writer.write(cv2.cvtColor(frame, cv2.COLOR_GRAY2BGR))
+    writer.release()
+    return path

@@ -1,0 +1,179 @@
+"""The camera source on real input: rendered videos, picture folders and an HTTP stream, read by OpenCV."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import threading
+from pathlib import Path
+
+import cv2
+import pytest
+
+from drivers.camera import Camera, CameraSettings
+from drivers.ports import DeviceState, Scan
+from tests.integration.picture_kit import HEIGHT, TOKEN, WIDTH, counter, qr, turned, write_video
+from tests.integration.scanner_kit import running
+
+FPS = 100.0  # recordings here play fast; a code is gone after 70 frames
+A, B = counter(qr("RC1A")), turned(counter(qr("RC1B")), 20, tilt=0.05)
+NOTHING = counter()
+
+
+@pytest.fixture(scope="module")
+def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A shown, gone too briefly, A again, then B, gone, and A a second time."""
+    frames = [A] * 5 + [NOTHING] * 20 + [A] * 5 + [B] * 5 + [NOTHING] * 75 + [A] * 3
+    return write_video(tmp_path_factory.mktemp("video") / "counter.avi", frames, FPS)
+
+
+def camera(
+    source: Path | str, *, fps: float = 0, loop: bool = False, decoders: tuple[str, ...] = ("zxing",)
+) -> Camera:
+    return Camera(CameraSettings("cam", str(source), fps=fps, loop=loop, decoders=decoders))
+
+
+async def test_a_video_is_read_to_its_end_without_dropping_a_frame(video: Path):
+    async with running(camera(video)) as run:
+        scans = [await run.scan() for _ in range(3)]
+        assert [scan.text for scan in scans] == ["RC1A", "RC1B", "RC1A"]
+        assert [scan.source for scan in scans] == ["cam"] * 3
+        assert scans[0].at < scans[1].at < scans[2].at
+        assert await run.until(DeviceState.LOST) == "end of file"
+        assert run.scans.empty()
+        assert run.faults.empty()
+        assert not run.task.done(), "after the end it waits to be cancelled"
+
+
+async def test_one_frame_is_enough(tmp_path: Path):
+    codes = [f"RC1N{number}" for number in range(40)]
+    file = write_video(tmp_path / "one.avi", (counter(qr(text)) for text in codes), 240.0)
+    async with running(camera(file)) as run:
+        assert [(await run.scan()).text for _ in codes] == codes
+
+
+async def test_a_video_that_loops(tmp_path: Path):
+    file = write_video(tmp_path / "loop.avi", [A] * 2 + [NOTHING] * 75, FPS)
+    async with running(camera(file, loop=True)) as run:
+        assert [(await run.scan()).text for _ in range(2)] == ["RC1A"] * 2, (
+            "the clock goes on from round to round"
+        )
+        assert run.source.status().state is DeviceState.READY
+
+
+async def test_a_folder_of_pictures(tmp_path: Path):
+    for number, text in enumerate(["RC1A", "RC1B"]):
+        cv2.imwrite(str(tmp_path / f"{number}.png"), counter(qr(text)))
+    (tmp_path / "05.png").write_bytes(b"no picture")
+    async with running(camera(tmp_path)) as run:
+        assert [(await run.scan()).text for _ in range(2)] == ["RC1A", "RC1B"]
+        assert await run.until(DeviceState.LOST) == "end of file"
+
+
+async def test_a_hard_code_is_read_by_the_chain(tmp_path: Path):
+    soft = cv2.GaussianBlur(counter(qr(TOKEN, 4)), (0, 0), 2.0)
+    cv2.imwrite(str(tmp_path / "soft.png"), soft)
+    cv2.imwrite(str(tmp_path / "soft2.png"), soft)
+    async with running(camera(tmp_path, decoders=("zxing", "zxing_upscaled", "zxing_sharpened"))) as run:
+        assert (await run.scan()).text == TOKEN
+
+
+async def test_a_live_stream_goes_and_comes_back():
+    """A network camera: motion JPEG over HTTP, which OpenCV reads as live (no pace of its own)."""
+    picture = A
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        clients.append(writer)
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.0 200 OK\r\nContent-Type: multipart/x-mixed-replace; boundary=f\r\n\r\n")
+        while not writer.is_closing():
+            jpeg = cv2.imencode(".jpg", picture)[1].tobytes()
+            writer.write(
+                b"--f\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n" % len(jpeg) + jpeg + b"\r\n"
+            )
+            try:
+                await writer.drain()
+            except ConnectionError:
+                break
+            await asyncio.sleep(0.01)
+
+    clients: list[asyncio.StreamWriter] = []
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    host, port = server.sockets[0].getsockname()[:2]
+    async with server:
+        async with running(camera(f"http://user:secret@{host}:{port}/stream.mjpg", fps=30)) as run:
+            assert (await run.scan()).text == "RC1A"
+            assert run.source.status().state is DeviceState.READY
+            picture = B
+            assert (await run.scan()).text == "RC1B"
+            clients[-1].close()
+            assert "secret" not in await run.until(DeviceState.LOST)
+            await run.until(DeviceState.READY)
+        for client in clients:
+            client.close()
+
+
+@pytest.mark.parametrize(
+    ("source", "state", "words"),
+    [
+        ("97", DeviceState.LOST, "/dev/video97 does not exist: plug the camera in"),
+        ("/dev/null", DeviceState.LOST, "gives no picture"),
+        ("{folder}/none.avi", DeviceState.LOST, "none.avi does not exist"),
+        ("{folder}", DeviceState.LOST, "has no pictures"),
+        ("{folder}/text.avi", DeviceState.MISCONFIGURED, "no video that can be read"),
+        ("http://127.0.0.1:1/x", DeviceState.LOST, "check the camera and the network"),
+    ],
+)
+async def test_a_source_that_is_not_there_says_so(
+    tmp_path: Path, source: str, state: DeviceState, words: str
+):
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / "text.avi").write_text("not a video")
+    async with running(camera(source.format(folder=folder))) as run:
+        assert words in await run.until(state)
+
+
+async def test_a_file_that_comes_later_is_played(tmp_path: Path):
+    file = tmp_path / "late.avi"
+    async with running(camera(file)) as run:
+        await run.until(DeviceState.LOST)
+        write_video(tmp_path / "made.avi", [A] * 3, FPS).rename(file)
+        assert (await run.scan()).text == "RC1A"
+
+
+async def test_a_missing_library_is_a_status(monkeypatch: pytest.MonkeyPatch, video: Path):
+    monkeypatch.setitem(sys.modules, "zxingcpp", None)
+    async with running(camera(video)) as run:
+        assert "install zxing-cpp" in await run.until(DeviceState.MISCONFIGURED)
+
+
+async def test_cancelling_in_the_middle_leaves_no_thread(video: Path):
+    await asyncio.to_thread(lambda: None)
+    before = {thread for thread in threading.enumerate() if thread.name.startswith("camera")}
+    async with running(camera(video)) as run:
+        await run.until(DeviceState.READY)
+    assert {thread for thread in threading.enumerate() if thread.name.startswith("camera")} == before
+
+
+async def test_a_bug_of_the_caller_comes_out_of_run(video: Path):
+    def broken(_: Scan) -> None:
+        raise OSError("a bug")
+
+    async with running(camera(video), on_scan=broken) as run:
+        with pytest.raises(OSError, match="a bug"):
+            await run.ended()
+
+
+async def test_a_bug_of_the_grabber_comes_out_of_run(monkeypatch: pytest.MonkeyPatch, video: Path):
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("drivers.camera.open_source", broken)
+    async with running(camera(video)) as run:
+        with pytest.raises(ZeroDivisionError):
+            await run.ended()
+
+
+def test_the_pictures_have_the_size_of_the_video():
+    assert A.shape == B.shape == (HEIGHT, WIDTH)

@@ -1,0 +1,257 @@
+"""The decoder chain on codes rendered here, and on the public pictures where they are present."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import segno
+
+from drivers.decode import DECODERS, DEFAULT_CHAIN, Decode, Decoded, FrameReader, load_chain, read_image
+from drivers.opencv import MAX_PIXELS, fit, to_gray
+from drivers.pictures import read_paths
+from drivers.ports import DriverError
+from tests.integration.picture_kit import TOKEN, Gray, blurred, counter, drawn, noisy, qr, turned
+
+PUBLIC = Path(os.environ.get("REDEEMD_QR_SAMPLES", "/work/shared/qr-samples"))
+
+EASY = counter(qr(TOKEN))
+NEEDS_UPSCALING = blurred(counter(qr(TOKEN, 4)), 2.0)
+NEEDS_SHARPENING = blurred(counter(qr(TOKEN, 3)), 1.6)
+EMPTY = noisy(counter(), 12)
+
+
+@pytest.fixture(scope="module")
+def chain() -> tuple[Decode, ...]:
+    return load_chain()
+
+
+def texts(found: list[Decoded]) -> list[str]:
+    return [one.text for one in found]
+
+
+@pytest.mark.parametrize("name", DECODERS)
+def test_every_decoder_reads_a_clean_code_and_says_where(name: str):
+    (decode,) = load_chain([name])
+    (found,) = decode(EASY)
+    assert (found.text, found.raw, found.decoder) == (TOKEN, TOKEN.encode(), name)
+    side = (
+        49 * 4
+    )  # version 8: 49 modules of 4 pixels, after a quiet zone of 4 modules and 8 pixels of counter
+    expected = [(24, 24), (24 + side, 24), (24 + side, 24 + side), (24, 24 + side)]
+    assert np.abs(np.array(found.box) - np.array(expected)).max() <= 6
+
+
+@pytest.mark.parametrize("name", DECODERS)
+@pytest.mark.parametrize("size", [(1, 1), (3, 5), (720, 1280)])
+def test_every_decoder_finds_nothing_where_nothing_is(name: str, size: tuple[int, int]):
+    (decode,) = load_chain([name])
+    assert decode(np.full(size, 200, dtype=np.uint8)) == []
+
+
+@pytest.mark.parametrize(
+    "picture",
+    [
+        turned(EASY, 33, tilt=0.1),
+        turned(EASY, 180),
+        noisy(blurred(EASY, 1.4), 8),
+        255 - EASY,  # light on dark: a phone in dark mode
+        counter(qr(TOKEN, 4, dark=90, light=150)),
+    ],
+    ids=["tilted", "upside down", "blurred and noisy", "inverted", "pale"],
+)
+def test_what_a_camera_sees_is_read_by_the_first_decoder(picture: Gray, chain: tuple[Decode, ...]):
+    assert [(one.text, one.decoder) for one in read_image(picture, chain)] == [(TOKEN, "zxing")]
+
+
+@pytest.mark.parametrize(
+    ("picture", "decoder"), [(NEEDS_UPSCALING, "zxing_upscaled"), (NEEDS_SHARPENING, "zxing_sharpened")]
+)
+def test_the_retries_read_what_the_first_decoder_cannot(
+    picture: Gray, decoder: str, chain: tuple[Decode, ...]
+):
+    assert read_image(picture, chain[:1]) == []
+    assert [(one.text, one.decoder) for one in read_image(picture, chain)] == [(TOKEN, decoder)]
+
+
+def test_two_codes_in_one_picture(chain: tuple[Decode, ...]):
+    assert sorted(texts(read_image(counter(qr("FIRST"), qr("SECOND")), chain))) == ["FIRST", "SECOND"]
+
+
+@pytest.mark.parametrize("text", ["满100减30", "a\x1db\x00c", "モバイル", "Grüße €"])
+def test_text_that_is_not_ascii_and_control_characters(text: str, chain: tuple[Decode, ...]):
+    assert texts(read_image(counter(qr(text)), chain)) == [text]
+
+
+def test_a_micro_qr_and_other_symbols_are_not_looked_for(chain: tuple[Decode, ...]):
+    assert read_image(counter(drawn(segno.make_micro("25"), 6)), chain) == []
+
+
+def test_doubtful_character_sets_of_the_last_resorts_are_not_believed():
+    shift_jis = segno.make("ﾃﾞｻﾞｲﾝ".encode("shift_jis"), mode="byte")
+    assert read_image(counter(drawn(shift_jis, 6)), load_chain(["pyzbar", "opencv"])) == []
+
+
+# --- live frames -------------------------------------------------------------------------------------------------
+
+
+class Counting:
+    """A decoder that reads nothing, or what it is told to, and counts."""
+
+    def __init__(self, *answers: str):
+        self.calls = 0
+        self.answers = answers
+
+    def __call__(self, gray: Gray) -> list[Decoded]:
+        self.calls += 1
+        return [Decoded(one, one.encode(), "x", ((0, 0), (0, 0), (0, 0), (0, 0))) for one in self.answers]
+
+
+def test_a_still_scene_is_retried_once_by_each_and_a_new_one_again():
+    first, second, third = Counting(), Counting(), Counting()
+    reader = FrameReader([first, second, third])
+    for _ in range(10):
+        assert reader.read(EMPTY) == []
+    assert (first.calls, second.calls, third.calls) == (10, 1, 1)
+    reader.read(EASY)
+    assert second.calls + third.calls == 3, "one retry a frame"
+    for _ in range(5):
+        reader.read(EASY)
+    assert (first.calls, second.calls, third.calls) == (16, 2, 2)
+
+
+def test_noise_alone_is_not_a_new_scene():
+    retry = Counting()
+    reader = FrameReader([Counting(), retry])
+    for seed in range(6):
+        noise = np.random.default_rng(seed).normal(0, 10, EASY.shape)
+        reader.read(np.clip(EASY + noise, 0, 255).astype(np.uint8))
+    assert retry.calls == 1
+
+
+def test_nothing_is_retried_where_the_first_decoder_reads():
+    retry = Counting()
+    assert texts(FrameReader([Counting("A"), retry]).read(EASY)) == ["A"]
+    assert retry.calls == 0
+
+
+def test_a_hard_code_held_still_is_read_within_a_frame_for_each_retry(chain: tuple[Decode, ...]):
+    for picture in (NEEDS_UPSCALING, NEEDS_SHARPENING):
+        reader = FrameReader(chain)
+        assert TOKEN in [text for _ in range(2) for text in texts(reader.read(picture))]
+
+
+def test_a_chain_of_one_has_no_retries():
+    assert FrameReader([Counting()]).read(EASY) == []
+
+
+# --- settings ----------------------------------------------------------------------------------------------------
+
+
+def test_an_unknown_decoder_is_named_with_what_is_allowed():
+    with pytest.raises(DriverError, match=r"'zbar' is not one of zxing, zxing_upscaled"):
+        load_chain(["zbar"])
+    with pytest.raises(DriverError, match="no decoder is named"):
+        load_chain([])
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "package"),
+    [("zxingcpp", "zxing", "install zxing-cpp"), ("pyzbar", "pyzbar", "libzbar0")],
+)
+def test_a_missing_library_is_named(monkeypatch: pytest.MonkeyPatch, module: str, name: str, package: str):
+    monkeypatch.setitem(sys.modules, module, None)  # as Python marks a module that is not there
+    with pytest.raises(DriverError, match=package):
+        load_chain([name])
+
+
+# --- pictures ----------------------------------------------------------------------------------------------------
+
+
+def test_pictures_are_shrunk_to_fit_and_never_grown():
+    assert fit(np.zeros((3000, 4000), dtype=np.uint8)).shape == (720, 960)
+    assert fit(np.zeros((4000, 100), dtype=np.uint8)).shape == (720, 18)
+    assert fit(np.zeros((1, 20000), dtype=np.uint8)).shape == (1, 1280)
+    small = np.zeros((100, 100), dtype=np.uint8)
+    assert fit(small) is small
+
+
+def test_a_transparent_background_is_paper():
+    code = qr(TOKEN)
+    picture = np.zeros((*code.shape, 4), dtype=np.uint8)  # black everywhere, drawn by transparency alone
+    picture[:, :, 3] = 255 - code
+    assert np.array_equal(to_gray(picture), code)
+
+
+def test_files_and_folders(tmp_path: Path):
+    below = tmp_path / "deep" / "er"
+    below.mkdir(parents=True)
+    cv2.imwrite(str(below / "b.png"), EASY)
+    cv2.imwrite(str(tmp_path / "deep" / "a.JPG"), NEEDS_UPSCALING)
+    cv2.imwrite(str(tmp_path / "z.png"), EMPTY)
+    (tmp_path / "broken.png").write_bytes(b"\x89PNG and no more")
+    (tmp_path / "empty.png").touch()
+    (tmp_path / "notes.txt").write_text("not looked at")
+    found = {Path(one["path"]).name: one for one in read_paths([tmp_path, tmp_path / "none.png"])}
+    assert list(found) == ["broken.png", "empty.png", "z.png", "a.JPG", "b.png", "none.png"]
+    assert (found["b.png"]["texts"], found["b.png"]["decoder"]) == ([TOKEN], "zxing")
+    assert (found["a.JPG"]["texts"], found["a.JPG"]["decoder"]) == ([TOKEN], "zxing_upscaled")
+    assert (found["z.png"]["texts"], found["z.png"]["decoder"]) == ([], None)
+    assert "no picture" in found["broken.png"]["error"]
+    assert "no picture" in found["empty.png"]["error"]
+    assert "No such file" in found["none.png"]["error"]
+    assert all("error" not in found[name] for name in ("a.JPG", "b.png", "z.png"))
+    json.dumps(list(found.values()))
+
+
+def test_a_named_file_is_tried_whatever_it_is_called(tmp_path: Path):
+    cv2.imwrite(str(tmp_path / "x.png"), EASY)
+    picture = (tmp_path / "x.png").rename(tmp_path / "download")
+    assert [one["texts"] for one in read_paths([picture])] == [[TOKEN]]
+
+
+def test_a_picture_that_unpacks_to_too_much_is_refused(tmp_path: Path):
+    side = int(MAX_PIXELS**0.5) + 10
+    bomb = tmp_path / "bomb.png"
+    cv2.imwrite(str(bomb), np.zeros((side, side), dtype=np.uint8))
+    assert bomb.stat().st_size < 1_000_000
+    # In a process of its own: OpenCV takes its limit when it is first imported, here by this test's own import.
+    program = "import sys; from drivers.pictures import load_gray; load_gray(sys.argv[1])"
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(bomb)], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.returncode == 1
+    assert "more than 50000000 pixels" in done.stderr
+
+
+def test_sixteen_bits_a_channel(tmp_path: Path):
+    cv2.imwrite(str(tmp_path / "deep.png"), EASY.astype(np.uint16) * 257)
+    assert [one["texts"] for one in read_paths([tmp_path / "deep.png"])] == [[TOKEN]]
+
+
+@pytest.mark.skipif(
+    not (PUBLIC / "truth.json").is_file(), reason="the public pictures are not on this machine"
+)
+@pytest.mark.parametrize(("decoders", "bar"), [(DEFAULT_CHAIN[:1], 166), (tuple(DECODERS), 169)])
+def test_the_public_pictures(decoders: tuple[str, ...], bar: int):
+    truth: dict[str, str] = json.loads((PUBLIC / "truth.json").read_text())
+    right, wrong = 0, []
+    for one in read_paths([PUBLIC], decoders):
+        expected = plain(truth[Path(one["path"]).relative_to(PUBLIC).as_posix()])
+        if expected in map(plain, one["texts"]):
+            right += 1
+        elif one["texts"]:
+            wrong.append(one)
+    assert wrong == []
+    assert right >= bar
+
+
+def plain(text: str) -> str:
+    """As the measurement compares: line ends alike, no space at the end."""
+    return text.replace("\r\n", "\n").replace("\r", "\n").rstrip()
