@@ -1,0 +1,188 @@
+"""The verdict: what a scan came to, in the form that the cashier page, the POS and the log of the day share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import date, datetime, tzinfo
+from typing import Any
+
+from agent.domain import money, time
+from agent.domain.campaign import Campaign
+from agent.domain.decide import Decision, PriorUse
+from agent.domain.outcome import SAYINGS, Outcome, sentences
+from agent.domain.token import Coupon
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """One answer. Amounts in minor units; times aware; texts by language. `to_json` gives the API's form.
+
+    stored: the answer given before to the same request, repeated word for word; nothing new happened. ms: from the
+    scan's arrival to the committed answer, set by whoever measured it.
+    """
+
+    scan_id: str
+    at: datetime
+    source: str
+    outcome: Outcome
+    zh: str
+    en: str
+    next_zh: str
+    next_en: str
+    detail: str | None = None
+    works_from: datetime | None = None
+    coupon: Coupon | None = None
+    campaign: Campaign | None = None
+    discount_minor: int | None = None
+    currency: str = ""
+    redemption_id: str | None = None
+    print_job: str | None = None
+    offline: bool = False
+    first_use: PriorUse | None = None
+    stored: Mapping[str, Any] | None = None
+    ms: float = 0.0
+
+    def measured(self, ms: float) -> Verdict:
+        return replace(self, ms=round(ms, 3))
+
+    def to_json(self) -> dict[str, Any]:
+        """The Verdict object of docs/openapi.yaml."""
+        if self.stored is not None:
+            return {**self.stored, "replayed": True}
+        saying = SAYINGS[self.outcome]
+        return {
+            "scan_id": self.scan_id,
+            "at": time.timestamp(self.at),
+            "source": self.source,
+            "outcome": self.outcome.value,
+            "accepted": self.outcome is Outcome.ACCEPTED,
+            "tone": saying.tone.value,
+            "transient": saying.transient,
+            "zh": self.zh,
+            "en": self.en,
+            "next_zh": self.next_zh,
+            "next_en": self.next_en,
+            "works_from": None if self.works_from is None else time.timestamp(self.works_from),
+            "detail": self.detail,
+            "coupon": _coupon_json(self.coupon),
+            "campaign": _campaign_json(self.campaign),
+            "discount_minor": self.discount_minor,
+            "currency": self.currency,
+            "redemption_id": self.redemption_id,
+            "print_job": self.print_job,
+            "offline": self.offline,
+            "first_use": _prior_json(self.first_use),
+            "replayed": False,
+            "ms": self.ms,
+        }
+
+
+def _coupon_json(coupon: Coupon | None) -> dict[str, Any] | None:
+    if coupon is None:
+        return None
+    issuer, campaign, index = coupon.identity
+    return {
+        "issuer": issuer,
+        "campaign": campaign,
+        "index": index,
+        "expires": time.day_text(coupon.claims.expires),
+    }
+
+
+def _campaign_json(campaign: Campaign | None) -> dict[str, Any] | None:
+    if campaign is None:
+        return None
+    benefit = campaign.benefit.words(campaign.currency)
+    return {
+        "title_zh": campaign.title.zh,
+        "title_en": campaign.title.en,
+        "benefit_zh": benefit.zh,
+        "benefit_en": benefit.en,
+        "prompt_zh": campaign.prompt.zh,
+        "prompt_en": campaign.prompt.en,
+    }
+
+
+def _prior_json(prior: PriorUse | None) -> dict[str, Any] | None:
+    if prior is None:
+        return None
+    return {"at": time.timestamp(prior.at), "till": prior.till, "redemption_id": prior.redemption_id}
+
+
+def make_verdict(
+    decision: Decision,
+    *,
+    scan_id: str,
+    at: datetime,
+    source: str,
+    zone: tzinfo,
+    currency: str,
+    coupon: Coupon | None = None,
+    campaign: Campaign | None = None,
+    prior: PriorUse | None = None,
+    offline: bool = False,
+) -> Verdict:
+    """Put a decision into words. `zone`: the store's, for the dates in the sentences."""
+    zh, en = _names(decision, zone, currency, coupon, campaign, prior, at)
+    said = sentences(decision.outcome, zh, en)
+    prompt_zh, prompt_en = said.next_zh, said.next_en
+    if decision.outcome is Outcome.ACCEPTED and campaign is not None:
+        prompt_zh, prompt_en = campaign.prompt.zh, campaign.prompt.en
+        if decision.discount_minor is None and not prompt_zh:
+            benefit = campaign.benefit.words(campaign.currency)
+            prompt_zh, prompt_en = f"请核对:{benefit.zh}", f"Check: {benefit.en}"
+    return Verdict(
+        scan_id=scan_id,
+        at=at,
+        source=source,
+        outcome=decision.outcome,
+        zh=said.zh,
+        en=said.en,
+        next_zh=prompt_zh,
+        next_en=prompt_en,
+        detail=decision.detail,
+        works_from=decision.works_from,
+        coupon=coupon,
+        campaign=campaign,
+        discount_minor=decision.discount_minor,
+        currency=currency,
+        first_use=prior if decision.outcome is Outcome.ALREADY_REDEEMED else None,
+        offline=offline,
+    )
+
+
+def _names(
+    decision: Decision,
+    zone: tzinfo,
+    currency: str,
+    coupon: Coupon | None,
+    campaign: Campaign | None,
+    prior: PriorUse | None,
+    at: datetime,
+) -> tuple[Mapping[str, str], Mapping[str, str]]:
+    """What the braces of the sayings stand for, in Chinese and in English."""
+    zh: dict[str, str] = {}
+    if prior is not None:
+        zh["first_use"] = _moment(prior.at, at, zone)
+    if coupon is not None:
+        zh["expires"] = time.day_text(coupon.claims.expires)
+    if decision.works_from is not None:
+        zh["starts"] = decision.works_from.astimezone(zone).date().isoformat()
+    if decision.missing_minor is not None:
+        zh["missing"] = money.to_text(decision.missing_minor, currency)
+    en = dict(zh)
+    if campaign is not None:
+        words = campaign.benefit.words(campaign.currency)
+        zh["benefit"], en["benefit"] = words.zh, words.en
+        if decision.discount_minor is not None:
+            amount = money.short(decision.discount_minor, currency)
+            zh["benefit"], en["benefit"] = f"减 {amount}", f"{amount} off"
+    return zh, en
+
+
+def _moment(moment: datetime, now: datetime, zone: tzinfo) -> str:
+    """A time as people say it: the hour today, with its date on another day."""
+    local: datetime = moment.astimezone(zone)
+    today: date = now.astimezone(zone).date()
+    return f"{local:%H:%M}" if local.date() == today else f"{local:%Y-%m-%d %H:%M}"

@@ -1,0 +1,197 @@
+"""Health: what is wrong with this till, as data. A closed list of issues, each with what to do about it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from agent.domain.bundle import Age
+from agent.domain.time import EffectiveTime
+from agent.ports import Counts
+from agent.printing import CAUSES
+from drivers.ports import DeviceState, DeviceStatus
+
+
+@dataclass(frozen=True, slots=True)
+class Issue:
+    """severity: error (coupons are not taken), warning (something is lost if nobody acts), info."""
+
+    code: str
+    severity: str
+    zh: str
+    en: str
+    action_zh: str
+    action_en: str
+
+    def to_json(self) -> dict[str, str]:
+        return {name: getattr(self, name) for name in self.__slots__}
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What the issues are drawn from."""
+
+    enrolled: bool
+    stopped: str
+    age: Age | None
+    time: EffectiveTime
+    counts: Counts
+    devices: Sequence[tuple[str, DeviceStatus]]
+    skipped: Sequence[str]
+    dropped_scans: int
+    disk_free_mb: int
+    disk_least_mb: int
+
+
+_AGE_ISSUES = {
+    None: Issue(
+        "no_bundle",
+        "error",
+        "还没有活动数据",
+        "No offers are loaded",
+        "请联网一次",
+        "Connect this till to the cloud once",
+    ),
+    Age.STALE: Issue(
+        "bundle_stale",
+        "warning",
+        "活动数据较旧",
+        "The offers are old",
+        "请尽快联网",
+        "Bring this till online soon",
+    ),
+    Age.EXPIRED: Issue(
+        "bundle_expired",
+        "error",
+        "活动数据已过期,部分券暂停",
+        "The offers are too old; some coupons are refused",
+        "请联网更新",
+        "Bring this till online",
+    ),
+}
+
+
+def issues(facts: Facts) -> list[Issue]:
+    """Everything that is wrong now, the worst first."""
+    found = [*_trust_issues(facts), *_record_issues(facts), *_device_issues(facts)]
+    return sorted(found, key=lambda issue: ("error", "warning", "info").index(issue.severity))
+
+
+def _trust_issues(facts: Facts) -> list[Issue]:
+    found = []
+    if not facts.enrolled:
+        found.append(
+            Issue(
+                "not_enrolled",
+                "error",
+                "本机尚未登记",
+                "This till is not enrolled",
+                "运行 redeemd enrol --code 登记码",
+                "Run redeemd enrol --code CODE",
+            )
+        )
+    elif facts.age in _AGE_ISSUES:
+        found.append(_AGE_ISSUES[facts.age])
+    if facts.time.doubt:
+        found.append(
+            Issue(
+                "clock_doubt",
+                "warning",
+                "本机时间可能不对",
+                f"The till's clock is {facts.time.doubt}",
+                "请核对日期和时间",
+                "Set date and time, check the battery",
+            )
+        )
+    if facts.skipped:
+        found.append(
+            Issue(
+                "campaign_skipped",
+                "warning",
+                f"{len(facts.skipped)} 个活动本版本不支持",
+                f"{len(facts.skipped)} offers need a newer redeemd",
+                "请升级 redeemd",
+                f"Upgrade redeemd ({facts.skipped[0]})",
+            )
+        )
+    return found
+
+
+def _record_issues(facts: Facts) -> list[Issue]:
+    found = []
+    if facts.counts.quarantined:
+        found.append(
+            Issue(
+                "quarantine",
+                "warning",
+                f"{facts.counts.quarantined} 条记录被云端拒收",
+                f"The cloud refused {facts.counts.quarantined} records",
+                "运行 redeemd outbox --quarantined 查看",
+                "See redeemd outbox --quarantined",
+            )
+        )
+    if facts.disk_free_mb < facts.disk_least_mb:
+        found.append(
+            Issue(
+                "disk_low",
+                "error",
+                f"磁盘只剩 {facts.disk_free_mb} MB",
+                f"Only {facts.disk_free_mb} MB left on the disk",
+                "请清理磁盘",
+                "Free some room",
+            )
+        )
+    if facts.dropped_scans:
+        found.append(
+            Issue(
+                "scans_dropped",
+                "warning",
+                f"有 {facts.dropped_scans} 次扫描太快被忽略",
+                f"{facts.dropped_scans} scans came too fast and were not taken",
+                "请检查扫码枪",
+                "Check the scanner",
+            )
+        )
+    return found
+
+
+def _device_issues(facts: Facts) -> list[Issue]:
+    found = [
+        Issue(
+            f"device_{status.state.value}",
+            "warning",
+            f"{_ROLE_ZH[role]}「{status.name}」不可用",
+            f"The {role} {status.name!r} cannot be used",
+            "请检查电源和连线",
+            status.detail,
+        )
+        for role, status in facts.devices
+        if status.state not in (DeviceState.READY, DeviceState.STARTING)
+    ]
+    stuck = sum(facts.counts.prints.get(state, 0) for state in ("unconfirmed", "failed"))
+    if stuck:
+        zh, en = CAUSES["unconfirmed"]
+        found.append(
+            Issue(
+                "print_unconfirmed",
+                "info",
+                f"{stuck} 张小票未确认",
+                f"{stuck} receipts not confirmed",
+                zh,
+                en,
+            )
+        )
+    return found
+
+
+_ROLE_ZH = {"scanner": "扫码枪", "camera": "摄像头", "printer": "打印机"}
+
+
+def healthy(found: Sequence[Issue]) -> bool:
+    """True while coupons are taken."""
+    return not any(issue.severity == "error" for issue in found)
+
+
+def to_json(found: Sequence[Issue]) -> list[dict[str, Any]]:
+    return [issue.to_json() for issue in found]

@@ -1,0 +1,124 @@
+"""Printing: takes committed print jobs one by one to a printer. It never delays a verdict and never prints twice
+without saying so: a job whose end is not known waits for somebody to ask for a copy.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from agent.ports import CommitUnknown, LedgerUnavailable, PrintJob, Prints, PrintState
+from drivers.ports import Delivery, PrinterCause, ReceiptPrinter, SendResult
+
+log = logging.getLogger(__name__)
+
+RETRY_LEAST_S, RETRY_MOST_S = 1.0, 8.0
+"""Waits before a printer that took nothing is asked again."""
+
+_STATE_AFTER = {
+    Delivery.CONFIRMED: PrintState.PRINTED,
+    Delivery.UNCONFIRMED: PrintState.UNCONFIRMED,
+    Delivery.NOT_SENT: PrintState.QUEUED,
+}
+
+CAUSES: dict[str, tuple[str, str]] = {
+    PrinterCause.PAPER_OUT: ("打印机缺纸,请换纸", "The printer is out of paper: put in a new roll"),
+    PrinterCause.PAPER_LOW: ("纸快用完了", "The paper is nearly used up"),
+    PrinterCause.COVER_OPEN: ("打印机盖没合上,请合盖", "The printer's cover is open: close it"),
+    PrinterCause.OFFLINE: ("打印机离线,请按联机键", "The printer is off line: press its feed or on-line key"),
+    PrinterCause.UNREACHABLE: (
+        "连不上打印机,请检查电源和线",
+        "The printer does not answer: check power and cable",
+    ),
+    PrinterCause.MISCONFIGURED: ("打印机设置有误,请通知 IT", "The printer is set up wrongly: tell store IT"),
+    "restart": (
+        "打印时本机重启过,请看小票是否已出",
+        "The till restarted while printing: is the receipt there?",
+    ),
+    "unconfirmed": ("打印机没有确认,请看小票是否已出", "The printer did not confirm: is the receipt there?"),
+    "": ("", ""),
+}
+
+
+class Device(NamedTuple):
+    """A printer and how a receipt document becomes its bytes."""
+
+    printer: ReceiptPrinter
+    render: Callable[[str, int], bytes]
+    """(receipt document as JSON text, copy number) -> bytes"""
+
+
+class PrintQueue:
+    """Runs the queue. Devices are tried in order: the second is the fallback of the first."""
+
+    def __init__(
+        self,
+        prints: Prints,
+        devices: Sequence[Device],
+        tell: Callable[[PrintJob], None],
+        retry_s: float = RETRY_S,
+    ) -> None:
+        self._prints = prints
+        self._devices = devices
+        self._tell = tell
+        self._wake = asyncio.Event()
+
+    def wake(self) -> None:
+        """A job was committed."""
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Print until cancelled."""
+        while True:
+            try:
+                job = await self._prints.next_print()
+            except (LedgerUnavailable, CommitUnknown) as error:
+                log.error("print queue: %s", error)
+                await asyncio.sleep(RETRY_LEAST_S)
+                continue
+            if job is None:
+                await self._wake.wait()
+                self._wake.clear()
+            elif not await self._print(job):
+                await self._until_ready()
+
+    async def _print(self, job: PrintJob) -> bool:
+        """Send one job; False if no printer took a byte of it, so that it stays queued."""
+        result = SendResult(Delivery.NOT_SENT, PrinterCause.MISCONFIGURED, "no printer")
+        for device in self._devices:
+            result = await device.printer.send(device.render(job.receipt, job.copies))
+            if result.delivery is not Delivery.NOT_SENT:
+                break
+        state = _STATE_AFTER[result.delivery]
+        cause = (
+            result.cause.value if result.cause else "unconfirmed" if state is PrintState.UNCONFIRMED else ""
+        )
+        await self._finish(job, state, cause)
+        log.info(
+            "print", extra={"job": job.job_id, "state": state.value, "cause": cause, "detail": result.detail}
+        )
+        return state is not PrintState.QUEUED
+
+    async def _until_ready(self) -> None:
+        """Ask the printers now and then until one would print. Nothing is written meanwhile: flash wears."""
+        wait_s = RETRY_LEAST_S
+        while True:
+            await asyncio.sleep(wait_s)
+            for device in self._devices:
+                if (await device.printer.query()).ready:
+                    return
+            wait_s = min(wait_s * 2, RETRY_MOST_S)
+
+    async def _finish(self, job: PrintJob, state: PrintState, cause: str) -> None:
+        while True:
+            try:
+                await self._prints.finish_print(job.job_id, state, cause)
+                break
+            except (LedgerUnavailable, CommitUnknown) as error:  # setting a state twice is harmless
+                log.error("print queue: %s", error)
+                await asyncio.sleep(RETRY_LEAST_S)
+        told = await self._prints.print_job(job.job_id)
+        if told is not None:
+            self._tell(told)

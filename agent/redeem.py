@@ -1,0 +1,355 @@
+"""Redeem: one scan or request becomes one durable answer.
+
+Signature and form are judged before the transaction; what the ledger must answer, the decision and everything that
+follows from it (use, budget, record, promo code, print job) happen within one. The cashier sees green only after it
+is on disk.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta, tzinfo
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from agent.domain import record, time
+from agent.domain.bundle import Age, Manifest
+from agent.domain.decide import Decision, LedgerView, PriorUse, Refusal, Setting, decide, verify_scan
+from agent.domain.keys import SigningKey
+from agent.domain.outcome import Outcome
+from agent.domain.parts import Contents, PromoCode
+from agent.domain.sale import Sale
+from agent.domain.token import Coupon
+from agent.domain.verdict import Verdict, make_verdict
+from agent.ports import Clock, CommitUnknown, Ledger, LedgerUnavailable, Transaction
+
+log = logging.getLogger(__name__)
+
+MARK_STEP = timedelta(minutes=5)
+"""How far time must have moved before the high-water mark is written again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """The bundle in force, typed."""
+
+    manifest: Manifest
+    contents: Contents
+    zone: tzinfo
+
+
+def make_trust(manifest: Manifest, contents: Contents) -> Trust:
+    """`Trust` with the store's time zone loaded; ZoneInfoNotFoundError if the bundle names none that exists."""
+    return Trust(manifest, contents, ZoneInfo(contents.place.zone))
+
+
+@dataclass(slots=True)
+class TillState:
+    """What the till knows now. Replaced as a whole by refresh; read by every scan. mark: high-water mark of time.
+
+    stopped: why no coupon is taken at all ("" = taken). online: whether the cloud answered lately.
+    """
+
+    till: str
+    trust: Trust | None = None
+    mark: datetime | None = None
+    stopped: str = ""
+    online: bool = False
+    sale: Sale | None = None
+
+    def time(self, wall: datetime) -> time.EffectiveTime:
+        issued = None if self.trust is None else self.trust.manifest.issued
+        return time.effective_time(wall, self.mark, issued)
+
+    def zone(self) -> tzinfo:
+        return UTC if self.trust is None else self.trust.zone
+
+    def currency(self) -> str:
+        return "" if self.trust is None else self.trust.contents.place.currency
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One thing to judge. request_id: the caller's idempotency key; the same key gives the same answer."""
+
+    text: str
+    source: str
+    sale: Sale | None = None
+    request_id: str | None = None
+    scan_id: str = field(default_factory=lambda: uuid.uuid4().hex)
+
+    def fingerprint(self) -> str:
+        """What must be equal for two requests to be the same request."""
+        return hashlib.sha256(repr((self.text, self.sale)).encode()).hexdigest()
+
+
+class KeyReused(Exception):
+    """The idempotency key was used for another request."""
+
+
+ReceiptMaker = Callable[[Verdict, Trust, "Sale | None", PromoCode | None], str]
+"""Makes a receipt document (JSON text) from an accepted verdict."""
+
+
+class Redeemer:
+    """The use case over its ports. One instance per till."""
+
+    def __init__(
+        self,
+        state: TillState,
+        ledger: Ledger,
+        clock: Clock,
+        key: SigningKey,
+        make_receipt: ReceiptMaker | None,
+        promos: bool = True,
+    ) -> None:
+        self._state = state
+        self._ledger = ledger
+        self._clock = clock
+        self._key = key
+        self._make_receipt = make_receipt
+        self._promos = promos
+
+    async def redeem(self, request: Request) -> Verdict:
+        """Judge, record and answer. Raises KeyReused; everything else is a verdict."""
+        trust = self._state.trust
+        if trust is None or self._state.stopped:
+            reason = self._state.stopped or "no_bundle"
+            return self._bare(request, Decision(Outcome.TILL_STOPPED, detail=reason))
+        work = _Work(self, request, trust, verify_scan(request.text, trust.contents))
+        try:
+            verdict = await self._ledger.write(work.run, work.read_back)
+        except LedgerUnavailable as error:
+            log.error("ledger unavailable: %s", error)
+            return self._bare(request, Decision(Outcome.TILL_STOPPED, detail="ledger_unavailable"))
+        except CommitUnknown as error:
+            log.critical("commit unknown: %s", error)
+            return self._bare(request, Decision(Outcome.UNKNOWN_RESULT, detail="commit_unknown"))
+        if work.mark is not None:
+            self._state.mark = work.mark
+        return verdict
+
+    def explain(self, text: str, sale: Sale | None) -> Verdict:
+        """What would be said of `text` now, from trust and rules alone: reads no ledger and records nothing."""
+        trust = self._state.trust
+        request = Request(text, "explain", sale)
+        if trust is None:
+            return self._bare(request, Decision(Outcome.TILL_STOPPED, detail="no_bundle"))
+        found = verify_scan(text, trust.contents)
+        now = self._state.time(self._clock.now())
+        decision = judge(found, trust, sale, LedgerView(), now)
+        return self._verdict(request, trust, found, decision, None, now)
+
+    def _bare(self, request: Request, decision: Decision) -> Verdict:
+        now = self._state.time(self._clock.now()).now
+        return make_verdict(
+            decision,
+            scan_id=request.scan_id,
+            at=now,
+            source=request.source,
+            zone=self._state.zone(),
+            currency=self._state.currency(),
+            offline=not self._state.online,
+        )
+
+    def _verdict(
+        self,
+        request: Request,
+        trust: Trust,
+        found: Coupon | Refusal,
+        decision: Decision,
+        prior: PriorUse | None,
+        now: time.EffectiveTime,
+    ) -> Verdict:
+        coupon = found if isinstance(found, Coupon) else None
+        return make_verdict(
+            decision,
+            scan_id=request.scan_id,
+            at=now.now,
+            source=request.source,
+            zone=trust.zone,
+            currency=trust.contents.place.currency,
+            coupon=coupon,
+            campaign=None if coupon is None else trust.contents.campaigns.get(coupon.identity[:2]),
+            prior=prior,
+            offline=not self._state.online,
+        )
+
+
+def judge(
+    found: Coupon | Refusal, trust: Trust, sale: Sale | None, view: LedgerView, now: time.EffectiveTime
+) -> Decision:
+    """The decision on what `verify_scan` found."""
+    if isinstance(found, Refusal):
+        return Decision(found.outcome, detail=found.detail)
+    setting = Setting(now, trust.zone, trust.contents.place, trust.manifest.age(now.now))
+    return decide(found, trust.contents, sale, view, setting)
+
+
+class _Work:
+    """One request's transaction. `run` and `read_back` are called in the ledger's thread."""
+
+    def __init__(self, owner: Redeemer, request: Request, trust: Trust, found: Coupon | Refusal) -> None:
+        self._owner = owner
+        self._request = request
+        self._trust = trust
+        self._found = found
+        self._sealed: tuple[str, record.ChainHead, Verdict] | None = None
+        self.mark: datetime | None = None
+
+    def run(self, tx: Transaction) -> Verdict:
+        request = self._request
+        if request.request_id is not None and (known := tx.recall(request.request_id)) is not None:
+            if known.fingerprint != request.fingerprint():
+                raise KeyReused(request.request_id)
+            return self._replay(known.answer)
+        state, trust = self._owner._state, self._trust
+        now = state.time(self._owner._clock.now())
+        day = time.day_number(now.now, trust.zone)
+        view = self._view(tx, day)
+        decision = judge(self._found, trust, request.sale, view, now)
+        verdict = self._owner._verdict(request, trust, self._found, decision, view.prior, now)
+        accepted = decision.outcome is Outcome.ACCEPTED
+        if accepted:
+            verdict = self._accept(tx, verdict, decision, day)
+        verdict = self._append(tx, verdict, decision, now, day)
+        tx.count(day, decision.outcome.value, (decision.discount_minor or 0) if accepted else 0)
+        if request.request_id is not None:
+            answer = json.dumps(verdict.to_json(), ensure_ascii=False)
+            tx.remember(request.request_id, request.fingerprint(), answer, now.now)
+        self._raise_mark(tx, now)
+        return verdict
+
+    def read_back(self, tx: Transaction) -> Verdict | None:
+        """After a failed commit: the verdict if its record is the chain's head on disk."""
+        if self._sealed is None:
+            return None
+        lane, head, verdict = self._sealed
+        return verdict if tx.head(lane) == head else None
+
+    def _view(self, tx: Transaction, day: int) -> LedgerView:
+        if isinstance(self._found, Refusal):
+            return LedgerView()
+        issuer, campaign, _ = identity = self._found.identity
+        return LedgerView(tx.prior_use(identity), tx.budget_use(issuer, campaign, day))
+
+    def _accept(self, tx: Transaction, verdict: Verdict, decision: Decision, day: int) -> Verdict:
+        coupon, campaign = verdict.coupon, verdict.campaign
+        assert coupon is not None, "only a coupon is accepted"
+        assert campaign is not None, "only a known campaign is accepted"
+        till = self._owner._state.till
+        redemption_id = record.record_id(
+            till, record.REDEMPTION_LANE, tx.head(record.REDEMPTION_LANE).sequence + 1
+        )
+        verdict = replace(verdict, redemption_id=redemption_id)
+        tx.consume(coupon.identity, redemption_id, verdict.at, coupon.claims.expires + campaign.grace_days)
+        if campaign.budget is not None:
+            tx.charge(coupon.issuer, coupon.claims.campaign, day, decision.charge_minor)
+        promo = tx.take_promo(redemption_id) if self._owner._promos else None
+        if self._owner._make_receipt is not None:
+            receipt = self._owner._make_receipt(verdict, self._trust, self._request.sale, promo)
+            tx.queue_print(redemption_id, redemption_id, receipt, verdict.at)
+            verdict = replace(verdict, print_job=redemption_id)
+        return verdict
+
+    def _append(
+        self, tx: Transaction, verdict: Verdict, decision: Decision, now: time.EffectiveTime, day: int
+    ) -> Verdict:
+        lane = record.REDEMPTION_LANE if verdict.redemption_id else record.EVIDENCE_LANE
+        event, head = record.seal(
+            lane=lane,
+            previous=tx.head(lane),
+            till=self._owner._state.till,
+            kind=lane,
+            time=time.timestamp(now.now),
+            subject=_subject(verdict.coupon),
+            data=self._data(verdict, decision, now, day),
+            sign=self._owner._key.sign,
+        )
+        tx.append(lane, head, event)
+        self._sealed = lane, head, verdict
+        return verdict
+
+    def _data(
+        self, verdict: Verdict, decision: Decision, now: time.EffectiveTime, day: int
+    ) -> dict[str, Any]:
+        """What the record says: facts the cloud can settle by; never the coupon's text, never a person."""
+        trust, sale = self._trust, self._request.sale
+        data: dict[str, Any] = {
+            "outcome": verdict.outcome.value,
+            "scan_id": verdict.scan_id,
+            "token_sha256": hashlib.sha256(self._request.text.encode("utf-8", "surrogatepass")).hexdigest(),
+            "source": verdict.source,
+            "store": trust.contents.place.store,
+            "merchant": trust.contents.place.merchant,
+            "business_date": time.day_text(day),
+            "clock": {"wall": time.timestamp(now.wall), "doubt": now.doubt},
+            "bundle": {
+                "epoch": trust.manifest.epoch,
+                "sequence": trust.manifest.sequence,
+                "age": trust.manifest.age(now.now).value,
+            },
+            "offline": verdict.offline,
+            "detail": verdict.detail,
+            "sale": None
+            if sale is None
+            else {"sale_id": sale.sale_id, "total_minor": sale.total_minor, "currency": sale.currency},
+        }
+        if verdict.coupon is not None:
+            data["coupon"] = _coupon_data(verdict.coupon)
+        if verdict.redemption_id is not None and verdict.campaign is not None:
+            data |= {
+                "redemption_id": verdict.redemption_id,
+                "campaign_version": verdict.campaign.version,
+                "offline_class": verdict.campaign.offline_class.value,
+                "discount_minor": decision.discount_minor,
+                "charge_minor": decision.charge_minor,
+                "currency": verdict.currency,
+            }
+        return data
+
+    def _replay(self, answer: str) -> Verdict:
+        """The first answer again, word for word."""
+        stored = json.loads(answer)
+        return Verdict(
+            scan_id=stored["scan_id"],
+            at=time.from_timestamp(stored["at"]),
+            source=stored["source"],
+            outcome=Outcome(stored["outcome"]),
+            **{name: stored[name] for name in ("zh", "en", "next_zh", "next_en", "redemption_id")},
+            stored=stored,
+        )
+
+    def _raise_mark(self, tx: Transaction, now: time.EffectiveTime) -> None:
+        mark = self._owner._state.mark
+        raised = time.raised_mark(mark, now.wall, self._trust.manifest.issued)
+        if raised is not None and (mark is None or raised - mark >= MARK_STEP):
+            tx.raise_mark(raised)
+            self.mark = raised
+
+
+def _subject(coupon: Coupon | None) -> str:
+    return "scan" if coupon is None else "/".join(str(part) for part in coupon.identity)
+
+
+def _coupon_data(coupon: Coupon) -> dict[str, Any]:
+    issuer, campaign, index = coupon.identity
+    claims = coupon.claims
+    return {
+        "issuer": issuer,
+        "campaign": campaign,
+        "index": index,
+        "kid": coupon.kid.hex(),
+        "referrer": None if claims.referrer is None else claims.referrer.hex(),
+        "touch": claims.source,
+    }
+
+
+def bundle_age(state: TillState, now: datetime) -> Age | None:
+    """How old the bundle is at effective time; None without one."""
+    return None if state.trust is None else state.trust.manifest.age(now)

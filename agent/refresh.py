@@ -1,0 +1,125 @@
+"""Refresh: bring the bundle from the cloud (or from a file) into the till, whole or not at all.
+
+Everything is verified before it is stored and stored before it is used. A bundle that fails leaves the old one in
+force.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Mapping
+from zoneinfo import ZoneInfoNotFoundError
+
+from agent.domain import bundle
+from agent.domain.bundle import BundleError, Manifest, Root
+from agent.domain.parts import Contents, read_parts
+from agent.domain.time import raised_mark
+from agent.ports import BundleCache, Clock
+from agent.redeem import TillState, Trust, make_trust
+from sync.ports import Answer, Failure, FailureKind, Uplink
+from sync.status import failure_of
+from sync.wire import bundle_path, part_path
+
+log = logging.getLogger(__name__)
+
+
+class Refresher:
+    """Keeps `TillState.trust` as new as the line allows."""
+
+    def __init__(self, cache: BundleCache, uplink: Uplink | None, state: TillState, clock: Clock) -> None:
+        self._cache = cache
+        self._uplink = uplink
+        self._state = state
+        self._clock = clock
+        self._etag: str | None = None
+
+    async def load(self) -> None:
+        """Put the stored bundle in force; BundleError if it is damaged (it was whole when it was stored)."""
+        self._state.mark = await self._cache.mark()
+        root, manifest = await self._cache.root(), await self._cache.manifest()
+        if root is None or manifest is None:
+            return
+        stored = bundle.read_manifest(manifest, bundle.read_root(root, None), self._state.till, None)
+        parts = await self._cache.parts()
+        self._state.trust = _typed(stored, parts)
+
+    async def fetch(self) -> bool | Failure:
+        """Ask the cloud for a newer bundle and put it in force: True if there was one."""
+        assert self._uplink is not None, "only a till with a cloud fetches"
+        answer = await self._uplink.get(bundle_path(self._state.till), self._etag)
+        failure = answer if isinstance(answer, Failure) else failure_of(answer)
+        if failure is not None:
+            return failure
+        assert isinstance(answer, Answer), "a failure was handled"
+        if answer.status == 304:
+            return False
+        try:
+            changed = await self._apply(answer.body)
+        except BundleError as error:
+            return Failure(FailureKind.PROTOCOL, f"bundle refused: {error}")
+        except _PartMissing as missing:
+            return missing.failure
+        self._etag = answer.headers.get("etag")
+        return changed
+
+    async def _apply(self, document: bytes) -> bool:
+        root = await self._root()
+        current = None if self._state.trust is None else self._state.trust.manifest
+        manifest = bundle.read_manifest(document, root, self._state.till, current)
+        if manifest == current:
+            return False
+        parts = await self._collect(manifest)
+        trust = _typed(manifest, parts)
+        mark = raised_mark(self._state.mark, self._clock.now(), manifest.issued)
+        assert mark is not None, "a bundle raises the mark"
+        await self._cache.apply(document, parts, trust.contents.promos, mark)
+        self._state.mark = mark
+        self._state.trust = trust
+        for reason in trust.contents.skipped:
+            log.warning("campaign skipped: %s", reason)
+        log.info("bundle in force", extra={"epoch": manifest.epoch, "sequence": manifest.sequence})
+        return True
+
+    async def _root(self) -> Root:
+        document = await self._cache.root()
+        if document is None:
+            raise BundleError("not_enrolled", "this till trusts no root yet")
+        return bundle.read_root(document, None)
+
+    async def _collect(self, manifest: Manifest) -> dict[str, bytes]:
+        """Every part of `manifest`: those that did not change from the store, the others from the cloud."""
+        stored = {
+            hashlib.sha256(content).digest(): content for content in (await self._cache.parts()).values()
+        }
+        parts: dict[str, bytes] = {}
+        for part in manifest.parts:
+            content = stored.get(part.sha256)
+            if content is None:
+                content = await self._download(part)
+            bundle.check_part(part, content)
+            parts[part.name] = content
+        return parts
+
+    async def _download(self, part: bundle.Part) -> bytes:
+        assert self._uplink is not None, "only a till with a cloud fetches"
+        answer = await self._uplink.get(part_path(part.sha256.hex()), max_bytes=part.length)
+        failure = answer if isinstance(answer, Failure) else failure_of(answer)
+        if failure is not None:
+            raise _PartMissing(failure)
+        assert isinstance(answer, Answer), "a failure was handled"
+        return answer.body
+
+
+class _PartMissing(Exception):
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.detail)
+        self.failure = failure
+
+
+def _typed(manifest: Manifest, parts: Mapping[str, bytes]) -> Trust:
+    contents: Contents = read_parts(parts)
+    try:
+        return make_trust(manifest, contents)
+    except (ZoneInfoNotFoundError, ValueError):
+        raise BundleError("malformed", f"no time zone {contents.place.zone!r}") from None
