@@ -1,0 +1,264 @@
+// The cashier page: holds what the daemon last said, and redraws the part that changed. It decides nothing.
+
+import { byId, icon, memory } from "./dom.js";
+import { watchKeys } from "./keys.js";
+import { ApiError, call, follow } from "./link.js";
+import { renderHealth, renderIssues, renderPlace, renderReceipt, renderToday } from "./panels.js";
+import * as sound from "./sound.js";
+import { pop, renderStage, renderStrip, titleOf, toneOf } from "./verdict.js";
+import { getLanguage, parseAmount, plainAmount, said, setLanguage, symbol, t } from "./words.js";
+
+const CALM_MS = 20000; // after this long a verdict is history and the screen rests
+const SAME_MS = 1500; // an answer to our own scan and its event are one verdict, not two
+const STRIP = 8;
+
+const page = { status: null, verdicts: [], current: null, shownAt: -Infinity, calmTimer: 0, receipt: null, receiptNote: "", drawn: "" };
+const sale = { form: byId("sale"), field: byId("sale-total"), note: byId("sale-note"), pending: false };
+const manual = { form: byId("manual"), field: byId("manual-text"), note: byId("manual-note") };
+
+// ---- words -------------------------------------------------------------------------------------------------------
+
+function drawWords() {
+  const language = getLanguage();
+  document.documentElement.lang = language === "en" ? "en" : "zh-CN";
+  for (const node of document.querySelectorAll("[data-t]")) node.textContent = t(node.dataset.t);
+  for (const node of document.querySelectorAll("[data-t-label]")) node.setAttribute("aria-label", t(node.dataset.tLabel));
+  for (const node of document.querySelectorAll("[data-t-placeholder]")) node.placeholder = t(node.dataset.tPlaceholder);
+  byId("language").textContent = language === "en" ? "中文" : "EN";
+  byId("language").lang = language === "en" ? "zh-CN" : "en";
+}
+
+function drawAll() {
+  drawWords();
+  drawSound();
+  page.drawn = "";
+  if (page.status) drawStatus();
+  renderStage(byId("stage"), page.current);
+  renderStrip(byId("strip"), page.verdicts);
+  drawReceipt();
+}
+
+// An operator reads the same sentence whether the daemon refused with words, without words, or did not answer.
+function complaint(error) {
+  if (!(error instanceof ApiError)) return t("no_answer");
+  return said(error.body) || t("server_said", { c: error.message });
+}
+
+// ---- verdicts ----------------------------------------------------------------------------------------------------
+
+function calmDown() {
+  byId("stage").classList.add("calm");
+  document.title = "redeemd";
+}
+
+/** Show a verdict. ageMs: how old it is; past CALM_MS it is shown at rest, and only a live one sounds. */
+function showVerdict(verdict, { ageMs = 0, live = true } = {}) {
+  if (live && page.current?.scan_id === verdict.scan_id && performance.now() - page.shownAt < SAME_MS) return;
+  page.current = verdict;
+  page.shownAt = live ? performance.now() : -Infinity;
+  page.verdicts = [verdict, ...page.verdicts.filter((other) => other.scan_id !== verdict.scan_id)].slice(0, STRIP);
+  renderStage(byId("stage"), verdict);
+  renderStrip(byId("strip"), page.verdicts);
+  clearTimeout(page.calmTimer);
+  if (ageMs >= CALM_MS) {
+    calmDown();
+  } else {
+    byId("stage").classList.remove("calm");
+    document.title = titleOf(verdict);
+    page.calmTimer = setTimeout(calmDown, CALM_MS - Math.max(ageMs, 0));
+  }
+  if (live) {
+    pop(byId("stage"));
+    sound.play(toneOf(verdict));
+  }
+  if (verdict.print_job && verdict.print_job !== page.receipt?.job) void loadReceipt(verdict.print_job);
+}
+
+async function submitScan(text) {
+  manual.note.textContent = "";
+  try {
+    showVerdict(await call("POST", "/v1/scan", { text }));
+    return true;
+  } catch (error) {
+    manual.note.textContent = complaint(error);
+    return false;
+  }
+}
+
+// ---- status and sale ---------------------------------------------------------------------------------------------
+
+function drawStatus() {
+  const { time, ...lasting } = page.status;
+  const drawing = JSON.stringify(lasting);
+  if (drawing === page.drawn) return; // redrawing would take the focus from a bubble somebody reads
+  page.drawn = drawing;
+  renderPlace(page.status);
+  renderHealth(page.status);
+  renderIssues(page.status);
+  renderToday(page.status);
+  drawSale();
+  drawReceipt();
+}
+
+function takeStatus(status) {
+  page.status = status;
+  if (memory.get("language") === null && getLanguage() !== status.language) {
+    setLanguage(status.language);
+    drawAll();
+  }
+  drawStatus();
+}
+
+function drawSale() {
+  const current = page.status?.sale ?? null;
+  const currency = current?.currency ?? page.status?.currency;
+  byId("sale-symbol").textContent = symbol(currency);
+  sale.form.classList.toggle("on", current !== null && !sale.pending);
+  sale.form.classList.toggle("pending", sale.pending);
+  if (sale.pending) {
+    sale.note.textContent = t("sale_pending");
+    return;
+  }
+  sale.field.value = current ? plainAmount(current.total_minor, currency) : "";
+  sale.field.placeholder = plainAmount(0, currency);
+  sale.note.textContent = current ? t("sale_on") : t("sale_none");
+}
+
+async function setSale() {
+  const total = parseAmount(sale.field.value, page.status?.currency);
+  if (total === null || total === 0) {
+    sale.note.textContent = t("sale_wrong");
+    return;
+  }
+  await changeSale(() => call("PUT", "/v1/sale", { total_minor: total }));
+}
+
+async function changeSale(request) {
+  try {
+    const answer = await request();
+    page.status.sale = answer?.sale ?? null;
+    sale.pending = false;
+    sale.field.blur();
+    drawSale();
+  } catch (error) {
+    sale.note.textContent = complaint(error);
+  }
+}
+
+function clearSale() {
+  sale.pending = false;
+  drawSale();
+  if (page.status) void changeSale(() => call("DELETE", "/v1/sale"));
+}
+
+// ---- receipt -----------------------------------------------------------------------------------------------------
+
+function drawReceipt() {
+  renderReceipt(page.receipt, page.status?.prints, page.receiptNote);
+}
+
+async function loadReceipt(job) {
+  try {
+    const receipt = await call("GET", `/v1/prints/${encodeURIComponent(job)}`);
+    if (page.verdicts.find((verdict) => verdict.print_job)?.print_job !== job) return; // a newer one is on its way
+    if (page.receipt?.job !== job) page.receiptNote = "";
+    page.receipt = receipt;
+  } catch (error) {
+    page.receiptNote = complaint(error);
+  }
+  drawReceipt();
+}
+
+async function reprint() {
+  byId("reprint").disabled = true;
+  try {
+    const { copy } = await call("POST", `/v1/prints/${encodeURIComponent(page.receipt.job)}/reprint`);
+    page.receiptNote = t("reprinted", { n: copy });
+  } catch (error) {
+    page.receiptNote = complaint(error);
+  }
+  drawReceipt();
+}
+
+function takePrint(change) {
+  if (change.job !== page.receipt?.job) return;
+  page.receipt = { ...page.receipt, ...change };
+  page.receiptNote = "";
+  drawReceipt();
+}
+
+// ---- sound, connection, start ------------------------------------------------------------------------------------
+
+function drawSound() {
+  byId("sound-hint").hidden = !sound.isBlocked();
+  byId("mute").replaceChildren(icon(sound.isMuted() ? "muted" : "sound"));
+  byId("mute").setAttribute("aria-pressed", String(sound.isMuted()));
+}
+
+/** After every (re)connection: the whole state anew, for nothing tells us what was missed. */
+async function reload() {
+  const [status, { verdicts }] = await Promise.all([call("GET", "/v1/status"), call("GET", `/v1/verdicts?limit=20`)]);
+  const before = page.current?.scan_id;
+  page.verdicts = verdicts.slice(0, STRIP);
+  takeStatus(status);
+  byId("lost").hidden = true;
+  document.body.classList.remove("is-lost");
+  if (verdicts.length) {
+    const ageMs = Date.parse(status.time) - Date.parse(verdicts[0].at);
+    const missed = before !== undefined && before !== verdicts[0].scan_id && ageMs < CALM_MS;
+    showVerdict(verdicts[0], { ageMs, live: missed });
+  } else {
+    page.current = null;
+    renderStage(byId("stage"), null);
+  }
+  renderStrip(byId("strip"), page.verdicts);
+  const job = verdicts.find((verdict) => verdict.print_job)?.print_job;
+  if (job) await loadReceipt(job);
+}
+
+function lose() {
+  byId("lost").hidden = false;
+  document.body.classList.add("is-lost");
+  clearTimeout(page.calmTimer);
+  calmDown(); // a green left standing would be read as an answer
+}
+
+function wire() {
+  sale.form.addEventListener("submit", (event) => { event.preventDefault(); void setSale(); });
+  sale.field.addEventListener("input", () => {
+    const current = page.status?.sale;
+    const typed = sale.field.value;
+    sale.pending = typed !== (current ? plainAmount(current.total_minor, current.currency) : "");
+    drawSale();
+  });
+  byId("sale-clear").addEventListener("click", clearSale);
+  manual.form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    const text = manual.field.value.trim();
+    if (!text || !(await submitScan(text))) return;
+    manual.field.value = "";
+    manual.field.blur();
+  });
+  byId("reprint").addEventListener("click", () => void reprint());
+  byId("language").addEventListener("click", () => {
+    setLanguage(getLanguage() === "en" ? "zh" : "en");
+    memory.set("language", getLanguage());
+    drawAll();
+  });
+  byId("mute").addEventListener("click", () => { sound.setMuted(!sound.isMuted()); drawSound(); });
+  for (const gesture of ["pointerdown", "keydown"]) {
+    document.addEventListener(gesture, () => { if (sound.isBlocked()) sound.wake(drawSound); });
+  }
+  watchKeys({ sale: sale.field, manual: manual.field, onScan: (text) => void submitScan(text), onClear: clearSale });
+}
+
+setLanguage(memory.get("language") ?? "zh");
+wire();
+sound.wake(drawSound);
+drawAll();
+follow("/v1/events", {
+  handlers: { verdict: (verdict) => showVerdict(verdict), status: takeStatus, print: takePrint },
+  up: reload,
+  down: lose,
+  check: async () => takeStatus(await call("GET", "/v1/status")),
+});

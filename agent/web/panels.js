@@ -1,0 +1,106 @@
+// Everything around the verdict: line, devices, problems, the day's sums, the receipt.
+
+import { byId, el, icon } from "./dom.js";
+import { clock, getLanguage, money, printState, said, t } from "./words.js";
+
+/** One thing in the header: a drawing, a word, and a sentence that shows on hover, focus or tap. level: ok, warn, bad. */
+function pill(name, level, label, tip) {
+  const button = el("button", `pill ${level}`, icon(name), label && el("span", "label", label), el("span", "dot"));
+  button.type = "button";
+  const bubble = el("span", "tip", tip);
+  bubble.id = `tip-${crypto.getRandomValues(new Uint32Array(1))[0].toString(36)}`;
+  bubble.setAttribute("role", "tooltip");
+  button.setAttribute("aria-describedby", bubble.id);
+  return el("li", "", button, bubble);
+}
+
+function linePill({ line }) {
+  const since = line.since ? t("offline_since", { t: clock(line.since) }) : t("offline");
+  const label = { online: t("online"), offline: since, never: t("never"), off: t("off") }[line.state] ?? String(line.state);
+  const reason = said(line);
+  const last = line.last_success ? t("last_success", { t: clock(line.last_success) }) : "";
+  const good = line.state === "online" || line.state === "off";
+  const item = pill(good ? "online" : "offline", good ? "ok" : "warn", label, [reason, last].filter(Boolean).join(" ") || label);
+  if (!good && reason) item.firstChild.insertBefore(el("span", "reason", reason), item.firstChild.lastChild);
+  item.classList.add("line");
+  return item;
+}
+
+function outboxPills({ outbox }) {
+  const oldest = outbox.oldest ? ` ${t("waiting_oldest", { t: clock(outbox.oldest) })}` : "";
+  const tip = outbox.waiting ? t("waiting_tip", { n: outbox.waiting }) + oldest : t("waiting_none");
+  const pills = [pill("waiting", outbox.waiting ? "warn" : "ok", t("waiting", { n: outbox.waiting }), tip)];
+  pills[0].classList.add("outbox");
+  if (outbox.quarantined) {
+    pills.push(pill("held", "bad", t("quarantined", { n: outbox.quarantined }), t("quarantined_tip", { n: outbox.quarantined })));
+  }
+  return pills;
+}
+
+function bundlePill({ bundle }) {
+  const level = { fresh: "ok", stale: "warn" }[bundle.age] ?? "bad";
+  const word = { fresh: "bundle_fresh", stale: "bundle_stale", expired: "bundle_expired" }[bundle.age] ?? "bundle_none";
+  const tip = bundle.age === "none" ? t(word)
+    : `${t(word)}. ${t("bundle_tip", { n: bundle.campaigns, t: clock(bundle.issued), s: bundle.sequence })}`.replace("。.", "。");
+  const item = pill("bundle", level, level === "ok" ? t("bundle") : t(word), tip);
+  item.firstChild.setAttribute("aria-label", t(word));
+  item.classList.add("bundle");
+  return item;
+}
+
+function devicePill(device) {
+  const role = ["scanner", "camera", "printer"].includes(device.role) ? device.role : "scanner";
+  const state = { lost: "lost_device" }[device.state] ?? device.state;
+  const word = ["starting", "ready", "lost_device", "denied", "misconfigured"].includes(state) ? t(state) : String(device.state);
+  const level = { ready: "ok", starting: "warn" }[device.state] ?? "bad";
+  const tip = `${t(role)} ${device.name}: ${word}${device.detail ? ` · ${device.detail}` : ""}`;
+  const item = pill(role, level, "", tip);
+  item.firstChild.setAttribute("aria-label", `${t(role)}: ${word}`);
+  item.classList.add("device");
+  return item;
+}
+
+export function renderPlace(status) {
+  byId("store").textContent = said({ zh: status.store.name_zh, en: status.store.name_en }) || status.store.code;
+  byId("till").textContent = status.till;
+}
+
+export function renderHealth(status) {
+  const pills = [linePill(status), ...outboxPills(status), bundlePill(status)];
+  if (status.clock.doubt) pills.push(pill("clock", "bad", t("clock"), said(status.clock) || t("clock")));
+  byId("health").replaceChildren(...pills, ...status.devices.map(devicePill));
+}
+
+export function renderIssues(status) {
+  const order = { error: 0, warning: 1, info: 2 };
+  const issues = [...status.issues].sort((a, b) => (order[a.severity] ?? 0) - (order[b.severity] ?? 0));
+  const list = byId("issues");
+  list.hidden = issues.length === 0;
+  list.replaceChildren(...issues.map((issue) => {
+    const tone = { info: "good", warning: "warn" }[issue.severity] ?? "bad";
+    return el("li", `issue ${tone}`, icon(issue.severity === "info" ? "arrow" : tone),
+      el("div", "", el("b", "", said(issue)), el("span", "", said(issue, "action"))));
+  }));
+}
+
+export function renderToday({ today, currency }) {
+  byId("today").textContent = [
+    t("today_accepted", { n: today.accepted }),
+    t("today_refused", { n: today.refused }),
+    `−${money(today.discount_minor, currency)}`,
+  ].join(" · ");
+}
+
+function printsNote(prints) {
+  const names = ["failed", "unconfirmed", "waiting"].filter((name) => prints?.[name]);
+  return names.map((name) => t(`prints_${name}`, { n: prints[name] })).join(getLanguage() === "en" ? ", " : "，");
+}
+
+/** receipt: what GET /v1/prints/{job} gave, or null. prints: the counts of the status. note: what a reprint answered. */
+export function renderReceipt(receipt, prints, note) {
+  byId("receipt-text").textContent = receipt ? receipt.text : t("receipt_none");
+  byId("receipt-text").classList.toggle("empty", !receipt);
+  byId("receipt-state").textContent = receipt ? printState(receipt.state) : "";
+  byId("reprint").disabled = !receipt;
+  byId("receipt-note").textContent = note || said({ zh: receipt?.cause_zh, en: receipt?.cause_en }) || printsNote(prints);
+}

@@ -1,0 +1,175 @@
+// Every word the page says by itself, and how it writes money and time. Sentences about a coupon come from the daemon.
+
+const TEXT = {
+  zh: {
+    lost: "与核销程序的连接已断开", lost_do: "正在自动重连。恢复之前，请不要以本屏为准收券。",
+    health: "设备与线路", last_verdict: "最近一次判定", issues: "待处理的问题", recent: "最近的判定",
+    enable_sound: "点一下，启用声音", mute: "静音",
+    idle: "请扫券", idle_sub: "把顾客的券对准扫码枪", next_scan: "请扫下一张",
+    sale_total: "本单金额", sale_keys: "直接按数字键", sale_set: "确定", sale_clear: "清除",
+    sale_none: "输入后，下一张券按此金额判定", sale_pending: "尚未生效，请按确定", sale_on: "下一张券按此金额判定",
+    sale_wrong: "请输入金额，例如 123.50",
+    manual: "手工输入券码", manual_hint: "RC1…", manual_check: "判定",
+    receipt: "最近的小票", reprint: "重打", receipt_none: "还没有小票", reprinted: "已交给打印机：第 {n} 份副本",
+    online: "在线", offline: "离线", offline_since: "离线 {t} 起", never: "从未联网", off: "单机",
+    last_success: "上次成功联网：{t}",
+    waiting: "待上传 {n}", waiting_tip: "有 {n} 条记录等待上传，联网后自动上传。", waiting_none: "全部记录都已上传。",
+    waiting_oldest: "最早一条：{t}",
+    quarantined: "隔离 {n}", quarantined_tip: "有 {n} 条记录被云端拒收，已保留，请联系门店技术支持。",
+    bundle: "活动", bundle_fresh: "活动数据最新", bundle_stale: "活动数据较旧", bundle_expired: "活动数据过期", bundle_none: "没有活动数据",
+    bundle_tip: "共 {n} 个活动，签发于 {t}，序号 {s}。",
+    clock: "时钟存疑",
+    scanner: "扫码枪", camera: "摄像头", printer: "打印机",
+    starting: "正在启动", ready: "正常", lost_device: "连接不上", denied: "无法打开", misconfigured: "设置有误",
+    prints_waiting: "待打印 {n} 张", prints_failed: "打印失败 {n} 张", prints_unconfirmed: "未确认 {n} 张",
+    today: "今日", today_accepted: "可用 {n}", today_refused: "拒绝 {n}",
+    works_from: "何时可用", first_use: "首次使用", on_till: "{t}，收银台 {till}",
+    decided_offline: "离线判定", replayed: "同一次扫码的原判定", support: "支持代码",
+    no_answer: "核销程序没有回应，请再试一次", server_said: "出错了（{c}），请再试一次",
+  },
+  en: {
+    lost: "Connection to the redemption agent lost", lost_do: "Reconnecting by itself. Until it is back, accept no coupon by this screen.",
+    health: "Devices and line", last_verdict: "Last verdict", issues: "Problems to look at", recent: "Recent verdicts",
+    enable_sound: "Tap to enable sound", mute: "Mute",
+    idle: "Ready", idle_sub: "Scan the customer’s coupon", next_scan: "Scan the next coupon",
+    sale_total: "Sale total", sale_keys: "just type", sale_set: "Set", sale_clear: "Clear",
+    sale_none: "The next coupon is judged against it", sale_pending: "Not set yet: press Set",
+    sale_on: "The next coupon is judged against it", sale_wrong: "Enter an amount such as 123.50",
+    manual: "Type a code", manual_hint: "RC1…", manual_check: "Check",
+    receipt: "Last receipt", reprint: "Reprint", receipt_none: "No receipt yet", reprinted: "Sent to the printer: copy {n}",
+    online: "Online", offline: "Offline", offline_since: "Offline since {t}", never: "Never online", off: "Stand-alone",
+    last_success: "Last contact: {t}",
+    waiting: "{n} waiting", waiting_tip: "{n} records wait to be sent; they go by themselves once online.",
+    waiting_none: "Every record has been sent.", waiting_oldest: "Oldest: {t}",
+    quarantined: "{n} quarantined", quarantined_tip: "The cloud refused {n} records for good. They are kept: call store support.",
+    bundle: "Offers", bundle_fresh: "Offers fresh", bundle_stale: "Offers stale", bundle_expired: "Offers expired", bundle_none: "No offers",
+    bundle_tip: "{n} campaigns, issued {t}, sequence {s}.",
+    clock: "Clock in doubt",
+    scanner: "Scanner", camera: "Camera", printer: "Printer",
+    starting: "starting", ready: "ready", lost_device: "not connected", denied: "cannot be opened", misconfigured: "wrong setting",
+    prints_waiting: "{n} to print", prints_failed: "{n} not printed", prints_unconfirmed: "{n} unconfirmed",
+    today: "Today", today_accepted: "{n} accepted", today_refused: "{n} refused",
+    works_from: "Works from", first_use: "First used", on_till: "{t} at {till}",
+    decided_offline: "decided offline", replayed: "same scan, same answer", support: "Support code",
+    no_answer: "The redemption agent did not answer. Try again.", server_said: "Something went wrong ({c}). Try again.",
+  },
+};
+
+// The one big word of a verdict. An outcome not listed here shows the word of its tone.
+const BIG = {
+  accepted: ["可用", "ACCEPTED"],
+  not_a_coupon: ["不是券", "NO COUPON"],
+  truncated: ["没扫全", "SCAN AGAIN"],
+  malformed: ["码损坏", "DAMAGED"],
+  unknown_key: ["无法确认", "UNKNOWN"],
+  bad_signature: ["假券", "FORGED"],
+  key_not_valid: ["密钥失效", "KEY INVALID"],
+  beyond_key_limit: ["超出权限", "NOT ALLOWED"],
+  unknown_campaign: ["无此活动", "NO OFFER"],
+  never_issued: ["无效券", "INVALID"],
+  revoked: ["已作废", "WITHDRAWN"],
+  already_redeemed: ["已用过", "USED"],
+  used_elsewhere: ["已用过", "USED"],
+  expired: ["已过期", "EXPIRED"],
+  not_yet_valid: ["未到时间", "TOO EARLY"],
+  wrong_store: ["非本店", "WRONG STORE"],
+  till_stopped: ["暂停收券", "STOPPED"],
+  bundle_expired: ["离线太久", "TOO LONG OFF"],
+  clock_untrusted: ["时间不对", "CLOCK WRONG"],
+  online_only: ["须联网", "GO ONLINE"],
+  wrong_currency: ["币种不符", "CURRENCY"],
+  sale_too_small: ["金额不够", "TOO LITTLE"],
+  item_missing: ["缺商品", "ITEM MISSING"],
+  budget_reached: ["额度已满", "LIMIT"],
+  unknown_result: ["结果未知", "UNKNOWN"],
+  good: ["可用", "ACCEPTED"],
+  warn: ["请留意", "CHECK"],
+  bad: ["不可用", "REFUSED"],
+};
+
+const PRINT_STATES = {
+  queued: ["排队中", "queued"], waiting: ["排队中", "queued"], pending: ["排队中", "queued"],
+  sending: ["正在打印", "printing"], printing: ["正在打印", "printing"],
+  printed: ["已打印", "printed"], confirmed: ["已打印", "printed"], done: ["已打印", "printed"],
+  unconfirmed: ["未确认，请看打印机", "unconfirmed: look at the printer"],
+  failed: ["没有打印", "not printed"], not_sent: ["没有打印", "not printed"],
+};
+
+let language = "zh";
+
+export const setLanguage = (wanted) => { language = wanted === "en" ? "en" : "zh"; };
+export const getLanguage = () => language;
+
+const choose = (pair) => pair[language === "en" ? 1 : 0];
+
+/** The page's own text under `key`, with {names} filled in. */
+export function t(key, values = {}) {
+  return TEXT[language][key].replace(/\{(\w+)\}/g, (_, name) => String(values[name]));
+}
+
+/** The daemon's text: `said(verdict)` is zh or en, `said(campaign, "title")` is title_zh or title_en; "" if it has none. */
+export function said(thing, name = "") {
+  if (!thing) return "";
+  const [mine, other] = language === "en" ? ["en", "zh"] : ["zh", "en"];
+  const prefix = name ? `${name}_` : "";
+  return String(thing[prefix + mine] || thing[prefix + other] || "");
+}
+
+export const bigWord = (verdict) => choose(Object.hasOwn(BIG, verdict.outcome) ? BIG[verdict.outcome] : BIG[verdict.tone] ?? BIG.bad);
+
+export const printState = (state) => (Object.hasOwn(PRINT_STATES, state) ? choose(PRINT_STATES[state]) : String(state));
+
+// An unknown currency is written as a bare number with its letters: wrong digits would be worse than plain ones.
+function formatter(currency, options = {}) {
+  const known = /^[A-Z]{3}$/.test(currency ?? "");
+  return new Intl.NumberFormat(language === "en" ? "en" : "zh-CN",
+    known ? { style: "currency", currency, currencyDisplay: "narrowSymbol", ...options } : { minimumFractionDigits: 2, maximumFractionDigits: 2 });
+}
+
+/** How many decimal digits the currency has: CNY 2, JPY 0. */
+export const exponent = (currency) => formatter(currency).resolvedOptions().maximumFractionDigits;
+
+/** Money in parts, so that the fraction can be set smaller: {whole: "¥30", fraction: ".00"}. */
+export function moneyParts(minor, currency) {
+  const out = { whole: "", fraction: "" };
+  const format = formatter(currency);
+  for (const part of format.formatToParts(minor / 10 ** exponent(currency))) {
+    out[part.type === "decimal" || part.type === "fraction" ? "fraction" : "whole"] += part.value;
+  }
+  return out;
+}
+
+export function money(minor, currency) {
+  const { whole, fraction } = moneyParts(minor, currency);
+  return whole + fraction;
+}
+
+/** Money for a small chip: no fraction when there is none to tell. */
+export const shortMoney = (minor, currency) =>
+  formatter(currency, { trailingZeroDisplay: "stripIfInteger" }).format(minor / 10 ** exponent(currency));
+
+export const symbol = (currency) => formatter(currency).formatToParts(0).find((part) => part.type === "currency")?.value ?? "";
+
+/** "123.5" typed by a person -> 12350 minor units; null when it is not an amount. Digits only: no float ever holds it. */
+export function parseAmount(typed, currency) {
+  const digits = exponent(currency);
+  const match = /^(\d{1,9})(?:\.(\d*))?$/.exec(typed.normalize("NFKC").replace(/[\s,]/g, "").replace("。", "."));
+  if (!match || (match[2] ?? "").length > digits) return null;
+  return Number(match[1] + (match[2] ?? "").padEnd(digits, "0"));
+}
+
+/** Minor units as a person would type them: 12350 -> "123.50". */
+export const plainAmount = (minor, currency) => (minor / 10 ** exponent(currency)).toFixed(exponent(currency));
+
+const two = (number) => String(number).padStart(2, "0");
+
+/** Local time of an RFC 3339 timestamp: "14:03", with the date before it unless it is today; "" for none. */
+export function clock(timestamp, { seconds = false } = {}) {
+  const when = new Date(timestamp ?? NaN);
+  if (Number.isNaN(when.getTime())) return "";
+  const time = `${two(when.getHours())}:${two(when.getMinutes())}${seconds ? `:${two(when.getSeconds())}` : ""}`;
+  const today = new Date();
+  if (when.toDateString() === today.toDateString()) return time;
+  const year = when.getFullYear() === today.getFullYear() ? "" : `${when.getFullYear()}-`;
+  return `${year}${two(when.getMonth() + 1)}-${two(when.getDate())} ${time}`;
+}

@@ -1,0 +1,223 @@
+"""Photograph every state of the cashier page, to be looked at: `python -m tests.browser.screenshots FOLDER [NAME...]`.
+
+docs/images/cashier-*.png are `accepted` and `duplicate` from here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+from playwright.async_api import Browser, Page, async_playwright
+
+from agent.domain.outcome import Outcome
+from tests.browser.till_stand_in import (
+    TillStandIn,
+    accepted,
+    ago,
+    status,
+    truncated,
+    used,
+    verdict,
+    wrong_store,
+)
+
+LAUNCH: dict[str, Any] = {
+    "executable_path": "/usr/bin/chromium",
+    "args": ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"],
+}
+SMALL, WIDE, TABLET, PHONE = (1024, 768), (1366, 768), (800, 1280), (390, 844)
+
+OFFLINE = {
+    "line": {
+        "state": "offline",
+        "since": ago(hours=1, minutes=7),
+        "last_success": ago(hours=1, minutes=7),
+        "zh": "连不上云端，网线或路由器可能断开",
+        "en": "The cloud does not answer; the router may be off",
+    },
+    "outbox": {"waiting": 37, "oldest": ago(hours=1, minutes=6), "quarantined": 0},
+}
+PAPER_OUT = {
+    "devices": [
+        *status()["devices"][:2],
+        {
+            "name": "receipts",
+            "kind": "tcp",
+            "role": "printer",
+            "state": "lost",
+            "detail": "缺纸：请装纸卷并合上盖子",
+        },
+    ],
+    "prints": {"waiting": 1, "failed": 0, "unconfirmed": 0},
+    "issues": [
+        {
+            "code": "printer_paper_out",
+            "severity": "error",
+            "zh": "打印机缺纸",
+            "en": "The printer is out of paper",
+            "action_zh": "装上纸卷并合上盖子，会自动补打 1 张",
+            "action_en": "Load a roll and close the cover; 1 receipt prints by itself",
+        }
+    ],
+}
+HARM = {
+    **OFFLINE,
+    **PAPER_OUT,
+    "outbox": {"waiting": 412, "oldest": ago(hours=30), "quarantined": 2},
+    "bundle": {"epoch": 1, "sequence": 118, "issued": ago(hours=50), "age": "stale", "campaigns": 3},
+    "clock": {"doubt": True, "zh": "系统时间比记录早 2 小时", "en": "The clock is 2 hours behind"},
+}
+HARM["issues"] = [
+    *PAPER_OUT["issues"],
+    {
+        "code": "clock_back",
+        "severity": "warning",
+        "zh": "时钟倒退了 2 小时",
+        "en": "The clock went back by 2 hours",
+        "action_zh": "请联系门店技术支持校准时间",
+        "action_en": "Ask store support to set it",
+    },
+]
+
+
+def history() -> list[dict[str, Any]]:
+    """Seven older verdicts, newest first, long past."""
+    made = [
+        accepted(1250),
+        truncated(),
+        accepted(3000),
+        used(),
+        accepted(None),
+        accepted(12000),
+        verdict(Outcome.EXPIRED),
+    ]
+    return [{**old, "at": ago(minutes=3 + 4 * place)} for place, old in enumerate(made)]
+
+
+Scene = Callable[[TillStandIn, Page], Awaitable[None]]
+SALE = {"sale": {"sale_id": "s1", "total_minor": 12300, "currency": "CNY"}}
+
+
+async def _show(till: TillStandIn, page: Page, shown: dict[str, Any]) -> None:
+    await till.push("verdict", shown)
+    await page.wait_for_selector(f'#stage[data-scan="{shown["scan_id"]}"]')
+
+
+def showing(make: Callable[[], dict[str, Any]]) -> Scene:
+    async def scene(till: TillStandIn, page: Page) -> None:
+        await _show(till, page, make())
+
+    return scene
+
+
+async def nothing(till: TillStandIn, page: Page) -> None:
+    await page.wait_for_selector("#till:not(:empty)")
+
+
+async def lost(till: TillStandIn, page: Page) -> None:
+    await _show(till, page, accepted())
+    await till.stop()
+    await page.wait_for_selector("#lost:not([hidden])")
+
+
+async def calm(till: TillStandIn, page: Page) -> None:
+    await _show(till, page, used())
+    await page.clock.fast_forward(21000)
+
+
+async def tip(till: TillStandIn, page: Page) -> None:
+    await nothing(till, page)
+    await page.locator("#health li").last.hover()
+
+
+LONG = {
+    "campaign": {
+        "title_zh": "超级无敌长的活动名称" * 6,
+        "title_en": "A very long campaign title " * 6,
+        "benefit_zh": "满减",
+        "benefit_en": "off",
+    }
+}
+
+SCENES: dict[str, tuple[Scene, tuple[int, int], dict[str, Any], dict[str, Any]]] = {
+    # name: (what happens, size, changes to the status, browser options)
+    "idle": (nothing, SMALL, {}, {}),
+    "accepted": (showing(accepted), SMALL, SALE, {}),
+    "accepted-wide": (showing(accepted), WIDE, SALE, {}),
+    "accepted-item": (showing(lambda: accepted(None)), SMALL, {}, {}),
+    "accepted-large": (showing(lambda: accepted(1234567, offline=True, **LONG)), SMALL, OFFLINE, {}),
+    "duplicate": (showing(used), SMALL, {}, {}),
+    "duplicate-wide": (showing(used), WIDE, {}, {}),
+    "wrong-store": (showing(wrong_store), SMALL, {}, {}),
+    "not-yet": (
+        showing(lambda: verdict(Outcome.NOT_YET_VALID, works_from=ago(days=-9))),
+        SMALL,
+        {},
+        {},
+    ),
+    "truncated": (showing(truncated), SMALL, {}, {}),
+    "forged": (showing(lambda: verdict(Outcome.BAD_SIGNATURE, campaign=None)), SMALL, {}, {}),
+    "too-little": (showing(lambda: verdict(Outcome.SALE_TOO_SMALL)), SMALL, SALE, {}),
+    "offline": (showing(lambda: accepted(offline=True)), SMALL, OFFLINE, {}),
+    "offline-wide": (showing(lambda: accepted(offline=True)), WIDE, OFFLINE, {}),
+    "paper-out": (showing(accepted), SMALL, PAPER_OUT, {}),
+    "harm": (showing(used), SMALL, HARM, {}),
+    "lost": (lost, SMALL, {}, {}),
+    "calm": (calm, SMALL, {}, {}),
+    "tip": (tip, SMALL, PAPER_OUT, {}),
+    "english": (showing(accepted), SMALL, {"language": "en"}, {}),
+    "english-duplicate": (showing(used), WIDE, {"language": "en", **OFFLINE}, {}),
+    "english-wrong-store": (showing(wrong_store), SMALL, {"language": "en"}, {}),
+    "english-harm": (showing(wrong_store), SMALL, {"language": "en", **HARM}, {}),
+    "dark": (showing(accepted), SMALL, OFFLINE, {"color_scheme": "dark"}),
+    "dark-calm": (calm, SMALL, PAPER_OUT, {"color_scheme": "dark"}),
+    "tablet": (showing(used), TABLET, OFFLINE, {}),
+    "phone": (showing(accepted), PHONE, OFFLINE, {"has_touch": True, "is_mobile": True}),
+    "phone-duplicate": (showing(used), PHONE, {}, {}),
+}
+
+
+async def photograph(browser: Browser, till: TillStandIn, name: str, folder: Path) -> None:
+    scene, (width, height), changes, options = SCENES[name]
+    till.reset()
+    till.status = status(**changes)
+    till.verdicts = history() if name != "idle" else []
+    context = await browser.new_context(viewport={"width": width, "height": height}, **options)
+    page = await context.new_page()
+    await page.clock.install()
+    await page.goto(till.url)
+    await page.wait_for_selector("#till:not(:empty)")
+    await page.locator("#till").click()  # the gesture a browser wants before it sounds
+    await scene(till, page)
+    await page.evaluate(
+        "Promise.allSettled(document.getAnimations().map((one) => one.finished)).then(() => null)"
+    )
+    await page.screenshot(path=folder / f"{name}.png", full_page=width < 821)
+    if name in ("accepted", "duplicate"):
+        session = await context.new_cdp_session(page)
+        for vision in ("deuteranopia", "achromatopsia"):
+            await session.send("Emulation.setEmulatedVisionDeficiency", {"type": vision})
+            await page.screenshot(path=folder / f"{name}-{vision}.png")
+    await context.close()
+    if scene is lost:
+        await till.start()
+
+
+async def main(folder: Path, names: list[str]) -> None:
+    till = TillStandIn()
+    await till.start()
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(**LAUNCH)
+        for name in names or SCENES:
+            await photograph(browser, till, name, folder)
+        await browser.close()
+    await till.stop()
+
+
+if __name__ == "__main__":
+    Path(sys.argv[1]).mkdir(parents=True, exist_ok=True)
+    asyncio.run(main(Path(sys.argv[1]), sys.argv[2:]))

@@ -1,0 +1,260 @@
+"""Speaks the local HTTP API to the cashier page over a real socket, with a state the test sets freely.
+
+Only for states a real till reaches slowly or by harm (37 records waiting, paper out). It decides nothing: a test says
+which verdict a scan gets. The Content-Security-Policy is the strict one, so a violation fails the page.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from aiohttp import web
+
+from agent.domain.outcome import SAYINGS, Outcome, sentences
+
+WEB = Path(__file__).parents[2] / "agent" / "web"
+CSP = "default-src 'self'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self' data:"
+
+Json = dict[str, Any]
+
+
+def ago(**delta: float) -> str:
+    return (datetime.now().astimezone() - timedelta(**delta)).isoformat(timespec="seconds")
+
+
+def status(**changes: Any) -> Json:
+    """A till at rest: online, nothing waiting, every device ready."""
+    return {
+        "version": "0.1.0",
+        "till": "T-0001",
+        "store": {"code": "SH-0042", "name_zh": "南京西路店", "name_en": "Nanjing West Road"},
+        "language": "zh",
+        "currency": "CNY",
+        "time": ago(),
+        "line": {
+            "state": "online",
+            "since": ago(hours=5),
+            "last_success": ago(seconds=4),
+            "zh": "",
+            "en": "",
+        },
+        "outbox": {"waiting": 0, "oldest": None, "quarantined": 0},
+        "bundle": {"epoch": 1, "sequence": 118, "issued": ago(hours=2), "age": "fresh", "campaigns": 3},
+        "clock": {"doubt": False, "zh": "", "en": ""},
+        "devices": [
+            {"name": "counter", "kind": "serial", "role": "scanner", "state": "ready", "detail": ""},
+            {"name": "window", "kind": "camera", "role": "camera", "state": "ready", "detail": ""},
+            {"name": "receipts", "kind": "tcp", "role": "printer", "state": "ready", "detail": ""},
+        ],
+        "prints": {"waiting": 0, "failed": 0, "unconfirmed": 0},
+        "issues": [],
+        "sale": None,
+        "today": {"accepted": 46, "refused": 5, "discount_minor": 128650},
+        **changes,
+    }
+
+
+def verdict(outcome: Outcome = Outcome.ACCEPTED, **changes: Any) -> Json:
+    """A verdict with the tone and the sentences the till really gives for `outcome`."""
+    names = {"benefit": "减 ¥30.00", "first_use": ago(hours=2)[11:16], "expires": "10-31", "starts": "12-01"}
+    said = sentences(
+        outcome, {**names, "missing": "¥17.00"}, {**names, "benefit": "¥30.00 off", "missing": "¥17.00"}
+    )
+    return {
+        "scan_id": str(uuid4()),
+        "at": ago(),
+        "source": "counter",
+        "outcome": outcome.value,
+        "tone": SAYINGS[outcome].tone.value,
+        "zh": said.zh,
+        "en": said.en,
+        "next_zh": said.next_zh,
+        "next_en": said.next_en,
+        "works_from": None,
+        "detail": None,
+        "coupon": {"issuer": "acme", "campaign": 3, "index": 4711, "expires": "2026-12-31"},
+        "campaign": {
+            "title_zh": "秋季满减",
+            "title_en": "Autumn saver",
+            "benefit_zh": "满 100 减 30",
+            "benefit_en": "30 off 100",
+        },
+        "discount_minor": None,
+        "currency": "CNY",
+        "redemption_id": None,
+        "print_job": None,
+        "offline": False,
+        "first_use": None,
+        "replayed": False,
+        "ms": 1.9,
+        **changes,
+    }
+
+
+def accepted(minor: int | None = 3000, **changes: Any) -> Json:
+    fields = {"discount_minor": minor, "redemption_id": str(uuid4()), "print_job": "job-1"}
+    return verdict(**{**fields, **changes})
+
+
+def used(**changes: Any) -> Json:
+    first_use = {"at": ago(hours=2, minutes=11), "till": "T-0003"}
+    return verdict(Outcome.ALREADY_REDEEMED, **{"first_use": first_use, **changes})
+
+
+def wrong_store(**changes: Any) -> Json:
+    return verdict(Outcome.WRONG_STORE, **{"detail": "store_not_listed", **changes})
+
+
+def truncated(**changes: Any) -> Json:
+    return verdict(Outcome.TRUNCATED, **{"coupon": None, "campaign": None, **changes})
+
+
+RECEIPT = """\
+        南京西路店
+     优惠券核销凭证
+--------------------------------
+活动          秋季满减 满100减30
+优惠                     -¥30.00
+券号              acme/3/0004711
+时间            2026-11-22 14:03
+收银台                    T-0001
+--------------------------------
+   下次购物，请出示下方二维码
+          [二维码]
+"""
+
+
+class TillStandIn:
+    """The server; `url` is where the page is. Tests set its fields; `push` sends an event to every open page."""
+
+    def __init__(self) -> None:
+        self.url = ""
+        self.reset()
+        self._port = 0
+        self._runner: web.AppRunner | None = None
+
+    def reset(self) -> None:
+        self.status = status()
+        self.verdicts: list[Json] = []
+        self.prints: dict[str, Json] = {
+            "job-1": {
+                "job": "job-1",
+                "state": "printed",
+                "text": RECEIPT,
+                "copies": 0,
+                "cause_zh": "",
+                "cause_en": "",
+            }
+        }
+        self.calls: list[tuple[str, str, Any]] = []
+        self.scan_answer: Json | None = None
+        self.refuse: Json | None = None
+        self._streams: set[asyncio.Queue[str]] = set()
+
+    async def push(self, event: str, data: Json) -> None:
+        if event == "verdict":
+            self.verdicts.insert(0, data)
+        if event == "status":
+            self.status = data
+        for stream in self._streams:
+            stream.put_nowait(f"event: {event}\ndata: {json.dumps(data, ensure_ascii=False)}\n\n")
+
+    async def start(self) -> None:
+        app = web.Application(middlewares=[self._policy])
+        app.add_routes(
+            [
+                web.get("/", self._file),
+                web.get("/v1/status", self._status),
+                web.get("/v1/verdicts", self._verdicts),
+                web.get("/v1/events", self._events),
+                web.post("/v1/scan", self._scan),
+                web.put("/v1/sale", self._put_sale),
+                web.delete("/v1/sale", self._delete_sale),
+                web.get("/v1/prints/{job}", self._print),
+                web.post("/v1/prints/{job}/reprint", self._reprint),
+                web.get("/{name}", self._file),
+            ]
+        )
+        self._runner = web.AppRunner(app, shutdown_timeout=0.2)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, "127.0.0.1", self._port, reuse_address=True)
+        await site.start()
+        self._port = self._runner.addresses[0][1]
+        self.url = f"http://127.0.0.1:{self._port}/"
+
+    async def stop(self) -> None:
+        assert self._runner is not None
+        for stream in self._streams:
+            stream.put_nowait("")  # ends it
+        await self._runner.cleanup()
+
+    @web.middleware
+    async def _policy(self, request: web.Request, handler: Any) -> web.StreamResponse:
+        if request.method in ("POST", "PUT"):
+            assert request.content_type == "application/json"
+            self.calls.append((request.method, request.path, await request.json()))
+        elif request.method == "DELETE":
+            self.calls.append((request.method, request.path, None))
+        if self.refuse is not None and request.method != "GET":
+            return web.json_response({"error": self.refuse}, status=409)
+        response: web.StreamResponse = await handler(request)
+        if not response.prepared:
+            response.headers["Content-Security-Policy"] = CSP
+        return response
+
+    async def _file(self, request: web.Request) -> web.StreamResponse:
+        path = WEB / request.match_info.get("name", "index.html")
+        if not path.is_file():
+            raise web.HTTPNotFound
+        return web.FileResponse(path, headers={"Content-Security-Policy": CSP, "Cache-Control": "no-store"})
+
+    async def _status(self, _: web.Request) -> web.Response:
+        return web.json_response({**self.status, "time": ago()})
+
+    async def _verdicts(self, request: web.Request) -> web.Response:
+        return web.json_response({"verdicts": self.verdicts[: int(request.query["limit"])]})
+
+    async def _events(self, request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(
+            headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"}
+        )
+        await response.prepare(request)
+        await response.write(b": hello\n\n")
+        stream: asyncio.Queue[str] = asyncio.Queue()
+        self._streams.add(stream)
+        try:
+            while message := await stream.get():
+                await response.write(message.encode())
+        except ConnectionError:
+            pass  # the page went away
+        finally:
+            self._streams.discard(stream)
+        return response
+
+    async def _scan(self, _: web.Request) -> web.Response:
+        assert self.scan_answer is not None
+        await self.push("verdict", self.scan_answer)
+        return web.json_response(self.scan_answer)
+
+    async def _put_sale(self, request: web.Request) -> web.Response:
+        total = (await request.json())["total_minor"]
+        sale = {"sale_id": "sale-1", "total_minor": total, "currency": self.status["currency"]}
+        await self.push("status", {**self.status, "sale": sale})
+        return web.json_response({"sale": sale})
+
+    async def _delete_sale(self, _: web.Request) -> web.Response:
+        await self.push("status", {**self.status, "sale": None})
+        return web.Response(status=204)
+
+    async def _print(self, request: web.Request) -> web.Response:
+        return web.json_response(self.prints[request.match_info["job"]])
+
+    async def _reprint(self, request: web.Request) -> web.Response:
+        job = self.prints[request.match_info["job"]]
+        job["copies"] += 1
+        return web.json_response({"job": job["job"], "copy": job["copies"]})
