@@ -1,0 +1,129 @@
+"""A till that boots: systemd-nspawn around a Debian tree, with redeemd's installation kit at /srv/kit."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8"}
+HEALTH = "import urllib.request as u; print(u.urlopen('http://127.0.0.1:8321/v1/health', timeout=5).read().decode())"
+DIALOUT = 20  # Debian's base-passwd gives this number on every installation
+
+
+class Till:
+    def __init__(self, leader: int) -> None:
+        self.leader = leader
+
+    def run(self, *command: str, ok: bool = True, timeout_s: float = 180) -> subprocess.CompletedProcess[str]:
+        """Run a command on the till, as root and with a clean environment."""
+        done = subprocess.run(
+            ["nsenter", "-t", str(self.leader), "-a", *command],
+            env=ENVIRONMENT,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=timeout_s,
+            check=False,
+        )
+        assert not ok or done.returncode == 0, (
+            f"{command} exited {done.returncode}\n{done.stdout}{done.stderr}"
+        )
+        return done
+
+    def write(self, path: str, content: str) -> None:
+        command = [
+            "nsenter",
+            "-t",
+            str(self.leader),
+            "-a",
+            "sh",
+            "-c",
+            'mkdir -p "${1%/*}" && cat >"$1"',
+            "sh",
+            path,
+        ]
+        subprocess.run(command, env=ENVIRONMENT, input=content, text=True, check=True, timeout=20)
+
+    def show(self, *names: str, unit: str = "redeemd.service") -> dict[str, str]:
+        listed = self.run("systemctl", "show", unit, *(f"--property={name}" for name in names)).stdout
+        return dict(line.split("=", 1) for line in listed.splitlines())
+
+    def main_pid(self) -> int:
+        return int(self.show("MainPID")["MainPID"])
+
+    def health(self) -> dict[str, object]:
+        answer = json.loads(self.run("/opt/redeemd/venv/bin/python", "-c", HEALTH).stdout)
+        assert isinstance(answer, dict)
+        return answer
+
+    def journal(self) -> str:
+        return self.run("journalctl", "--no-pager", "-o", "cat", "-u", "redeemd.service").stdout
+
+    def wait_until(self, what: str, holds: Callable[[], bool], limit_s: float = 60) -> None:
+        """Ask four times a second until it holds; fails with the unit's state when it never does."""
+        end = time.monotonic() + limit_s
+        while not holds():
+            if time.monotonic() > end:
+                state = self.run("systemctl", "status", "--no-pager", "redeemd.service", ok=False).stdout
+                raise AssertionError(f"never within {limit_s} s: {what}\n{state}")
+            _pause(0.25)
+
+    def restarted_after(self, old_pid: int) -> bool:
+        now = self.show("ActiveState", "MainPID")
+        return now["ActiveState"] == "active" and int(now["MainPID"]) not in (0, old_pid)
+
+
+def _pause(seconds: float) -> None:
+    """Between two looks at another system; nothing passes because of it."""
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        subprocess.run(["sleep", str(seconds)], check=True, timeout=seconds + 5)
+
+
+def _leader_of(nspawn: subprocess.Popen[bytes], limit_s: float = 30) -> int:
+    """Process 1 of the container, seen from here: the child of nspawn that is called systemd."""
+    end = time.monotonic() + limit_s
+    while time.monotonic() < end:
+        assert nspawn.poll() is None, "systemd-nspawn ended at once; its output is above"
+        children = Path(f"/proc/{nspawn.pid}/task/{nspawn.pid}/children").read_text(encoding="ascii").split()
+        for child in children:
+            if Path(f"/proc/{child}/comm").read_text(encoding="ascii") == "systemd\n":
+                return int(child)
+        _pause(0.1)
+    raise AssertionError("the container has no process 1")
+
+
+@contextlib.contextmanager
+def booted(tree: Path, kit: Path) -> Iterator[Till]:
+    """Boot a throw-away copy of tree; a pty stands at /dev/ttySCAN as a serial scanner's port would (root:dialout)."""
+    scanner, port = os.openpty()
+    os.chown(os.ttyname(port), 0, DIALOUT)
+    os.chmod(os.ttyname(port), 0o660)
+    options = ["--volatile=overlay", "--register=no", "--keep-unit", "--private-network", "--console=pipe"]
+    binds = [f"--bind={os.ttyname(port)}:/dev/ttySCAN", f"--bind-ro={kit}:/srv/kit"]
+    name = f"--machine=redeemd-{os.getpid()}"
+    command = ["systemd-nspawn", "-q", "-D", str(tree), name, *options, *binds, "--boot"]
+    with tempfile.TemporaryFile() as console:
+        nspawn = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=console, stderr=console)
+        try:
+            till = Till(_leader_of(nspawn))
+            up = ("running", "degraded")
+            is_up = ("systemctl", "is-system-running")
+            till.wait_until("booted", lambda: till.run(*is_up, ok=False).stdout.strip() in up)
+            yield till
+            till.run("systemctl", "poweroff", ok=False)
+            nspawn.wait(timeout=60)
+        except BaseException:
+            console.seek(0)
+            print(console.read()[-4000:].decode(errors="replace"))
+            raise
+        finally:
+            nspawn.kill()
+            nspawn.wait()
+            os.close(scanner)
+            os.close(port)
