@@ -291,9 +291,10 @@ class LaneProtocol:
     def _read_next(self, failure: Failure | None = None, settle: tuple[RecordResult, ...] = ()) -> Step:
         self.state = State.READING
         self._batch = ()
-        # Those set aside stand before the rest in the outbox: read past them.
+        # Those set aside stand before the rest in the outbox: read past them, with room for any one event behind.
         aside_bytes = sum(aside.size_bytes for aside in self._aside.values())
-        bounds = Read(self.batch_records + len(self._aside), self._limits.batch_bytes + aside_bytes)
+        room = max(self._limits.batch_bytes, self._limits.event_bytes)
+        bounds = Read(self.batch_records + len(self._aside), room + aside_bytes)
         return Step(bounds, settle, failure)
 
     def _advance(self, final: tuple[RecordResult, ...], failure: Failure | None, now: float) -> Step:
