@@ -38,7 +38,7 @@ class SerialScanner(
     stopbits: Annotated[Literal[1, 2], Meta(description="Stop bits.")] = 1
     suffix: Annotated[
         Literal["auto", "cr", "lf", "crlf", "tab", "etx"],
-        Meta(description='What the scanner sends after each scan. "auto" means CR, LF or CRLF.'),
+        Meta(description='What the scanner sends after each scan. "auto" takes any line end.'),
     ] = "auto"
     encoding: Annotated[
         Literal["utf-8", "latin-1", "gb18030"],
@@ -141,9 +141,10 @@ class SerialPrinter(
     device: Annotated[AbsolutePath, Meta(description="Device path, best one under /dev/serial/by-id.")]
     baud: Annotated[Baud, Meta(description="Speed in bits a second, as set in the printer.")] = 9600
     flow: Annotated[
-        Literal["none", "xonxoff", "rtscts", "dsrdtr"],
+        Literal["none", "xonxoff", "rtscts"],
         Meta(
-            description="How the printer says that it is full, as set in the printer. With none, text may be lost."
+            description="How the printer says that it is full, as set in the printer; for DTR/DSR use rtscts, which "
+            "the usual cable serves. With none, text may be lost."
         ),
     ] = "none"
 

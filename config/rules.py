@@ -64,9 +64,8 @@ def is_origin(text: str) -> bool:
 
 
 def is_serial_port(text: str) -> bool:
-    """Whether pyserial's `serial_for_url` can take `text`: a device path, or one of its URL schemes."""
-    schemes = ("socket://", "rfc2217://", "loop://", "spy:///", "hwgrep://")
-    return is_absolute_path(text) or text.startswith(schemes)
+    """Whether `text` is a device path or a URL of pyserial; not spy://, which writes what is scanned to a file."""
+    return is_absolute_path(text) or text.startswith(("socket://", "rfc2217://", "loop://"))
 
 
 def _split(text: str) -> SplitResult | None:
