@@ -1,0 +1,118 @@
+"""From a receipt to lines that fit the paper: wrapping, two columns, sizes. Pure; the same for every output."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from agent.receipts.charset import Encoding, cells, printable
+from agent.receipts.model import Align, Columns, Cut, Element, Feed, Qr, Receipt, ReceiptError, Rule, Text
+
+COLUMNS_MIN, COLUMNS_MAX = 24, 96
+COLUMN_GAP = 2
+LEFT_MIN = 8  # a narrower label column reads worse than a value on a line of its own
+
+_OPENING = "（《〈「『【“‘("
+_CLOSING = "，。、；：！？）》〉」』】”’…"
+# What must stay together: a run of ASCII; else one character with the punctuation that may not begin or end a line.
+_UNIT = re.compile(rf" +|[!-~]+|[{_OPENING}]*[^ ][{_CLOSING}]*")
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of text that fits: cells(text) * size <= columns."""
+
+    text: str
+    align: Align = Align.LEFT
+    bold: bool = False
+    size: int = 1
+
+
+Block = Line | Qr | Feed | Cut
+
+
+def layout(receipt: Receipt, columns: int, encoding: Encoding) -> Iterator[Block]:
+    """The receipt's lines and blocks from top to bottom. columns: half-width cells across the paper."""
+    if not COLUMNS_MIN <= columns <= COLUMNS_MAX:
+        raise ReceiptError(f"columns is {columns}; it must be {COLUMNS_MIN} to {COLUMNS_MAX}")
+    for element in receipt.elements:
+        yield from _lay_out(element, columns, encoding)
+
+
+def _lay_out(element: Element, columns: int, encoding: Encoding) -> Iterator[Block]:
+    match element:
+        case Text():
+            text = printable(element.text, encoding)
+            size = _largest_size(cells(text, encoding), element.size, columns)
+            for line in wrap(text, columns // size, encoding):
+                yield Line(line, element.align, element.bold, size)
+        case Columns():
+            left, right = printable(element.left, encoding), printable(element.right, encoding)
+            width = cells(left, encoding) + COLUMN_GAP + cells(right, encoding)
+            size = _largest_size(width, element.size, columns)
+            for line in two_columns(left, right, columns // size, encoding):
+                yield Line(line, Align.LEFT, element.bold, size)
+        case Rule():
+            yield Line(rule(columns, encoding))
+        case Qr():
+            yield element
+            if element.caption:
+                yield from _lay_out(Text(element.caption, Align.CENTER), columns, encoding)
+        case Feed() | Cut():
+            yield element
+
+
+def _largest_size(width: int, wished: int, columns: int) -> int:
+    """The largest size up to the wished one at which the text stays on one line; 1 if none does."""
+    return max((size for size in range(2, wished + 1) if width * size <= columns), default=1)
+
+
+def rule(columns: int, encoding: Encoding) -> str:
+    """A line across the paper: ─ takes one or two columns, depending on the character set."""
+    return "─" * (columns // cells("─", encoding))
+
+
+def wrap(text: str, width: int, encoding: Encoding) -> list[str]:
+    """Break a `printable` text into lines of at most `width` cells (at least 2): between Latin words, between any two
+    Chinese characters but not before closing or after opening punctuation, inside a word only where it is too long.
+    White space at a break is dropped; an empty text is one empty line."""
+    assert width >= 2, width
+    lines = [""]
+    for unit in _UNIT.findall(text):
+        if cells(lines[-1] + unit, encoding) <= width:
+            lines[-1] += unit
+        elif unit.isspace():
+            lines.append("")
+        elif cells(unit, encoding) <= width:
+            lines.append(unit)
+        else:
+            _append_by_character(lines, unit, width, encoding)
+    return [line.rstrip(" ") for line in lines if line.strip(" ")] or [""]
+
+
+def _append_by_character(lines: list[str], unit: str, width: int, encoding: Encoding) -> None:
+    for character in unit:
+        if cells(lines[-1] + character, encoding) > width:
+            lines.append("")
+        lines[-1] += character
+
+
+def two_columns(left: str, right: str, width: int, encoding: Encoding) -> list[str]:
+    """Lines of a label and its value: the label wraps beside it, the value stands at the right end of the last line.
+    Where too little room is left for the label, the value gets lines of its own, still to the right."""
+    right_cells = cells(right, encoding)
+    room = width - right_cells - COLUMN_GAP
+    if right_cells == 0:
+        return wrap(left, width, encoding)
+    if room < min(LEFT_MIN, max(2, cells(left, encoding))):
+        values = wrap(right, width, encoding)
+        labels = wrap(left, width, encoding) if left.strip() else []
+        return labels + [_pad(value, width, encoding) for value in values]
+    *above, last = wrap(left, room, encoding)
+    gap = width - cells(last, encoding) - right_cells
+    return [*above, last + " " * gap + right]
+
+
+def _pad(text: str, width: int, encoding: Encoding) -> str:
+    return " " * (width - cells(text, encoding)) + text

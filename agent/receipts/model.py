@@ -1,0 +1,172 @@
+"""A receipt as data: what is printed, not how. The document is stored with its print job and rendered later, so a
+change of printer, paper width or template never changes what a redemption promised to print.
+
+Nothing in a receipt can command a printer: every character that is not text is shown as □ before it is stored.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from enum import StrEnum
+
+import msgspec
+
+ELEMENTS_MAX = 200
+TEXT_CHARS_MAX = 512
+QR_CHARS_MAX = (
+    512  # at most QR version 18 at level M: fits 58 mm paper at 3 dots a module, quiet zone included
+)
+FEED_LINES_MAX = 10
+SIZE_MAX = 4
+MODULE_DOTS_MIN, MODULE_DOTS_MAX = 3, 8
+JSON_CHARS_MAX = 256 * 1024
+
+REPLACEMENT = "□"
+"""Stands where a character cannot be printed. In GB 2312, so that every Chinese printer has it."""
+
+_NOT_TEXT = frozenset(
+    {"Cc", "Cf", "Cs", "Co", "Cn"}
+)  # controls, invisible formats, lone surrogates, private, unassigned
+_SPACES = frozenset({"Zs", "Zl", "Zp"})
+
+
+class ReceiptError(ValueError):
+    """A receipt, a profile or an amount that cannot be printed as it stands. The message says which and why."""
+
+
+class Align(StrEnum):
+    LEFT = "left"
+    CENTER = "center"
+    RIGHT = "right"
+
+
+def clean(text: str) -> str:
+    """The text with white space as single-width spaces and everything that is not visible text as □. Idempotent."""
+    return "".join(_clean_character(character) for character in unicodedata.normalize("NFC", text))
+
+
+def _clean_character(character: str) -> str:
+    category = unicodedata.category(character)
+    if character in "\t\n\r" or (category in _SPACES and character != "　"):
+        return " "
+    return REPLACEMENT if category in _NOT_TEXT else character
+
+
+def _require(holds: bool, what: str) -> None:
+    if not holds:
+        raise ReceiptError(what)
+
+
+def _cleaned(text: str, field: str) -> str:
+    _require(
+        len(text) <= TEXT_CHARS_MAX,
+        f"{field} has {len(text)} characters; at most {TEXT_CHARS_MAX} are allowed",
+    )
+    result = clean(text)
+    # Normal form C may lengthen a text a little; the bound must hold for what is stored, or it could not be read back.
+    return result[:TEXT_CHARS_MAX]
+
+
+class _Element(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, tag_field="kind"):
+    """Base of the closed set of elements."""
+
+
+class Text(_Element, frozen=True, tag="text"):
+    """One paragraph. size: 1 is the printer's normal cell, 2 twice as wide and high; shrinks rather than wraps."""
+
+    text: str
+    align: Align = Align.LEFT
+    bold: bool = False
+    size: int = 1
+
+    def __post_init__(self) -> None:
+        msgspec.structs.force_setattr(self, "text", _cleaned(self.text, "text"))
+        _require(1 <= self.size <= SIZE_MAX, f"size is {self.size}; it must be 1 to {SIZE_MAX}")
+
+
+class Columns(_Element, frozen=True, tag="columns"):
+    """A label and its value: left wraps, right ends the last line."""
+
+    left: str
+    right: str
+    bold: bool = False
+    size: int = 1
+
+    def __post_init__(self) -> None:
+        msgspec.structs.force_setattr(self, "left", _cleaned(self.left, "left"))
+        msgspec.structs.force_setattr(self, "right", _cleaned(self.right, "right"))
+        _require(1 <= self.size <= SIZE_MAX, f"size is {self.size}; it must be 1 to {SIZE_MAX}")
+
+
+class Rule(_Element, frozen=True, tag="rule"):
+    """A line across the paper."""
+
+
+class Qr(_Element, frozen=True, tag="qr"):
+    """A QR code of printable ASCII, level M, centred, with its quiet zone.
+
+    module_dots: wished edge of one module in printer dots (8 dots are 1 mm at 203 dpi); less where the paper is narrow.
+    """
+
+    data: str
+    caption: str = ""
+    module_dots: int = 6
+
+    def __post_init__(self) -> None:
+        _require(1 <= len(self.data) <= QR_CHARS_MAX, f"QR data must have 1 to {QR_CHARS_MAX} characters")
+        _require(
+            all(" " <= character <= "~" for character in self.data),
+            "QR data must be printable ASCII characters",
+        )
+        msgspec.structs.force_setattr(self, "caption", _cleaned(self.caption, "caption"))
+        _require(
+            MODULE_DOTS_MIN <= self.module_dots <= MODULE_DOTS_MAX,
+            f"module_dots is {self.module_dots}; it must be {MODULE_DOTS_MIN} to {MODULE_DOTS_MAX}",
+        )
+
+
+class Feed(_Element, frozen=True, tag="feed"):
+    """Blank lines."""
+
+    lines: int = 1
+
+    def __post_init__(self) -> None:
+        _require(
+            1 <= self.lines <= FEED_LINES_MAX, f"lines is {self.lines}; it must be 1 to {FEED_LINES_MAX}"
+        )
+
+
+class Cut(_Element, frozen=True, tag="cut"):
+    """Feed past the cutter and cut (or feed to the tear bar)."""
+
+
+Element = Text | Columns | Rule | Qr | Feed | Cut
+
+
+class Receipt(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One whole receipt, at most ELEMENTS_MAX elements. version: of this document form."""
+
+    elements: tuple[Element, ...]
+    version: int = 1
+
+    def __post_init__(self) -> None:
+        _require(
+            len(self.elements) <= ELEMENTS_MAX,
+            f"the receipt has {len(self.elements)} elements; at most {ELEMENTS_MAX} are allowed",
+        )
+        _require(
+            self.version == 1, f"receipt version {self.version} is not known; this program knows version 1"
+        )
+
+    def to_json(self) -> str:
+        """The document as it is stored. `receipt_from_json` gives back an equal receipt."""
+        return msgspec.json.encode(self).decode()
+
+
+def receipt_from_json(text: str) -> Receipt:
+    """Read a stored document. Raises ReceiptError for anything but a receipt of this form within its bounds."""
+    _require(len(text) <= JSON_CHARS_MAX, f"the receipt document has more than {JSON_CHARS_MAX} characters")
+    try:
+        return msgspec.json.decode(text, type=Receipt)
+    except (msgspec.MsgspecError, UnicodeEncodeError) as error:
+        raise ReceiptError(f"not a receipt document: {error}") from error

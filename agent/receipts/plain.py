@@ -1,0 +1,41 @@
+"""A receipt as text for a screen, a log of the demo or a test."""
+
+from __future__ import annotations
+
+from agent.receipts.charset import Encoding, cells
+from agent.receipts.layout import Line, layout
+from agent.receipts.model import Align, Cut, Feed, Qr, Receipt
+
+
+def render_text(receipt: Receipt, columns: int = 48, encoding: Encoding = "utf-8") -> str:
+    """The receipt in lines of at most `columns` columns, each ended by a newline; sizes and bold are not shown.
+
+    encoding: as what printer to show it (a printer's own characters and widths); "utf-8" is the screen itself.
+    """
+    lines: list[str] = []
+    for block in layout(receipt, columns, encoding):
+        match block:
+            case Line():
+                lines.append(_aligned(block, columns, encoding))
+            case Qr():
+                shown = f"[QR] {block.data}"
+                lines += [
+                    "",
+                    *(shown[start : start + columns] for start in range(0, len(shown), columns)),
+                    "",
+                ]
+            case Feed():
+                lines.extend([""] * block.lines)
+            case Cut():
+                lines.append("- " * (columns // 2 - 1) + "-")
+    return "".join(f"{line.rstrip()}\n" for line in lines)
+
+
+def _aligned(line: Line, columns: int, encoding: Encoding) -> str:
+    spare = columns - cells(line.text, encoding)
+    if line.size > 1 and line.align is Align.LEFT and "  " in line.text:
+        # Two columns at double size are laid out for half the columns: let the value end where the others do.
+        label, _, value = line.text.rpartition("  ")
+        return label + " " * (spare + 2) + value
+    indent = {Align.LEFT: 0, Align.CENTER: spare // 2, Align.RIGHT: spare}[line.align]
+    return " " * indent + line.text

@@ -1,0 +1,221 @@
+"""How a job is handed to a printer, over whatever line, so that we know what became of it.
+
+Sent is not printed, so one conversation serves all printers:
+1. open (nothing is kept open between jobs: printers drop idle connections without a word);
+2. ask DLE EOT 1, 2, 4: a stopped printer would keep the job and print it later, so it does not get it;
+3. send the job and, behind it, GS r 1, which a printer answers only when all before it is done;
+4. the answer makes the job CONFIRMED; no answer leaves it UNCONFIRMED, with the cause if the printer names one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+
+from drivers import printer_status
+from drivers.ports import Delivery, DeviceState, DeviceStatus, PrinterCause, PrinterStatus, SendResult
+from drivers.printer_link import Link
+from drivers.printer_status import PAPER_SENSOR, Ask
+
+JOB_BYTES_MAX = 256 * 1024  # a receipt is 2 kB; a whole one as a picture 110 kB
+BYTES_PER_S_MIN = 480  # 4800 baud, the slowest line that is served
+ANSWER_S_MAX = 1.5  # real-time status is answered within milliseconds, over a bad network within a second
+STALE_BYTES_MAX = 4096  # read and passed over before we stop listening to noise
+UNANSWERED_MAX = 8
+QUIET_S = 0.3  # between two answers of a printer that has caught up lie milliseconds
+
+
+class PrinterUnavailableError(Exception):
+    """The device cannot be opened. Never leaves this module: it becomes a status or a result."""
+
+    def __init__(self, cause: PrinterCause, state: DeviceState, detail: str) -> None:
+        super().__init__(detail)
+        self.cause, self.state, self.detail = cause, state, detail
+
+
+class Conversation(ABC):
+    """The conversation. Subclasses open the device.
+
+    two_way: False for a device that never answers: it is sent to unasked and never confirms.
+    """
+
+    kind: str
+
+    def __init__(self, name: str, timeout_s: float, two_way: bool) -> None:
+        assert timeout_s > 0, timeout_s
+        self._name = name
+        self._timeout_s = timeout_s
+        self._two_way = two_way
+        self._turn = asyncio.Lock()
+        self._unanswered = 0  # sentinels of earlier jobs that the device may still answer on the same line
+        self._status = DeviceStatus(name, self.kind, DeviceState.STARTING, "not asked yet", time.monotonic())
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    def status(self) -> DeviceStatus:
+        return self._status
+
+    @abstractmethod
+    async def _open(self) -> Link:
+        """Open the device within the timeout. Raises PrinterUnavailableError."""
+
+    async def query(self) -> PrinterStatus:
+        async with self._turn:
+            try:
+                link = await self._open()
+            except PrinterUnavailableError as error:
+                self._note(error.state, error.detail)
+                return PrinterStatus(False, (error.cause,), error.detail)
+            try:
+                return await self._ask_status(link)
+            finally:
+                link.close()
+
+    async def send(self, job: bytes) -> SendResult:
+        if not 0 < len(job) <= JOB_BYTES_MAX:
+            detail = f"the job has {len(job)} bytes; it must have 1 to {JOB_BYTES_MAX}"
+            return SendResult(Delivery.NOT_SENT, PrinterCause.MISCONFIGURED, detail)
+        async with self._turn:
+            try:
+                link = await self._open()
+            except PrinterUnavailableError as error:
+                self._note(error.state, error.detail)
+                return SendResult(Delivery.NOT_SENT, error.cause, error.detail)
+            try:
+                return await self._deliver(link, job)
+            finally:
+                link.close()
+
+    async def _deliver(self, link: Link, job: bytes) -> SendResult:
+        before = await self._ask_status(link)
+        if not before.ready:
+            return SendResult(Delivery.NOT_SENT, before.causes[0], before.detail)
+        line_s = self._timeout_s + len(job) / BYTES_PER_S_MIN
+        if not self._two_way:
+            return await self._deliver_blind(link, job, line_s)
+        await self._settle(link)
+        self._unanswered += 1
+        sent = await link.write(job + PAPER_SENSOR, idle_s=self._timeout_s, total_s=line_s)
+        if sent == len(job) + len(PAPER_SENSOR):
+            return await self._confirm(link, line_s)
+        self._unanswered -= 1
+        return await self._cut_short(link, sent, len(job))
+
+    async def _deliver_blind(self, link: Link, job: bytes, line_s: float) -> SendResult:
+        """To a device that never answers: all that can be seen is whether the line took the bytes."""
+        sent = await link.write(job, idle_s=self._timeout_s, total_s=line_s)
+        if sent < len(job):
+            return await self._cut_short(link, sent, len(job))
+        if await link.drain(line_s):
+            detail = "the line did not take the whole job; look at the paper"
+        else:
+            detail = "this printer cannot answer; look at the paper"
+        return SendResult(Delivery.UNCONFIRMED, None, detail)
+
+    async def _cut_short(self, link: Link, sent: int, size: int) -> SendResult:
+        if sent == 0:
+            self._note(DeviceState.LOST, "the printer takes no data: check that it is on and not busy")
+            return SendResult(Delivery.NOT_SENT, PrinterCause.UNREACHABLE, self._status.detail)
+        result = await self._unconfirmed(link, f"the line took {min(sent, size)} of {size} bytes")
+        # What is known of the line outweighs a status that was answered around the full buffer.
+        return SendResult(result.delivery, result.cause or PrinterCause.UNREACHABLE, result.detail)
+
+    async def _confirm(self, link: Link, timeout_s: float) -> SendResult:
+        """Wait for the answer to our sentinel, after those that earlier jobs on this line still owe."""
+        deadline = time.monotonic() + timeout_s
+        owed = self._unanswered
+        last = 0
+        while self._unanswered:
+            sensor = await self._next(link, printer_status.is_sensor, deadline - time.monotonic())
+            if sensor is None:
+                # One answer of several: the printer was switched off in between and will never give the others.
+                self._unanswered = 0 if self._unanswered < owed else min(owed, UNANSWERED_MAX)
+                return await self._unconfirmed(
+                    link, "the printer took the job and does not say that it is printed"
+                )
+            last = sensor
+        if printer_status.paper_out_after_job(last):
+            self._note(DeviceState.LOST, "out of paper: put in a new roll")
+            return SendResult(
+                Delivery.UNCONFIRMED, PrinterCause.PAPER_OUT, "the paper ended; look at what is printed"
+            )
+        self._note(DeviceState.READY, "")
+        low = printer_status.paper_low_after_job(last)
+        return SendResult(Delivery.CONFIRMED, PrinterCause.PAPER_LOW if low else None, "")
+
+    async def _settle(self, link: Link) -> None:
+        """Let the answers that earlier jobs owe come in, so that none is taken for the answer to the next job."""
+        if not self._unanswered:
+            return
+        await link.write(PAPER_SENSOR, idle_s=self._timeout_s, total_s=self._timeout_s)
+        self._unanswered += 1
+        timeout_s = min(self._timeout_s, ANSWER_S_MAX)
+        while self._unanswered and await self._next(link, printer_status.is_sensor, timeout_s) is not None:
+            timeout_s = QUIET_S
+        if timeout_s == QUIET_S:  # the printer has caught up: who is quiet now owes nothing more
+            self._unanswered = 0
+
+    async def _unconfirmed(self, link: Link, detail: str) -> SendResult:
+        now = await self._ask_status(link)
+        cause = next((cause for cause in now.causes if cause is not PrinterCause.PAPER_LOW), None)
+        return SendResult(Delivery.UNCONFIRMED, cause, f"{detail}; {now.detail}" if now.detail else detail)
+
+    async def _ask_status(self, link: Link) -> PrinterStatus:
+        """DLE EOT 1, 2, 4 one after the other; silence is not ready."""
+        if not self._two_way:
+            return self._blind_status()
+        for _ in range(STALE_BYTES_MAX):
+            if await self._next(link, lambda _byte: True, 0) is None:
+                break
+        status = printer_status.decode(await self._ask(link, printer_status.ASKED))
+        self._note(
+            DeviceState.READY if status.ready else DeviceState.LOST, "" if status.ready else status.detail
+        )
+        return status
+
+    def _blind_status(self) -> PrinterStatus:
+        self._note(DeviceState.READY, "")
+        return PrinterStatus(True, (), "this printer cannot tell its state")
+
+    async def _ask(self, link: Link, asks: tuple[Ask, ...]) -> dict[Ask, int]:
+        answers: dict[Ask, int] = {}
+        timeout_s = min(self._timeout_s, ANSWER_S_MAX)
+        for ask in asks:
+            asked = printer_status.request(ask)
+            if await link.write(asked, idle_s=timeout_s, total_s=timeout_s) < len(asked):
+                break
+            answer = await self._next(link, printer_status.is_status, timeout_s)
+            if answer is None:
+                break
+            answers[ask] = answer
+        if answers.get(Ask.OFFLINE_CAUSE, 0) & printer_status.ERROR_BIT:
+            answers |= await self._ask(link, (Ask.ERROR_CAUSE,))
+        return answers
+
+    async def _next(self, link: Link, wanted: Callable[[int], bool], timeout_s: float) -> int | None:
+        """The next byte that is wanted; None when none came in time. Keeps account of sentinels answered late and
+        steps over automatic status, XON/XOFF and noise."""
+        deadline = time.monotonic() + timeout_s
+        skip = 0
+        for _ in range(STALE_BYTES_MAX):
+            byte = await link.read_byte(deadline - time.monotonic())
+            if byte is None:
+                return None
+            if skip:
+                skip -= 1
+            elif printer_status.is_automatic(byte):
+                skip = printer_status.AUTOMATIC_BYTES - 1
+            else:
+                if printer_status.is_sensor(byte) and self._unanswered:
+                    self._unanswered -= 1
+                if wanted(byte):
+                    return byte
+        return None
+
+    def _note(self, state: DeviceState, detail: str) -> None:
+        since = self._status.since if self._status.state is state else time.monotonic()
+        self._status = DeviceStatus(self._name, self.kind, state, detail, since)

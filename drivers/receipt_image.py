@@ -1,0 +1,126 @@
+"""Draws a printed receipt dot for dot, as a thermal printer with a 12x24 font would. Needs the extra `demo`."""
+
+from __future__ import annotations
+
+import io
+from functools import lru_cache
+from importlib.resources import as_file, files
+
+import segno
+from PIL import Image, ImageChops, ImageDraw, ImageFont, ImageOps
+
+from drivers.escpos_reader import (
+    COLUMN_DOTS,
+    Gap,
+    Glyph,
+    Mark,
+    PaperCut,
+    PrintedReceipt,
+    QrSymbol,
+    Raster,
+    TextLine,
+)
+
+CELL_DOTS = 24  # height of a character and width of a Chinese one
+PAPER_DOTS_MAX = 20_000  # 2.5 m of paper
+MARGIN_DOTS = 16  # above the first and below the last line, so that the picture looks like torn paper
+_OVERSAMPLING = 4
+_INK_THRESHOLD = 118  # of 255; lower prints thinner
+_BLACK, _WHITE = 0, 255
+
+
+def draw_png(receipt: PrintedReceipt, side_dots: int = 0) -> bytes:
+    """A 1-bit PNG as wide as the printed area and `side_dots` on both sides, at most PAPER_DOTS_MAX high."""
+    height = min(2 * MARGIN_DOTS + sum(_height(mark) for mark in receipt.marks), PAPER_DOTS_MAX)
+    paper = Image.new("L", (receipt.dots, height), _WHITE)
+    top = MARGIN_DOTS
+    for mark in receipt.marks:
+        _draw(paper, mark, top)
+        top += _height(mark)
+    if side_dots:
+        paper = ImageOps.expand(paper, (side_dots, 0), _WHITE)
+    out = io.BytesIO()
+    paper.convert("1", dither=Image.Dither.NONE).save(out, "PNG", optimize=True)
+    return out.getvalue()
+
+
+def _height(mark: Mark) -> int:
+    match mark:
+        case TextLine():
+            tallest = max((glyph.height for glyph in mark.glyphs), default=1)
+            return max(mark.spacing_dots, tallest * CELL_DOTS)
+        case QrSymbol():
+            return len(_symbol(mark.data, mark.level).matrix) * mark.module_dots
+        case Raster():
+            return len(mark.rows)
+        case Gap():
+            return mark.dots
+        case PaperCut():
+            return 0
+
+
+def _draw(paper: Image.Image, mark: Mark, top: int) -> None:
+    match mark:
+        case TextLine():
+            left = _left(mark.align, mark.dots, paper.width)
+            base = max((glyph.height for glyph in mark.glyphs), default=1)
+            for glyph in mark.glyphs:
+                paper.paste(_glyph(glyph), (left, top + (base - glyph.height) * CELL_DOTS))
+                left += glyph.columns * COLUMN_DOTS * glyph.width
+        case QrSymbol():
+            picture = _qr_picture(mark)
+            paper.paste(picture, (_left(mark.align, picture.width, paper.width), top))
+        case Raster():
+            bits = Image.frombytes(
+                "1", (mark.row_bytes * 8, len(mark.rows)), b"".join(mark.rows), "raw", "1;I"
+            )
+            paper.paste(bits.convert("L"), (_left(mark.align, bits.width, paper.width), top))
+        case Gap() | PaperCut():
+            pass
+
+
+def _left(align: str, width: int, paper_width: int) -> int:
+    return {"left": 0, "center": (paper_width - width) // 2, "right": paper_width - width}[align]
+
+
+def _symbol(data: str, level: str) -> segno.QRCode:
+    return segno.make_qr(data, error=level, boost_error=False)
+
+
+def _qr_picture(mark: QrSymbol) -> Image.Image:
+    code = _symbol(mark.data, mark.level)
+    modules = len(code.matrix)
+    picture = Image.new("L", (modules, modules), _WHITE)
+    picture.putdata([_BLACK if module else _WHITE for row in code.matrix for module in row])
+    edge = modules * mark.module_dots
+    return picture.resize((edge, edge), Image.Resampling.NEAREST)
+
+
+@lru_cache(maxsize=4096)
+def _glyph(glyph: Glyph) -> Image.Image:
+    """The character in its cell. Drawn large and reduced, which gives the even strokes of a printer's own font."""
+    width, height = glyph.columns * COLUMN_DOTS * glyph.width, CELL_DOTS * glyph.height
+    if glyph.character == "─":  # box drawing joins from cell to cell
+        cell = Image.new("L", (width, height), _WHITE)
+        ImageDraw.Draw(cell).rectangle((0, height // 2 - 1, width, height // 2), fill=_BLACK)
+        return cell
+    font = _font(CELL_DOTS * _OVERSAMPLING * glyph.height)
+    advance = font.getlength(glyph.character) or 1
+    large = Image.new("L", (max(1, round(advance)), CELL_DOTS * _OVERSAMPLING * glyph.height), _WHITE)
+    ascent, descent = font.getmetrics()
+    ImageDraw.Draw(large).text(
+        (0, (large.height - ascent - descent) / 2), glyph.character, font=font, fill=_BLACK
+    )
+    cell = large.resize((width, height), Image.Resampling.LANCZOS).point(
+        lambda value: _BLACK if value < 255 - _INK_THRESHOLD else _WHITE
+    )
+    if glyph.bold:  # a printer emphasizes by printing the row again, one dot further
+        cell = ImageChops.darker(cell, ImageChops.offset(cell, glyph.width, 0))
+    return cell
+
+
+@lru_cache(maxsize=8)
+def _font(size: int) -> ImageFont.FreeTypeFont:
+    """WenQuanYi Micro Hei Mono (index 1 of the collection)."""
+    with as_file(files("paperang_p2_fonts_cjk").joinpath("fonts", "wqy-microhei.ttc")) as path:
+        return ImageFont.truetype(str(path), size, index=1)
