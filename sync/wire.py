@@ -361,6 +361,10 @@ def gzip_bytes(body: bytes) -> bytes:
 def gunzip_bounded(body: bytes, max_bytes: int) -> bytes:
     """Unpack exactly one gzip member to at most max_bytes; never holds more than that.
 
+    A server must unpack here and not in its framework: the signature covers the bytes as sent, so the
+    framework has to hand them over untouched (aiohttp: `web.AppRunner(application,
+    auto_decompress=False)`).
+
     Raises WireError with code too_large or bad_gzip (broken, cut short, or followed by something).
     """
     unpacker = zlib.decompressobj(wbits=_GZIP_WBITS)
