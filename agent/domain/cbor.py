@@ -49,11 +49,17 @@ def _encode(value: Any, out: bytearray) -> None:
                 _encode(item, out)
         case dict():
             out += head(5, len(value))
-            for key, item in sorted((encode(key), item) for key, item in value.items()):
+            for key, item in sorted((_encode_key(key), item) for key, item in value.items()):
                 out += key
                 _encode(item, out)
         case _:
             raise TypeError(f"{type(value).__name__} has no place in our CBOR profile")
+
+
+def _encode_key(key: Any) -> bytes:
+    if isinstance(key, bool) or not isinstance(key, int | str | bytes):
+        raise TypeError(f"{type(key).__name__} is no map key in our CBOR profile")
+    return encode(key)
 
 
 def head(major: int, argument: int) -> bytes:

@@ -10,7 +10,7 @@ import hashlib
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
@@ -22,20 +22,11 @@ from cryptography.hazmat.primitives.serialization import (
 from agent.domain.cose import KID_BYTES, Algorithm, assemble, protected_header, to_sign
 
 _P = 2**255 - 19
-_SMALL_ORDER_Y = frozenset(
-    {
-        0,  # order 4
-        1,  # the neutral element
-        _P - 1,  # order 2
-        int.from_bytes(
-            bytes.fromhex("26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05"), "little"
-        ),
-        _P
-        - int.from_bytes(
-            bytes.fromhex("26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05"), "little"
-        ),
-    }
-)  # the y coordinates of the eight points of small order (order 8: the last two)
+_ORDER_8_Y = int.from_bytes(
+    bytes.fromhex("26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05"), "little"
+)
+# The y coordinates of the eight points of small order: of order 4, 1 (the neutral element), 2, and twice 8.
+_SMALL_ORDER_Y = frozenset({0, 1, _P - 1, _ORDER_8_Y, _P - _ORDER_8_Y})
 
 
 class KeyFault(ValueError):
@@ -143,7 +134,7 @@ def signing_key_from_pem(pem: bytes) -> SigningKey:
     """Read what `to_pem` wrote; KeyFault for anything else."""
     try:
         key = load_pem_private_key(pem, password=None)
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
         raise KeyFault(f"not a PEM private key: {error}") from None
     if not isinstance(key, Ed25519PrivateKey):
         raise KeyFault("not an Ed25519 private key")

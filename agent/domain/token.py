@@ -30,14 +30,13 @@ _CHARS_OF_REST = (0, 2, 4, 5, 7)  # characters that 0 to 4 bytes beyond whole gr
 
 
 class TokenFault(StrEnum):
-    """Why a text is not a token, in the order in which the checks are made."""
+    """Why a text is not a token: first the text, then the envelope, the CBOR of the payload, its fields."""
 
     NOT_A_TOKEN = "not_a_token"
     TOO_LONG = "too_long"
     BAD_CHARACTER = "bad_character"
     INCOMPLETE = "incomplete"  # the text ends before the token does
     NOT_CANONICAL_TEXT = "not_canonical_text"  # stray bits behind the last byte
-    TRAILING_BYTES = "trailing_bytes"
     TAGGED = "tagged"
     NOT_COSE_SIGN1 = "not_cose_sign1"
     PROTECTED_HEADER = "protected_header"
@@ -45,6 +44,7 @@ class TokenFault(StrEnum):
     UNPROTECTED_NOT_EMPTY = "unprotected_not_empty"
     PAYLOAD_NOT_BYTES = "payload_not_bytes"
     SIGNATURE_FORM = "signature_form"
+    TRAILING_BYTES = "trailing_bytes"
     NOT_MINIMAL = "not_minimal"
     INDEFINITE_LENGTH = "indefinite_length"
     RESERVED = "reserved"
@@ -137,7 +137,10 @@ def encode_claims(claims: Claims) -> bytes:
     extras = {
         label: value for label, (name, *_) in _EXTRAS.items() if (value := getattr(claims, name)) is not None
     }
-    payload = cbor.encode([claims.campaign, claims.index, claims.not_before, claims.expires, extras])
+    try:
+        payload = cbor.encode([claims.campaign, claims.index, claims.not_before, claims.expires, extras])
+    except ValueError as error:
+        raise TokenError(TokenFault.FIELD_RANGE, str(error)) from None
     if decode_claims(payload) != claims:
         raise AssertionError("a claim did not survive its own encoding")
     return payload
@@ -207,7 +210,8 @@ def parse(text: str) -> Token:
     if body.strip(_ALPHABET):  # strip stops at the first stranger; none left means none at all
         stranger = body.strip(_ALPHABET)[0]
         raise TokenError(
-            TokenFault.BAD_CHARACTER, f"U+{ord(stranger):04X} at character {text.index(stranger) + 1}"
+            TokenFault.BAD_CHARACTER,
+            f"U+{ord(stranger):04X} at character {text.index(stranger, len(TEXT_PREFIX)) + 1}",
         )
     size, stray_bits = divmod(len(body) * 5, 8)
     number = int(body.translate(_FROM_BASE32), 32) if body else 0
