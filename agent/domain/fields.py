@@ -92,4 +92,4 @@ class Fields:
     def done(self) -> None:
         """Refuse fields that were not asked for: a rule we do not know is not ours to ignore."""
         if self._left:
-            raise self.error(min(map(str, self._left)), "is not known here")
+            raise self.error(min(map(str, self._left))[:40], "is not known here")

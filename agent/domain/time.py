@@ -6,6 +6,7 @@ battery must not brick a till for years. It is never raised by a coupon: any iss
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, tzinfo
 
@@ -16,6 +17,7 @@ ABSENCE_MAX = timedelta(days=90)
 AHEAD_MAX = timedelta(days=120)
 """How far after the last bundle the clock is believed at all."""
 EPOCH_DAY = date(1970, 1, 1)
+_TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +32,11 @@ class EffectiveTime:
 def effective_time(wall: datetime, mark: datetime | None, bundle_issued: datetime | None) -> EffectiveTime:
     """Effective time and doubt from the clock, the high-water mark and the last bundle's time of issue (all UTC)."""
     assert wall.tzinfo is UTC, "times are aware and UTC"
+    floor = max((moment for moment in (mark, bundle_issued) if moment is not None), default=wall)
     if bundle_issued is not None and wall > bundle_issued + AHEAD_MAX:
-        return EffectiveTime(max(mark or bundle_issued, bundle_issued), wall, "ahead")
-    if mark is not None and wall < mark:
-        return EffectiveTime(mark, wall, "behind" if wall < mark - SLACK else "")
+        return EffectiveTime(floor, wall, "ahead")
+    if wall < floor:
+        return EffectiveTime(floor, wall, "behind" if wall < floor - SLACK else "")
     return EffectiveTime(wall, wall)
 
 
@@ -68,7 +71,6 @@ def timestamp(moment: datetime) -> str:
 
 def from_timestamp(text: str) -> datetime:
     """Read what `timestamp` wrote; ValueError otherwise."""
-    moment = datetime.fromisoformat(text)
-    if moment.tzinfo is None:
-        raise ValueError(f"a time without a zone: {text}")
-    return moment.astimezone(UTC)
+    if not _TIMESTAMP.fullmatch(text):
+        raise ValueError(f"not a time such as 2026-11-22T09:30:00.000Z: {text[:40]!r}")
+    return datetime.fromisoformat(text)

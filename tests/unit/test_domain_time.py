@@ -1,0 +1,160 @@
+"""Effective time, the high-water mark and the store's days, with and without daylight saving."""
+
+from datetime import UTC, date, datetime, timedelta, timezone
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agent.domain import time
+from agent.domain.time import ABSENCE_MAX, AHEAD_MAX, SLACK, EffectiveTime, effective_time, raised_mark
+from tests.unit.domain_kit import NOON, examples
+
+ZONES = [
+    "Asia/Shanghai",  # none
+    "Europe/Berlin",  # at two o'clock
+    "America/Santiago",  # at midnight: 00:00 does not exist on the first day
+    "America/Havana",  # at one: 00:00 comes twice
+    "Australia/Lord_Howe",  # by half an hour
+    "Pacific/Apia",  # left out a whole day in 2011
+    "Africa/Cairo",
+    "UTC",
+]
+moments = st.datetimes(datetime(1990, 1, 1), datetime(2149, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001 (bounds)
+SECOND = timedelta(seconds=1)
+DAY = timedelta(days=1)
+
+
+def utc(text):
+    return datetime.fromisoformat(text).astimezone(UTC)
+
+
+@pytest.mark.parametrize(
+    ("zone", "day", "first"),
+    [
+        ("Asia/Shanghai", "2026-03-29", "2026-03-28T16:00Z"),
+        ("Europe/Berlin", "2026-03-29", "2026-03-28T23:00Z"),  # the day of 23 hours
+        ("Europe/Berlin", "2026-03-30", "2026-03-29T22:00Z"),
+        ("Europe/Berlin", "2026-10-25", "2026-10-24T22:00Z"),  # the day of 25 hours
+        ("Europe/Berlin", "2026-10-26", "2026-10-25T23:00Z"),
+        ("America/Santiago", "2024-09-08", "2024-09-08T04:00Z"),  # begins at 01:00
+        ("America/Santiago", "2024-04-07", "2024-04-07T04:00Z"),  # after the hour 23 came twice
+        ("America/Havana", "2024-11-03", "2024-11-03T04:00Z"),  # the first of two midnights
+        ("Pacific/Apia", "2011-12-31", "2011-12-30T10:00Z"),
+        ("UTC", "1970-01-01", "1970-01-01T00:00Z"),
+        ("Asia/Shanghai", "2149-06-06", "2149-06-05T16:00Z"),  # the last day a token can name
+    ],
+)
+def test_the_first_instant_of_a_day(zone, day, first):
+    number = (date.fromisoformat(day) - date(1970, 1, 1)).days
+    start = time.day_start(number, ZoneInfo(zone))
+    assert start == utc(first)
+    assert start.tzinfo is UTC
+    assert time.day_number(start, ZoneInfo(zone)) == number
+    assert time.day_number(start - SECOND, ZoneInfo(zone)) < number
+    assert time.day_text(number) == day
+
+
+@examples(150)
+@given(moments, st.sampled_from(ZONES))
+def test_no_instant_lies_before_the_start_of_its_day(moment, name):
+    zone = ZoneInfo(name)
+    day = time.day_number(moment, zone)
+    start = time.day_start(day, zone)
+    assert start <= moment
+    assert time.day_number(start, zone) == day
+    assert time.day_number(start - SECOND, zone) < day
+    assert moment < time.day_start(day + 1, zone) or name == "Pacific/Apia"
+
+
+@pytest.mark.parametrize(
+    ("wall", "mark", "issued", "now", "doubt"),
+    [
+        (NOON, None, None, NOON, ""),
+        (NOON, NOON - SECOND, NOON - DAY, NOON, ""),
+        (NOON, NOON, NOON - DAY, NOON, ""),
+        (NOON, NOON + SLACK, NOON - DAY, NOON + SLACK, ""),  # a clock that is a little slow
+        (NOON, NOON + SLACK + SECOND, NOON - DAY, NOON + SLACK + SECOND, "behind"),
+        (NOON, NOON + 900 * DAY, None, NOON + 900 * DAY, "behind"),
+        (NOON, None, NOON + DAY, NOON + DAY, "behind"),  # the bundle itself is signed time
+        (NOON, NOON - DAY, NOON + DAY, NOON + DAY, "behind"),
+        (NOON, NOON - DAY, NOON - AHEAD_MAX, NOON, ""),
+        (NOON + SECOND, NOON - DAY, NOON - AHEAD_MAX, NOON - DAY, "ahead"),
+        (NOON, None, NOON - AHEAD_MAX - DAY, NOON - AHEAD_MAX - DAY, "ahead"),
+        (NOON, NOON - 200 * DAY, NOON - 150 * DAY, NOON - 150 * DAY, "ahead"),
+        (datetime(2099, 1, 1, tzinfo=UTC), NOON, NOON, NOON, "ahead"),
+    ],
+)
+def test_effective_time(wall, mark, issued, now, doubt):
+    assert effective_time(wall, mark, issued) == EffectiveTime(now, wall, doubt)
+
+
+@examples(150)
+@given(moments, st.none() | moments, st.none() | moments)
+def test_time_never_runs_back(wall, mark, issued):
+    found = effective_time(wall, mark, issued)
+    assert all(found.now >= floor for floor in (mark, issued) if floor is not None)
+    assert found.wall == wall
+    if not found.doubt:
+        assert abs(found.now - wall) <= SLACK
+    raised = raised_mark(mark, wall, issued)
+    if mark is not None:
+        assert raised is not None
+        assert raised >= mark
+    if issued is None:
+        assert raised == mark
+    else:
+        assert raised is not None
+        assert raised <= max(moment for moment in (mark, issued + ABSENCE_MAX) if moment is not None)
+        # what one bad clock did to the mark does not bring the till into doubt for ever
+        assert effective_time(issued + ABSENCE_MAX, raised_mark(None, wall, issued), issued).doubt == ""
+
+
+def test_a_clock_without_a_bundle_raises_nothing():
+    assert raised_mark(None, NOON, None) is None
+    assert raised_mark(NOON, NOON + DAY, None) == NOON
+
+
+def test_the_clock_raises_the_mark_for_ninety_days_only():
+    assert raised_mark(None, NOON + DAY, NOON) == NOON + DAY
+    assert raised_mark(None, NOON + 3650 * DAY, NOON) == NOON + ABSENCE_MAX
+    assert raised_mark(None, NOON - DAY, NOON) == NOON
+
+
+def test_timestamps_are_utc_with_milliseconds():
+    berlin = NOON.astimezone(ZoneInfo("Europe/Berlin")).replace(microsecond=123_999)
+    assert time.timestamp(berlin) == "2024-10-04T04:00:00.123Z"
+    assert time.timestamp(NOON.astimezone(timezone(timedelta(hours=14)))) == "2024-10-04T04:00:00.000Z"
+
+
+@examples(100)
+@given(moments)
+def test_timestamps_are_read_back(moment):
+    read = time.from_timestamp(time.timestamp(moment))
+    assert moment - timedelta(milliseconds=1) < read <= moment
+    assert read.tzinfo is UTC
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "now",
+        "2024-10-04",
+        "20241004T040000Z",
+        "2024-W40-5",
+        "2024-10-04T04:00:00Z",
+        "2024-10-04T04:00:00.000",
+        "2024-10-04 04:00:00.000Z",
+        "2024-10-04T04:00:00.000+00:00",
+        "0001-01-01T00:00:00.000+14:00",
+        "2024-13-04T04:00:00.000Z",
+        "2024-10-04T24:01:00.000Z",
+        "٢٠٢٤-10-04T04:00:00.000Z",
+        "2024-10-04T04:00:00.000Z\n",
+    ],
+)
+def test_any_other_text_is_no_timestamp(text):
+    with pytest.raises(ValueError):  # noqa: PT011 (Python words some of them)
+        time.from_timestamp(text)
