@@ -1,0 +1,158 @@
+"""What staff and services ask, with a bearer token: places, issuers, offers, coupons, tills, and what came in."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from datetime import timedelta
+from typing import Any
+
+from aiohttp import web
+
+from agent.domain.time import timestamp
+from cloud import forms
+from cloud.access import CODE_HOURS, digest, new_code, new_token, plain_code
+from cloud.errors import Refused
+from cloud.http import json_answer, need_role, read_json
+from cloud.indexes import new_index_key
+from cloud.issue import add_issuer, issue
+from cloud.ports import LedgerLine, Role
+
+ROUTES = web.RouteTableDef()
+LINES_MAX = 10_000
+LINES_DEFAULT = 1_000
+
+
+@ROUTES.post("/v1/admin/tokens")
+async def add_token(request: web.Request) -> web.Response:
+    cloud = await need_role(request, Role.ADMIN)
+    role, name = forms.token(await read_json(request))
+    token = new_token()
+    await cloud.store.add_token(digest(token), role, name, timestamp(cloud.now()))
+    return json_answer({"token": token, "role": role.value, "name": name}, 201)
+
+
+@ROUTES.post("/v1/admin/stores")
+async def put_store(request: web.Request) -> web.Response:
+    cloud = await need_role(request, Role.ADMIN)
+    place = forms.place(await read_json(request))
+    await cloud.store.put_place(place)
+    return json_answer({"store": place.store, "number": place.number}, 201)
+
+
+@ROUTES.post("/v1/admin/issuers")
+async def add_issuer_key(request: web.Request) -> web.Response:
+    cloud = await need_role(request, Role.ISSUER)
+    form = forms.new_key(await read_json(request))
+    key = await add_issuer(cloud.store, cloud.keyring, **dataclasses.asdict(form))
+    return json_answer({"issuer": key.issuer, "kid": key.kid.hex(), "public_key": key.public_key.hex()}, 201)
+
+
+@ROUTES.post("/v1/admin/campaigns")
+async def put_campaign(request: web.Request) -> web.Response:
+    cloud = await need_role(request, Role.ISSUER)
+    campaign, promo = forms.offer(await read_json(request))
+    await cloud.store.put_campaign(campaign, promo, new_index_key())
+    said = {"issuer": campaign.issuer, "campaign": campaign.number, "version": campaign.version}
+    return json_answer(said, 201)
+
+
+@ROUTES.post("/v1/admin/coupons")
+async def issue_coupons(request: web.Request) -> web.Response:
+    cloud = await need_role(request, Role.ISSUER)
+    form = forms.order(await read_json(request))
+    made = await issue(
+        cloud.store, cloud.keyring, form.issuer, form.campaign, form.count, form.terms, cloud.now()
+    )
+    coupons = [{"index": coupon.index, "token": coupon.text} for coupon in made]
+    return json_answer({"issuer": form.issuer, "campaign": form.campaign, "coupons": coupons}, 201)
+
+
+@ROUTES.post("/v1/admin/revocations")
+async def revoke(request: web.Request) -> web.Response:
+    cloud = await need_role(request, Role.ISSUER)
+    form = forms.revocation(await read_json(request))
+    changed = await cloud.store.revoke(form.issuer, form.campaign, form.indexes, timestamp(cloud.now()))
+    return json_answer({"issuer": form.issuer, "campaign": form.campaign, "revoked": changed})
+
+
+@ROUTES.post("/v1/admin/tills")
+async def add_till(request: web.Request) -> web.Response:
+    cloud = await need_role(request, Role.ADMIN)
+    till, store = forms.till(await read_json(request))
+    code = new_code()
+    expires = timestamp(cloud.now() + timedelta(hours=CODE_HOURS))
+    await cloud.store.add_till(till, store, digest(plain_code(code)), expires)
+    return json_answer({"till": till, "store": store, "code": code, "expires": expires}, 201)
+
+
+@ROUTES.get("/v1/admin/tills")
+async def list_tills(request: web.Request) -> web.Response:
+    cloud = await need_role(request, Role.READER)
+    tills = [
+        {"till": till.till, "store": till.store, "state": till.state.value, "enrolled_at": till.enrolled_at}
+        for till in await cloud.store.tills()
+    ]
+    return json_answer({"tills": tills})
+
+
+@ROUTES.post("/v1/admin/tills/{till}/revoke")
+async def revoke_till(request: web.Request) -> web.Response:
+    cloud = await need_role(request, Role.ADMIN)
+    till = request.match_info["till"]
+    if not await cloud.store.revoke_till(till):
+        raise Refused(404, "unknown_till", f"there is no till {till[:64]}")
+    return json_answer({"till": till, "state": "revoked"})
+
+
+@ROUTES.get("/v1/admin/ledger")
+async def ledger(request: web.Request) -> web.Response:
+    """JSON lines in order of (till, lane, sequence). A page that is not the last carries the header `Next-After`."""
+    cloud = await need_role(request, Role.READER)
+    limit = _limit(request)
+    lines = await cloud.store.ledger(request.query.get("till"), _after(request.query.get("after")), limit)
+    body = "".join(f"{json.dumps(_line(line), ensure_ascii=False)}\n" for line in lines)
+    headers = {"Content-Type": "application/x-ndjson"}
+    if len(lines) == limit:
+        headers["Next-After"] = f"{lines[-1].till}/{lines[-1].lane}/{lines[-1].sequence}"
+    return web.Response(text=None, body=body.encode(), headers=headers)
+
+
+@ROUTES.get("/v1/admin/conflicts")
+async def conflicts(request: web.Request) -> web.Response:
+    cloud = await need_role(request, Role.READER)
+    lines = await cloud.store.conflicts(_limit(request))
+    return json_answer({"conflicts": [dataclasses.asdict(line) for line in lines]})
+
+
+@ROUTES.get("/v1/admin/refusals")
+async def refusals(request: web.Request) -> web.Response:
+    cloud = await need_role(request, Role.READER)
+    lines = await cloud.store.refusals(_limit(request))
+    return json_answer({"refusals": [dataclasses.asdict(line) for line in lines]})
+
+
+def _line(line: LedgerLine) -> dict[str, Any]:
+    coupon = None
+    if line.issuer is not None:
+        coupon = {"issuer": line.issuer, "campaign": line.campaign, "index": line.index}
+    names = ("till", "lane", "sequence", "hash", "redemption_id", "kind", "time", "received_at")
+    said = {name: getattr(line, name) for name in names}
+    return said | {"coupon": coupon, "discount_minor": line.discount_minor}
+
+
+def _limit(request: web.Request) -> int:
+    text = request.query.get("limit", str(LINES_DEFAULT))
+    if not text.isascii() or not text.isdigit() or len(text) > 5 or not 1 <= int(text) <= LINES_MAX:
+        raise Refused(422, "bad_field", f"limit is not 1 to {LINES_MAX}")
+    return int(text)
+
+
+def _after(text: str | None) -> tuple[str, str, int]:
+    if text is None:
+        return ("", "", 0)
+    till, _, rest = text.partition("/")
+    lane, _, sequence = rest.partition("/")
+    if not sequence.isascii() or not sequence.isdigit() or len(sequence) > 15:
+        raise Refused(422, "bad_field", "after is not TILL/LANE/SEQUENCE as the header Next-After gave it")
+    return till, lane, int(sequence)

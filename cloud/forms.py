@@ -1,0 +1,184 @@
+"""The JSON bodies of requests, read strictly: every field typed and bounded, unknown ones refused."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from dataclasses import dataclass
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from agent.domain import campaign as campaigns
+from agent.domain.campaign import Campaign, words_from_wire
+from agent.domain.fields import FieldError, Fields
+from agent.domain.money import AMOUNT_MAX_MINOR
+from agent.domain.parts import Place
+from agent.domain.token import DAY_MAX, UINT32_MAX
+from cloud.ports import PromoPlan, Role, Terms
+
+COUPONS_MAX = 10_000
+"""Coupons of one request."""
+REVOCATIONS_MAX = 10_000
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}")
+_CURRENCY = re.compile(r"[A-Z]{3}")
+
+
+@dataclass(frozen=True, slots=True)
+class Enrolment:
+    """code: as typed. public_key: 32 bytes. proof: 64 bytes, over the code as typed."""
+
+    code: str
+    public_key: bytes
+    proof: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class NewKey:
+    issuer: str
+    campaigns: frozenset[int] | None
+    not_before: int
+    expires: int
+    value_max_minor: int
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """Coupons asked for."""
+
+    issuer: str
+    campaign: int
+    count: int
+    terms: Terms
+
+
+@dataclass(frozen=True, slots=True)
+class Revocation:
+    issuer: str
+    campaign: int
+    indexes: tuple[int, ...]
+
+
+def enrolment(body: Any) -> Enrolment:
+    fields = Fields(body, "enrolment")
+    form = Enrolment(
+        fields.text("code", 64, least=1),
+        _base64url(fields, "till_public_key", 32),
+        _base64url(fields, "proof", 64),
+    )
+    fields.done()
+    return form
+
+
+def place(body: Any) -> Place:
+    fields = Fields(body, "store")
+    form = Place(
+        _name(fields, "store"),
+        fields.integer("number", 0, UINT32_MAX),
+        fields.number_set("groups", UINT32_MAX) or frozenset(),
+        fields.text("merchant", 32),
+        words_from_wire(fields.mapping("title"), "title"),
+        fields.text("zone", 64, least=1),
+        fields.text("currency", 3, least=3),
+    )
+    fields.done()
+    try:
+        ZoneInfo(form.zone)
+    except (KeyError, OSError, ValueError):  # not there; a directory; not a name at all
+        raise FieldError(f"store.zone {form.zone!r} is not an IANA time zone") from None
+    if not _CURRENCY.fullmatch(form.currency):
+        raise FieldError("store.currency is not an ISO 4217 code such as CNY")
+    return form
+
+
+def new_key(body: Any) -> NewKey:
+    fields = Fields(body, "issuer")
+    form = NewKey(
+        _name(fields, "issuer"),
+        fields.number_set("campaigns", UINT32_MAX),
+        fields.integer("not_before", 0, DAY_MAX),
+        fields.integer("expires", 0, DAY_MAX),
+        fields.integer("value_max_minor", 0, AMOUNT_MAX_MINOR),
+    )
+    fields.done()
+    return form
+
+
+def offer(body: Any) -> tuple[Campaign, PromoPlan | None]:
+    """{"campaign": the wire form, "promo": null or {"per_till", "valid_days"}}."""
+    fields = Fields(body, "body")
+    campaign = campaigns.from_wire(fields.mapping("campaign"))
+    plan = fields.mapping("promo", default=None)
+    fields.done()
+    if not _NAME.fullmatch(campaign.issuer):
+        raise FieldError("campaign.issuer is not a name of A-Z a-z 0-9 . _ -")
+    if plan is None:
+        return campaign, None
+    promo = Fields(plan, "promo")
+    form = PromoPlan(promo.integer("per_till", 1, 1000), promo.integer("valid_days", 1, 3660))
+    promo.done()
+    return campaign, form
+
+
+def till(body: Any) -> tuple[str, str]:
+    """(till, store)."""
+    fields = Fields(body, "till")
+    form = _name(fields, "till"), _name(fields, "store")
+    fields.done()
+    return form
+
+
+def order(body: Any) -> Order:
+    fields = Fields(body, "coupons")
+    given = {name for name in ("store", "store_group", "value_minor", "source") if name in body}
+    optional: dict[str, Any] = {
+        name: fields.integer(name, name == "value_minor", UINT32_MAX) for name in given
+    }
+    form = Order(
+        _name(fields, "issuer"),
+        fields.integer("campaign", 0, UINT32_MAX),
+        fields.integer("count", 1, COUPONS_MAX),
+        Terms(fields.integer("not_before", 0, DAY_MAX), fields.integer("expires", 0, DAY_MAX), **optional),
+    )
+    fields.done()
+    return form
+
+
+def revocation(body: Any) -> Revocation:
+    fields = Fields(body, "revocation")
+    form = Revocation(
+        _name(fields, "issuer"),
+        fields.integer("campaign", 0, UINT32_MAX),
+        tuple(fields.items("indexes", REVOCATIONS_MAX)),
+    )
+    fields.done()
+    if any(type(index) is not int or not 0 <= index <= UINT32_MAX for index in form.indexes):
+        raise FieldError("revocation.indexes holds something else than indexes")
+    return form
+
+
+def token(body: Any) -> tuple[Role, str]:
+    """(role, name)."""
+    fields = Fields(body, "token")
+    form = fields.choice("role", {role.value: role for role in Role}), fields.text("name", 64, least=1)
+    fields.done()
+    return form
+
+
+def _name(fields: Fields, name: str) -> str:
+    value = fields.text(name, 32, least=1)
+    if not _NAME.fullmatch(value):
+        raise fields.error(name, "is not 1 to 32 of A-Z a-z 0-9 . _ - beginning with a letter or digit")
+    return value
+
+
+def _base64url(fields: Fields, name: str, size: int) -> bytes:
+    """Exactly `size` bytes in base64url without padding (RFC 4648 section 5)."""
+    text = fields.text(name, 2 * size, least=1)
+    try:
+        raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+    except (binascii.Error, ValueError):
+        raw = b""
+    if len(raw) != size or base64.urlsafe_b64encode(raw).rstrip(b"=").decode() != text:
+        raise fields.error(name, f"is not {size} bytes in base64url without padding")
+    return raw

@@ -1,0 +1,134 @@
+"""What the HTTP handlers share: reading bodies, who asks, and how an answer looks.
+
+Every answer of 400 and above is a problem (RFC 9457) in the words of `sync.wire`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import time
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from aiohttp import web
+
+from agent.domain.cose import Algorithm
+from agent.domain.keys import load_public_key, signature_ok
+from cloud.access import Attempts, digest, may
+from cloud.errors import Refused
+from cloud.keyring import Keyring
+from cloud.ports import CloudStore, Role, Till, TillState
+from cloud.publish import Publisher
+from sync import strict_json, wire
+from sync.wire import Limits, Problem, SignatureError
+
+JSON_BYTES_MAX = 1024 * 1024
+"""Longest body of an admin request."""
+ENROL_BYTES_MAX = 4096
+BUSY_AFTER = 64
+"""Requests that may use the database at once; the next are told to come back."""
+RETRY_AFTER_S = 2
+READ_TIMEOUT_S = 60.0
+"""Longest time a request body may take: a slow sender holds a connection, nothing else."""
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Cloud:
+    """What the handlers share. root: the root document as every till gets it."""
+
+    store: CloudStore
+    keyring: Keyring
+    publisher: Publisher
+    root: bytes
+    now: Callable[[], datetime] = utc_now
+    limits: Limits = wire.DEFAULT_LIMITS
+    attempts: Attempts = field(default_factory=lambda: Attempts(10, 600.0, time.monotonic))
+    slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(BUSY_AFTER))
+
+
+CLOUD = web.AppKey("cloud", Cloud)
+
+
+def problem(status: int, code: str, sentence: str, *, permanent: bool = False) -> web.Response:
+    """An answer that refuses the whole request."""
+    body = wire.encode_problem(Problem(status, code, sentence, permanent))
+    headers = {"Content-Type": wire.PROBLEM_TYPE}
+    if status in (429, 503):
+        headers["Retry-After"] = str(RETRY_AFTER_S)
+    if status == 401:
+        headers["WWW-Authenticate"] = 'Bearer realm="redeemd"'
+    return web.Response(status=status, body=body, headers=headers)
+
+
+def json_answer(document: Any, status: int = 200) -> web.Response:
+    body = json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
+    return web.Response(status=status, body=body, content_type="application/json")
+
+
+async def read_body(request: web.Request) -> bytes:
+    """The body as sent. Raises HTTPRequestEntityTooLarge or TimeoutError."""
+    async with asyncio.timeout(READ_TIMEOUT_S):
+        return await request.read()
+
+
+async def read_json(request: web.Request, max_bytes: int = JSON_BYTES_MAX) -> Any:
+    if request.content_type != "application/json":
+        raise Refused(415, "unsupported_media_type", "send application/json")
+    return strict_json.loads(await read_body(request), max_bytes=max_bytes, max_depth=8)
+
+
+@contextlib.asynccontextmanager
+async def slot(cloud: Cloud) -> AsyncIterator[None]:
+    """Work on the database, unless too many do: then Refused(503) at once, which costs less than waiting."""
+    if cloud.slots.locked():
+        raise Refused(503, "busy", "the cloud is busy; try again soon")
+    async with cloud.slots:
+        yield
+
+
+async def signed_till(request: web.Request, body: bytes) -> Till:
+    """The till that signed this request; raises SignatureError (401) or Refused (403)."""
+    cloud = request.app[CLOUD]
+    parts = wire.parse_signature(_header_lists(request))
+    till = await cloud.store.till(parts.key_id)
+    if till is None or till.public_key is None:
+        raise SignatureError("unknown_key", f"no till is enrolled under the key id {parts.key_id}")
+    wire.verify(parts, request.method, request.raw_path, body, _verifier(till.public_key))
+    if till.state is not TillState.ENROLLED:
+        raise Refused(403, "till_revoked", f"till {till.till} was revoked")
+    if request.match_info.get("till", till.till) != till.till:
+        raise Refused(403, "wrong_till", "a till may speak for itself only")
+    return till
+
+
+def _header_lists(request: web.Request) -> dict[str, str]:
+    """The three signature fields; one that stands twice is joined, which no signature survives."""
+    names = ("content-digest", "signature-input", "signature")
+    return {name: ", ".join(request.headers.getall(name)) for name in names if name in request.headers}
+
+
+def _verifier(public_key: bytes) -> Callable[[bytes, bytes], bool]:
+    key = load_public_key(Algorithm.ED25519, public_key)
+    return lambda signature, message: signature_ok(key, signature, message)
+
+
+async def need_role(request: web.Request, needed: Role) -> Cloud:
+    """Let the bearer of a token with that role pass; Refused (401, 403) for anyone else."""
+    cloud = request.app[CLOUD]
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    role = None
+    if scheme.lower() == "bearer" and 0 < len(token) <= 200:
+        role = await cloud.store.token_role(digest(token.strip()))
+    if role is None:
+        raise Refused(401, "not_authorised", "send a known token: Authorization: Bearer ...")
+    if not may(role, needed):
+        raise Refused(403, "role_too_low", f"this needs a token with the role {needed.value}")
+    return cloud

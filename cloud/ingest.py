@@ -1,0 +1,181 @@
+"""Take a till's batch: check each record, then judge and record them in one transaction, one result per record.
+
+The caller has verified the request's signature, so whatever the batch claims, this till claims. A batch that cannot
+be read at all is refused whole, and the till halves it until one record stands alone; the first such batch also
+leaves a mark at the next place of the lane, so that those behind the culprit are not held up (`cloud.chain`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from agent.domain import cose, record
+from agent.domain.keys import load_public_key, signature_ok
+from agent.domain.money import AMOUNT_MAX_MINOR
+from agent.domain.time import timestamp
+from agent.domain.token import UINT32_MAX
+from cloud.chain import UNKNOWN_HASH, ChainView, CouponRef, Entry, Fate, Ruling, judge
+from cloud.ports import Appended, CloudStore, Till, Win
+from sync import wire
+from sync.wire import Limits, RecordResult, ResultStatus
+
+REDEMPTION = "redeemd.redemption.v1"
+UNREADABLE = "unreadable"
+CONFLICT_FOLLOWS = "recorded"
+"""What follows a conflict: both records stand and the coupon is on the status list; no policy settles it yet."""
+
+_HASH = re.compile(r"[0-9a-f]{64}")
+_SEQUENCE = re.compile(r"[1-9][0-9]{0,14}", re.ASCII)
+_SENTENCES = {
+    "wrong_till": "the event names another till as its source",
+    "wrong_lane": "the event belongs to another lane than the one it was sent in",
+    "malformed": "the event is not a record of this protocol",
+    "wrong_hash": "the event is not what was hashed",
+    "bad_signature": "the event is not signed by this till's key",
+    "too_large": "the event is larger than a record may be",
+}
+
+
+async def ingest(
+    store: CloudStore,
+    till: Till,
+    lane: str,
+    body: bytes,
+    now: Callable[[], datetime],
+    limits: Limits = wire.DEFAULT_LIMITS,
+) -> list[RecordResult]:
+    """Record a batch (unpacked bytes) of an enrolled till; one result per record, in its order.
+
+    Raises WireError if the batch cannot be read, StoreUnavailable if nothing was recorded.
+    """
+    try:
+        events = wire.decode_batch(body, limits)
+    except wire.WireError:
+        await store.append(till.till, lane, [_unreadable()], _mark_unreadable, timestamp(now()))
+        raise
+    # Signatures of a full batch take tens of milliseconds: not in the event loop's thread.
+    entries = await asyncio.to_thread(check_events, events, till, lane, limits)
+    appended = await store.append(till.till, lane, entries, judge, timestamp(now()))
+    return [_result(entry, done) for entry, done in zip(entries, appended, strict=True)]
+
+
+def check_events(events: Sequence[Mapping[str, Any]], till: Till, lane: str, limits: Limits) -> list[Entry]:
+    """Each event with its hash and signature checked; what is wrong with one stands in its `fault`."""
+    assert till.public_key is not None, "an enrolled till has a key"
+    key = load_public_key(cose.Algorithm.ED25519, till.public_key)
+
+    def verifies(signature: bytes, data: bytes) -> bool:
+        return signature_ok(key, signature, data)
+
+    return [_check(event, till.till, lane, verifies, limits) for event in events]
+
+
+def _check(
+    event: Mapping[str, Any], till: str, lane: str, verifies: Callable[[bytes, bytes], bool], limits: Limits
+) -> Entry:
+    text = json.dumps(event, ensure_ascii=False, separators=(",", ":"))
+    if len(text.encode()) > limits.event_bytes:
+        return _fault(event, "too_large", text[:1024])
+    try:
+        head = record.check(event, till, verifies)
+    except record.RecordFault as fault:
+        return _fault(event, fault.code, text)
+    if event.get("lane") != lane:
+        return _fault(event, "wrong_lane", text)
+    kind, time, prevhash, data = (event.get(name) for name in ("type", "time", "prevhash", "data"))
+    if not (_short_text(kind) and _short_text(time) and _hash(prevhash)):
+        return _fault(event, "malformed", text)
+    coupon, discount_minor, promo = None, None, None
+    if kind == REDEMPTION:
+        coupon = _coupon(data)
+        if coupon is None:
+            return _fault(event, "malformed", text)
+        discount_minor, promo = _number(data, "discount_minor", AMOUNT_MAX_MINOR), _promo(data)
+    said = (str(kind), str(time), coupon, discount_minor, promo)
+    return Entry(event["id"], head.sequence, head.hash, str(prevhash), text, *said)
+
+
+def _fault(event: Mapping[str, Any], code: str, text: str) -> Entry:
+    """An entry that is refused for good, with the place and the hash that it claims, as far as they can be read."""
+    sequence = event.get("sequence")
+    claimed = int(sequence) if isinstance(sequence, str) and _SEQUENCE.fullmatch(sequence) else None
+    sentence = _SENTENCES.get(code, code)
+    return Entry(
+        event["id"],
+        claimed,
+        _hash(event.get("hash")),
+        _hash(event.get("prevhash")),
+        text,
+        fault=code,
+        sentence=sentence,
+    )
+
+
+def _hash(value: Any) -> str:
+    return value if isinstance(value, str) and _HASH.fullmatch(value) else UNKNOWN_HASH
+
+
+def _short_text(value: Any) -> bool:
+    return isinstance(value, str) and 0 < len(value) <= 64
+
+
+def _coupon(data: Any) -> CouponRef | None:
+    said = data.get("coupon") if isinstance(data, dict) else None
+    issuer = said.get("issuer") if isinstance(said, dict) else None
+    campaign, index = (_number(said, name, UINT32_MAX) for name in ("campaign", "index"))
+    if not isinstance(issuer, str) or not 0 < len(issuer) <= 32 or campaign is None or index is None:
+        return None
+    return CouponRef(issuer, campaign, index)
+
+
+def _number(data: Any, name: str, greatest: int) -> int | None:
+    value = data.get(name) if isinstance(data, dict) else None
+    return value if type(value) is int and 0 <= value <= greatest else None
+
+
+def _promo(data: Any) -> str | None:
+    value = data.get("promo") if isinstance(data, dict) else None
+    return value if isinstance(value, str) and 0 < len(value) <= 40 else None
+
+
+def _unreadable() -> Entry:
+    sentence = "the batch cannot be read"
+    return Entry(UNREADABLE, None, UNKNOWN_HASH, UNKNOWN_HASH, "", fault=UNREADABLE, sentence=sentence)
+
+
+def _mark_unreadable(view: ChainView, entries: Sequence[Entry]) -> list[Ruling]:
+    """Mark the next place once; while its mark is the head, the till is still searching for the culprit."""
+    place = view.head + 1
+    if view.head not in view.stored and UNKNOWN_HASH in view.refused.get(view.head, frozenset()):
+        return [Ruling(Fate.WAIT, place, UNREADABLE) for _ in entries]
+    return [Ruling(Fate.REFUSE, place, UNREADABLE, entry.sentence) for entry in entries]
+
+
+def _result(entry: Entry, done: Appended) -> RecordResult:
+    ruling = done.ruling
+    if ruling.fate in (Fate.REFUSE, Fate.WAIT):
+        permanent = ruling.fate is Fate.REFUSE
+        return RecordResult(entry.record_id, ResultStatus.REFUSED, ruling.code, ruling.sentence, permanent)
+    if done.won_by is not None:
+        # Said again to a record sent again: a lost answer must not lose the verdict.
+        return RecordResult(entry.record_id, ResultStatus.CONFLICT, conflict=_conflict(entry, done.won_by))
+    stored = ruling.fate is Fate.STORE
+    return RecordResult(entry.record_id, ResultStatus.STORED if stored else ResultStatus.DUPLICATE)
+
+
+def _conflict(entry: Entry, win: Win) -> dict[str, Any]:
+    """With whom, when, and what follows."""
+    assert entry.coupon is not None, "only a coupon's use conflicts"
+    coupon = {"issuer": entry.coupon.issuer, "campaign": entry.coupon.campaign, "index": entry.coupon.index}
+    winner = {
+        "till": win.till,
+        "redemption_id": win.redemption_id,
+        "time": win.time,
+        "received_at": win.received_at,
+    }
+    return {"coupon": coupon, "winner": winner, "follows": CONFLICT_FOLLOWS}

@@ -1,0 +1,89 @@
+"""Issuing: indexes from the store, tokens from the issuer's key."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from agent.domain import token
+from agent.domain.cose import Algorithm
+from agent.domain.keys import IssuerKey, SigningKey
+from agent.domain.time import timestamp
+from agent.domain.token import DAY_MAX, Claims
+from cloud.errors import Refused, SetupError
+from cloud.keyring import Keyring, issuer_prefix
+from cloud.ports import CloudStore, Terms
+
+
+@dataclass(frozen=True, slots=True)
+class Issued:
+    """One coupon. text: its token as the QR code holds it."""
+
+    index: int
+    text: str
+
+
+async def add_issuer(
+    store: CloudStore,
+    keyring: Keyring,
+    issuer: str,
+    campaigns: frozenset[int] | None,
+    not_before: int,
+    expires: int,
+    value_max_minor: int,
+) -> IssuerKey:
+    """Make an issuer's next key; the private half stays in the keyring."""
+    if not_before > expires:
+        raise Refused(422, "bad_window", f"the key would expire on day {expires}, before it counts")
+    signing = keyring.create(issuer_prefix(issuer))
+    raw = signing.public_key
+    key = IssuerKey(
+        signing.kid, issuer, Algorithm.ED25519, raw, campaigns, not_before, expires, value_max_minor
+    )
+    await store.add_key(key)
+    return key
+
+
+async def issue(
+    store: CloudStore, keyring: Keyring, issuer: str, campaign: int, count: int, terms: Terms, now: datetime
+) -> list[Issued]:
+    """Issue `count` coupons. Refused if the terms cannot be signed, the campaign is unknown or its size is used up."""
+    key = await signing_key(store, keyring, issuer, campaign)
+    _sign(key, campaign, 2**32 - 1, terms)  # an issuer's mistake is found before indexes are spent
+    indexes = await store.allot(issuer, campaign, count, terms, timestamp(now))
+    return [Issued(index, _sign(key, campaign, index, terms)) for index in indexes]
+
+
+async def signing_key(store: CloudStore, keyring: Keyring, issuer: str, campaign: int) -> SigningKey:
+    """The newest key of `issuer` that may sign `campaign` and whose private half is here."""
+    fit = [
+        key
+        for key in await store.issuer_keys()
+        if key.issuer == issuer and (key.campaigns is None or campaign in key.campaigns)
+    ]
+    if not fit:
+        raise Refused(404, "unknown_issuer", f"issuer {issuer} has no key for campaign {campaign}")
+    fit.sort(key=lambda key: (key.not_before, key.expires), reverse=True)
+    for key in fit:
+        try:
+            return keyring.load(issuer_prefix(issuer), key.kid)
+        except SetupError as error:
+            last = error
+    raise Refused(409, "no_private_key", f"no key of issuer {issuer} can sign here: {last}")
+
+
+def _sign(key: SigningKey, campaign: int, index: int, terms: Terms) -> str:
+    claims = Claims(
+        campaign,
+        index,
+        terms.not_before,
+        min(terms.expires, DAY_MAX),
+        store=terms.store,
+        store_group=terms.store_group,
+        value_minor=terms.value_minor,
+        source=terms.source,
+    )
+    try:
+        return token.to_text(token.sign(claims, key))
+    except token.TokenError as error:
+        raise Refused(422, "bad_terms", f"these terms cannot be signed: {error}") from None

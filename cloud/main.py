@@ -1,0 +1,225 @@
+"""`redeemd cloud init DIR` and `redeemd cloud serve DIR`: make a cloud's data directory, and serve it.
+
+DIR/cloud.db     the database
+DIR/root.cbor    the root document that tills trust
+DIR/keys/*.pem   private keys, readable by the service alone
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import ipaddress
+import json
+import logging
+import os
+import signal
+import ssl
+import sys
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+
+from agent.domain import bundle
+from agent.domain.bundle import BundleError, Root
+from agent.domain.time import timestamp
+from cloud.access import digest, new_token
+from cloud.errors import CloudError, SetupError
+from cloud.http import Cloud, utc_now
+from cloud.keyring import MANIFEST, ROOT, Keyring
+from cloud.ports import CloudStore, Role
+from cloud.publish import Ages, Publisher, load_manifest_key
+from cloud.schema import create
+from cloud.server import make_app
+from cloud.sqlite import SqliteStore
+
+DATABASE = "cloud.db"
+ROOT_FILE = "root.cbor"
+KEYS = "keys"
+DEFAULT_HOST = "127.0.0.1"
+DEFAULT_PORT = 8420
+STOP_TIMEOUT_S = 10.0
+
+
+def init(data_dir: Path, now: Callable[[], datetime] = utc_now) -> dict[str, Any]:
+    """Make a data directory: {"data_dir", "admin_token", "root_kid", "manifest_kid"}.
+
+    The token is shown here only and stored as a hash. Raises SetupError if there is a cloud already.
+    """
+    root_file = data_dir / ROOT_FILE
+    if root_file.exists() or (data_dir / DATABASE).exists():
+        raise SetupError(f"{data_dir} holds a cloud already; choose another directory")
+    data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    keyring = Keyring(data_dir / KEYS)
+    root_key, manifest_key = keyring.create(ROOT), keyring.create(MANIFEST)
+    root = Root(
+        epoch=1,
+        issued=now(),
+        threshold=1,
+        root_keys={root_key.kid: root_key.public_key},
+        manifest_keys={manifest_key.kid: manifest_key.public_key},
+    )
+    token = new_token()
+    create(data_dir / DATABASE, digest(token), Role.ADMIN.value, timestamp(now()))
+    # Last and at once: while it is missing, the directory holds no cloud.
+    fresh = root_file.with_suffix(".tmp")
+    fresh.write_bytes(bundle.sign_root(root, [root_key]))
+    fresh.replace(root_file)
+    kids = {"root_kid": root_key.kid.hex(), "manifest_kid": manifest_key.kid.hex()}
+    return {"data_dir": str(data_dir), "admin_token": token, **kids}
+
+
+def open_cloud(data_dir: Path, ages: Ages | None = None, now: Callable[[], datetime] = utc_now) -> Cloud:
+    """What `make_app` serves, from a data directory that `init` made. Raises SetupError. Close its store at the end."""
+    root_file = data_dir / ROOT_FILE
+    try:
+        document = root_file.read_bytes()
+        root = bundle.read_root(document, None)
+    except OSError as error:
+        raise SetupError(
+            f"{root_file}: {error.strerror}; make a cloud with: redeemd cloud init DIR"
+        ) from error
+    except BundleError as error:
+        raise SetupError(f"{root_file} is damaged: {error}") from error
+    keyring = Keyring(data_dir / KEYS)
+    manifest_key = load_manifest_key(keyring, MANIFEST, root)
+    store: CloudStore = SqliteStore(data_dir / DATABASE)
+    return Cloud(store, keyring, Publisher(store, keyring, manifest_key, root, now, ages), document, now)
+
+
+async def serve(
+    data_dir: Path,
+    host: str = DEFAULT_HOST,
+    port: int = DEFAULT_PORT,
+    *,
+    tls: ssl.SSLContext | None = None,
+    ages: Ages | None = None,
+) -> None:
+    """Serve until SIGTERM or SIGINT; prints one line with the URL once it listens. port 0: any free one.
+
+    Raises SetupError; without TLS only a loopback address is served.
+    """
+    if tls is None and not _is_loopback(host):
+        raise SetupError(f"{host} can be reached from outside: give --tls-cert and --tls-key")
+    cloud = open_cloud(data_dir, ages)
+    # auto_decompress: signatures cover bodies as they were sent, and our own unpacking is bounded.
+    runner = web.AppRunner(
+        make_app(cloud), access_log=None, auto_decompress=False, shutdown_timeout=STOP_TIMEOUT_S
+    )
+    try:
+        await runner.setup()
+        site = web.TCPSite(runner, host, port, ssl_context=tls)
+        try:
+            await site.start()
+        except OSError as error:
+            raise SetupError(f"cannot listen on {host}:{port}: {error.strerror}") from error
+        bound = runner.addresses[0]
+        shown = f"[{bound[0]}]" if ":" in bound[0] else bound[0]
+        print(f"redeemd cloud listens on {'https' if tls else 'http'}://{shown}:{bound[1]}", flush=True)
+        await _stop_signal()
+    finally:
+        await runner.cleanup()
+        await cloud.store.close()
+
+
+async def _stop_signal() -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    try:
+        await stop.wait()
+    finally:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _tls(cert: str | None, key: str | None) -> ssl.SSLContext | None:
+    if cert is None and key is None:
+        return None
+    if cert is None or key is None:
+        raise SetupError("--tls-cert and --tls-key belong together")
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    try:
+        context.load_cert_chain(cert, key)
+    except (OSError, ssl.SSLError) as error:
+        raise SetupError(f"the certificate {cert} with the key {key} cannot be used: {error}") from error
+    return context
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the subcommands of `redeemd cloud`; pass what they parse to `run`."""
+    actions = parser.add_subparsers(dest="cloud_action", required=True)
+    making = actions.add_parser("init", help="make a cloud's data directory and print its first admin token")
+    making.add_argument("dir", type=Path)
+    making.add_argument("--json", action="store_true", help="print one JSON object")
+    serving = actions.add_parser("serve", help="serve a data directory")
+    serving.add_argument("dir", type=Path)
+    serving.add_argument("--host", default=DEFAULT_HOST, help="address to listen on (default %(default)s)")
+    serving.add_argument(
+        "--port", type=int, default=DEFAULT_PORT, help="0: any free one (default %(default)s)"
+    )
+    serving.add_argument("--tls-cert", help="PEM certificate chain; needed beyond this machine")
+    serving.add_argument("--tls-key", help="PEM private key of the certificate")
+    ages = Ages()
+    for name, value, said in (
+        ("refresh", ages.refresh_s, "an unchanged bundle is issued anew after this"),
+        ("stale-after", ages.stale_after_s, "a bundle counts as stale after this"),
+        ("expires-after", ages.expires_after_s, "a bundle counts as expired after this"),
+    ):
+        serving.add_argument(
+            f"--{name}-s",
+            type=_seconds,
+            default=value,
+            metavar="SECONDS",
+            help=f"{said} (default %(default)s)",
+        )
+
+
+def _seconds(text: str) -> int:
+    value = int(text)
+    if not 1 <= value <= 2**31:
+        raise argparse.ArgumentTypeError("is not 1 or more seconds")
+    return value
+
+
+def run(args: argparse.Namespace) -> int:
+    """Do what `add_arguments` parsed; the exit status."""
+    os.umask(0o077)
+    try:
+        if args.cloud_action == "init":
+            _show(init(args.dir), args.json)
+        else:
+            logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s %(message)s")
+            ages = Ages(args.refresh_s, args.stale_after_s, args.expires_after_s)
+            tls = _tls(args.tls_cert, args.tls_key)
+            asyncio.run(serve(args.dir, args.host, args.port, tls=tls, ages=ages))
+    except CloudError as error:
+        print(f"redeemd cloud: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _show(made: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(made))
+        return
+    print(f"cloud made in {made['data_dir']}")
+    print(f"admin token (shown once): {made['admin_token']}")
+    print(f"start it: redeemd cloud serve {made['data_dir']}")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(prog="redeemd cloud")
+    add_arguments(parser)
+    sys.exit(run(parser.parse_args()))

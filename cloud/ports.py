@@ -1,0 +1,256 @@
+"""What the cloud asks of its database. SQLite (`cloud.sqlite`) and, from Step 6, PostgreSQL stand behind it.
+
+Every method is one transaction, on disk before it returns, and raises StoreUnavailable when the database cannot be
+used. Keys are ready to be distributed: those of coupons, uses and conflicts begin with (issuer, campaign), those of
+records and refusals with the till; no transaction needs a counter that all tills share.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+from agent.domain.campaign import Campaign
+from agent.domain.keys import IssuerKey
+from agent.domain.parts import Place, PromoCode
+from agent.domain.status import Status
+from cloud.chain import ChainView, Entry, Ruling
+
+Judge = Callable[[ChainView, Sequence[Entry]], list[Ruling]]
+
+
+class Role(StrEnum):
+    """What an admin token may do. ADMIN: all. ISSUER: offers, coupons and reading. READER: reading."""
+
+    ADMIN = "admin"
+    ISSUER = "issuer"
+    READER = "reader"
+
+
+class TillState(StrEnum):
+    WAITING = "waiting"  # made, its enrolment code not used yet
+    ENROLLED = "enrolled"
+    REVOKED = "revoked"
+
+
+@dataclass(frozen=True, slots=True)
+class Till:
+    """public_key: 32 raw bytes of Ed25519, None before enrolment. Times are RFC 3339 in UTC."""
+
+    till: str
+    store: str
+    state: TillState
+    public_key: bytes | None
+    enrolled_at: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class PromoPlan:
+    """A campaign whose coupons are put on receipts: how many each till holds ready, for how many days each counts."""
+
+    per_till: int
+    valid_days: int
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A campaign with what only the cloud knows of it. key: of its index permutation. issued: coupons so far."""
+
+    campaign: Campaign
+    promo: PromoPlan | None
+    key: bytes
+    issued: int
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What coupons are issued with; days since 1970-01-01. till: the till that a receipt's promo codes are for."""
+
+    not_before: int
+    expires: int
+    store: int | None = None
+    store_group: int | None = None
+    value_minor: int | None = None
+    source: int | None = None
+    till: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Win:
+    """The redemption that used a coupon first, by the order of receipt."""
+
+    till: str
+    lane: str
+    sequence: int
+    redemption_id: str
+    received_at: str
+    time: str
+
+
+@dataclass(frozen=True, slots=True)
+class Appended:
+    """What became of one entry. won_by: another record used the same coupon first, so this one is a conflict."""
+
+    ruling: Ruling
+    won_by: Win | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerLine:
+    """One stored record. The coupon and the discount are those of a redemption, else None."""
+
+    till: str
+    lane: str
+    sequence: int
+    hash: str
+    redemption_id: str
+    kind: str
+    time: str
+    received_at: str
+    issuer: str | None
+    campaign: int | None
+    index: int | None
+    discount_minor: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class ConflictLine:
+    """A redemption of a coupon that another record had used before."""
+
+    issuer: str
+    campaign: int
+    index: int
+    till: str
+    lane: str
+    sequence: int
+    redemption_id: str
+    received_at: str
+    winner: Win
+
+
+@dataclass(frozen=True, slots=True)
+class RefusalLine:
+    """A record refused for good. hash: as it claimed, empty if unreadable."""
+
+    till: str
+    lane: str
+    sequence: int
+    hash: str
+    code: str
+    redemption_id: str
+    received_at: str
+    event: str
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """A till's newest manifest. parts_key: equal for equal parts. issued: seconds since 1970."""
+
+    till: str
+    epoch: int
+    sequence: int
+    issued: int
+    parts_key: bytes
+    manifest: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class PromoRow:
+    """One promo code allocated to a till and not handed out as far as the cloud knows. expires: day number."""
+
+    code: PromoCode
+    issuer: str
+    campaign: int
+    index: int
+    expires: int
+
+
+class CloudStore(Protocol):
+    """The cloud's memory."""
+
+    async def close(self) -> None: ...
+
+    async def ping(self) -> None:
+        """Raise StoreUnavailable unless the database answers."""
+
+    # --- who may do what ---
+    async def add_token(self, digest: bytes, role: Role, name: str, at: str) -> None: ...
+
+    async def token_role(self, digest: bytes) -> Role | None: ...
+
+    # --- places, issuers, offers ---
+    async def put_place(self, place: Place) -> None:
+        """Add or replace by its name; Refused(409) if another store has the number."""
+
+    async def place(self, store: str) -> Place | None: ...
+
+    async def add_key(self, key: IssuerKey) -> None:
+        """Refused(409) if the kid exists."""
+
+    async def issuer_keys(self) -> list[IssuerKey]: ...
+
+    async def put_campaign(self, campaign: Campaign, promo: PromoPlan | None, key: bytes) -> None:
+        """Add, or replace by a higher version of the same size; Refused(409) otherwise. key: kept from the first."""
+
+    async def offers(self) -> list[Offer]: ...
+
+    async def offer(self, issuer: str, campaign: int) -> Offer | None: ...
+
+    # --- coupons ---
+    async def allot(self, issuer: str, campaign: int, count: int, terms: Terms, at: str) -> list[int]:
+        """Issue `count` coupons: their indexes, never given before. Refused(404, 409) if unknown or used up."""
+
+    async def revoke(self, issuer: str, campaign: int, indexes: Iterable[int], at: str) -> int:
+        """How many were not revoked before. Refused(404) if unknown, Refused(422) for an index beyond the size."""
+
+    async def mark_counts(self, issuer: str, campaign: int) -> tuple[int, int]:
+        """(used, revoked): both only rise, so equal counts mean an equal status list."""
+
+    async def marks(self, issuer: str, campaign: int) -> list[tuple[int, Status]]: ...
+
+    # --- tills ---
+    async def add_till(self, till: str, store: str, code_digest: bytes, expires: str) -> None:
+        """Add a till, or give one that still waits a new code (the old one is dead). Refused(404, 409)."""
+
+    async def till(self, till: str) -> Till | None: ...
+
+    async def tills(self) -> list[Till]: ...
+
+    async def enrol(self, code_digest: bytes, public_key: bytes, at: str) -> Till | None:
+        """Use the code once; again with the same key is the same answer. None if unknown, used, or expired at `at`."""
+
+    async def revoke_till(self, till: str) -> bool: ...
+
+    # --- records ---
+    async def append(
+        self, till: str, lane: str, entries: Sequence[Entry], judge: Judge, at: str
+    ) -> list[Appended]:
+        """Judge and record a batch in one transaction.
+
+        A stored redemption uses its coupon; if it was used before, the record is stored all the same and the conflict
+        with it. A refused record is kept beside the ledger.
+        """
+
+    async def ledger(self, till: str | None, after: tuple[str, str, int], limit: int) -> list[LedgerLine]:
+        """Stored records in order of (till, lane, sequence), beyond `after`."""
+
+    async def conflicts(self, limit: int) -> list[ConflictLine]:
+        """The newest first."""
+
+    async def refusals(self, limit: int) -> list[RefusalLine]:
+        """The newest first."""
+
+    # --- bundles ---
+    async def published(self, till: str) -> Published | None: ...
+
+    async def publish(self, new: Published, parts: Iterable[bytes], at: str) -> bool:
+        """Replace the manifest of the sequence before, add the parts; False if that is not the newest."""
+
+    async def part(self, sha256: bytes) -> bytes | None: ...
+
+    async def add_promos(self, till: str, rows: Sequence[PromoRow]) -> None: ...
+
+    async def promos(self, till: str) -> list[PromoRow]:
+        """Those not handed out, in order of (expires, short)."""

@@ -1,0 +1,222 @@
+"""A till's bundle: its parts, and a manifest that rises only when they change or its time of issue grows old."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import weakref
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from agent.domain import bundle, campaign, cbor, status
+from agent.domain.bundle import Manifest, Root
+from agent.domain.campaign import Campaign
+from agent.domain.keys import SigningKey
+from agent.domain.parts import (
+    Place,
+    PromoCode,
+    key_to_wire,
+    place_to_wire,
+    promo_to_wire,
+    status_to_wire,
+)
+from agent.domain.time import day_number, timestamp
+from cloud.errors import CloudError, Refused, StoreUnavailable
+from cloud.issue import issue
+from cloud.keyring import Keyring
+from cloud.ports import CloudStore, Offer, PromoRow, Published, Terms, Till
+
+KEEP_ENDED_DAYS = 30
+"""How long after its end and grace a campaign stays in bundles, so that its coupons are called expired, not unknown."""
+PROMO_LOW_PERCENT = 40
+"""Below this share of its promo codes left a till gets more."""
+STATUS_CACHE_LISTS = 1000
+_ATTEMPTS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Ages:
+    """refresh_s: how old an unchanged manifest may grow before it is issued anew. The others go into the manifest."""
+
+    refresh_s: int = 300
+    stale_after_s: int = 24 * 3600
+    expires_after_s: int = 14 * 24 * 3600
+
+
+class Publisher:
+    """Builds bundles. manifest_key must stand in `root`."""
+
+    def __init__(
+        self,
+        store: CloudStore,
+        keyring: Keyring,
+        manifest_key: SigningKey,
+        root: Root,
+        now: Callable[[], datetime],
+        ages: Ages | None = None,
+    ) -> None:
+        assert manifest_key.kid in root.manifest_keys, "the root names the manifest key"
+        self._store = store
+        self._keyring = keyring
+        self._key = manifest_key
+        self._root = root
+        self._now = now
+        self._ages = ages or Ages()
+        self._locks: weakref.WeakValueDictionary[str, asyncio.Lock] = weakref.WeakValueDictionary()
+        self._status: OrderedDict[tuple[str, int], tuple[tuple[int, ...], bytes]] = OrderedDict()
+
+    async def bundle(self, till: Till) -> Published:
+        """The newest manifest of an enrolled till; its parts are in the store. Raises StoreUnavailable."""
+        # Two requests of one till at once must not both top up its promo codes.
+        async with self._locks.setdefault(till.till, asyncio.Lock()):
+            return await self._bundle(till)
+
+    async def _bundle(self, till: Till) -> Published:
+        place = await self._store.place(till.store)
+        assert place is not None, "a till stands in a store that is known"
+        for _ in range(_ATTEMPTS):
+            now = self._now().astimezone(UTC)
+            current = await self._store.published(till.till)
+            parts = await self._parts(till, place, now)
+            if current is not None and self._good_enough(current, parts, now):
+                return current
+            new = self._sign(till, current, parts, now)
+            if await self._store.publish(new, parts.values(), timestamp(now)):
+                return new
+        raise StoreUnavailable(f"the bundle of {till.till} is being published by others all the time")
+
+    def _good_enough(self, current: Published, parts: dict[str, bytes], now: datetime) -> bool:
+        age_s = now.timestamp() - current.issued
+        return (
+            current.epoch == self._root.epoch
+            and current.parts_key == _parts_key(parts)
+            and age_s < self._ages.refresh_s
+        )
+
+    def _sign(
+        self, till: Till, current: Published | None, parts: dict[str, bytes], now: datetime
+    ) -> Published:
+        sequence = 1 if current is None else current.sequence + 1
+        # The cloud's own clock may be set back; what a till compares only rises.
+        issued = max(int(now.timestamp()), 0 if current is None else current.issued)
+        manifest = Manifest(
+            till.till,
+            self._root.epoch,
+            sequence,
+            datetime.fromtimestamp(issued, UTC),
+            timedelta(seconds=self._ages.stale_after_s),
+            timedelta(seconds=self._ages.expires_after_s),
+            tuple(bundle.describe_part(name, content) for name, content in parts.items()),
+        )
+        signed = bundle.sign_manifest(manifest, self._key)
+        return Published(till.till, manifest.epoch, sequence, issued, _parts_key(parts), signed)
+
+    async def _parts(self, till: Till, place: Place, now: datetime) -> dict[str, bytes]:
+        today = day_number(now, ZoneInfo(place.zone))
+        offers = [offer for offer in await self._store.offers() if _concerns(offer.campaign, place, today)]
+        keys = await self._store.issuer_keys()
+        promos = await self._promos(till, offers, today)
+        parts = {
+            "place": cbor.encode(place_to_wire(place)),
+            "keys": cbor.encode([key_to_wire(key) for key in keys]),
+            "campaigns": cbor.encode([campaign.to_wire(offer.campaign) for offer in offers]),
+            "promos": cbor.encode([promo_to_wire(row.code) for row in promos]),
+        }
+        for offer in offers:
+            name = f"status/{offer.campaign.issuer}/{offer.campaign.number}"
+            parts[name] = await self._status_part(offer.campaign)
+        return parts
+
+    async def _status_part(self, offer: Campaign) -> bytes:
+        identity = (offer.issuer, offer.number)
+        counts = (offer.size, *await self._store.mark_counts(*identity))
+        kept = self._status.get(identity)
+        if kept is not None and kept[0] == counts:
+            self._status.move_to_end(identity)
+            return kept[1]
+        marks = await self._store.marks(*identity)
+        part = await asyncio.to_thread(_status_bytes, offer, marks)
+        self._status[identity] = (counts, part)
+        if len(self._status) > STATUS_CACHE_LISTS:
+            self._status.popitem(last=False)
+        return part
+
+    async def _promos(self, till: Till, offers: list[Offer], today: int) -> list[PromoRow]:
+        """The till's promo codes that still count, after topping up where few are left."""
+        rows = await self._usable_promos(till, today)
+        added = False
+        for offer in offers:
+            plan, identity = offer.promo, (offer.campaign.issuer, offer.campaign.number)
+            if plan is None or not offer.campaign.starts <= today <= offer.campaign.ends:
+                continue
+            left = sum((row.issuer, row.campaign) == identity for row in rows)
+            if left * 100 < plan.per_till * PROMO_LOW_PERCENT:
+                added |= await self._top_up(till, offer, plan.per_till - left, today)
+        return await self._usable_promos(till, today) if added else rows
+
+    async def _usable_promos(self, till: Till, today: int) -> list[PromoRow]:
+        return [row for row in await self._store.promos(till.till) if row.expires >= today]
+
+    async def _top_up(self, till: Till, offer: Offer, count: int, today: int) -> bool:
+        assert offer.promo is not None, "only a promo campaign is topped up"
+        holder = offer.campaign
+        expires = min(today + offer.promo.valid_days, holder.ends)
+        count = min(count, holder.size - offer.issued)
+        if count <= 0:
+            return False  # the campaign is used up: receipts go without
+        terms = Terms(today, expires, till=till.till)
+        try:
+            issued = await issue(
+                self._store, self._keyring, holder.issuer, holder.number, count, terms, self._now()
+            )
+        except Refused:  # no key may sign it, or others took the last ones: receipts go without
+            return False
+        rows = [
+            PromoRow(
+                PromoCode(coupon.text, _short(holder, coupon.index), holder.title, holder.conditions),
+                holder.issuer,
+                holder.number,
+                coupon.index,
+                expires,
+            )
+            for coupon in issued
+        ]
+        await self._store.add_promos(till.till, rows)
+        return True
+
+
+def load_manifest_key(keyring: Keyring, prefix: str, root: Root) -> SigningKey:
+    """The manifest key that the root names. Raises SetupError if none is here."""
+    errors: list[CloudError] = []
+    for kid in root.manifest_keys:
+        try:
+            return keyring.load(prefix, kid)
+        except CloudError as error:
+            errors.append(error)
+    raise errors[0]
+
+
+def _concerns(offer: Campaign, place: Place, today: int) -> bool:
+    here = offer.stores is None or place.number in offer.stores
+    return here and today <= offer.ends + offer.grace_days + KEEP_ENDED_DAYS
+
+
+def _status_bytes(offer: Campaign, marks: list[tuple[int, status.Status]]) -> bytes:
+    # A till may report the use of an index beyond the size: recorded, but there is no bit for it.
+    known = ((index, mark) for index, mark in marks if index < offer.size)
+    return cbor.encode(status_to_wire(offer.issuer, offer.number, status.make(offer.size, known)))
+
+
+def _short(holder: Campaign, index: int) -> str:
+    """What staff read out: the campaign and the index, of equal length within a campaign."""
+    return f"{holder.number}-{index:0{len(str(holder.size - 1))}d}"
+
+
+def _parts_key(parts: dict[str, bytes]) -> bytes:
+    digest = hashlib.sha256()
+    for name, content in sorted(parts.items()):
+        digest.update(f"{name}\0{len(content)}\0".encode() + hashlib.sha256(content).digest())
+    return digest.digest()

@@ -1,0 +1,232 @@
+"""The tables of the embedded database, and the one way to open it."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+from cloud.errors import SetupError
+
+APPLICATION_ID = 0x52444D43  # "RDMC"
+BUSY_TIMEOUT_MS = 5000
+
+_0001 = """
+CREATE TABLE token (
+    digest BLOB PRIMARY KEY,          -- SHA-256 of the bearer token
+    role TEXT NOT NULL,
+    name TEXT NOT NULL,
+    added_at TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE place (
+    store TEXT PRIMARY KEY,
+    number INTEGER NOT NULL UNIQUE,
+    document TEXT NOT NULL            -- the wire form as JSON
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE issuer_key (
+    issuer TEXT NOT NULL,
+    kid BLOB NOT NULL UNIQUE,         -- one kid, one key: a bundle with two is refused by every till
+    algorithm INTEGER NOT NULL,
+    public_key BLOB NOT NULL,
+    campaigns TEXT,                   -- JSON list, NULL for all
+    not_before INTEGER NOT NULL,
+    expires INTEGER NOT NULL,
+    value_max_minor INTEGER NOT NULL,
+    PRIMARY KEY (issuer, kid)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE campaign (
+    issuer TEXT NOT NULL,
+    campaign INTEGER NOT NULL,
+    version INTEGER NOT NULL,
+    size INTEGER NOT NULL,
+    document TEXT NOT NULL,           -- the wire form as JSON
+    promo_per_till INTEGER NOT NULL,
+    promo_valid_days INTEGER NOT NULL,
+    index_key BLOB NOT NULL,
+    issued INTEGER NOT NULL DEFAULT 0 CHECK (issued BETWEEN 0 AND size),
+    PRIMARY KEY (issuer, campaign)
+) STRICT, WITHOUT ROWID;
+
+-- A coupon that was issued here, or revoked. Used is what stands in coupon_use.
+CREATE TABLE coupon (
+    issuer TEXT NOT NULL,
+    campaign INTEGER NOT NULL,
+    idx INTEGER NOT NULL,
+    issued_at TEXT,
+    revoked_at TEXT,
+    terms TEXT,                       -- JSON
+    PRIMARY KEY (issuer, campaign, idx)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX coupon_revoked ON coupon (issuer, campaign, idx) WHERE revoked_at IS NOT NULL;
+
+CREATE TABLE till (
+    till TEXT PRIMARY KEY,
+    store TEXT NOT NULL REFERENCES place (store),
+    state TEXT NOT NULL CHECK (state IN ('waiting', 'enrolled', 'revoked')),
+    public_key BLOB,
+    enrolled_at TEXT,
+    code_digest BLOB UNIQUE,
+    code_expires TEXT
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE record (
+    till TEXT NOT NULL,
+    lane TEXT NOT NULL,
+    sequence INTEGER NOT NULL CHECK (sequence > 0),
+    hash TEXT NOT NULL,
+    prevhash TEXT NOT NULL,
+    event_id TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    time TEXT NOT NULL,
+    issuer TEXT,
+    campaign INTEGER,
+    idx INTEGER,
+    discount_minor INTEGER,
+    event TEXT NOT NULL,
+    received_at TEXT NOT NULL,
+    PRIMARY KEY (till, lane, sequence)
+) STRICT, WITHOUT ROWID;
+
+-- Refused for good. hash: as claimed, '' if it could not be read; the chain goes on behind it (cloud/chain.py).
+CREATE TABLE refusal (
+    till TEXT NOT NULL,
+    lane TEXT NOT NULL,
+    sequence INTEGER NOT NULL,
+    hash TEXT NOT NULL,
+    code TEXT NOT NULL,
+    event_id TEXT NOT NULL,
+    event TEXT NOT NULL,
+    received_at TEXT NOT NULL,
+    PRIMARY KEY (till, lane, sequence, hash)
+) STRICT, WITHOUT ROWID;
+
+-- The first use of a coupon, by order of receipt.
+CREATE TABLE coupon_use (
+    issuer TEXT NOT NULL,
+    campaign INTEGER NOT NULL,
+    idx INTEGER NOT NULL,
+    till TEXT NOT NULL,
+    lane TEXT NOT NULL,
+    sequence INTEGER NOT NULL,
+    redemption_id TEXT NOT NULL,
+    received_at TEXT NOT NULL,
+    time TEXT NOT NULL,
+    PRIMARY KEY (issuer, campaign, idx)
+) STRICT, WITHOUT ROWID;
+
+-- Every later use of it.
+CREATE TABLE conflict (
+    issuer TEXT NOT NULL,
+    campaign INTEGER NOT NULL,
+    idx INTEGER NOT NULL,
+    till TEXT NOT NULL,
+    lane TEXT NOT NULL,
+    sequence INTEGER NOT NULL,
+    redemption_id TEXT NOT NULL,
+    received_at TEXT NOT NULL,
+    PRIMARY KEY (issuer, campaign, idx, till, lane, sequence)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE manifest (
+    till TEXT PRIMARY KEY,
+    epoch INTEGER NOT NULL,
+    sequence INTEGER NOT NULL,
+    issued INTEGER NOT NULL,
+    parts_key BLOB NOT NULL,
+    manifest BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE part (
+    sha256 BLOB PRIMARY KEY,
+    content BLOB NOT NULL,
+    used_at TEXT NOT NULL
+) STRICT;
+
+CREATE TABLE promo (
+    till TEXT NOT NULL,
+    short TEXT NOT NULL,
+    document TEXT NOT NULL,           -- the wire form as JSON
+    issuer TEXT NOT NULL,
+    campaign INTEGER NOT NULL,
+    idx INTEGER NOT NULL,
+    expires INTEGER NOT NULL,
+    out INTEGER NOT NULL DEFAULT 0,   -- 1: the till said that it was handed out
+    PRIMARY KEY (till, short)
+) STRICT, WITHOUT ROWID;
+"""
+
+SCRIPTS = (_0001,)
+"""One per schema version, never edited after a release: write the next one."""
+VERSION = len(SCRIPTS)
+
+
+def create(path: Path, token_digest: bytes, role: str, at: str) -> None:
+    """Make a new database with its first admin token."""
+    connection = connect(path)
+    try:
+        connection.execute("INSERT INTO token VALUES (?, ?, 'first', ?)", (token_digest, role, at))
+    except sqlite3.Error as error:
+        raise SetupError(f"{path} cannot be written: {error}") from error
+    finally:
+        connection.close()
+
+
+def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
+    """Open, check and, where needed, migrate; SetupError if the file is foreign, newer or cannot be opened."""
+    try:
+        if not read_only and not path.exists():
+            os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+        connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    except (OSError, sqlite3.Error) as error:
+        raise SetupError(f"{path} cannot be opened: {error}") from error
+    try:
+        connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+        if read_only:
+            connection.execute("PRAGMA query_only = ON")
+            return connection
+        _check(connection, path)
+        for setting in (
+            "journal_mode = WAL",
+            "synchronous = FULL",
+            "foreign_keys = ON",
+            "trusted_schema = OFF",
+        ):
+            connection.execute(f"PRAGMA {setting}")
+        _migrate(connection)
+        assert _pragma(connection, "journal_mode") == "wal", "the database is in WAL mode"
+        assert _pragma(connection, "synchronous") == 2, "a commit reaches the disk"
+    except sqlite3.Error as error:
+        connection.close()
+        raise SetupError(f"{path} cannot be used: {error}") from error
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _check(connection: sqlite3.Connection, path: Path) -> None:
+    found, version = _pragma(connection, "application_id"), _pragma(connection, "user_version")
+    if found not in (0, APPLICATION_ID) or (found == 0 and version):
+        raise SetupError(f"{path} is not the database of a redeemd cloud; move it away")
+    if version > VERSION:
+        raise SetupError(
+            f"{path} was written by a newer redeemd (schema {version}, this one knows {VERSION})"
+        )
+
+
+def _migrate(connection: sqlite3.Connection) -> None:
+    for version in range(_pragma(connection, "user_version"), VERSION):
+        connection.execute("BEGIN IMMEDIATE")
+        for statement in SCRIPTS[version].split(";\n"):
+            connection.execute(statement)
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        connection.execute(f"PRAGMA user_version = {version + 1}")
+        connection.execute("COMMIT")
+
+
+def _pragma(connection: sqlite3.Connection, name: str) -> Any:
+    return connection.execute(f"PRAGMA {name}").fetchone()[0]

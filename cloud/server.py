@@ -1,0 +1,76 @@
+"""The cloud's HTTP application: the resources of `till_routes` and `admin_routes`, and the answer to every error.
+
+Nothing secret is logged: no token, no code, no body, and of a path only its route.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Awaitable, Callable
+
+from aiohttp import web
+
+from agent.domain.fields import FieldError
+from cloud import admin_routes, till_routes
+from cloud.errors import Refused, StoreUnavailable
+from cloud.http import CLOUD, READ_TIMEOUT_S, Cloud, problem
+from sync.wire import SignatureError, WireError
+
+log = logging.getLogger("redeemd.cloud")
+
+_TOO_LARGE = frozenset({"too_large", "too_many"})
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+def make_app(cloud: Cloud) -> web.Application:
+    """The application; serve it with `auto_decompress=False`, because signatures cover bodies as they were sent."""
+    app = web.Application(middlewares=[_answer_errors], client_max_size=cloud.limits.batch_bytes)
+    app[CLOUD] = cloud
+    app.add_routes(till_routes.ROUTES)
+    app.add_routes(admin_routes.ROUTES)
+    return app
+
+
+@web.middleware
+async def _answer_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
+    started = time.monotonic()
+    try:
+        response = await handler(request)
+    except Exception as error:
+        response = _problem_for(error)
+    resource = request.match_info.route.resource
+    said = {
+        "method": request.method if request.method in ("GET", "POST") else "other",
+        "route": "none" if resource is None else resource.canonical,
+        "status": response.status,
+        "ms": round((time.monotonic() - started) * 1000, 1),
+    }
+    log.info("request %s", json.dumps(said))
+    return response
+
+
+def _problem_for(error: Exception) -> web.Response:
+    match error:
+        case Refused():
+            return problem(error.status, error.code, error.sentence)
+        case SignatureError():
+            return problem(401, error.code, error.sentence)
+        case WireError():
+            return problem(
+                413 if error.code in _TOO_LARGE else 400, error.code, error.sentence, permanent=True
+            )
+        case FieldError():
+            return problem(422, "bad_field", str(error), permanent=True)
+        case StoreUnavailable():
+            log.error("store unavailable: %s", error)
+            return problem(503, "store_unavailable", "the cloud's database cannot be used now")
+        case TimeoutError():
+            return problem(408, "timeout", f"the body took longer than {READ_TIMEOUT_S:.0f} seconds")
+        case web.HTTPException():
+            code = error.reason.lower().replace(" ", "_").replace("-", "_").replace("'", "")
+            return problem(error.status, code, error.reason, permanent=error.status == 413)
+    log.error("a request failed", exc_info=error)
+    return problem(500, "internal", "the cloud made a mistake; nothing was acknowledged")

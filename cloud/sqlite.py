@@ -1,0 +1,386 @@
+"""`cloud.ports.CloudStore` on one SQLite file: the default for one machine."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from agent.domain import campaign as campaigns
+from agent.domain.campaign import Campaign, Words
+from agent.domain.cose import Algorithm
+from agent.domain.keys import IssuerKey
+from agent.domain.parts import Place, PromoCode, place_to_wire, promo_to_wire
+from agent.domain.status import Status
+from cloud import sqlite_records
+from cloud.chain import Entry
+from cloud.errors import Refused
+from cloud.indexes import coupon_index
+from cloud.ports import (
+    Appended,
+    ConflictLine,
+    Judge,
+    LedgerLine,
+    Offer,
+    PromoPlan,
+    PromoRow,
+    Published,
+    RefusalLine,
+    Role,
+    Terms,
+    Till,
+    TillState,
+)
+from cloud.sqlite_thread import SqliteThreads
+
+PART_KEEP_DAYS = 30
+"""How long a part that no till was given any more is kept: a slow download may still want it."""
+_OFFER = "SELECT document, promo_per_till, promo_valid_days, index_key, issued FROM campaign"
+_TILL = "SELECT till, store, state, public_key, enrolled_at FROM till"
+
+
+class SqliteStore:
+    """Open with the path of the database; raises SetupError if it must not be opened."""
+
+    def __init__(self, path: Path) -> None:
+        self._threads = SqliteThreads(path)
+
+    async def close(self) -> None:
+        await self._threads.close()
+
+    async def ping(self) -> None:
+        await self._threads.read(lambda db: db.execute("SELECT 1 FROM till LIMIT 1").fetchone())
+
+    # --- who may do what ---
+
+    async def add_token(self, digest: bytes, role: Role, name: str, at: str) -> None:
+        await self._run("INSERT INTO token VALUES (?, ?, ?, ?)", (digest, role.value, name, at))
+
+    async def token_role(self, digest: bytes) -> Role | None:
+        row = await self._one("SELECT role FROM token WHERE digest = ?", (digest,))
+        return None if row is None else Role(row[0])
+
+    # --- places, issuers, offers ---
+
+    async def put_place(self, place: Place) -> None:
+        def work(db: sqlite3.Connection) -> None:
+            other = db.execute(
+                "SELECT store FROM place WHERE number = ? AND store <> ?", (place.number, place.store)
+            ).fetchone()
+            if other is not None:
+                raise Refused(409, "number_taken", f"store {other[0]} has the number {place.number}")
+            db.execute(
+                "INSERT INTO place VALUES (?, ?, ?) ON CONFLICT (store) DO UPDATE"
+                " SET number = excluded.number, document = excluded.document",
+                (place.store, place.number, _json(place_to_wire(place))),
+            )
+
+        await self._threads.write(work)
+
+    async def place(self, store: str) -> Place | None:
+        row = await self._one("SELECT document FROM place WHERE store = ?", (store,))
+        if row is None:
+            return None
+        wire = json.loads(row[0])
+        return Place(**wire | {"groups": frozenset(wire["groups"]), "title": Words(**wire["title"])})
+
+    async def add_key(self, key: IssuerKey) -> None:
+        scope = None if key.campaigns is None else _json(sorted(key.campaigns))
+        row = (key.issuer, key.kid, int(key.algorithm), key.public_key, scope)
+
+        def work(db: sqlite3.Connection) -> None:
+            if db.execute("SELECT 1 FROM issuer_key WHERE kid = ?", (key.kid,)).fetchone():
+                raise Refused(409, "key_exists", f"the kid {key.kid.hex()} exists already")
+            db.execute(
+                "INSERT INTO issuer_key VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                (*row, key.not_before, key.expires, key.value_max_minor),
+            )
+
+        await self._threads.write(work)
+
+    async def issuer_keys(self) -> list[IssuerKey]:
+        rows = await self._all(
+            "SELECT kid, issuer, algorithm, public_key, campaigns, not_before, expires, value_max_minor"
+            " FROM issuer_key ORDER BY issuer, kid"
+        )
+        return [
+            IssuerKey(kid, issuer, Algorithm(algorithm), raw, _number_set(scope), *rest)
+            for kid, issuer, algorithm, raw, scope, *rest in rows
+        ]
+
+    async def put_campaign(self, campaign: Campaign, promo: PromoPlan | None, key: bytes) -> None:
+        plan = promo or PromoPlan(0, 0)
+        identity = (campaign.issuer, campaign.number)
+        row = (
+            campaign.version,
+            campaign.size,
+            _json(campaigns.to_wire(campaign)),
+            plan.per_till,
+            plan.valid_days,
+        )
+
+        def work(db: sqlite3.Connection) -> None:
+            found = db.execute(
+                "SELECT version, size FROM campaign WHERE issuer = ? AND campaign = ?", identity
+            ).fetchone()
+            if found is None:
+                db.execute("INSERT INTO campaign VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0)", (*identity, *row, key))
+                return
+            if campaign.version <= found[0]:
+                raise Refused(409, "old_version", f"version {found[0]} is known; send a higher one")
+            if campaign.size != found[1]:
+                raise Refused(409, "size_fixed", f"the size stays {found[1]}: indexes were drawn below it")
+            db.execute(
+                "UPDATE campaign SET version = ?, size = ?, document = ?, promo_per_till = ?, promo_valid_days = ?"
+                " WHERE issuer = ? AND campaign = ?",
+                (*row, *identity),
+            )
+
+        await self._threads.write(work)
+
+    async def offers(self) -> list[Offer]:
+        return [_offer(row) for row in await self._all(f"{_OFFER} ORDER BY issuer, campaign")]
+
+    async def offer(self, issuer: str, campaign: int) -> Offer | None:
+        row = await self._one(f"{_OFFER} WHERE issuer = ? AND campaign = ?", (issuer, campaign))
+        return None if row is None else _offer(row)
+
+    # --- coupons ---
+
+    async def allot(self, issuer: str, campaign: int, count: int, terms: Terms, at: str) -> list[int]:
+        said = _json({name: value for name in Terms.__slots__ if (value := getattr(terms, name)) is not None})
+
+        def work(db: sqlite3.Connection) -> list[int]:
+            size, key, issued = _campaign_row(db, issuer, campaign)
+            if issued + count > size:
+                raise Refused(
+                    409,
+                    "used_up",
+                    f"{size - issued} coupons are left of campaign {campaign}, {count} were asked for",
+                )
+            indexes = [coupon_index(key, size, number) for number in range(issued, issued + count)]
+            db.execute(
+                "UPDATE campaign SET issued = issued + ? WHERE issuer = ? AND campaign = ?",
+                (count, issuer, campaign),
+            )
+            # One may stand there already: revoked before it was issued.
+            db.executemany(
+                "INSERT INTO coupon VALUES (?, ?, ?, ?, NULL, ?) ON CONFLICT DO UPDATE"
+                " SET issued_at = excluded.issued_at, terms = excluded.terms",
+                [(issuer, campaign, index, at, said) for index in indexes],
+            )
+            return indexes
+
+        return await self._threads.write(work)
+
+    async def revoke(self, issuer: str, campaign: int, indexes: Iterable[int], at: str) -> int:
+        def work(db: sqlite3.Connection) -> int:
+            size, _, _ = _campaign_row(db, issuer, campaign)
+            changed = 0
+            for index in indexes:
+                if not 0 <= index < size:
+                    raise Refused(
+                        422, "no_such_coupon", f"index {index} is not below the campaign's size {size}"
+                    )
+                changed += db.execute(
+                    "INSERT INTO coupon VALUES (?, ?, ?, NULL, ?, NULL) ON CONFLICT DO UPDATE"
+                    " SET revoked_at = excluded.revoked_at WHERE revoked_at IS NULL",
+                    (issuer, campaign, index, at),
+                ).rowcount
+            return changed
+
+        return await self._threads.write(work)
+
+    async def mark_counts(self, issuer: str, campaign: int) -> tuple[int, int]:
+        row = await self._one(
+            "SELECT (SELECT count(*) FROM coupon_use WHERE issuer = ?1 AND campaign = ?2),"
+            " (SELECT count(*) FROM coupon WHERE issuer = ?1 AND campaign = ?2 AND revoked_at IS NOT NULL)",
+            (issuer, campaign),
+        )
+        assert row is not None, "counts are always there"
+        return row[0], row[1]
+
+    async def marks(self, issuer: str, campaign: int) -> list[tuple[int, Status]]:
+        rows = await self._all(
+            "SELECT idx, 1 FROM coupon_use WHERE issuer = ?1 AND campaign = ?2 UNION ALL"
+            " SELECT idx, 2 FROM coupon WHERE issuer = ?1 AND campaign = ?2 AND revoked_at IS NOT NULL",
+            (issuer, campaign),
+        )
+        return [(index, Status(status)) for index, status in rows]
+
+    # --- tills ---
+
+    async def add_till(self, till: str, store: str, code_digest: bytes, expires: str) -> None:
+        def work(db: sqlite3.Connection) -> None:
+            if db.execute("SELECT 1 FROM place WHERE store = ?", (store,)).fetchone() is None:
+                raise Refused(404, "unknown_store", f"there is no store {store}")
+            row = db.execute("SELECT state FROM till WHERE till = ?", (till,)).fetchone()
+            if row is not None and row[0] != TillState.WAITING:
+                sentence = f"till {till} is {row[0]} already; a replaced till gets a new name: its records start anew"
+                raise Refused(409, "till_exists", sentence)
+            db.execute(
+                "INSERT INTO till VALUES (?, ?, 'waiting', NULL, NULL, ?, ?) ON CONFLICT (till) DO UPDATE SET"
+                " store = excluded.store, code_digest = excluded.code_digest, code_expires = excluded.code_expires",
+                (till, store, code_digest, expires),
+            )
+
+        await self._threads.write(work)
+
+    async def till(self, till: str) -> Till | None:
+        row = await self._one(f"{_TILL} WHERE till = ?", (till,))
+        return None if row is None else _till(row)
+
+    async def tills(self) -> list[Till]:
+        return [_till(row) for row in await self._all(f"{_TILL} ORDER BY till")]
+
+    async def enrol(self, code_digest: bytes, public_key: bytes, at: str) -> Till | None:
+        def work(db: sqlite3.Connection) -> Till | None:
+            row = db.execute(
+                f"{_TILL} WHERE code_digest = ? AND code_expires > ?", (code_digest, at)
+            ).fetchone()
+            if row is None:
+                return None
+            till = _till(row)
+            if till.state is not TillState.WAITING:
+                return till if (till.state, till.public_key) == (TillState.ENROLLED, public_key) else None
+            db.execute(
+                "UPDATE till SET state = 'enrolled', public_key = ?, enrolled_at = ? WHERE till = ?",
+                (public_key, at, till.till),
+            )
+            return Till(till.till, till.store, TillState.ENROLLED, public_key, at)
+
+        return await self._threads.write(work)
+
+    async def revoke_till(self, till: str) -> bool:
+        def work(db: sqlite3.Connection) -> bool:
+            return db.execute("UPDATE till SET state = 'revoked' WHERE till = ?", (till,)).rowcount == 1
+
+        return await self._threads.write(work)
+
+    # --- records ---
+
+    async def append(
+        self, till: str, lane: str, entries: Sequence[Entry], judge: Judge, at: str
+    ) -> list[Appended]:
+        return await self._threads.write(lambda db: sqlite_records.append(db, till, lane, entries, judge, at))
+
+    async def ledger(self, till: str | None, after: tuple[str, str, int], limit: int) -> list[LedgerLine]:
+        return await self._threads.read(lambda db: sqlite_records.ledger(db, till, after, limit))
+
+    async def conflicts(self, limit: int) -> list[ConflictLine]:
+        return await self._threads.read(lambda db: sqlite_records.conflicts(db, limit))
+
+    async def refusals(self, limit: int) -> list[RefusalLine]:
+        return await self._threads.read(lambda db: sqlite_records.refusals(db, limit))
+
+    # --- bundles ---
+
+    async def published(self, till: str) -> Published | None:
+        row = await self._one(
+            "SELECT till, epoch, sequence, issued, parts_key, manifest FROM manifest WHERE till = ?", (till,)
+        )
+        return None if row is None else Published(*row)
+
+    async def publish(self, new: Published, parts: Iterable[bytes], at: str) -> bool:
+        named = [(hashlib.sha256(content).digest(), content, at) for content in parts]
+        row = (new.till, new.epoch, new.sequence, new.issued, new.parts_key, new.manifest)
+
+        def work(db: sqlite3.Connection) -> bool:
+            found = db.execute("SELECT sequence FROM manifest WHERE till = ?", (new.till,)).fetchone()
+            if new.sequence != (found[0] if found else 0) + 1:
+                return False  # another receiver was faster
+            db.execute("INSERT OR REPLACE INTO manifest VALUES (?, ?, ?, ?, ?, ?)", row)
+            db.executemany(
+                "INSERT INTO part VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET used_at = excluded.used_at",
+                named,
+            )
+            db.execute(
+                "DELETE FROM part WHERE used_at < strftime('%Y-%m-%dT%H:%M:%fZ', ?, ?)",
+                (at, f"-{PART_KEEP_DAYS} days"),
+            )
+            return True
+
+        return await self._threads.write(work)
+
+    async def part(self, sha256: bytes) -> bytes | None:
+        row = await self._one("SELECT content FROM part WHERE sha256 = ?", (sha256,))
+        return None if row is None else row[0]
+
+    async def add_promos(self, till: str, rows: Sequence[PromoRow]) -> None:
+        values = [
+            (
+                till,
+                row.code.short,
+                _json(promo_to_wire(row.code)),
+                row.issuer,
+                row.campaign,
+                row.index,
+                row.expires,
+            )
+            for row in rows
+        ]
+
+        def work(db: sqlite3.Connection) -> None:
+            # Two issuers may give one short name: the second code is let go.
+            db.executemany("INSERT INTO promo VALUES (?, ?, ?, ?, ?, ?, ?, 0) ON CONFLICT DO NOTHING", values)
+
+        await self._threads.write(work)
+
+    async def promos(self, till: str) -> list[PromoRow]:
+        rows = await self._all(
+            "SELECT document, issuer, campaign, idx, expires FROM promo WHERE till = ? AND NOT out"
+            " ORDER BY expires, short",
+            (till,),
+        )
+        return [PromoRow(_promo(json.loads(row[0])), *row[1:]) for row in rows]
+
+    # --- plumbing ---
+
+    async def _run(self, sql: str, values: Sequence[Any]) -> None:
+        def work(db: sqlite3.Connection) -> None:
+            db.execute(sql, values)
+
+        await self._threads.write(work)
+
+    async def _one(self, sql: str, values: Sequence[Any] = ()) -> tuple[Any, ...] | None:
+        rows = await self._all(sql, values)
+        return rows[0] if rows else None
+
+    async def _all(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        return await self._threads.read(lambda db: db.execute(sql, values).fetchall())
+
+
+def _campaign_row(db: sqlite3.Connection, issuer: str, campaign: int) -> tuple[int, bytes, int]:
+    row = db.execute(
+        "SELECT size, index_key, issued FROM campaign WHERE issuer = ? AND campaign = ?", (issuer, campaign)
+    ).fetchone()
+    if row is None:
+        raise Refused(404, "unknown_campaign", f"issuer {issuer} has no campaign {campaign}")
+    size, key, issued = row
+    return size, key, issued
+
+
+def _offer(row: tuple[Any, ...]) -> Offer:
+    document, per_till, valid_days, key, issued = row
+    plan = PromoPlan(per_till, valid_days) if per_till else None
+    return Offer(campaigns.from_wire(json.loads(document)), plan, key, issued)
+
+
+def _till(row: tuple[Any, ...]) -> Till:
+    till, store, state, public_key, enrolled_at = row
+    return Till(till, store, TillState(state), public_key, enrolled_at)
+
+
+def _promo(wire: dict[str, Any]) -> PromoCode:
+    return PromoCode(wire["token"], wire["short"], Words(**wire["title"]), Words(**wire["conditions"]))
+
+
+def _number_set(text: str | None) -> frozenset[int] | None:
+    return None if text is None else frozenset(json.loads(text))
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

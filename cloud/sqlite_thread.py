@@ -1,0 +1,85 @@
+"""SQLite behind asyncio: one thread that writes, one that reads.
+
+WAL with synchronous=FULL and BEGIN IMMEDIATE: what a transaction read is still true when it writes, and what was
+answered is on disk. Only the writer checkpoints (SQLite before 3.51.3 has a WAL-reset race between two).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sqlite3
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TypeVar
+
+from cloud.errors import SetupError, StoreUnavailable
+from cloud.schema import connect
+
+T = TypeVar("T")
+
+
+class SqliteThreads:
+    """The database at `path`. Raises SetupError if it must not be opened."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._writing: sqlite3.Connection | None = connect(path)
+        self._reading: sqlite3.Connection | None = connect(path, read_only=True)
+        self._writer = ThreadPoolExecutor(1, "cloud-writer")
+        self._reader = ThreadPoolExecutor(1, "cloud-reader")
+
+    async def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Run `work` in one transaction; on disk when this returns. What `work` raises rolls it back."""
+        return await asyncio.get_running_loop().run_in_executor(self._writer, self._transact, work)
+
+    async def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Run `work` on one snapshot."""
+        return await asyncio.get_running_loop().run_in_executor(self._reader, self._look, work)
+
+    async def close(self) -> None:
+        """Finish what is queued and let go."""
+        await asyncio.to_thread(self._writer.shutdown)
+        await asyncio.to_thread(self._reader.shutdown)
+        for connection in (self._reading, self._writing):  # the writer last: it checkpoints
+            if connection is not None:
+                connection.close()
+
+    def _transact(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        try:
+            if self._writing is None:
+                self._writing = connect(self._path)
+            connection = self._writing
+            connection.execute("BEGIN IMMEDIATE")
+        except (sqlite3.Error, SetupError) as error:
+            raise StoreUnavailable(f"the database cannot be written: {error}") from error
+        try:
+            result = work(connection)
+            connection.execute("COMMIT")
+        except sqlite3.Error as error:
+            # Whether a failed COMMIT is on disk is not known: a fresh connection finds out what is.
+            self._writing = None
+            connection.close()
+            raise StoreUnavailable(f"the database cannot be written: {error}") from error
+        except BaseException:
+            connection.execute("ROLLBACK")
+            raise
+        return result
+
+    def _look(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        try:
+            if self._reading is None:
+                self._reading = connect(self._path, read_only=True)
+            connection = self._reading
+            connection.execute("BEGIN")
+            try:
+                return work(connection)
+            finally:
+                connection.execute("COMMIT")
+        except (sqlite3.Error, SetupError) as error:
+            broken, self._reading = self._reading, None
+            if broken is not None:
+                with contextlib.suppress(sqlite3.Error):
+                    broken.close()
+            raise StoreUnavailable(f"the database cannot be read: {error}") from error

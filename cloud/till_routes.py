@@ -1,0 +1,106 @@
+"""What tills ask: enrol, the bundle, its parts, and their batches. docs/sync-protocol.md, docs/cloud-openapi.yaml."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+
+from aiohttp import web
+
+from agent.domain import record
+from agent.domain.cose import Algorithm
+from agent.domain.keys import KeyFault, load_public_key, signature_ok
+from agent.domain.time import timestamp
+from cloud import forms
+from cloud.access import ENROL_CONTEXT, digest, plain_code
+from cloud.errors import Refused
+from cloud.http import CLOUD, ENROL_BYTES_MAX, json_answer, problem, read_body, read_json, signed_till, slot
+from cloud.ingest import ingest
+from sync import wire
+
+ROUTES = web.RouteTableDef()
+_WRONG_CODE = "this code is not valid: it is used, older than 24 hours, or mistyped"
+
+
+@ROUTES.get("/v1/health")
+async def health(request: web.Request) -> web.Response:
+    await request.app[CLOUD].store.ping()
+    return json_answer({"status": "ok"})
+
+
+@ROUTES.get("/v1/root")
+async def root(request: web.Request) -> web.Response:
+    return web.Response(body=request.app[CLOUD].root, content_type="application/cbor")
+
+
+@ROUTES.post("/v1/enrol")
+async def enrol(request: web.Request) -> web.Response:
+    cloud = request.app[CLOUD]
+    address = request.remote or "unknown"
+    wait_s = cloud.attempts.wait_s(address)
+    if wait_s > 0:
+        answer = problem(
+            429, "too_many_attempts", "too many wrong codes from this address; wait and try again"
+        )
+        answer.headers["Retry-After"] = str(int(wait_s) + 1)
+        return answer
+    form = forms.enrolment(await read_json(request, ENROL_BYTES_MAX))
+    try:
+        key = load_public_key(Algorithm.ED25519, form.public_key)
+    except KeyFault as error:
+        raise Refused(422, "bad_key", f"till_public_key: {error}") from None
+    if not signature_ok(key, form.proof, ENROL_CONTEXT + form.code.encode()):
+        raise Refused(422, "bad_proof", "proof was not made by the private half of till_public_key")
+    async with slot(cloud):
+        till = await cloud.store.enrol(digest(plain_code(form.code)), form.public_key, timestamp(cloud.now()))
+    if till is None:
+        cloud.attempts.failed(address)
+        raise Refused(403, "wrong_code", _WRONG_CODE)
+    return json_answer(
+        {"till": till.till, "store": till.store, "root": base64.b64encode(cloud.root).decode()}
+    )
+
+
+@ROUTES.get("/v1/tills/{till}/bundle")
+async def bundle(request: web.Request) -> web.Response:
+    cloud = request.app[CLOUD]
+    till = await signed_till(request, await read_body(request))
+    async with slot(cloud):
+        published = await cloud.publisher.bundle(till)
+    etag = f'"{hashlib.sha256(published.manifest).hexdigest()[:32]}"'
+    headers = {"ETag": etag, "Cache-Control": "no-cache"}
+    if request.headers.get("If-None-Match", "").strip() == etag:
+        return web.Response(status=304, headers=headers)
+    return web.Response(body=published.manifest, content_type="application/cose", headers=headers)
+
+
+@ROUTES.get("/v1/parts/{sha256:[0-9a-f]{64}}")
+async def part(request: web.Request) -> web.Response:
+    cloud = request.app[CLOUD]
+    await signed_till(request, await read_body(request))
+    async with slot(cloud):
+        content = await cloud.store.part(bytes.fromhex(request.match_info["sha256"]))
+    if content is None:
+        raise Refused(404, "unknown_part", "no such part; fetch the bundle again")
+    headers = {"Cache-Control": "private, max-age=31536000, immutable"}
+    return web.Response(body=content, content_type="application/octet-stream", headers=headers)
+
+
+@ROUTES.post("/v1/tills/{till}/batches/{lane}")
+async def batch(request: web.Request) -> web.Response:
+    cloud = request.app[CLOUD]
+    sent = await read_body(request)
+    till = await signed_till(request, sent)
+    lane = request.match_info["lane"]
+    if lane not in record.LANES:
+        raise Refused(404, "unknown_lane", f"there is no lane {lane[:64]}")
+    if request.content_type != wire.BATCH_TYPE:
+        raise Refused(415, "unsupported_media_type", f"send {wire.BATCH_TYPE}")
+    encoding = request.headers.get("Content-Encoding", "identity").strip().lower()
+    if encoding not in ("identity", "gzip"):
+        raise Refused(415, "unsupported_encoding", "send the batch as it is or as gzip")
+    body = wire.gunzip_bounded(sent, cloud.limits.batch_bytes) if encoding == "gzip" else sent
+    async with slot(cloud):
+        results = await ingest(cloud.store, till, lane, body, cloud.now, cloud.limits)
+    headers = {"Content-Type": wire.RESULTS_TYPE}
+    return web.Response(body=wire.encode_results(results), headers=headers)
