@@ -78,7 +78,7 @@ def test_sigkill_is_followed_by_a_restart_with_the_same_state(till: Till) -> Non
     before, pid = till.run(*STATE_FILES).stdout, till.main_pid()
     assert before
     till.run("kill", "-9", str(pid))
-    till.wait_until("active again with another process", lambda: till.restarted_after(pid))
+    till.wait_for_restart_after(pid)
     assert till.health()
     assert till.run(*STATE_FILES).stdout == before
 
@@ -86,7 +86,7 @@ def test_sigkill_is_followed_by_a_restart_with_the_same_state(till: Till) -> Non
 def test_a_hang_is_ended_by_the_watchdog(till: Till) -> None:
     pid = till.main_pid()
     till.run("kill", "-STOP", str(pid))
-    till.wait_until("active again with another process", lambda: till.restarted_after(pid))
+    till.wait_for_restart_after(pid)
     assert "Watchdog timeout" in till.journal()
     assert till.health()
 
@@ -95,7 +95,7 @@ def test_it_never_gives_up(till: Till) -> None:
     for _ in range(7):  # systemd's default limit is five starts in ten seconds
         pid = till.main_pid()
         till.run("kill", "-9", str(pid))
-        till.wait_until("active again with another process", lambda old=pid: till.restarted_after(old))  # type: ignore[misc] # mypy cannot infer a lambda with a default
+        till.wait_for_restart_after(pid)
     assert till.health()
 
 

@@ -16,6 +16,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 STATE = Path(os.environ["STATE_DIRECTORY"])
@@ -42,7 +43,7 @@ def check_refusals() -> None:
     refused("writing to /opt", lambda: Path("/opt/redeemd/probe").write_bytes(b""))
     refused("reading /root", lambda: os.listdir("/root"))
     for directory in (str(STATE), os.environ["RUNTIME_DIRECTORY"], "/tmp", "/var/tmp", "/dev/shm"):
-        refused(f"running a program it wrote to {directory}", lambda where=directory: run_own_program(where))  # type: ignore[misc] # mypy infers no lambda with a default
+        refused(f"running a program it wrote to {directory}", partial(run_own_program, directory))
     refused("memory writable and executable", lambda: mmap.mmap(-1, 4096, prot=7))
     refused("packet sockets", lambda: socket.socket(socket.AF_PACKET, socket.SOCK_RAW))
     refused("a new namespace", lambda: check_call(ctypes.CDLL(None, use_errno=True).unshare(0x10000000)))

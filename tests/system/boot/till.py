@@ -74,9 +74,12 @@ class Till:
                 raise AssertionError(f"never within {limit_s} s: {what}\n{state}")
             _pause(0.25)
 
-    def restarted_after(self, old_pid: int) -> bool:
-        now = self.show("ActiveState", "MainPID")
-        return now["ActiveState"] == "active" and int(now["MainPID"]) not in (0, old_pid)
+    def wait_for_restart_after(self, old_pid: int) -> None:
+        def restarted() -> bool:
+            now = self.show("ActiveState", "MainPID")
+            return now["ActiveState"] == "active" and int(now["MainPID"]) not in (0, old_pid)
+
+        self.wait_until("active again with another process", restarted)
 
 
 def _pause(seconds: float) -> None:

@@ -3,7 +3,7 @@
 The installer and the unit are tested with it, so that those tests need neither our dependencies nor a network, and a
 failure points at the packaging and not at the agent. The booted test runs the real redeemd by default.
 
-Contract: ``redeemd check-config --config FILE`` exits 1 with ``FILE:…`` on a bad file; ``redeemd run --config FILE``
+Contract: ``redeemd check-config FILE`` exits 1 with ``FILE:…`` on a bad file; ``redeemd run --config FILE``
 opens its database in $STATE_DIRECTORY, answers GET /v1/health on 127.0.0.1:8321, then says READY=1, says WATCHDOG=1
 at a third of $WATCHDOG_USEC and ends cleanly on SIGTERM.
 """
@@ -87,8 +87,9 @@ def run(path: Path) -> int:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="redeemd")
-    parser.add_argument("command", choices=["run", "check-config"])
-    parser.add_argument("--config", type=Path, required=True)
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("check-config").add_argument("config", type=Path)
+    commands.add_parser("run").add_argument("--config", type=Path, required=True)
     arguments = parser.parse_args()
     return run(arguments.config) if arguments.command == "run" else check_config(arguments.config)
 
