@@ -46,7 +46,7 @@ PIECES = st.sampled_from([*MARKS, *WORDS, *KEYS])
 TOML_SOUP = st.lists(PIECES, max_size=40).map("".join)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=250, deadline=None)
 @given(st.one_of(TOML_SOUP, st.text(max_size=200)))
 @example("a = " + "9" * 5000)
 @example("a = " + "[" * 5000)
@@ -185,7 +185,7 @@ def drafts(draw: st.DrawFn) -> tuple[str, dict[lines.Path, int]]:
     return draft.text, draft.lines
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(drafts())
 def test_every_key_of_a_generated_file_is_found_on_its_line(draft: tuple[str, dict[lines.Path, int]]) -> None:
     text, expected = draft
@@ -202,7 +202,7 @@ def paths_of(value: Any, path: lines.Path = ()) -> Iterator[lines.Path]:
         yield from paths_of(item, (*path, key))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(TOML_SOUP)
 @example("[a.b]\n[a]\n")
 @example("a.b = 1\na.c = 2\n")
@@ -275,7 +275,7 @@ def near_configs(draw: st.DrawFn) -> str:
     return text
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(near_configs())
 def test_a_config_says_what_the_file_says_and_a_problem_quotes_its_line(text: str) -> None:
     """What msgspec refuses, the walk must have refused before: a ValidationError that escapes fails this test."""
