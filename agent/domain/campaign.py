@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
@@ -118,6 +118,19 @@ class FreeItem:
 
 
 BenefitRule = AmountOff | PercentOff | FreeItem
+
+
+def personal(rule: BenefitRule, value_minor: int | None) -> BenefitRule:
+    """The rule as one coupon states it: a personal value lowers what the campaign gives and never raises it."""
+    if value_minor is None or value_minor >= rule.exposure_minor():
+        return rule
+    match rule:
+        case AmountOff():
+            return replace(rule, amount_minor=value_minor)
+        case PercentOff():
+            return replace(rule, cap_minor=value_minor)
+        case FreeItem():
+            return replace(rule, value_max_minor=value_minor)
 
 
 @dataclass(frozen=True, slots=True)

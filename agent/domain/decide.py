@@ -7,7 +7,8 @@ from datetime import datetime, tzinfo
 
 from agent.domain import time, token
 from agent.domain.bundle import Age
-from agent.domain.campaign import Benefit, Campaign, Missing, OfflineClass
+from agent.domain.campaign import Benefit, BenefitRule, Campaign, Missing, OfflineClass, personal
+from agent.domain.keys import IssuerKey
 from agent.domain.outcome import Outcome
 from agent.domain.parts import Contents, Place
 from agent.domain.sale import Sale
@@ -119,29 +120,26 @@ def decide(
     coupon: Coupon, contents: Contents, sale: Sale | None, view: LedgerView, setting: Setting
 ) -> Decision:
     """Whether this coupon counts here and now. The first objection in the order of `Outcome` is the answer."""
+    key = contents.keys[coupon.kid]
     campaign = contents.campaigns.get((coupon.issuer, coupon.claims.campaign))
     if campaign is None:
-        return Decision(Outcome.UNKNOWN_CAMPAIGN)
+        return _window_objection(key, setting) or Decision(Outcome.UNKNOWN_CAMPAIGN)
+    rule = personal(campaign.benefit, coupon.claims.value_minor)
+    if rule.exposure_minor() > key.value_max_minor:
+        return Decision(Outcome.BEYOND_KEY_LIMIT, detail="campaign value")
     return (
-        _key_objection(coupon, contents, campaign, setting)
+        _window_objection(key, setting)
         or _use_objection(coupon, contents, campaign, view)
         or _date_objection(coupon, campaign, setting)
         or _place_objection(coupon, campaign, setting.place)
-        or _till_objection(campaign, setting)
-        or _price(campaign, sale, view.used, setting)
+        or _till_objection(coupon, campaign, setting)
+        or _price(rule, campaign, sale, view.used, setting)
     )
 
 
-def _key_objection(
-    coupon: Coupon, contents: Contents, campaign: Campaign, setting: Setting
-) -> Decision | None:
-    key = contents.keys[coupon.kid]
+def _window_objection(key: IssuerKey, setting: Setting) -> Decision | None:
     today = time.day_number(setting.time.now, setting.zone)
-    if not key.not_before <= today <= key.expires:
-        return Decision(Outcome.KEY_NOT_VALID)
-    if campaign.benefit.exposure_minor() > key.value_max_minor:
-        return Decision(Outcome.BEYOND_KEY_LIMIT, detail="campaign value")
-    return None
+    return None if key.not_before <= today <= key.expires else Decision(Outcome.KEY_NOT_VALID)
 
 
 def _use_objection(
@@ -159,14 +157,17 @@ def _use_objection(
 
 def _date_objection(coupon: Coupon, campaign: Campaign, setting: Setting) -> Decision | None:
     today = time.day_number(setting.time.now, setting.zone)
-    if today > min(coupon.claims.expires, campaign.ends) + campaign.grace_days:
+    starts = _first_day(coupon, campaign)
+    last = min(coupon.claims.expires, campaign.ends) + campaign.grace_days
+    if today > last or starts > last:  # over before it begins: "not yet" would promise a day that never comes
         return Decision(Outcome.EXPIRED)
-    starts = max(coupon.claims.not_before, campaign.starts)
-    if today < starts:
-        if setting.time.doubt:  # a clock in doubt cannot say "not yet"; it is refused for what is wrong
-            return Decision(Outcome.CLOCK_UNTRUSTED, detail=setting.time.doubt)
+    if today < starts and not setting.time.doubt:
         return Decision(Outcome.NOT_YET_VALID, works_from=time.day_start(starts, setting.zone))
     return None
+
+
+def _first_day(coupon: Coupon, campaign: Campaign) -> int:
+    return max(coupon.claims.not_before, campaign.starts)
 
 
 def _place_objection(coupon: Coupon, campaign: Campaign, place: Place) -> Decision | None:
@@ -182,11 +183,14 @@ def _place_objection(coupon: Coupon, campaign: Campaign, place: Place) -> Decisi
     return None
 
 
-def _till_objection(campaign: Campaign, setting: Setting) -> Decision | None:
-    if campaign.offline_class is OfflineClass.ONLINE:
-        return Decision(Outcome.ONLINE_ONLY)
+def _till_objection(coupon: Coupon, campaign: Campaign, setting: Setting) -> Decision | None:
     if not _share_percent(campaign, setting.age):
         return Decision(Outcome.BUNDLE_EXPIRED, detail=setting.age.value)
+    if time.day_number(setting.time.now, setting.zone) < _first_day(coupon, campaign):
+        # A clock in doubt could not say "not yet" among the dates: the coupon is refused for what is wrong.
+        return Decision(Outcome.CLOCK_UNTRUSTED, detail=setting.time.doubt)
+    if campaign.offline_class is OfflineClass.ONLINE:
+        return Decision(Outcome.ONLINE_ONLY)
     return None
 
 
@@ -194,17 +198,19 @@ def _share_percent(campaign: Campaign, age: Age) -> int:
     return {Age.FRESH: 100, Age.STALE: campaign.stale_percent, Age.EXPIRED: campaign.expired_percent}[age]
 
 
-def _price(campaign: Campaign, sale: Sale | None, used: BudgetUse, setting: Setting) -> Decision:
+def _price(
+    rule: BenefitRule, campaign: Campaign, sale: Sale | None, used: BudgetUse, setting: Setting
+) -> Decision:
     if sale is not None and sale.currency != campaign.currency:
         return Decision(Outcome.WRONG_CURRENCY, detail=sale.currency)
-    match campaign.benefit.apply(sale):
+    match rule.apply(sale):
         case Missing(spend_minor=int(missing)):
             return Decision(Outcome.SALE_TOO_SMALL, missing_minor=missing)
         case Missing(sku=sku):
             return Decision(Outcome.ITEM_MISSING, detail=sku)
         case Benefit(discount_minor=discount):
             # Without the sale the discount is not known: the budget pays the most it can be.
-            charge = campaign.benefit.exposure_minor() if discount is None else discount
+            charge = rule.exposure_minor() if discount is None else discount
             if not _budget_allows(campaign, used, charge, setting):
                 return Decision(Outcome.BUDGET_REACHED)
             return Decision(Outcome.ACCEPTED, discount_minor=discount, charge_minor=charge)

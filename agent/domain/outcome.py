@@ -20,8 +20,8 @@ class Outcome(StrEnum):
     # trust
     UNKNOWN_KEY = "unknown_key"
     BAD_SIGNATURE = "bad_signature"
-    KEY_NOT_VALID = "key_not_valid"
     BEYOND_KEY_LIMIT = "beyond_key_limit"
+    KEY_NOT_VALID = "key_not_valid"
     # the offer and the coupon
     UNKNOWN_CAMPAIGN = "unknown_campaign"
     NEVER_ISSUED = "never_issued"

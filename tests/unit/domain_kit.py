@@ -155,8 +155,9 @@ class World:
             {} if self.campaign is None else {(self.campaign.issuer, self.campaign.number): self.campaign}
         )
         lists = {}
-        if self.status is not None and self.claims.index < 1000:
-            lists["acme", self.claims.campaign] = status.make(1000, [(self.claims.index, self.status)])
+        if self.status is not None:
+            marks = [(self.claims.index, self.status)] if self.claims.index < 1000 else []
+            lists["acme", self.claims.campaign] = status.make(1000, marks)
         known = Contents(self.place, {self.key.kid: self.key}, offers, lists, (), ())
         coupon = Coupon(self.key.issuer, self.claims, self.key.kid)
         setting = Setting(EffectiveTime(self.now, self.now, self.doubt), self.zone, self.place, self.age)

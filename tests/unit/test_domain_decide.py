@@ -1,0 +1,407 @@
+"""Decide: precedence, days, places, budgets and purity, against a second reading of the rules written as a set."""
+
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from itertools import combinations
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agent.domain.bundle import Age
+from agent.domain.campaign import AmountOff, Budget, FreeItem, OfflineClass, PercentOff
+from agent.domain.decide import BudgetUse, Decision, PriorUse, Refusal, verify_scan
+from agent.domain.outcome import Outcome
+from agent.domain.sale import Line, Sale
+from agent.domain.status import Status
+from agent.domain.token import Claims, sign, to_text
+from tests.unit.domain_kit import ISSUER_KEY, NOON, TODAY, World, contents, examples, issuer_key, key
+
+ORDER = list(Outcome)
+PRIOR = PriorUse("T-1-1", NOON, "T-1")
+
+# outcome -> how a world comes to earn it; several may be laid over one another
+OBJECTIONS = {
+    Outcome.BEYOND_KEY_LIMIT: lambda w: w.but(key=replace(w.key, value_max_minor=2_999)),
+    Outcome.KEY_NOT_VALID: lambda w: w.but(key=replace(w.key, expires=TODAY - 1)),
+    Outcome.UNKNOWN_CAMPAIGN: lambda w: w.but(campaign=None),
+    Outcome.NEVER_ISSUED: lambda w: w.with_claims(index=100),
+    Outcome.REVOKED: lambda w: w.but(status=Status.REVOKED),
+    Outcome.ALREADY_REDEEMED: lambda w: w.but(prior=PRIOR),
+    Outcome.USED_ELSEWHERE: lambda w: w.but(status=w.status or Status.USED),
+    Outcome.EXPIRED: lambda w: w.with_claims(not_before=TODAY - 9, expires=TODAY - 1),
+    Outcome.NOT_YET_VALID: lambda w: w.with_campaign(starts=TODAY + 1),
+    Outcome.WRONG_STORE: lambda w: w.with_claims(store=13),
+    Outcome.BUNDLE_EXPIRED: lambda w: w.but(age=Age.EXPIRED),
+    Outcome.CLOCK_UNTRUSTED: lambda w: w.with_campaign(starts=TODAY + 1).but(doubt="behind"),
+    Outcome.ONLINE_ONLY: lambda w: w.with_campaign(offline_class=OfflineClass.ONLINE),
+    Outcome.WRONG_CURRENCY: lambda w: w.but(sale=w.sale and replace(w.sale, currency="EUR")),
+    Outcome.SALE_TOO_SMALL: lambda w: w.but(sale=w.sale and replace(w.sale, total_minor=9_999)),
+    Outcome.ITEM_MISSING: lambda w: w.with_campaign(benefit=FreeItem(("B",), 3_000)),
+    Outcome.BUDGET_REACHED: lambda w: w.but(used=BudgetUse(count_day=100)),
+}
+NEVER_TOGETHER = {
+    # no campaign, no objection that speaks of one; and then it is never asked what follows
+    frozenset({Outcome.BEYOND_KEY_LIMIT, Outcome.UNKNOWN_CAMPAIGN}),
+    frozenset({Outcome.NOT_YET_VALID, Outcome.CLOCK_UNTRUSTED}),
+    frozenset({Outcome.SALE_TOO_SMALL, Outcome.ITEM_MISSING}),
+    frozenset({Outcome.REVOKED, Outcome.USED_ELSEWHERE}),
+}
+PAIRS = [pair for pair in combinations(OBJECTIONS, 2) if frozenset(pair) not in NEVER_TOGETHER]
+
+
+def test_the_usual_world_is_accepted():
+    assert World().decide() == Decision(Outcome.ACCEPTED, discount_minor=3_000, charge_minor=3_000)
+
+
+def test_every_outcome_of_a_decision_is_in_the_table():
+    of_the_scan = set(ORDER[: ORDER.index(Outcome.BEYOND_KEY_LIMIT)])
+    elsewhere = {Outcome.TILL_STOPPED, Outcome.ACCEPTED, Outcome.UNKNOWN_RESULT}
+    assert set(OBJECTIONS) == set(Outcome) - of_the_scan - elsewhere
+
+
+@pytest.mark.parametrize("outcome", OBJECTIONS)
+def test_each_objection_alone(outcome):
+    decision = OBJECTIONS[outcome](World()).decide()
+    assert decision.outcome is outcome
+    assert decision.discount_minor is None
+    assert decision.charge_minor == 0
+
+
+@pytest.mark.parametrize(("one", "other"), PAIRS, ids=[f"{a}-{b}" for a, b in PAIRS])
+def test_of_two_objections_the_earlier_one_is_the_answer(one, other):
+    for first, second in ((one, other), (other, one)):
+        world = OBJECTIONS[second](OBJECTIONS[first](World()))
+        assert world.decide().outcome is min(one, other, key=ORDER.index)
+
+
+@pytest.mark.parametrize(("one", "other"), [sorted(pair, key=ORDER.index) for pair in NEVER_TOGETHER])
+def test_pairs_that_exclude_one_another_yield_one_of_both(one, other):
+    assert OBJECTIONS[other](OBJECTIONS[one](World())).decide().outcome in (one, other)
+
+
+# --- a second reading: every outcome that holds, as a set ---
+
+
+def holding(world):
+    """All objections of `world`, from the words of docs/coupon-format.md rather than from the code."""
+    holds, offer, claimed, sale, today = set(), world.campaign, world.claims, world.sale, world.today
+    if not world.key.not_before <= today <= world.key.expires:
+        holds.add(Outcome.KEY_NOT_VALID)
+    if offer is None:
+        return holds | {Outcome.UNKNOWN_CAMPAIGN}
+    most = {AmountOff: "amount_minor", PercentOff: "cap_minor", FreeItem: "value_max_minor"}
+    cap = min(getattr(offer.benefit, most[type(offer.benefit)]), claimed.value_minor or 10**13)
+    first, last = max(claimed.not_before, offer.starts), min(claimed.expires, offer.ends) + offer.grace_days
+    share = {Age.FRESH: 100, Age.STALE: offer.stale_percent, Age.EXPIRED: offer.expired_percent}[world.age]
+    listed = 1000 if world.status is not None else 10**9
+    discount = cap
+    if sale is not None:
+        missing = sale.total_minor < getattr(offer.benefit, "threshold_minor", 0)
+        gone = False
+        if isinstance(offer.benefit, PercentOff):
+            discount = min(cap, sale.total_minor * offer.benefit.percent // 100)
+        elif isinstance(offer.benefit, AmountOff):
+            discount = min(cap, sale.total_minor)
+        elif sale.lines:
+            prices = sorted(
+                line.unit_price_minor
+                for line in sale.lines
+                if line.sku in offer.benefit.skus and line.quantity > 0
+            )
+            gone = not prices
+            discount = min([cap, sale.total_minor, *prices[:1]])
+        holds |= {Outcome.SALE_TOO_SMALL} if missing else set()
+        holds |= {Outcome.ITEM_MISSING} if gone else set()
+        holds |= {Outcome.WRONG_CURRENCY} if sale.currency != offer.currency else set()
+    if offer.budget is not None:
+        percent = min(share, 25) if world.doubt else share
+        use, limit = world.used, offer.budget
+        spent = [use.count_day + 1, use.value_day_minor + discount]
+        spent += [use.count_offline + 1, use.value_offline_minor + discount]
+        limits = [limit.count_day, limit.value_day_minor, limit.count_offline, limit.value_offline_minor]
+        if any(spend * 100 > most * percent for spend, most in zip(spent, limits, strict=True)):
+            holds.add(Outcome.BUDGET_REACHED)
+    conditions = {
+        Outcome.BEYOND_KEY_LIMIT: cap > world.key.value_max_minor,
+        Outcome.NEVER_ISSUED: claimed.index >= min(listed, offer.size),
+        Outcome.REVOKED: world.status is Status.REVOKED and claimed.index < 1000,
+        Outcome.USED_ELSEWHERE: world.status is Status.USED and claimed.index < 1000,
+        Outcome.ALREADY_REDEEMED: world.prior is not None,
+        Outcome.EXPIRED: today > last or first > last,
+        Outcome.NOT_YET_VALID: today < first and not world.doubt,
+        Outcome.CLOCK_UNTRUSTED: today < first and bool(world.doubt),
+        Outcome.WRONG_STORE: (claimed.store is not None and claimed.store != world.place.number)
+        or (claimed.store_group is not None and claimed.store_group not in world.place.groups)
+        or (offer.stores is not None and world.place.number not in offer.stores)
+        or (offer.offline_class == "B" and claimed.store is None),
+        Outcome.BUNDLE_EXPIRED: share == 0,
+        Outcome.ONLINE_ONLY: offer.offline_class == "A",
+    }
+    return holds | {outcome for outcome, condition in conditions.items() if condition}
+
+
+near = st.sampled_from([TODAY - 9, TODAY - 1, TODAY, TODAY + 1, TODAY + 9])
+amounts = st.sampled_from([0, 1, 99, 100, 2_999, 3_000, 9_999, 10_000, 12_000, 10**12])
+positive = st.sampled_from([1, 99, 3_000, 9_999, 10**6])
+benefits = st.one_of(
+    st.builds(AmountOff, amounts, positive),
+    st.builds(PercentOff, st.integers(1, 100), positive, amounts),
+    st.builds(FreeItem, st.sampled_from([("A",), ("B", "C"), ("A", "B")]), positive),
+)
+counts = st.integers(0, 5)
+budgets = st.none() | st.builds(Budget, counts, amounts, counts, amounts)
+lines = st.lists(st.builds(Line, st.sampled_from("ABCD"), st.integers(-1, 2), amounts), max_size=3).map(tuple)
+sales = st.none() | st.builds(
+    Sale, st.just("1"), st.sampled_from(["CNY", "CNY", "CNY", "EUR"]), amounts, lines
+)
+
+
+IN_WORLD = {
+    "key": st.builds(
+        lambda first, last, value: issuer_key(not_before=first, expires=last, value_max_minor=value),
+        near,
+        near,
+        positive,
+    ),
+    "status": st.none() | st.sampled_from(Status),
+    "prior": st.sampled_from([None, PRIOR]),
+    "used": st.builds(BudgetUse, counts, amounts, counts, amounts),
+    "sale": sales,
+    "doubt": st.sampled_from(["", "behind", "ahead"]),
+    "age": st.sampled_from(Age),
+}
+IN_CAMPAIGN = {
+    "benefit": benefits,
+    "starts": near,
+    "ends": near,
+    "grace_days": st.integers(0, 2),
+    "stores": st.sampled_from([None, frozenset({12}), frozenset({13}), frozenset()]),
+    "size": st.sampled_from([5, 6, 10_000]),
+    "offline_class": st.sampled_from(OfflineClass),
+    "budget": budgets,
+    "stale_percent": st.sampled_from([0, 1, 25, 50, 100]),
+    "expired_percent": st.sampled_from([0, 10]),
+}
+IN_CLAIMS = {
+    "index": st.sampled_from([0, 4, 5, 6, 999, 1000]),
+    "not_before": near,
+    "expires": near,
+    "store": st.sampled_from([None, 12, 13]),
+    "store_group": st.sampled_from([None, 1, 2]),
+    "value_minor": st.none() | positive,
+}
+NAMES = st.sets(st.sampled_from(sorted({*IN_WORLD, *IN_CAMPAIGN, *IN_CLAIMS})), max_size=7)
+
+
+@st.composite
+def worlds(draw):
+    """Worlds near the usual one: few things changed at a time, or else everything is refused early."""
+    world = World()
+    for name in sorted(draw(NAMES)):
+        if name in IN_WORLD:
+            world = world.but(**{name: draw(IN_WORLD[name])})
+        elif name in IN_CAMPAIGN:
+            world = world.with_campaign(**{name: draw(IN_CAMPAIGN[name])})
+        else:
+            world = world.with_claims(**{name: draw(IN_CLAIMS[name])})
+    return world if draw(st.integers(0, 19)) else world.but(campaign=None)
+
+
+@examples(300)
+@given(worlds())
+def test_the_first_that_holds_is_the_answer_and_none_means_yes(world):
+    decision = world.decide()
+    assert decision == world.decide()  # pure
+    assert decision.outcome is min(holding(world), key=ORDER.index, default=Outcome.ACCEPTED)
+    if decision.outcome is Outcome.NOT_YET_VALID:
+        earlier = decision.works_from - timedelta(microseconds=1)
+        assert world.but(now=earlier).decide().outcome is Outcome.NOT_YET_VALID
+        assert world.but(now=decision.works_from).decide().outcome is not Outcome.NOT_YET_VALID
+    else:
+        assert decision.works_from is None
+    if decision.outcome is Outcome.SALE_TOO_SMALL:
+        more = replace(world.sale, total_minor=world.sale.total_minor + decision.missing_minor)
+        assert world.but(sale=more).decide().outcome is not Outcome.SALE_TOO_SMALL
+        assert decision.missing_minor > 0
+    else:
+        assert decision.missing_minor is None
+
+
+@examples(200)
+@given(benefits, sales, st.none() | positive)
+def test_a_discount_is_never_above_the_cap_the_sale_or_the_personal_value(benefit, sale, value):
+    world = World(sale=sale).with_campaign(benefit=benefit, offline_class=OfflineClass.OPEN, budget=None)
+    world = world.with_claims(value_minor=value).but(key=issuer_key(value_max_minor=10**12))
+    decision = world.decide()
+    if decision.outcome is not Outcome.ACCEPTED:
+        assert decision.charge_minor == 0
+        return
+    cap = min(benefit.exposure_minor(), value or 10**13)
+    if decision.discount_minor is None:
+        assert sale is None or not sale.lines
+        assert decision.charge_minor == cap  # unknown: the budget pays the most it can be
+    else:
+        assert 0 <= decision.discount_minor == decision.charge_minor <= min(cap, sale.total_minor)
+
+
+@examples(150)
+@given(worlds(), st.builds(BudgetUse, counts, amounts, counts, amounts))
+def test_who_used_more_is_never_allowed_more(world, more):
+    used = world.used
+    after = BudgetUse(
+        used.count_day + more.count_day,
+        used.value_day_minor + more.value_day_minor,
+        used.count_offline + more.count_offline,
+        used.value_offline_minor + more.value_offline_minor,
+    )
+    if world.but(used=after).decide().outcome is Outcome.ACCEPTED:
+        assert world.decide().outcome is Outcome.ACCEPTED
+
+
+def accepted_in_a_row(world):
+    """How many coupons a till takes one after the other."""
+    used, count = world.used, 0
+    while count < 1000:
+        decision = world.but(used=used).decide()
+        if decision.outcome is not Outcome.ACCEPTED:
+            assert decision.outcome is Outcome.BUDGET_REACHED
+            return count
+        count += 1
+        charge = decision.charge_minor
+        used = BudgetUse(
+            used.count_day + 1,
+            used.value_day_minor + charge,
+            used.count_offline + 1,
+            used.value_offline_minor + charge,
+        )
+    raise AssertionError("no end of it")
+
+
+@pytest.mark.parametrize(
+    ("budget", "age", "doubt", "count"),
+    [
+        (Budget(5, 10**9, 10**6, 10**9), Age.FRESH, "", 5),
+        (Budget(10**6, 10**9, 7, 10**9), Age.FRESH, "", 7),
+        (Budget(10**6, 9_000, 10**6, 10**9), Age.FRESH, "", 3),
+        (Budget(10**6, 8_999, 10**6, 10**9), Age.FRESH, "", 2),
+        (Budget(10**6, 10**9, 10**6, 6_000), Age.FRESH, "", 2),
+        (Budget(0, 10**9, 10**6, 10**9), Age.FRESH, "", 0),
+        (Budget(8, 10**9, 10**6, 10**9), Age.STALE, "", 2),
+        (Budget(7, 10**9, 10**6, 10**9), Age.STALE, "", 1),
+        (Budget(3, 10**9, 10**6, 10**9), Age.STALE, "", 0),
+        (Budget(8, 10**9, 10**6, 10**9), Age.FRESH, "ahead", 2),
+        (Budget(8, 10**9, 10**6, 10**9), Age.STALE, "behind", 2),
+        (Budget(10**6, 12_000, 10**6, 10**9), Age.FRESH, "behind", 1),
+        (Budget(10**6, 11_999, 10**6, 10**9), Age.FRESH, "behind", 0),
+    ],
+)
+def test_a_budget_is_used_up_to_the_last_coupon_and_no_further(budget, age, doubt, count):
+    assert accepted_in_a_row(World(age=age, doubt=doubt).with_campaign(budget=budget)) == count
+
+
+def test_what_the_till_does_not_know_costs_the_most_it_can():
+    world = World(sale=None).with_campaign(budget=Budget(100, 7_000, 100, 10**9))
+    assert world.decide() == Decision(Outcome.ACCEPTED, discount_minor=None, charge_minor=3_000)
+    assert accepted_in_a_row(world) == 2
+
+
+@pytest.mark.parametrize(("value", "discount"), [(None, 3_000), (500, 500), (3_000, 3_000), (9_000, 3_000)])
+def test_a_personal_value_lowers_the_discount_and_never_raises_it(value, discount):
+    decision = World().with_claims(value_minor=value).decide()
+    assert (decision.discount_minor, decision.charge_minor) == (discount, discount)
+
+
+def test_a_key_limit_below_the_campaign_allows_a_personal_value_within_it():
+    world = World(key=issuer_key(value_max_minor=500))
+    assert world.decide().outcome is Outcome.BEYOND_KEY_LIMIT
+    assert world.with_claims(value_minor=500).decide().discount_minor == 500
+    assert world.with_claims(value_minor=501).decide().outcome is Outcome.BEYOND_KEY_LIMIT
+
+
+def day(text):
+    return (date.fromisoformat(text) - date(1970, 1, 1)).days
+
+
+@pytest.mark.parametrize(
+    ("zone", "only_day", "from_utc", "until_utc"),
+    [
+        ("Europe/Berlin", "2026-03-29", "2026-03-28T23:00", "2026-03-29T22:00"),  # 23 hours
+        ("Europe/Berlin", "2026-10-25", "2026-10-24T22:00", "2026-10-25T23:00"),  # 25 hours
+        ("Asia/Shanghai", "2026-03-29", "2026-03-28T16:00", "2026-03-29T16:00"),
+        ("America/Santiago", "2024-09-08", "2024-09-08T04:00", "2024-09-09T03:00"),  # begins at 01:00
+        ("America/Havana", "2024-11-03", "2024-11-03T04:00", "2024-11-04T05:00"),  # two midnights
+    ],
+)
+def test_a_coupon_of_one_day_counts_from_its_first_to_its_last_instant(zone, only_day, from_utc, until_utc):
+    number = day(only_day)
+    world = World(zone=ZoneInfo(zone), key=issuer_key(not_before=0, expires=65535))
+    world = world.with_campaign(starts=0, ends=65535).with_claims(not_before=number, expires=number)
+    first, end = (datetime.fromisoformat(text).replace(tzinfo=UTC) for text in (from_utc, until_utc))
+    tick = timedelta(microseconds=1)
+    before = world.but(now=first - tick).decide()
+    assert (before.outcome, before.works_from) == (Outcome.NOT_YET_VALID, first)
+    assert world.but(now=first).decide().outcome is Outcome.ACCEPTED
+    assert world.but(now=end - tick).decide().outcome is Outcome.ACCEPTED
+    assert world.but(now=end).decide().outcome is Outcome.EXPIRED
+
+
+@pytest.mark.parametrize(
+    ("expires", "ends", "grace", "last"),
+    [(TODAY, TODAY + 9, 0, 0), (TODAY + 9, TODAY, 0, 0), (TODAY, TODAY + 9, 2, 2), (TODAY + 9, TODAY, 1, 1)],
+)
+def test_grace_begins_after_the_earlier_of_both_ends(expires, ends, grace, last):
+    world = World().with_campaign(ends=ends, grace_days=grace).with_claims(expires=expires)
+    assert world.but(now=NOON + timedelta(days=last)).decide().outcome is Outcome.ACCEPTED
+    assert world.but(now=NOON + timedelta(days=last + 1)).decide().outcome is Outcome.EXPIRED
+
+
+def test_what_is_over_before_it_begins_promises_no_day():
+    world = World().with_campaign(starts=TODAY + 2)  # after the coupon's last day
+    assert world.decide() == Decision(Outcome.EXPIRED)
+
+
+def test_a_clock_in_doubt_never_revives_an_expired_coupon():
+    world = World(doubt="behind").with_claims(not_before=TODAY - 9, expires=TODAY - 1)
+    assert world.decide().outcome is Outcome.EXPIRED
+
+
+# --- the scan ---
+
+
+def scan_with(signer=ISSUER_KEY, known=None, **changes):
+    claimed = Claims(**{"campaign": 7, "index": 5, "not_before": TODAY, "expires": TODAY} | changes)
+    return verify_scan(to_text(sign(claimed, signer)), known or contents())
+
+
+def test_an_unknown_key_comes_before_its_signature():
+    assert scan_with(signer=key(9)) == Refusal(Outcome.UNKNOWN_KEY, key(9).kid.hex())
+
+
+def test_another_key_under_a_copied_kid_is_forged():
+    thief = replace(key(9), kid=ISSUER_KEY.kid)
+    assert scan_with(signer=thief) == Refusal(Outcome.BAD_SIGNATURE, ISSUER_KEY.kid.hex())
+    narrow = contents(keys=(issuer_key(campaigns=frozenset()),))
+    assert scan_with(signer=thief, known=narrow).outcome is Outcome.BAD_SIGNATURE
+
+
+def test_a_key_signs_for_its_campaigns_and_up_to_its_value_only():
+    narrow = contents(keys=(issuer_key(campaigns=frozenset({7}), value_max_minor=500),))
+    assert scan_with(known=narrow, value_minor=500).issuer == "acme"
+    assert scan_with(known=narrow, campaign=8) == Refusal(Outcome.BEYOND_KEY_LIMIT, "campaign")
+    assert scan_with(known=narrow, value_minor=501) == Refusal(Outcome.BEYOND_KEY_LIMIT, "value")
+    assert scan_with(known=narrow, campaign=8, value_minor=501).detail == "campaign"
+
+
+def test_an_issuer_cannot_sign_for_anothers_campaign():
+    """The key says who the issuer is: number 7 of another issuer is another campaign, unknown here."""
+    world = World(key=issuer_key(issuer="other"))
+    assert world.decide().outcome is Outcome.UNKNOWN_CAMPAIGN
+
+
+def test_a_status_list_shorter_than_the_campaign_bounds_what_was_issued():
+    world = World(status=Status.VALID).with_campaign(size=5_000)
+    assert world.with_claims(index=999).decide().outcome is Outcome.ACCEPTED
+    assert world.with_claims(index=1_000).decide().outcome is Outcome.NEVER_ISSUED
+    assert world.with_claims(index=1_000).but(status=None).decide().outcome is Outcome.ACCEPTED
