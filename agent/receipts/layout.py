@@ -82,7 +82,7 @@ def wrap(text: str, width: int, encoding: Encoding) -> list[str]:
     for unit in _UNIT.findall(text):
         if cells(lines[-1] + unit, encoding) <= width:
             lines[-1] += unit
-        elif unit.isspace():
+        elif unit.startswith(" "):
             lines.append("")
         elif cells(unit, encoding) <= width:
             lines.append(unit)

@@ -56,10 +56,13 @@ BUILT_IN = {profile.name: profile for profile in (GENERIC_80, GENERIC_58)}
 def printer_profile(name: str = "generic-80", **overrides: Any) -> PrinterProfile:
     """A profile by name: generic-80, generic-58 or a model of escpos-printer-db such as TM-T20II, ZJ-5870, Sunmi-V2.
 
-    overrides: fields of PrinterProfile that the store knows better (None: keep). Raises ReceiptError.
+    overrides: fields of PrinterProfile that the store knows better (None: keep). Where the data base does not know the
+    dots ("default", for one), they follow from the columns. Raises ReceiptError.
     """
-    profile = BUILT_IN.get(name) or _from_database(name)
     given = {field: value for field, value in overrides.items() if value is not None}
+    profile = BUILT_IN.get(name)
+    if profile is None:
+        profile = _from_database(name, given.get("columns"))
     try:
         return replace(profile, **given)
     except TypeError as error:
@@ -78,14 +81,14 @@ def _database() -> dict[str, Any]:
     return profiles
 
 
-def _from_database(name: str) -> PrinterProfile:
+def _from_database(name: str, columns: int | None) -> PrinterProfile:
     entry = _database().get(name)
     if entry is None:
         raise ReceiptError(
             f"printer profile {name!r} is not known; use generic-80, generic-58 or a model of python-escpos"
         )
-    columns, dots = entry["fonts"]["0"]["columns"], entry["media"]["width"].get("pixels")
-    features = entry["features"]
+    columns = columns or int(entry["fonts"]["0"]["columns"])
+    dots, features = entry["media"]["width"].get("pixels"), entry["features"]
     return PrinterProfile(
         name,
         columns,

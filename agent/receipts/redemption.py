@@ -40,7 +40,7 @@ class RedemptionFacts:
     copy_number: int = 0
 
 
-_WORDS: dict[Language, dict[str, str]] = {
+_WORDS: dict[str, dict[str, str]] = {
     "zh": {
         "title": "优惠核销凭证",
         "copy": "重打 第{n}次",
@@ -86,29 +86,34 @@ _WORDS: dict[Language, dict[str, str]] = {
 
 def redemption_receipt(facts: RedemptionFacts) -> Receipt:
     """Pure; the same facts give the same receipt. Raises ReceiptError for facts that cannot be printed."""
-    words = _WORDS.get(facts.language)
-    if words is None:
-        raise ReceiptError(f"receipt language is {facts.language!r}; it must be zh or en")
-    if facts.copy_number < 0:
-        raise ReceiptError(f"copy_number is {facts.copy_number}; it must be 0 or more")
-    return Receipt(
+    words = _words(facts.language)
+    receipt = Receipt(
         (
-            *_copy_mark(facts, words),
             *_head(facts, words),
             *_amounts(facts, words),
             *_promotion(facts, words),
-            *_foot(facts, words),
-            *_copy_mark(facts, words),
+            *_foot(words),
             Cut(),
         )
     )
+    return marked_copy(receipt, facts.copy_number, facts.language) if facts.copy_number else receipt
 
 
-def _copy_mark(facts: RedemptionFacts, words: dict[str, str]) -> Iterator[Element]:
-    """On both ends, so that a copy torn in two is still known as one."""
-    if facts.copy_number:
-        mark = words["copy"].format(n=facts.copy_number)
-        yield Text(f"*** {mark} ***", Align.CENTER, bold=True, size=2)
+def marked_copy(receipt: Receipt, copy_number: int, language: str) -> Receipt:
+    """The same receipt marked as its n-th copy, on both ends: a copy torn in two is still known as one."""
+    if copy_number < 1:
+        raise ReceiptError(f"copy_number is {copy_number}; it must be 1 or more")
+    text = _words(language)["copy"].format(n=copy_number)
+    mark = Text(f"*** {text} ***", Align.CENTER, bold=True, size=2)
+    end = -1 if receipt.elements and isinstance(receipt.elements[-1], Cut) else len(receipt.elements)
+    return Receipt((mark, *receipt.elements[:end], mark, *receipt.elements[end:]))
+
+
+def _words(language: str) -> dict[str, str]:
+    words = _WORDS.get(language)
+    if words is None:
+        raise ReceiptError(f"receipt language is {language!r}; it must be zh or en")
+    return words
 
 
 def _head(facts: RedemptionFacts, words: dict[str, str]) -> Iterator[Element]:
@@ -165,7 +170,7 @@ def _promotion(facts: RedemptionFacts, words: dict[str, str]) -> Iterator[Elemen
     yield Feed(1)
 
 
-def _foot(facts: RedemptionFacts, words: dict[str, str]) -> Iterator[Element]:
+def _foot(words: dict[str, str]) -> Iterator[Element]:
     yield Rule()
     yield Text(words["thanks"], Align.CENTER)
     yield Text(words["privacy"], Align.CENTER)

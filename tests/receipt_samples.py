@@ -1,0 +1,64 @@
+"""Receipts that several tests and the pictures in the README share."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+from agent.receipts.escpos import render_escpos
+from agent.receipts.plain import render_text
+from agent.receipts.profile import GENERIC_58, GENERIC_80
+from agent.receipts.redemption import RedemptionFacts, redemption_receipt
+
+TOKEN = "RC1" + ("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567" * 6)
+"""As long as a real coupon token and of its alphabet: QR version 8 at level M."""
+
+ZH = RedemptionFacts(
+    language="zh",
+    store_name="南山路旗舰店",
+    till="T01",
+    printed_at="2026-11-22 14:03",
+    redemption_number="T01-000042",
+    campaign_title="秋季满减",
+    benefit_text="满100减30",
+    currency="CNY",
+    sale_total_minor=12800,
+    discount_minor=3000,
+    payable_minor=9800,
+    offline=True,
+    promo_token=TOKEN,
+    promo_title="鲜萃咖啡免费一杯",
+    promo_conditions="任意消费可用，有效期至2026-12-31，限用一次",
+    promo_short="C2-48151",
+)
+EN = replace(
+    ZH,
+    language="en",
+    store_name="Harbour Street",
+    campaign_title="Autumn savings",
+    benefit_text="Spend 100, save 30",
+    offline=False,
+    promo_title="A free coffee",
+    promo_conditions="With any purchase, once, until 2026-12-31",
+)
+
+GOLDEN = Path(__file__).parent / "golden"
+
+
+@cache
+def golden_files() -> dict[Path, bytes]:
+    """Every golden file's path and what it must hold: bytes for the printer and the same receipt as text."""
+    files: dict[Path, bytes] = {}
+    for name, facts in (("zh", ZH), ("en", EN), ("zh-copy", replace(ZH, copy_number=2, promo_token=None))):
+        receipt = redemption_receipt(facts)
+        for profile in (GENERIC_80, GENERIC_58, replace(GENERIC_80, name="western", encoding="cp437")):
+            files[GOLDEN / f"receipt-{name}-{profile.name}.escpos"] = render_escpos(receipt, profile)
+        files[GOLDEN / f"receipt-{name}.txt"] = render_text(receipt, 48).encode()
+        files[GOLDEN / f"receipt-{name}.json"] = receipt.to_json().encode()
+    return files
+
+
+if __name__ == "__main__":  # python -m tests.receipt_samples: after a wanted change; look at the difference
+    for path, content in golden_files().items():
+        path.write_bytes(content)

@@ -1,0 +1,265 @@
+"""The bytes of a receipt: as recorded, as python-escpos would write the commands, and as an interpreter reads them."""
+
+from __future__ import annotations
+
+import io
+import itertools
+from dataclasses import replace
+
+import pytest
+import zxingcpp
+from escpos.printer import Dummy
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from agent.receipts.charset import Encoding
+from agent.receipts.escpos import fitting_module_dots, native_qr, render_escpos
+from agent.receipts.model import Align, Columns, Cut, Feed, Qr, Receipt, ReceiptError, Rule, Text
+from agent.receipts.plain import render_text
+from agent.receipts.profile import GENERIC_58, GENERIC_80, PrinterProfile, printer_profile, profile_names
+from agent.receipts.redemption import redemption_receipt
+from drivers.escpos_commands import split_commands
+from drivers.escpos_reader import PrintedReceipt, Raster, TextLine, read_receipt
+from tests.receipt_samples import EN, TOKEN, ZH, golden_files
+
+PROFILES = [
+    GENERIC_80,
+    GENERIC_58,
+    PrinterProfile("tm-t88", 42, 512, "gbk"),
+    replace(GENERIC_80, encoding="cp437"),
+]
+STORE_TEXT = st.text(
+    st.sampled_from("满100减30，。！（）《》“”…￥¥·— abcXYZ09.,-优惠券€é𠮷😀□　\t\x1b\x00"), max_size=80
+)
+TEXTS = st.text(max_size=80) | STORE_TEXT
+LINES = st.one_of(
+    st.builds(Text, TEXTS, st.sampled_from(Align), st.booleans()),
+    st.builds(Columns, TEXTS, TEXTS, st.booleans()),
+    st.builds(Rule),
+    st.builds(Feed, st.integers(1, 10)),
+)
+
+
+def printed(job: bytes, profile: PrinterProfile) -> PrintedReceipt:
+    result = read_receipt(job, profile.dots)
+    assert result.problems == ()
+    return result
+
+
+def decoded_codes(receipt: PrintedReceipt) -> list[str]:
+    picture = Image.open(io.BytesIO(receipt.png(side_dots=32))).convert("L")
+    return [code.text for code in zxingcpp.read_barcodes(picture, formats=zxingcpp.BarcodeFormat.QRCode)]
+
+
+# --- golden -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", golden_files(), ids=lambda path: path.name)
+def test_golden(path):
+    assert golden_files()[path] == path.read_bytes(), (
+        "if wanted: python -m tests.receipt_samples, and look at the diff"
+    )
+
+
+# --- against python-escpos --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", [2, 3, 4])
+def test_styles_are_python_escpos_commands(size):
+    reference = Dummy()
+    reference.hw("INIT")
+    reference._raw(b"\x1c&")
+    reference.set(align="center")
+    reference.set(bold=True)
+    reference.set(custom_size=True, width=size, height=size)
+    reference._raw("好\n".encode("gb18030") + b"\x1bJ\x0c")
+    reference.set(align="left")
+    reference.set(bold=False)
+    reference.set(custom_size=True, width=1, height=1)
+    reference.cut(feed=False)
+    receipt = Receipt((Text("好", Align.CENTER, bold=True, size=size), Cut()))
+    assert render_escpos(receipt, GENERIC_80) == reference.output
+
+
+@given(
+    st.text(st.characters(min_codepoint=32, max_codepoint=126), min_size=1, max_size=512), st.integers(3, 8)
+)
+@settings(max_examples=15)
+def test_native_qr_is_python_escpos_native_qr(data, module_dots):
+    reference = Dummy()
+    reference.qr(data, ec=1, size=module_dots, native=True)
+    assert native_qr(data, module_dots) == reference.output
+
+
+def test_every_model_of_python_escpos_has_a_profile_or_a_reason():
+    refused = []
+    for name in profile_names():
+        try:
+            profile = printer_profile(name)
+        except ReceiptError:
+            refused.append(name)
+        else:
+            assert profile.name == name
+            assert profile.dots >= profile.columns * 9
+    # Two line displays, a pole display and an entry with the wrong columns are not receipt printers.
+    assert refused == ["AF-240", "NT-80-V-UL", "OCD-100", "OCD-300"]
+
+
+def test_profiles_and_what_the_store_knows_better():
+    assert printer_profile("TM-T20II") == PrinterProfile("TM-T20II", 48, 576)
+    assert printer_profile("ZJ-5870") == PrinterProfile("ZJ-5870", 32, 384, native_qr=False, cutter=False)
+    assert printer_profile("default", columns=32).dots == 384
+    assert printer_profile("default", columns=48).dots == 576
+    assert printer_profile("generic-58", native_qr=True, encoding=None).native_qr
+    for name, wrong in (
+        ("no such", {}),
+        ("default", {"encoding": "utf-8"}),
+        ("default", {"paper": 80}),
+        ("default", {"columns": 8}),
+    ):
+        with pytest.raises(ReceiptError):
+            printer_profile(name, **wrong)
+
+
+# --- read back --------------------------------------------------------------------------------------------------------
+
+
+@settings(max_examples=50)
+@given(st.lists(LINES, max_size=12), st.sampled_from(PROFILES))
+def test_what_is_printed_is_what_the_receipt_says(elements, profile):
+    receipt = Receipt(tuple(elements))
+    result = printed(render_escpos(receipt, profile), profile)
+    assert result.text == render_text(receipt, profile.columns, profile.encoding)
+
+
+@pytest.mark.parametrize("encoding", ["gb18030", "gbk"])
+@pytest.mark.parametrize(
+    "text", ["，。￥（）：", "￥", "“”…", "中文 café ü €3", "合计 ¥612.50", "㐂", "ABC", "—"]
+)
+def test_the_texts_that_python_escpos_mangles(text, encoding: Encoding):
+    profile = replace(GENERIC_80, encoding=encoding)
+    result = printed(render_escpos(Receipt((Text(text),)), profile), profile)
+    expected = text.replace("¥", "￥")
+    if encoding == "gbk":
+        expected = expected.replace("€", "EUR").replace("㐂", "□")
+    assert result.text == expected + "\n"
+
+
+@settings(max_examples=40)
+@given(
+    st.lists(st.one_of(LINES, st.builds(Qr, st.just("RC1ABC")), st.just(Cut())), max_size=8),
+    st.sampled_from(PROFILES),
+)
+def test_a_job_is_initialized_once_and_holds_no_command_but_ours(elements, profile):
+    """One ESC @ at the start; text cannot bring a drawer kick or a second cut."""
+    commands, rest = split_commands(render_escpos(Receipt(tuple(elements)), profile))
+    names = [command.name for command in commands]
+    assert names[0] == b"\x1b@"
+    assert names.count(b"\x1b@") == 1
+    assert names[1] == (b"\x1c." if profile.encoding == "cp437" else b"\x1c&")
+    assert names.count(b"\x1dV") == (elements.count(Cut()) if profile.cutter else 0)
+    ours = {
+        b"",
+        b"\n",
+        b"\x1b@",
+        b"\x1c&",
+        b"\x1c.",
+        b"\x1bt",
+        b"\x1ba",
+        b"\x1bE",
+        b"\x1bd",
+        b"\x1d(",
+        b"\x1dv",
+        b"\x1dV",
+    }
+    assert set(names) <= ours
+    assert rest == b""
+
+
+@pytest.mark.parametrize("profile", PROFILES, ids=lambda profile: f"{profile.dots}-{profile.encoding}")
+@pytest.mark.parametrize("facts", [ZH, EN], ids=["zh", "en"])
+def test_the_promotion_on_the_drawn_receipt_is_read_by_a_scanner(facts, profile):
+    result = printed(render_escpos(redemption_receipt(facts), profile), profile)
+    assert decoded_codes(result) == [TOKEN]
+    if profile.native_qr:
+        assert result.qr_codes == (TOKEN,)
+
+
+@given(
+    st.text(st.characters(min_codepoint=32, max_codepoint=126), min_size=1, max_size=512), st.integers(3, 8)
+)
+@settings(max_examples=8, deadline=None)
+def test_a_raster_code_is_the_native_code_dot_for_dot(data, module_dots):
+    receipt = Receipt((Text("above"), Qr(data, module_dots=module_dots), Text("below")))
+    pictures = [
+        printed(render_escpos(receipt, replace(GENERIC_80, native_qr=native)), GENERIC_80).png()
+        for native in (True, False)
+    ]
+    rows, columns = (Image.open(io.BytesIO(picture)) for picture in pictures)
+    assert rows.size == columns.size
+    # A raster is whole bytes wide, so it may stand up to 4 dots further left.
+    assert _ink(rows) == _ink(columns)
+
+
+def _ink(picture: Image.Image) -> bytes:
+    """The code alone, cropped to its ink: the text lines above and below are narrower than it and cut away."""
+    quiet = picture.crop((0, 16 + 30 + 24, picture.width, picture.height - 16 - 30 - 24)).convert("L")
+    box = quiet.point(lambda value: 255 - value).getbbox()
+    assert box is not None
+    return quiet.crop(box).tobytes()
+
+
+@pytest.mark.parametrize("native", [True, False])
+@pytest.mark.parametrize("module_dots", [3, 6, 8])
+def test_a_code_has_its_quiet_zone_above_and_below(native, module_dots):
+    profile = replace(GENERIC_80, native_qr=native)
+    job = render_escpos(Receipt((Text("above"), Qr("RC1", module_dots=module_dots), Text("below"))), profile)
+    picture = Image.open(io.BytesIO(printed(job, profile).png())).convert("L")
+    inked = [
+        row for row in range(picture.height) if picture.crop((0, row, 576, row + 1)).getextrema()[0] == 0
+    ]
+    gaps = [below - above - 1 for above, below in itertools.pairwise(inked) if below - above > 12]
+    assert len(gaps) == 2
+    assert min(gaps) >= 4 * module_dots
+
+
+def test_the_module_is_as_large_as_the_paper_allows():
+    assert fitting_module_dots(49, 6, 576) == 6
+    assert fitting_module_dots(49, 8, 384) == 6  # (49 + 8) * 6 = 342
+    assert fitting_module_dots(89, 6, 384) == 3
+
+
+def test_a_code_stays_in_alphanumeric_mode():
+    import segno
+
+    code = segno.make_qr(TOKEN, error="m", boost_error=False)
+    assert (code.mode, code.version) == ("alphanumeric", 8)
+
+
+def test_a_long_chinese_receipt_stays_under_two_kilobytes():
+    items = tuple(Columns(f"有机全脂牛奶{number:02}", "￥12.00") for number in range(39))
+    job = render_escpos(
+        Receipt((Text("南山路旗舰店", Align.CENTER, size=2), *items, Qr(TOKEN), Cut())), GENERIC_80
+    )
+    # The padding between the columns is most of it: 39 lines of 48 columns and a token of 195 characters.
+    assert len(job) < 2300
+    dense = tuple(Text("满一百元减三十元，任意门店可用，长期有效") for _ in range(40))
+    assert len(render_escpos(Receipt((*dense[:38], Qr(TOKEN), Cut())), GENERIC_80)) < 2000
+
+
+def test_raster_bands_are_small():
+    """Lost bytes swallow at most one band: the rest of the receipt and the next one stay readable."""
+    job = render_escpos(Receipt((Qr(TOKEN),)), GENERIC_58)
+    bands = [mark for mark in printed(job, GENERIC_58).marks if isinstance(mark, Raster)]
+    assert len(bands) > 3
+    assert all(len(band.rows) * band.row_bytes <= 48 * 48 for band in bands)
+
+
+def test_sizes_on_paper_are_those_of_the_receipt():
+    job = render_escpos(Receipt((Text("好", size=3, bold=True), Text("小"))), GENERIC_80)
+    lines = [mark for mark in printed(job, GENERIC_80).marks if isinstance(mark, TextLine)]
+    assert [(glyph.width, glyph.height, glyph.bold) for line in lines for glyph in line.glyphs] == [
+        (3, 3, True),
+        (1, 1, False),
+    ]
