@@ -58,7 +58,6 @@ class PrintQueue:
         prints: Prints,
         devices: Sequence[Device],
         tell: Callable[[PrintJob], None],
-        retry_s: float = RETRY_S,
     ) -> None:
         self._prints = prints
         self._devices = devices

@@ -22,7 +22,7 @@ from agent.domain.bundle import Age, Manifest
 from agent.domain.decide import Decision, LedgerView, PriorUse, Refusal, Setting, decide, verify_scan
 from agent.domain.keys import SigningKey
 from agent.domain.outcome import Outcome
-from agent.domain.parts import Contents, PromoCode
+from agent.domain.parts import Contents, Place, PromoCode
 from agent.domain.sale import Sale
 from agent.domain.token import Coupon
 from agent.domain.verdict import Verdict, make_verdict
@@ -92,7 +92,7 @@ class KeyReused(Exception):
     """The idempotency key was used for another request."""
 
 
-ReceiptMaker = Callable[[Verdict, Trust, "Sale | None", PromoCode | None], str]
+ReceiptMaker = Callable[[Verdict, Place, tzinfo, Sale | None, PromoCode | None], str]
 """Makes a receipt document (JSON text) from an accepted verdict."""
 
 
@@ -252,7 +252,10 @@ class _Work:
             tx.charge(coupon.issuer, coupon.claims.campaign, day, decision.charge_minor)
         promo = tx.take_promo(redemption_id) if self._owner._promos else None
         if self._owner._make_receipt is not None:
-            receipt = self._owner._make_receipt(verdict, self._trust, self._request.sale, promo)
+            trust = self._trust
+            receipt = self._owner._make_receipt(
+                verdict, trust.contents.place, trust.zone, self._request.sale, promo
+            )
             tx.queue_print(redemption_id, redemption_id, receipt, verdict.at)
             verdict = replace(verdict, print_job=redemption_id)
         return verdict

@@ -52,7 +52,7 @@ class SqlBundleCache:
                     (name, hashlib.sha256(content).digest(), content),
                 )
             _replace_promos(connection, promos)
-            SqlTransaction(connection, "").raise_mark(mark)
+            SqlTransaction(connection).raise_mark(mark)
 
         await self._database.run(write)
 

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Any, NamedTuple
 
+from agent.domain.decide import PriorUse
 from agent.domain.outcome import Outcome
 from agent.domain.record import LANES, REDEMPTION_LANE
+from agent.domain.time import from_timestamp
 from agent.ports import Counts
+from agent.store.database import Database
 
 
 def counts(connection: sqlite3.Connection) -> Counts:
@@ -68,3 +72,44 @@ def tally(connection: sqlite3.Connection, day: int) -> dict[str, int]:
             refused += count
         discount += discount_minor
     return {"accepted": accepted, "refused": refused, "discount_minor": discount}
+
+
+class StoredBundle(NamedTuple):
+    """What a second look finds of the bundle."""
+
+    till: str
+    root: bytes
+    manifest: bytes
+    parts: Mapping[str, bytes]
+    mark: datetime | None
+
+
+def stored_bundle(connection: sqlite3.Connection) -> StoredBundle | None:
+    """The bundle in force; None before the first."""
+    row = connection.execute("SELECT root, manifest FROM bundle WHERE manifest IS NOT NULL").fetchone()
+    if row is None:
+        return None
+    settings = dict(connection.execute("SELECT name, value FROM setting").fetchall())
+    mark = settings.get("time_mark")
+    parts = dict(connection.execute("SELECT name, content FROM part").fetchall())
+    return StoredBundle(
+        settings["till"], row[0], row[1], parts, None if mark is None else from_timestamp(mark)
+    )
+
+
+def prior_use(connection: sqlite3.Connection, identity: tuple[str, int, int]) -> PriorUse | None:
+    """The redemption that used this coupon here."""
+    row = connection.execute(
+        "SELECT redemption_id, at FROM coupon_use WHERE issuer = ? AND campaign = ? AND idx = ?", identity
+    ).fetchone()
+    return None if row is None else PriorUse(row[0], from_timestamp(row[1]), row[0].rpartition("-")[0])
+
+
+class SqlNumbers:
+    """`agent.till.StatusSource` over the writer thread."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def counts(self, day: int) -> tuple[Counts, dict[str, int]]:
+        return await self._database.run(lambda connection: (counts(connection), tally(connection, day)))

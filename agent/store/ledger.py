@@ -14,6 +14,7 @@ from agent.domain.parts import PromoCode
 from agent.domain.record import ChainHead
 from agent.domain.time import from_timestamp, timestamp
 from agent.ports import Remembered
+from agent.store import inspect
 from agent.store.database import Database
 
 T = TypeVar("T")
@@ -36,15 +37,12 @@ ON CONFLICT DO UPDATE SET sequence = excluded.sequence, hash = excluded.hash
 class SqlTransaction:
     """`agent.ports.Transaction` on an open SQLite transaction."""
 
-    def __init__(self, connection: sqlite3.Connection, till: str) -> None:
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
         self._execute = connection.execute
-        self._till = till
 
     def prior_use(self, identity: tuple[str, int, int]) -> PriorUse | None:
-        row = self._execute(
-            "SELECT redemption_id, at FROM coupon_use WHERE issuer = ? AND campaign = ? AND idx = ?", identity
-        ).fetchone()
-        return None if row is None else PriorUse(row[0], from_timestamp(row[1]), self._till)
+        return inspect.prior_use(self._connection, identity)
 
     def budget_use(self, issuer: str, campaign: int, day: int) -> BudgetUse:
         rows = {
@@ -125,14 +123,13 @@ class SqlTransaction:
 class SqlLedger:
     """`agent.ports.Ledger` over the writer thread."""
 
-    def __init__(self, database: Database, till: str) -> None:
+    def __init__(self, database: Database) -> None:
         self._database = database
-        self._till = till
 
     async def write(
         self, work: Callable[[SqlTransaction], T], read_back: Callable[[SqlTransaction], T | None]
     ) -> T:
         return await self._database.run(
-            lambda connection: work(SqlTransaction(connection, self._till)),
-            lambda connection: read_back(SqlTransaction(connection, self._till)),
+            lambda connection: work(SqlTransaction(connection)),
+            lambda connection: read_back(SqlTransaction(connection)),
         )

@@ -1,0 +1,31 @@
+"""Receipts: their state, their text, a copy on request."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from agent.api.errors import ApiError
+from agent.api.keys import TILL
+from agent.till import UnknownJob
+
+_UNKNOWN = ApiError(404, "unknown_job", "没有这张小票", "There is no such receipt")
+
+routes = web.RouteTableDef()
+
+
+@routes.get("/v1/prints/{job}")
+async def show(request: web.Request) -> web.Response:
+    try:
+        return web.json_response(await request.app[TILL].print_json(request.match_info["job"]))
+    except UnknownJob:
+        raise _UNKNOWN from None
+
+
+@routes.post("/v1/prints/{job}/reprint")
+async def reprint(request: web.Request) -> web.Response:
+    """Print it again, marked as a copy."""
+    job = request.match_info["job"]
+    try:
+        return web.json_response({"job": job, "copy": await request.app[TILL].reprint(job)})
+    except UnknownJob:
+        raise _UNKNOWN from None

@@ -1,0 +1,42 @@
+"""The current sale of a shop without a POS."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from agent.api.errors import ApiError
+from agent.api.keys import TILL
+from agent.api.wire import SaleBody, lines_of, read_body
+from agent.till import sale_json
+
+_NOT_READY = ApiError(
+    409, "no_bundle", "还没有活动数据", "No offers are loaded yet: the currency is not known"
+)
+_CURRENCY = ApiError(422, "wrong_currency", "币种不符", "The sale's currency is not the store's")
+
+routes = web.RouteTableDef()
+
+
+@routes.get("/v1/sale")
+async def current(request: web.Request) -> web.Response:
+    return web.json_response({"sale": sale_json(request.app[TILL].sale)})
+
+
+@routes.put("/v1/sale")
+async def put(request: web.Request) -> web.Response:
+    """Set the sale that the next scans belong to."""
+    till = request.app[TILL]
+    body = await read_body(request, SaleBody)
+    if not till.currency:
+        raise _NOT_READY
+    if body.currency not in (None, till.currency):
+        raise _CURRENCY
+    return web.json_response(
+        {"sale": sale_json(till.set_sale(body.total_minor, body.sale_id, lines_of(body)))}
+    )
+
+
+@routes.delete("/v1/sale")
+async def clear(request: web.Request) -> web.Response:
+    request.app[TILL].clear_sale()
+    return web.Response(status=204)

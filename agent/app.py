@@ -1,0 +1,306 @@
+"""The composition root: the only module that constructs things. It opens the till, runs its tasks and closes it.
+
+Each lane is a task of its own: scanning, judging, printing, uploads, bundle, screen. What a task raises is a bug; it
+ends the process, and systemd starts it again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import importlib.metadata
+import logging
+import os
+import signal
+import stat
+import time as clock_time
+from collections.abc import AsyncIterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import config
+from agent import devices, notify
+from agent.api.server import ApiServer
+from agent.domain.keys import KeyFault, SigningKey, new_signing_key, signing_key_from_pem
+from agent.domain.record import LANES
+from agent.domain.time import day_number
+from agent.hub import Hub
+from agent.ports import PrintJob
+from agent.printing import PrintQueue
+from agent.receipts.maker import receipt_maker, receipt_text
+from agent.redeem import Redeemer, TillState
+from agent.refresh import Refresher
+from agent.store.bundle_cache import SqlBundleCache
+from agent.store.database import Database
+from agent.store.housekeeping import Retention, tidy
+from agent.store.inspect import SqlNumbers
+from agent.store.ledger import SqlLedger
+from agent.store.outbox import SqlOutbox
+from agent.store.prints import SqlPrints
+from agent.till import Till, Wiring
+from sync.backoff import Backoff
+from sync.lanes import LaneRunner, LaneState, Poller
+from sync.wire import Limits
+
+log = logging.getLogger(__name__)
+
+TIDY_EVERY_S = 3600.0
+
+
+class StartError(Exception):
+    """The till cannot start. The text says what is wrong and what to do."""
+
+
+class SystemClock:
+    """`agent.ports.Clock` of this machine."""
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+    def monotonic(self) -> float:
+        return clock_time.monotonic()
+
+
+def database_path(settings: config.Config) -> Path:
+    return Path(settings.till.state_dir) / "till.db"
+
+
+def key_path(settings: config.Config) -> Path:
+    return Path(settings.till.state_dir) / "till.key"
+
+
+def prepare_state_dir(settings: config.Config) -> Path:
+    """The state directory, made if need be; StartError if it cannot be used or others may read it."""
+    folder = Path(settings.till.state_dir)
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        mode = stat.S_IMODE(folder.stat().st_mode)
+    except OSError as error:
+        raise StartError(f"state_dir {folder}: {error.strerror}. Give it to the service's user.") from error
+    if mode & 0o007:
+        raise StartError(
+            f"state_dir {folder} may be read by everybody (mode {mode:o}). Run: chmod 700 {folder}"
+        )
+    return folder
+
+
+def load_key(path: Path) -> SigningKey:
+    """The till's own key; StartError if it is missing, damaged or readable by others."""
+    try:
+        if stat.S_IMODE(path.stat().st_mode) & 0o077:
+            raise StartError(f"{path} may be read by others. Run: chmod 600 {path}")
+        return signing_key_from_pem(path.read_bytes())
+    except FileNotFoundError:
+        raise StartError(f"{path} is missing: enrol this till (redeemd enrol --code CODE)") from None
+    except (OSError, KeyFault) as error:
+        raise StartError(f"{path}: {error}") from error
+
+
+def make_key(path: Path) -> SigningKey:
+    """The till's key, made here if there is none. It never leaves this machine."""
+    if path.exists():
+        return load_key(path)
+    key = new_signing_key()
+    handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+    with os.fdopen(handle, "wb") as file:
+        file.write(key.to_pem())
+        file.flush()
+        os.fsync(file.fileno())
+    return key
+
+
+class App:
+    """One running till. `till` and `api` are there after `start`."""
+
+    def __init__(self, settings: config.Config) -> None:
+        self._settings = settings
+        self._clock = SystemClock()
+        self._database = Database(database_path(settings))
+        self._stack = contextlib.AsyncExitStack()
+        self._lanes: list[LaneRunner] = []
+        self._poller: Poller | None = None
+        self._print_queue: PrintQueue | None = None
+        self._sources = devices.scan_sources(settings)
+        self.till: Till
+        self.api: ApiServer
+
+    async def start(self) -> None:
+        """Open the database, put the stored bundle in force, answer the API. Raises StartError or StoreError."""
+        settings = self._settings
+        folder = prepare_state_dir(settings)
+        self._database.open()
+        self._stack.callback(self._database.close)
+        cache = SqlBundleCache(self._database)
+        till_id = await cache.setting("till") or ""
+        state = TillState(till_id)
+        key = load_key(key_path(settings)) if till_id else make_key(key_path(settings))
+        if not till_id:
+            state.stopped = "not_enrolled"
+        outbox = SqlOutbox(self._database, till_id)
+        prints = SqlPrints(self._database, self._clock)
+        await prints.recover_prints()
+        uplink = await self._open_uplink(till_id, key)
+        refresher = Refresher(cache, uplink, state, self._clock)
+        await refresher.load()
+        if uplink is not None:
+            self._start_lanes(outbox, uplink, refresher)
+        hub = Hub()
+        printers = devices.printers(settings)
+        if printers:
+            self._print_queue = PrintQueue(prints, printers, self._tell_print)
+        columns = settings.printer[0].columns if settings.printer else 48
+        language = settings.till.language
+        redeemer = Redeemer(
+            state,
+            SqlLedger(self._database),
+            self._clock,
+            key,
+            receipt_maker(language) if printers else None,
+            settings.promo.enabled,
+        )
+        self.till = Till(
+            Wiring(
+                state=state,
+                redeemer=redeemer,
+                hub=hub,
+                clock=self._clock,
+                numbers=SqlNumbers(self._database),
+                prints=prints,
+                print_queue=self._print_queue,
+                print_text=lambda job: receipt_text(job.receipt, job.copies, columns, language),
+                devices=[
+                    *((role, source.status) for role, source in self._sources),
+                    *(("printer", device.printer.status) for device in printers),
+                ],
+                lanes=self._lane_states,
+                committed=self._wake_lanes,
+                version=importlib.metadata.version("redeemd"),
+                language=language,
+                state_dir=folder,
+                disk_least_mb=settings.storage.min_free_mb,
+                cloud=uplink is not None,
+                debounce_s=settings.scan.debounce_ms / 1000,
+                queue_max=settings.scan.queue_max,
+            )
+        )
+        self._state = state
+        self.api = ApiServer(self.till, settings.api)
+        await self._stack.enter_async_context(self.api)
+
+    async def _open_uplink(self, till_id: str, key: SigningKey) -> Any:
+        cloud = self._settings.cloud
+        if not cloud.url or not till_id:
+            return None
+        from sync.uplink import HttpUplink, Identity, Timeouts
+
+        uplink = HttpUplink(
+            cloud.url,
+            Identity(till_id, till_id, key.sign),
+            ca_file=Path(cloud.ca_file) if cloud.ca_file else None,
+            timeouts=Timeouts(connect_s=cloud.connect_timeout_s, idle_s=cloud.total_timeout_s),
+        )
+        return await self._stack.enter_async_context(uplink)
+
+    def _start_lanes(self, outbox: SqlOutbox, uplink: Any, refresher: Refresher) -> None:
+        settings = self._settings.sync
+        backoff = Backoff(settings.backoff_base_s, settings.backoff_cap_s)
+        limits = Limits(batch_records=settings.batch_max_records, batch_bytes=settings.batch_max_bytes)
+        self._lanes = [
+            LaneRunner(
+                lane, outbox, uplink, limits=limits, backoff=backoff, interval_s=settings.upload_interval_s
+            )
+            for lane in LANES
+        ]
+        self._poller = Poller(
+            "bundle", refresher.fetch, interval_s=settings.bundle_interval_s, backoff=backoff
+        )
+
+    def _lane_states(self) -> Sequence[LaneState]:
+        states = [lane.state() for lane in self._lanes]
+        return states if self._poller is None else [*states, self._poller.state()]
+
+    def _wake_lanes(self) -> None:
+        for lane in self._lanes:
+            lane.wake()
+
+    def _line_back(self) -> None:
+        for lane in self._lanes:
+            lane.retry_now()
+
+    def _tell_print(self, job: PrintJob) -> None:
+        self.till.tell_print(job)
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self.till.run_intake(), name="intake")
+            tasks.create_task(self.till.run_status(self._line_back), name="status")
+            tasks.create_task(self._tidy(), name="tidy")
+            for _, source in self._sources:
+                tasks.create_task(source.run(self.till.take, self.till.take_fault), name=source.name)
+            for lane in self._lanes:
+                tasks.create_task(lane.run(), name=f"upload {lane.lane}")
+            if self._poller is not None:
+                tasks.create_task(self._poller.run(), name="bundle")
+            if self._print_queue is not None:
+                tasks.create_task(self._print_queue.run(), name="printing")
+
+    async def close(self) -> None:
+        self.till.hub.close()
+        await self._stack.aclose()
+
+    async def _tidy(self) -> None:
+        storage = self._settings.storage
+        retention = Retention(storage.redemption_keep_days, storage.evidence_max_rows)
+        while True:
+            now = self._state.time(self._clock.now()).now
+            await tidy(self._database, now, day_number(now, self._state.zone()), retention)
+            await asyncio.sleep(TIDY_EVERY_S)
+
+
+@contextlib.asynccontextmanager
+async def running(settings: config.Config) -> AsyncIterator[App]:
+    """An open till whose tasks run while the block does: for tests, benchmarks and `run`."""
+    app = App(settings)
+    try:
+        await app.start()
+        work = asyncio.create_task(app.run(), name="till")
+        owner = asyncio.current_task()
+        assert owner is not None, "running() is used within a task"
+        work.add_done_callback(lambda task: None if task.cancelled() else owner.cancel())
+        try:
+            yield app
+        finally:
+            work.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await work
+    finally:
+        if hasattr(app, "till"):
+            await app.close()
+        else:
+            await app._stack.aclose()
+
+
+async def run(settings: config.Config) -> None:
+    """`redeemd run`: until SIGTERM or SIGINT."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    async with running(settings) as app:
+        notify.notify(f"READY=1\nSTATUS=answering on {app.api.url}")
+        log.info("ready", extra={"url": app.api.url, "till": app.till.name})
+        await _until(stop)
+        notify.notify("STOPPING=1")
+
+
+async def _until(stop: asyncio.Event) -> None:
+    """Wait for the end and keep systemd's watchdog content meanwhile."""
+    interval = notify.watchdog_interval_s()
+    while not stop.is_set():
+        if interval is not None:
+            notify.notify("WATCHDOG=1")
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(interval):
+                await stop.wait()

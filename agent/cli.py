@@ -1,0 +1,320 @@
+"""The `redeemd` command. Each command imports what it needs and no more: `run` must be ready within a second."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import sys
+from collections.abc import Callable, Sequence
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+DEFAULT_CONFIG = Path("/etc/redeemd/till.toml")
+EX_USAGE, EX_CONFIG = 64, 78  # sysexits.h
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry point of the `redeemd` script; returns the exit code."""
+    arguments = _parser().parse_args(argv)
+    from agent.commands.errors import CommandError
+    from config import ConfigError
+
+    try:
+        run: Callable[[argparse.Namespace], int] = arguments.run
+        return run(arguments)
+    except ConfigError as error:
+        print(error, file=sys.stderr)
+        return EX_CONFIG
+    except CommandError as error:
+        print(f"redeemd: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="redeemd", description="Offline-first coupon redemption for store tills."
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def add(name: str, run: Callable[[argparse.Namespace], int], text: str) -> argparse.ArgumentParser:
+        command = commands.add_parser(name, help=text, description=text)
+        command.set_defaults(run=run)
+        return command
+
+    def with_config(command: argparse.ArgumentParser) -> None:
+        command.add_argument("--config", type=Path, default=DEFAULT_CONFIG, help="default: %(default)s")
+
+    def with_json(command: argparse.ArgumentParser) -> None:
+        command.add_argument("--json", action="store_true", help="for programs: one JSON object a line")
+
+    command = add("run", _run, "Run the agent until it is told to stop.")
+    with_config(command)
+    command = add("demo", _demo, "Play one day at a till with real parts, then stay up for trying by hand.")
+    command.add_argument("--once", action="store_true", help="play it, check it, write summary.json, exit")
+    command.add_argument("--dir", type=Path, default=Path("var/demo"), help="default: %(default)s")
+    command = add("enrol", _enrol, "Make this machine a till of the cloud, with a one-time code.")
+    with_config(command)
+    command.add_argument("--code", required=True, help="the one-time code from the cloud")
+    command = add("issue", _issue, "Issue coupons as QR pictures and text.")
+    _issue_arguments(command)
+    with_json(command)
+    command = add("verify", _verify, "Explain a coupon. Records nothing.")
+    command.add_argument("token", nargs="?", help="the coupon's text, or - for one a line on standard input")
+    command.add_argument("--image", type=Path, help="read the coupon from a picture")
+    command.add_argument("--keys", type=Path, help="JSON file of public keys instead of the till's bundle")
+    with_config(command)
+    with_json(command)
+    command = add("decode", _decode, "Read QR codes from pictures as the camera pipeline does.")
+    command.add_argument("paths", nargs="+", help="pictures, or folders of them")
+    with_json(command)
+    command = add("status", _status, "Show how the running till is.")
+    with_config(command)
+    with_json(command)
+    command = add("outbox", _outbox, "Show the records that the cloud has not acknowledged.")
+    command.add_argument("--quarantined", action="store_true", help="only those the cloud refused for good")
+    command.add_argument("--all", action="store_true", help="acknowledged ones too: the whole ledger")
+    command.add_argument("--limit", type=int, default=1000, help="default: %(default)s")
+    with_config(command)
+    with_json(command)
+    command = add("check-config", _check_config, "Check the configuration file and name every problem in it.")
+    command.add_argument("file", type=Path, nargs="?", default=DEFAULT_CONFIG, help="default: %(default)s")
+    with_json(command)
+    _add_cloud(commands.add_parser("cloud", help="The reference cloud: init, serve."))
+    return parser
+
+
+def _add_cloud(parser: argparse.ArgumentParser) -> None:
+    """The cloud's own commands; their arguments are read by cloud.main when the command is asked for."""
+    parser.add_argument("arguments", nargs=argparse.REMAINDER)
+    parser.add_help = False
+    parser.set_defaults(run=_cloud)
+
+
+def _issue_arguments(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--cloud", required=True, help="the cloud's address")
+    command.add_argument("--token-file", type=Path, required=True, help="file with a token of role issuer")
+    command.add_argument("--issuer", required=True)
+    command.add_argument("--campaign", type=int, required=True, help="the campaign's number")
+    command.add_argument("--count", type=int, default=1)
+    command.add_argument(
+        "--from", dest="first", type=date.fromisoformat, required=True, help="first day, YYYY-MM-DD"
+    )
+    command.add_argument(
+        "--to", dest="last", type=date.fromisoformat, required=True, help="last day, YYYY-MM-DD"
+    )
+    command.add_argument("--store", type=int, help="number of the only store where they count")
+    command.add_argument("--out", type=Path, required=True, help="folder for the pictures and coupons.txt")
+
+
+def _print_json(value: Any) -> None:
+    print(json.dumps(value, ensure_ascii=False), flush=True)
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    import config
+    from agent import logs
+
+    settings = config.load(arguments.config)
+    logs.set_up(settings.till.log_level)
+    from agent import app
+    from agent.api.server import ApiStartError
+    from agent.store.database import StoreError
+
+    try:
+        asyncio.run(app.run(settings))
+    except (app.StartError, StoreError, ApiStartError) as error:
+        print(f"redeemd cannot start: {error}", file=sys.stderr)
+        return EX_CONFIG
+    return 0
+
+
+def _demo(arguments: argparse.Namespace) -> int:
+    from agent.demo.play import play
+
+    return asyncio.run(play(arguments.dir, once=arguments.once))
+
+
+def _enrol(arguments: argparse.Namespace) -> int:
+    import config
+    from agent.app import StartError
+    from agent.commands.enrol import enrol
+    from agent.commands.errors import CommandError
+    from agent.store.database import StoreError
+
+    try:
+        till = asyncio.run(enrol(config.load(arguments.config), arguments.code))
+    except (StartError, StoreError) as error:
+        raise CommandError(str(error)) from error
+    print(f"enrolled as {till}")
+    return 0
+
+
+def _issue(arguments: argparse.Namespace) -> int:
+    from agent.commands.admin import CloudAdmin, read_token
+    from agent.commands.issue import Order, issue
+
+    order = Order(
+        arguments.issuer,
+        arguments.campaign,
+        arguments.count,
+        arguments.first,
+        arguments.last,
+        arguments.store,
+    )
+
+    async def work() -> list[dict[str, Any]]:
+        async with CloudAdmin(arguments.cloud, read_token(arguments.token_file)) as admin:
+            return await issue(admin, order, arguments.out)
+
+    made = asyncio.run(work())
+    if arguments.json:
+        for coupon in made:
+            _print_json(coupon)
+    else:
+        print(f"{len(made)} coupons in {arguments.out}")
+    return 0
+
+
+def _verify(arguments: argparse.Namespace) -> int:
+    from agent.commands import verify
+    from agent.commands.errors import CommandError
+
+    if (arguments.token is None) == (arguments.image is None):
+        raise CommandError("name one coupon: its text, --image FILE, or - for standard input")
+    if arguments.keys is not None:
+        known = verify.from_keys(arguments.keys)
+    else:
+        import config
+        from agent.app import database_path
+
+        known = verify.from_till(database_path(config.load(arguments.config)))
+    good = True
+    for text in _texts(arguments):
+        answer = verify.explain(text, known)
+        good = good and answer["outcome"] in ("accepted", verify.VERIFIED)
+        if arguments.json:
+            _print_json(answer)
+        else:
+            _print_explanation(answer)
+    return 0 if good or arguments.token == "-" else 1
+
+
+def _texts(arguments: argparse.Namespace) -> Sequence[str] | Any:
+    if arguments.token == "-":
+        return (line.rstrip("\r\n") for line in sys.stdin)
+    if arguments.image is None:
+        return [arguments.token]
+    from agent.commands.errors import CommandError
+    from drivers.pictures import read_paths
+
+    for reading in read_paths([arguments.image]):
+        if reading["texts"]:
+            return reading["texts"]
+    raise CommandError(f"no QR code was read in {arguments.image}")
+
+
+def _print_explanation(answer: dict[str, Any]) -> None:
+    print(f"{answer['outcome']}: {answer['en']} / {answer['zh']}")
+    if answer.get("next_en"):
+        print(f"  {answer['next_en']} / {answer['next_zh']}")
+    if answer["issuer"] is not None:
+        print(
+            f"  coupon  {answer['issuer']}/{answer['campaign']}/{answer['index']}, signed by key {answer['kid']}"
+        )
+        print(f"  days    {answer['not_before']} to {answer['expires']}")
+    if answer.get("title"):
+        print(f"  offer   {answer['title']['en']} / {answer['title']['zh']}")
+    if answer["detail"]:
+        print(f"  detail  {answer['detail']}")
+
+
+def _decode(arguments: argparse.Namespace) -> int:
+    from agent.commands.errors import CommandError
+    from drivers.pictures import read_paths
+    from drivers.ports import DriverError
+
+    found = False
+    try:
+        for reading in read_paths(arguments.paths):
+            found = found or bool(reading.texts)
+            entry = reading.to_json()
+            if arguments.json:
+                _print_json(entry)
+            else:
+                print(
+                    f"{entry['path']}: {' | '.join(entry['texts']) or entry.get('error') or 'no code read'}"
+                )
+    except DriverError as error:
+        raise CommandError(str(error)) from error
+    return 0 if found else 1
+
+
+def _status(arguments: argparse.Namespace) -> int:
+    import config
+    from agent.commands.show import fetch_status, status_lines
+
+    status = fetch_status(config.load(arguments.config))
+    if arguments.json:
+        _print_json(status)
+    else:
+        print("\n".join(status_lines(status)))
+    return 0 if status["healthy"] else 1
+
+
+def _outbox(arguments: argparse.Namespace) -> int:
+    import config
+    from agent.app import database_path
+    from agent.commands.errors import CommandError
+    from agent.commands.show import outbox, outbox_line
+    from agent.store.database import StoreError
+
+    states: tuple[str, ...] = ("waiting", "quarantined")
+    if arguments.quarantined:
+        states = ("quarantined",)
+    elif arguments.all:
+        states = ("waiting", "quarantined", "acknowledged")
+    count = 0
+    try:
+        for row in outbox(database_path(config.load(arguments.config)), states, arguments.limit):
+            count += 1
+            if arguments.json:
+                _print_json(row)
+            else:
+                print(outbox_line(row))
+    except StoreError as error:
+        raise CommandError(str(error)) from error
+    if not arguments.json:
+        print(f"{count} records" if count else "nothing is waiting")
+    return 0
+
+
+def _check_config(arguments: argparse.Namespace) -> int:
+    import config
+
+    problems = config.check(arguments.file)
+    for problem in problems:
+        if arguments.json:
+            _print_json(problem.to_json())
+        else:
+            print(problem)
+    if not problems and not arguments.json:
+        print(f"{arguments.file}: good")
+    return EX_CONFIG if problems else 0
+
+
+def _cloud(arguments: argparse.Namespace) -> int:
+    from cloud import main as cloud_main
+
+    parser = argparse.ArgumentParser(prog="redeemd cloud")
+    cloud_main.add_arguments(parser)
+    return cloud_main.run(parser.parse_args(arguments.arguments))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

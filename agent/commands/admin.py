@@ -1,0 +1,68 @@
+"""Talk to the cloud's administration with a bearer token: what `redeemd issue` and the demo need of it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import aiohttp
+
+from agent.commands.errors import CommandError
+
+TIMEOUT_S = 60.0
+
+
+class CloudAdmin:
+    """An open connection. url: the cloud's base address. Raises CommandError with the cloud's own words."""
+
+    def __init__(self, url: str, token: str) -> None:
+        self._url = url.rstrip("/")
+        self._token = token
+        self._session: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> Self:
+        self._session = aiohttp.ClientSession(
+            headers={"Authorization": f"Bearer {self._token}"},
+            timeout=aiohttp.ClientTimeout(total=TIMEOUT_S),
+        )
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        assert self._session is not None, "used as a context manager"
+        await self._session.close()
+
+    async def post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        said: dict[str, Any] = json.loads(await self._ask("POST", path, body))
+        return said
+
+    async def get(self, path: str) -> dict[str, Any]:
+        said: dict[str, Any] = json.loads(await self._ask("GET", path, None))
+        return said
+
+    async def ledger(self, till: str) -> list[dict[str, Any]]:
+        """The cloud's ledger of one till, line by line."""
+        text = await self._ask("GET", f"/v1/admin/ledger?till={till}&limit=10000", None)
+        return [json.loads(line) for line in text.splitlines()]
+
+    async def _ask(self, method: str, path: str, body: dict[str, Any] | None) -> str:
+        assert self._session is not None, "used as a context manager"
+        try:
+            async with self._session.request(method, self._url + path, json=body) as response:
+                text = await response.text()
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise CommandError(f"{self._url} cannot be reached: {error or 'no answer in time'}") from error
+        if response.status >= 400:
+            raise CommandError(f"{method} {path}: {response.status} {text[:500]}")
+        return text
+
+
+def read_token(path: Path) -> str:
+    """The bearer token in a file."""
+    try:
+        return path.read_text("ascii").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise CommandError(f"token file {path}: {error}") from error

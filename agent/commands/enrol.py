@@ -1,0 +1,74 @@
+"""Enrol: the till makes its key, proves with a one-time code that it may join, and pins the cloud's root."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import sqlite3
+from pathlib import Path
+
+import config
+from agent.app import database_path, key_path, make_key, prepare_state_dir
+from agent.commands.errors import CommandError
+from agent.domain import bundle
+from agent.domain.keys import SigningKey
+from agent.store.bundle_cache import enrol as store_enrolment
+from agent.store.database import Database
+from sync.ports import Failure
+from sync.status import failure_of
+from sync.uplink import HttpUplink
+
+CONTEXT = b"redeemd/enrol/v1\0"
+
+
+async def enrol(settings: config.Config, code: str) -> str:
+    """Enrol this till with `code`; returns its name. Safe to repeat: the key is kept, a used code is refused."""
+    if not settings.cloud.url:
+        raise CommandError("cloud.url is not set: write the cloud's address into the configuration first")
+    prepare_state_dir(settings)
+    database = Database(database_path(settings))
+    database.open()
+    try:
+        key = make_key(key_path(settings))
+        till, root = await _ask(settings, code.strip(), key)
+        await database.run(lambda connection: _store(connection, till, root))
+    finally:
+        database.close()
+    return till
+
+
+def _store(connection: sqlite3.Connection, till: str, root: bytes) -> None:
+    known = connection.execute("SELECT value FROM setting WHERE name = 'till'").fetchone()
+    if known is not None and known[0] != till:
+        raise CommandError(
+            f"this machine is enrolled as {known[0]} and the code is for {till}. "
+            "Its ledger belongs to the old name: move the state directory away first."
+        )
+    store_enrolment(connection, till, root)
+
+
+async def _ask(settings: config.Config, code: str, key: SigningKey) -> tuple[str, bytes]:
+    document = {
+        "code": code,
+        "till_public_key": _base64url(key.public_key),
+        "proof": _base64url(key.sign(CONTEXT + code.encode())),
+    }
+    cloud = settings.cloud
+    async with HttpUplink(cloud.url, ca_file=Path(cloud.ca_file) if cloud.ca_file else None) as uplink:
+        answer = await uplink.enrol(json.dumps(document).encode())
+    failure = answer if isinstance(answer, Failure) else failure_of(answer)
+    if isinstance(answer, Failure) or failure is not None:
+        assert failure is not None, "a failure or an answer"
+        raise CommandError(f"the cloud did not enrol this till: {failure.detail or failure.sentence.en}")
+    try:
+        said = json.loads(answer.body)
+        till, root = str(said["till"]), base64.b64decode(said["root"], validate=True)
+        bundle.read_root(root, None)
+    except (ValueError, KeyError, TypeError, binascii.Error) as error:
+        raise CommandError(f"the cloud's answer cannot be used: {error}") from None
+    return till, root
+
+
+def _base64url(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()

@@ -1,0 +1,75 @@
+"""Show: the till's status and its outbox, for people and for programs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.error import URLError
+from urllib.request import Request, urlopen
+
+import config
+from agent.commands.errors import CommandError
+from agent.store.database import connect_read_only
+from agent.store.inspect import outbox_rows
+
+TIMEOUT_S = 5.0
+
+
+def fetch_status(settings: config.Config) -> dict[str, Any]:
+    """The running daemon's status; CommandError if it does not answer."""
+    api = settings.api
+    host = f"[{api.host}]" if ":" in api.host else api.host
+    request = Request(f"http://{host}:{api.port}/v1/status")
+    if api.token_file:
+        request.add_header("Authorization", f"Bearer {Path(api.token_file).read_text('ascii').strip()}")
+    try:
+        with urlopen(request, timeout=TIMEOUT_S) as answer:
+            said: dict[str, Any] = json.loads(answer.read(1 << 20))
+    except (URLError, TimeoutError, ValueError) as error:
+        reason = getattr(error, "reason", error)
+        raise CommandError(
+            f"redeemd does not answer on {host}:{api.port} ({reason}). Is it running? systemctl status redeemd"
+        ) from None
+    return said
+
+
+def status_lines(status: dict[str, Any]) -> Iterator[str]:
+    """The status for a terminal."""
+    line, box, bundle = status["line"], status["outbox"], status["bundle"]
+    yield f"till      {status['till'] or '(not enrolled)'}, store {status['store']['code'] or '-'}"
+    yield f"version   {status['version']}"
+    yield (
+        f"line      {line['state']}"
+        + (f" since {line['since']}" if line["since"] else "")
+        + (f": {line['en']}" if line["en"] else "")
+    )
+    yield f"outbox    {box['waiting']} waiting, {box['quarantined']} quarantined"
+    yield f"bundle    {bundle['age']}, {bundle['campaigns']} campaigns, issued {bundle['issued'] or '-'}"
+    yield f"today     {status['today']['accepted']} accepted, {status['today']['refused']} refused"
+    for device in status["devices"]:
+        detail = f": {device['detail']}" if device["detail"] else ""
+        yield f"{device['role']:<9} {device['name']} ({device['kind']}) {device['state']}{detail}"
+    for issue in status["issues"]:
+        yield f"{issue['severity']:<9} {issue['en']}. {issue['action_en']}"
+
+
+def outbox(database: Path, states: tuple[str, ...], limit: int) -> Iterator[dict[str, Any]]:
+    """The records in `states`, read beside the running daemon."""
+    connection = connect_read_only(database)
+    try:
+        yield from outbox_rows(connection, states, limit)
+    finally:
+        connection.close()
+
+
+def outbox_line(row: dict[str, Any]) -> str:
+    """One record for a terminal."""
+    event = row["event"]
+    answer = row["answer"] or {}
+    reason = f"  {answer.get('code', '')}: {answer.get('sentence', '')}" if answer.get("code") else ""
+    return (
+        f"{row['lane']:<10} {row['sequence']:>6} {row['state']:<12} {event['time']} "
+        f"{event['data'].get('outcome', ''):<18} {event['subject']}{reason}"
+    )

@@ -1,0 +1,146 @@
+"""Verify: explain a coupon from what this till has stored, or from a file of public keys alone."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from agent.commands.errors import CommandError
+from agent.domain import bundle
+from agent.domain.bundle import BundleError
+from agent.domain.campaign import Words
+from agent.domain.cose import Algorithm
+from agent.domain.decide import LedgerView, PriorUse, Refusal, verify_scan
+from agent.domain.fields import FieldError, Fields
+from agent.domain.keys import IssuerKey, KeyFault
+from agent.domain.money import AMOUNT_MAX_MINOR
+from agent.domain.outcome import SAYINGS
+from agent.domain.parts import Contents, Place, read_parts
+from agent.domain.time import day_text, effective_time
+from agent.domain.token import DAY_MAX, UINT32_MAX, Coupon
+from agent.domain.verdict import make_verdict
+from agent.redeem import Trust, judge, make_trust
+from agent.store.database import StoreError, connect_read_only
+from agent.store.inspect import prior_use, stored_bundle
+
+VERIFIED = "verified"
+"""Signature and key are good and no rule was asked, for want of a bundle."""
+
+
+@dataclass(frozen=True, slots=True)
+class Knowledge:
+    """What the explanation rests on. trust is None where only keys are known."""
+
+    contents: Contents
+    trust: Trust | None
+    mark: datetime | None
+    database: Path | None
+
+
+def from_till(database: Path) -> Knowledge:
+    """The bundle that a till has stored. CommandError if there is none."""
+    try:
+        connection = connect_read_only(database)
+        stored = stored_bundle(connection)
+        connection.close()
+        if stored is None:
+            raise CommandError(
+                f"{database} holds no bundle yet: enrol the till and let it reach the cloud once"
+            )
+        root = bundle.read_root(stored.root, None)
+        manifest = bundle.read_manifest(stored.manifest, root, stored.till, None)
+    except StoreError as error:
+        raise CommandError(f"{error} Or name public keys with --keys FILE.") from None
+    except BundleError as error:
+        raise CommandError(f"the stored bundle cannot be used: {error}") from None
+    contents = read_parts(stored.parts)
+    return Knowledge(contents, make_trust(manifest, contents), stored.mark, database)
+
+
+def from_keys(path: Path) -> Knowledge:
+    """Key records alone, as JSON: [{"kid", "issuer", "public_key"} (hex), ...]; limits are optional."""
+    try:
+        items = json.loads(path.read_text("utf-8"))
+        keys = {key.kid: key for key in (_key(item) for item in items)}
+    except (OSError, ValueError, TypeError, KeyFault, FieldError) as error:
+        raise CommandError(f"keys file {path}: {error}") from None
+    place = Place("", 0, frozenset(), "", Words("", ""), "UTC", "")
+    return Knowledge(Contents(place, keys, {}, {}, (), ()), None, None, None)
+
+
+def _key(item: Mapping[str, Any]) -> IssuerKey:
+    fields = Fields(item, "key")
+    key = IssuerKey(
+        kid=bytes.fromhex(fields.text("kid", 16, least=16)),
+        issuer=fields.text("issuer", 32, least=1),
+        algorithm=Algorithm(fields.integer("algorithm", -19, -8, default=int(Algorithm.ED25519))),
+        public_key=bytes.fromhex(fields.text("public_key", 200, least=1)),
+        campaigns=fields.number_set("campaigns", UINT32_MAX),
+        not_before=fields.integer("not_before", 0, DAY_MAX, default=0),
+        expires=fields.integer("expires", 0, DAY_MAX, default=DAY_MAX),
+        value_max_minor=fields.integer("value_max_minor", 0, AMOUNT_MAX_MINOR, default=AMOUNT_MAX_MINOR),
+    )
+    fields.done()
+    return key
+
+
+def explain(text: str, known: Knowledge) -> dict[str, Any]:
+    """{"outcome", "issuer", "campaign", "index", "detail", "zh", "en", ...} of one token's text. Records nothing."""
+    found = verify_scan(text, known.contents)
+    if isinstance(found, Coupon) and known.trust is None:
+        return _answer(VERIFIED, found, None) | {"zh": "签名有效", "en": "The signature is good"}
+    if known.trust is None:
+        assert isinstance(found, Refusal), "a coupon was handled"
+        saying = SAYINGS[found.outcome]
+        return _answer(found.outcome.value, None, found.detail) | {"zh": saying.zh, "en": saying.en}
+    now = effective_time(datetime.now(UTC), known.mark, known.trust.manifest.issued)
+    prior = _prior_use(found, known.database)
+    decision = judge(found, known.trust, None, LedgerView(prior), now)
+    coupon = found if isinstance(found, Coupon) else None
+    campaign = None if coupon is None else known.contents.campaigns.get(coupon.identity[:2])
+    verdict = make_verdict(
+        decision,
+        scan_id="",
+        at=now.now,
+        source="verify",
+        zone=known.trust.zone,
+        currency=known.contents.place.currency,
+        coupon=coupon,
+        campaign=campaign,
+        prior=prior,
+    )
+    said = {"zh": verdict.zh, "en": verdict.en, "next_zh": verdict.next_zh, "next_en": verdict.next_en}
+    title = None if campaign is None else {"zh": campaign.title.zh, "en": campaign.title.en}
+    return _answer(verdict.outcome.value, coupon, decision.detail) | said | {"title": title}
+
+
+def _prior_use(found: Coupon | Refusal, database: Path | None) -> PriorUse | None:
+    if isinstance(found, Refusal) or database is None:
+        return None
+    connection = connect_read_only(database)
+    try:
+        return prior_use(connection, found.identity)
+    finally:
+        connection.close()
+
+
+def _answer(outcome: str, coupon: Coupon | None, detail: str | None) -> dict[str, Any]:
+    if coupon is None:
+        return {"outcome": outcome, "issuer": None, "campaign": None, "index": None, "detail": detail}
+    issuer, campaign, index = coupon.identity
+    claims = coupon.claims
+    return {
+        "outcome": outcome,
+        "issuer": issuer,
+        "campaign": campaign,
+        "index": index,
+        "detail": detail,
+        "not_before": day_text(claims.not_before),
+        "expires": day_text(claims.expires),
+        "store": claims.store,
+        "kid": coupon.kid.hex(),
+    }

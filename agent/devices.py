@@ -1,0 +1,103 @@
+"""From configuration to devices: which driver stands behind each scanner, camera and printer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal, assert_never
+
+import config
+from agent.printing import Device
+from drivers.ports import ReceiptPrinter, ScanSource
+
+
+def scan_sources(settings: config.Config) -> list[tuple[str, ScanSource]]:
+    """(role, source) for each scanner and camera. cv2 and numpy are loaded only where a camera is configured."""
+    found: list[tuple[str, ScanSource]] = [("scanner", _scanner(scanner)) for scanner in settings.scanner]
+    if settings.camera:
+        from drivers.camera import Camera, CameraSettings
+
+        for camera in settings.camera:
+            source = CameraSettings(
+                camera.name,
+                camera.source,
+                camera.width,
+                camera.height,
+                camera.fps,
+                tuple(camera.decoders),
+                camera.loop,
+            )
+            found.append(("camera", Camera(source)))
+    return found
+
+
+def _scanner(scanner: config.Scanner) -> ScanSource:
+    match scanner:
+        case config.SerialScanner():
+            from drivers.serial_scanner import SerialScanner, SerialSettings
+
+            return SerialScanner(
+                SerialSettings(
+                    scanner.name,
+                    scanner.port,
+                    scanner.baud,
+                    scanner.bytesize,
+                    scanner.parity,
+                    scanner.stopbits,
+                    scanner.suffix,
+                    scanner.encoding,
+                )
+            )
+        case config.WedgeScanner():
+            from drivers.wedge import WedgeScanner, WedgeSettings
+
+            return WedgeScanner(
+                WedgeSettings(
+                    scanner.name,
+                    vendor=scanner.vendor,
+                    product=scanner.product,
+                    serial=scanner.serial,
+                    device_name=scanner.device_name,
+                    layout=scanner.layout,
+                )
+            )
+        case _:
+            assert_never(scanner)
+
+
+def printers(settings: config.Config) -> list[Device]:
+    """Each configured printer with its way to make bytes of a receipt, in order of preference."""
+    return [
+        Device(_printer(printer), _renderer(printer, settings.till.language)) for printer in settings.printer
+    ]
+
+
+def _printer(printer: config.Printer) -> ReceiptPrinter:
+    from drivers.printers import FilePrinter, NetworkPrinter, SerialPrinter
+
+    match printer:
+        case config.TcpPrinter():
+            return NetworkPrinter(printer.name, printer.host, printer.port, printer.timeout_s)
+        case config.SerialPrinter():
+            return SerialPrinter(printer.name, printer.device, printer.baud, printer.flow, printer.timeout_s)
+        case config.FilePrinter():
+            return FilePrinter(printer.name, printer.device, printer.timeout_s)
+        case _:
+            assert_never(printer)
+
+
+def _renderer(printer: config.Printer, language: Literal["zh", "en"]) -> Callable[[str, int], bytes]:
+    from agent.receipts.profile import printer_profile
+
+    profile = printer_profile(
+        printer.profile, columns=printer.columns, encoding=printer.encoding, native_qr=printer.native_qr
+    )
+
+    def render(document: str, copies: int) -> bytes:
+        from agent.receipts.escpos import render_escpos
+        from agent.receipts.maker import marked_copy
+        from agent.receipts.model import receipt_from_json
+
+        receipt = receipt_from_json(document)
+        return render_escpos(marked_copy(receipt, copies, language) if copies else receipt, profile)
+
+    return render

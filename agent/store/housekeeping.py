@@ -1,0 +1,81 @@
+"""Housekeeping: forget what may be forgotten, a little at a time. Waiting and quarantined records never are."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from agent.domain.record import EVIDENCE_LANE, REDEMPTION_LANE
+from agent.domain.time import timestamp
+from agent.store.database import Database
+
+ROWS_A_STEP = 500
+"""Rows deleted in one transaction: a scan never waits longer than for these."""
+REQUEST_KEEP = timedelta(days=7)
+PRINT_KEEP = timedelta(days=30)
+TALLY_KEEP_DAYS = 400
+
+
+class Retention(NamedTuple):
+    """From the configuration."""
+
+    redemption_keep_days: int
+    evidence_max_rows: int
+
+
+async def tidy(database: Database, now: datetime, day: int, retention: Retention) -> Mapping[str, int]:
+    """Delete what is past its time at effective `now` (store day `day`); returns rows deleted by table."""
+    deleted: dict[str, int] = {}
+    for table, condition, parameters in _rules(now, day, retention):
+        while True:
+            count = await database.run(lambda db, rule=(table, condition, parameters): _step(db, *rule))  # type: ignore[misc]
+            deleted[table] = deleted.get(table, 0) + count
+            if count < ROWS_A_STEP:
+                break
+    return deleted
+
+
+# Only the oldest rows are looked at: a lane's sequence rises with time.
+_OLDEST = (
+    "lane = ? AND sequence IN (SELECT sequence FROM record WHERE lane = ? AND state = 'acknowledged'"
+    f" ORDER BY sequence LIMIT {ROWS_A_STEP})"
+)
+_BEYOND = "sequence <= (SELECT chain.sequence - ? FROM chain WHERE lane = 'evidence')"
+
+
+def _rules(now: datetime, day: int, retention: Retention) -> list[tuple[str, str, tuple[object, ...]]]:
+    """(table, condition on its primary key's rows, parameters)"""
+    keep = timestamp(now - timedelta(days=retention.redemption_keep_days))
+    return [
+        ("coupon_use", "forget_after < ?", (day,)),
+        ("budget", "day >= 0 AND day < ?", (day - 1,)),
+        ("tally", "day < ?", (day - TALLY_KEEP_DAYS,)),
+        ("request", "at < ?", (timestamp(now - REQUEST_KEEP),)),
+        ("print_job", "state = 'printed' AND updated_at < ?", (timestamp(now - PRINT_KEEP),)),
+        (
+            "record",
+            f"{_OLDEST} AND json_extract(event, '$.time') < ?",
+            (REDEMPTION_LANE, REDEMPTION_LANE, keep),
+        ),
+        ("record", f"{_OLDEST} AND {_BEYOND}", (EVIDENCE_LANE, EVIDENCE_LANE, retention.evidence_max_rows)),
+    ]
+
+
+_KEYS = {
+    "coupon_use": "issuer, campaign, idx",
+    "budget": "issuer, campaign, day",
+    "tally": "day, outcome",
+    "request": "request_id",
+    "print_job": "job_id",
+    "record": "lane, sequence",
+}
+
+
+def _step(db: sqlite3.Connection, table: str, condition: str, parameters: tuple[object, ...]) -> int:
+    key = _KEYS[table]
+    return db.execute(
+        f"DELETE FROM {table} WHERE ({key}) IN (SELECT {key} FROM {table} WHERE {condition} LIMIT {ROWS_A_STEP})",
+        parameters,
+    ).rowcount

@@ -1,0 +1,350 @@
+"""The till as its API sees it: everything a page or a POS may ask, over the use cases. Constructs nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import shutil
+import uuid
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from agent import health
+from agent.domain import time
+from agent.domain.sale import Line, Sale
+from agent.domain.verdict import Verdict
+from agent.hub import Hub
+from agent.intake import Arrival, Intake, Overflow
+from agent.ports import Clock, Counts, LedgerUnavailable, PrintJob, Prints
+from agent.printing import CAUSES, PrintQueue
+from agent.redeem import Redeemer, Request, TillState
+from drivers.ports import DeviceStatus, Scan, ScanFault
+from sync.lanes import LaneState
+
+log = logging.getLogger(__name__)
+
+
+class StatusSource(Protocol):
+    """The counts behind the status page."""
+
+    async def counts(self, day: int) -> tuple[Counts, dict[str, int]]:
+        """What waits, and the tally of store day `day`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wiring:
+    """The parts that app.py made. devices: (role, how to ask for its status). lanes: states of uploads and pulls."""
+
+    state: TillState
+    redeemer: Redeemer
+    hub: Hub
+    clock: Clock
+    numbers: StatusSource
+    prints: Prints
+    print_queue: PrintQueue | None
+    print_text: Callable[[PrintJob], str]
+    devices: Sequence[tuple[str, Callable[[], DeviceStatus]]]
+    lanes: Callable[[], Sequence[LaneState]]
+    committed: Callable[[], None]
+    """Called after every committed record: wakes the uploads."""
+    version: str
+    language: str
+    state_dir: Path
+    disk_least_mb: int
+    cloud: bool
+    debounce_s: float
+    queue_max: int
+
+
+class UnknownJob(LookupError):
+    """No such print job."""
+
+
+class Till:
+    """What happens on this till, one object for pages and POS."""
+
+    def __init__(self, wiring: Wiring) -> None:
+        self._w = wiring
+        self.hub = wiring.hub
+        self._intake = Intake(
+            self._judge,
+            self._tell_verdict,
+            wiring.clock,
+            debounce_s=wiring.debounce_s,
+            queue_max=wiring.queue_max,
+        )
+        self._running: set[str] = set()
+        self._line: tuple[str, str | None] = ("never" if wiring.cloud else "off", None)
+        self._changed = asyncio.Event()
+
+    @property
+    def name(self) -> str:
+        """The till's id, empty before it is enrolled."""
+        return self._w.state.till
+
+    # scans
+
+    def take(self, scan: Scan) -> None:
+        """A device's scan: queued, judged in order, told to everybody."""
+        try:
+            self._intake.submit(Arrival(scan.text, scan.source, scan.at))
+        except Overflow as error:
+            log.warning("scan not taken: %s", error, extra={"source": scan.source})
+            self._changed.set()
+
+    def take_fault(self, fault: ScanFault) -> None:
+        """A device read something that is no whole scan."""
+        log.warning("scan fault", extra={"source": fault.source, "code": fault.code, "detail": fault.detail})
+
+    async def scan(self, text: str, source: str) -> Verdict:
+        """A scan by a page or a POS, debounced like a device's. Raises Overflow."""
+        future = self._intake.submit(Arrival(text, source, self._w.clock.monotonic()))
+        return await asyncio.shield(future)
+
+    async def redeem(self, text: str, sale: Sale | None, request_id: str) -> Verdict:
+        """A POS redeems for its sale. Raises KeyReused and StillRunning."""
+        if request_id in self._running:
+            raise StillRunning(request_id)
+        self._running.add(request_id)
+        started = self._w.clock.monotonic()
+        try:
+            verdict = await self._w.redeemer.redeem(Request(text, "api", sale, request_id))
+        finally:
+            self._running.discard(request_id)
+        verdict = verdict.measured((self._w.clock.monotonic() - started) * 1000)
+        if verdict.stored is None:
+            self._tell_verdict(verdict)
+        return verdict
+
+    def explain(self, text: str, sale: Sale | None) -> Verdict:
+        """What would be said now; nothing happens."""
+        return self._w.redeemer.explain(text, sale)
+
+    async def _judge(self, arrival: Arrival) -> Verdict:
+        return await self._w.redeemer.redeem(Request(arrival.text, arrival.source, self._w.state.sale))
+
+    def _tell_verdict(self, verdict: Verdict) -> None:
+        if verdict.redemption_id is not None:
+            self._w.state.sale = None  # the sale is served: the next customer begins afresh
+            if self._w.print_queue is not None:
+                self._w.print_queue.wake()
+        self.hub.publish("verdict", verdict.to_json())
+        self._w.committed()
+        self._changed.set()
+
+    # the sale of a shop without a POS
+
+    @property
+    def sale(self) -> Sale | None:
+        return self._w.state.sale
+
+    @property
+    def currency(self) -> str:
+        return self._w.state.currency()
+
+    def set_sale(self, total_minor: int, sale_id: str | None, lines: tuple[Line, ...]) -> Sale:
+        """The sale that the next scans belong to."""
+        sale = Sale(sale_id or uuid.uuid4().hex[:12], self.currency, total_minor, lines)
+        self._w.state.sale = sale
+        self._changed.set()
+        return sale
+
+    def clear_sale(self) -> None:
+        self._w.state.sale = None
+        self._changed.set()
+
+    # receipts
+
+    async def print_json(self, job_id: str) -> dict[str, Any]:
+        """State and text of a print job; UnknownJob."""
+        job = await self._w.prints.print_job(job_id)
+        if job is None:
+            raise UnknownJob(job_id)
+        return {**_print_json(job), "text": self._w.print_text(job)}
+
+    async def reprint(self, job_id: str) -> int:
+        """Queue the receipt again, marked as a copy; returns the copy's number. UnknownJob."""
+        job = await self._w.prints.copy_print(job_id)
+        if job is None:
+            raise UnknownJob(job_id)
+        self.tell_print(job)
+        if self._w.print_queue is not None:
+            self._w.print_queue.wake()
+        return job.copies
+
+    def tell_print(self, job: PrintJob) -> None:
+        self.hub.publish("print", _print_json(job))
+        self._changed.set()
+
+    # status
+
+    async def status(self) -> dict[str, Any]:
+        """The Status object of docs/openapi.yaml."""
+        w, state = self._w, self._w.state
+        effective = state.time(w.clock.now())
+        day = time.day_number(effective.now, state.zone())
+        counts, today = await self._numbers(day)
+        devices = [(role, status()) for role, status in w.devices]
+        trust = state.trust
+        facts = health.Facts(
+            enrolled=bool(state.till),
+            stopped=state.stopped,
+            age=None if trust is None else trust.manifest.age(effective.now),
+            time=effective,
+            counts=counts,
+            devices=devices,
+            skipped=() if trust is None else trust.contents.skipped,
+            dropped_scans=self._intake.dropped,
+            disk_free_mb=shutil.disk_usage(w.state_dir).free >> 20,
+            disk_least_mb=w.disk_least_mb,
+        )
+        found = health.issues(facts)
+        place = None if trust is None else trust.contents.place
+        return {
+            "version": w.version,
+            "till": state.till,
+            "store": {
+                "code": "" if place is None else place.store,
+                "name_zh": "" if place is None else place.title.zh,
+                "name_en": "" if place is None else place.title.en,
+            },
+            "language": w.language,
+            "currency": self.currency,
+            "time": effective.now.astimezone(state.zone()).isoformat(timespec="seconds"),
+            "line": self._line_json(),
+            "outbox": {
+                "waiting": sum(counts.waiting.values()),
+                "oldest": counts.oldest_waiting,
+                "quarantined": counts.quarantined,
+            },
+            "bundle": {
+                "epoch": 0 if trust is None else trust.manifest.epoch,
+                "sequence": 0 if trust is None else trust.manifest.sequence,
+                "issued": None if trust is None else time.timestamp(trust.manifest.issued),
+                "age": "none" if facts.age is None else facts.age.value,
+                "campaigns": 0 if trust is None else len(trust.contents.campaigns),
+            },
+            "clock": {
+                "doubt": bool(effective.doubt),
+                "zh": "本机时间可能不对" if effective.doubt else "",
+                "en": f"The till's clock is {effective.doubt}" if effective.doubt else "",
+            },
+            "devices": [
+                {
+                    "name": status.name,
+                    "kind": status.kind,
+                    "role": role,
+                    "state": status.state.value,
+                    "detail": status.detail,
+                }
+                for role, status in devices
+            ],
+            "prints": {
+                "waiting": counts.prints.get("queued", 0) + counts.prints.get("sending", 0),
+                "failed": counts.prints.get("failed", 0),
+                "unconfirmed": counts.prints.get("unconfirmed", 0),
+            },
+            "promos_free": counts.promos_free,
+            "issues": health.to_json(found),
+            "healthy": health.healthy(found),
+            "sale": sale_json(state.sale),
+            "today": today,
+        }
+
+    async def _numbers(self, day: int) -> tuple[Counts, dict[str, int]]:
+        try:
+            return await self._w.numbers.counts(day)
+        except LedgerUnavailable:
+            nothing = {"accepted": 0, "refused": 0, "discount_minor": 0}
+            return Counts({}, 0, None, {}, 0), nothing
+
+    def _line_json(self) -> dict[str, Any]:
+        kind, since = self._line
+        failure = _latest(self._w.lanes())[1]
+        sentence = failure.failure.sentence if failure is not None and failure.failure is not None else None
+        return {
+            "state": kind,
+            "since": since,
+            "zh": sentence.zh if sentence is not None and kind != "online" else "",
+            "en": sentence.en if sentence is not None and kind != "online" else "",
+        }
+
+    def watch_line(self) -> bool:
+        """Look at the lanes again; True when the line just came back."""
+        if not self._w.cloud:
+            return False
+        success, failure = _latest(self._w.lanes())
+        good = None if success is None else success.last_success_at
+        bad = None if failure is None else failure.failure_at
+        if good is None and bad is None:
+            return False
+        kind = "online" if good is not None and (bad is None or good >= bad) else "offline"
+        if kind == self._line[0]:
+            return False
+        self._line = (kind, time.timestamp(self._w.clock.now()))
+        self._w.state.online = kind == "online"
+        self._changed.set()
+        log.info("line %s", kind)
+        return kind == "online"
+
+    # tasks
+
+    async def run_intake(self) -> None:
+        await self._intake.run()
+
+    async def run_status(self, line_back: Callable[[], None], every_s: float = 0.5) -> None:
+        """Watch the line and tell listeners the status when it changed, at most twice a second."""
+        told: dict[str, Any] = {}
+        while True:
+            await _rest(self._changed.wait, every_s)
+            self._changed.clear()
+            if self.watch_line():
+                line_back()
+            now = await self.status()
+            if {**now, "time": ""} != {**told, "time": ""}:
+                told = now
+                self.hub.publish("status", now)
+            await asyncio.sleep(every_s / 5)
+
+
+def sale_json(sale: Sale | None) -> dict[str, Any] | None:
+    if sale is None:
+        return None
+    return {"sale_id": sale.sale_id, "total_minor": sale.total_minor, "currency": sale.currency}
+
+
+def _print_json(job: PrintJob) -> dict[str, Any]:
+    zh, en = CAUSES.get(job.cause, (job.cause, job.cause))
+    return {
+        "job": job.job_id,
+        "redemption_id": job.redemption_id,
+        "state": job.state.value,
+        "copies": job.copies,
+        "cause": job.cause,
+        "cause_zh": zh,
+        "cause_en": en,
+    }
+
+
+def _latest(lanes: Sequence[LaneState]) -> tuple[LaneState | None, LaneState | None]:
+    """The lane with the newest success and the one with the newest failure."""
+    good = [lane for lane in lanes if lane.last_success_at is not None]
+    bad = [lane for lane in lanes if lane.failure_at is not None]
+    return (
+        max(good, key=lambda lane: lane.last_success_at or 0.0, default=None),
+        max(bad, key=lambda lane: lane.failure_at or 0.0, default=None),
+    )
+
+
+async def _rest(wait: Callable[[], Awaitable[Any]], seconds: float) -> None:
+    try:
+        async with asyncio.timeout(seconds):
+            await wait()
+    except TimeoutError:
+        pass
+
+
+class StillRunning(Exception):
+    """The same idempotency key is being answered right now."""
