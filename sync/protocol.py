@@ -301,8 +301,11 @@ class LaneProtocol:
         """The cloud itself answered and something moved."""
         self.consecutive_failures = 0
         self.last_success_at = now
-        for result in final:
-            self._aside.pop(result.record_id, None)
+        came_through = [self._aside.pop(result.record_id, None) for result in final]
+        if any(came_through):
+            # What was refused for now behind it may have waited for just this record: in order, and at once.
+            for aside in self._aside.values():
+                aside.retry_at = aside.retry_at if aside.suspect else now
         return self._read_next(failure, final)
 
     def _back_off(self, failure: Failure, now: float) -> Step:

@@ -3,14 +3,16 @@
 import json
 import random
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import pytest
 
 from sync import protocol
-from sync.protocol import LaneProtocol, Offered, Read, Send, Sleep, Tick
+from sync.ports import Answer
+from sync.protocol import Answered, Event, LaneProtocol, Offered, Read, Send, Sleep, Tick
 from sync.wire import Limits, Problem, Record, RecordResult, ResultStatus
 from tests.simulation import sync_seeds
-from tests.simulation.sync_seeds import Cloud, Line, Outbox, SimulationError
+from tests.simulation.sync_seeds import Cloud, Outbox, SimulationError
 
 SEEDS = 320
 CHUNK = 40
@@ -57,21 +59,26 @@ def test_the_oracle_sees_a_machine_that_breaks_a_promise(
         sync_seeds.main([str(CHUNK)])
 
 
+def plain_records(count: int) -> dict[str, Record]:
+    events = ((n, json.dumps({"id": f"r-{n}"})) for n in range(1, count + 1))
+    return {f"r-{n}": Record("redemptions", n, f"r-{n}", event) for n, event in events}
+
+
+def plain_cloud(**kinds: Any) -> Cloud:
+    nobody: frozenset[str] = frozenset()
+    given = {"poison": nobody, "toxic": nobody, "shunned": nobody, "disputed": nobody, "patience": {}} | kinds
+    return Cloud(limits=Limits(), **given)
+
+
 def test_one_bad_record_of_each_kind_among_ten_thousand_delays_none_of_the_others() -> None:
     """On a sound line the lane never sleeps before all others are delivered, and needs few requests more."""
-    records = [Record("redemptions", n, f"r-{n}", json.dumps({"id": f"r-{n}"})) for n in range(1, 10_001)]
-    outbox = Outbox({record.record_id: record for record in records})
-    bad = {"poison": "r-100", "toxic": "r-4000", "shunned": "r-7000", "impatient": "r-1"}
-    cloud = Cloud(
-        limits=Limits(),
-        poison=frozenset({bad["poison"]}),
-        toxic=frozenset({bad["toxic"]}),
-        shunned=frozenset({bad["shunned"]}),
-        disputed=frozenset(),
-        patience={bad["impatient"]: 1000},
+    outbox = Outbox(plain_records(10_000))
+    cloud = plain_cloud(
+        poison=frozenset({"r-100"}),
+        toxic=frozenset({"r-4000"}),
+        shunned=frozenset({"r-7000"}),
+        patience={"r-1": 1000},
     )
-    line = Line(random.Random(1), cloud)
-    line.calm = True
     lane = LaneProtocol("redemptions", random=lambda: 0.5)
     step = lane.handle(Tick(), 0.0)
     while not isinstance(step.then, Sleep):
@@ -79,9 +86,34 @@ def test_one_bad_record_of_each_kind_among_ten_thousand_delays_none_of_the_other
         if isinstance(step.then, Read):
             step = lane.handle(Offered(outbox.read(step.then.max_records, step.then.max_bytes)), 0.0)
         else:
-            assert isinstance(step.then, Send)
-            step = lane.handle(line.carry(step.then), 0.0)
+            step = lane.handle(Answered(cloud.receive(step.then.body, step.then.idempotency_key)), 0.0)
     assert list(outbox.waiting) == ["r-1", "r-7000"]
     assert set(outbox.quarantined) == {"r-100", "r-4000"}
     assert len(outbox.acknowledged) == 9_996
     assert cloud.requests < 100
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_ten_seconds_of_a_confused_proxy_do_not_cost_an_hour(seed: int) -> None:
+    """The proxy gets records set aside; a cloud that insists on order then refuses for now all that is
+    behind.
+    """
+    outbox, cloud = Outbox(plain_records(1000)), plain_cloud(ordered=True)
+    lane, now = LaneProtocol("redemptions", random=random.Random(seed).random), 0.0
+    step = lane.handle(Tick(), now)
+    while len(outbox.waiting) > len(step.settle):
+        outbox.settle(step.settle)
+        match step.then:
+            case Read(max_records, max_bytes):
+                event: Event = Offered(outbox.read(max_records, max_bytes))
+            case Send(body, key):
+                now += 0.2
+                confused = now < 1 or 2 < now < 12
+                event = Answered(
+                    Answer(400, sync_seeds.FOREIGN, b"") if confused else cloud.receive(body, key)
+                )
+            case Sleep(until):
+                now, event = max(now, until), Tick()
+        step = lane.handle(event, now)
+    assert now < 300
+    assert cloud.requests < 300

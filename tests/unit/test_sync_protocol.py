@@ -185,6 +185,17 @@ def test_a_record_refused_for_now_is_set_aside_and_those_behind_go_on() -> None:
     assert lane.set_aside == 0
 
 
+def test_a_set_aside_record_that_comes_through_frees_those_refused_for_now_behind_it() -> None:
+    lane = sending(records(1, 2, 3))
+    lane.handle(results(*(refused(n, permanent=False) for n in (1, 2, 3))), 0.0)
+    lane._aside["r-1"].retry_at = 10.0
+    lane.handle(Offered(records(1, 2, 3)), 0.0)
+    lane.handle(Tick(), 10.0)
+    assert sent_ids(lane.handle(Offered(records(1, 2, 3)), 10.0)) == ["r-1"]
+    lane.handle(results(*stored(1)), 10.0)
+    assert sent_ids(lane.handle(Offered(records(2, 3)), 10.0)) == ["r-2", "r-3"]
+
+
 def test_set_aside_records_that_an_operator_resolved_are_forgotten() -> None:
     lane = sending(records(1, 2))
     lane.handle(results(refused(1, permanent=False), *stored(2)), 0.0)
