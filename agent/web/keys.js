@@ -64,7 +64,7 @@ export function watchKeys({ sale, manual, onScan, onClear }) {
       onScan(text);
       return;
     }
-    if (event.key.length === 1) collect(event);
+    if (event.key.length === 1 && !event.repeat) collect(event); // a key held down is a person's
     else if (event.key !== "Shift") burst = null;
     shortcut(event);
   }, true);

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, async_playwright, expect
+from playwright.async_api import (
+    Browser,
+    BrowserContext,
+    CDPSession,
+    ConsoleMessage,
+    Page,
+    Route,
+    async_playwright,
+    expect,
+)
 
 from agent.domain.outcome import SAYINGS, Outcome
 from tests.browser.screenshots import HARM, LAUNCH, OFFLINE, PAPER_OUT
@@ -57,10 +68,8 @@ async def till() -> AsyncIterator[TillStandIn]:
     await server.stop()
 
 
-@pytest_asyncio.fixture(loop_scope="module")
-async def context(browser: Browser, till: TillStandIn) -> AsyncIterator[BrowserContext]:
-    """A fresh browser profile at 1024x768; a policy violation or an uncaught error on its pages fails the test."""
-    wrong: list[str] = []
+async def watched(browser: Browser, wrong: list[str]) -> BrowserContext:
+    """A fresh browser profile at 1024x768; policy violations and uncaught errors of its pages land in `wrong`."""
 
     def heard(message: ConsoleMessage) -> None:
         if (
@@ -75,18 +84,43 @@ async def context(browser: Browser, till: TillStandIn) -> AsyncIterator[BrowserC
     made.on("weberror", lambda error: wrong.append(str(error.error)))
     made.set_default_timeout(5000)
     await made.add_init_script(LISTEN)
+    return made
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def context(browser: Browser, till: TillStandIn) -> AsyncIterator[BrowserContext]:
+    """A profile of its own, for a test that moves the page's clock or minds what a browser remembers."""
+    wrong: list[str] = []
+    made = await watched(browser, wrong)
     yield made
     await made.close()
     assert wrong == []
 
 
-async def open_page(context: BrowserContext, till: TillStandIn) -> Page:
-    """The page, loaded and connected."""
-    page = await context.new_page()
-    await page.clock.install()
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def shared(browser: Browser) -> AsyncIterator[tuple[Page, list[str]]]:
+    wrong: list[str] = []
+    made = await watched(browser, wrong)
+    yield await made.new_page(), wrong
+    await made.close()
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def page(shared: tuple[Page, list[str]], till: TillStandIn) -> AsyncIterator[Page]:
+    """The quick way: one tab for all tests. Each till has a port, so an origin, so a localStorage of its own."""
+    tab, wrong = shared
+    await tab.set_viewport_size({"width": 1024, "height": 768})
+    yield tab
+    await tab.goto("about:blank")
+    noted = wrong.copy()
+    wrong.clear()
+    assert noted == []
+
+
+async def visit(page: Page, till: TillStandIn) -> None:
+    """Load the page and wait until it is connected."""
     await page.goto(till.url)
     await expect(page.locator("#till")).to_have_text("T-0001")
-    return page
 
 
 async def show(till: TillStandIn, page: Page, shown: dict[str, Any]) -> None:
@@ -99,22 +133,49 @@ async def tones(page: Page) -> list[list[Any]]:
     return heard
 
 
-async def type_slowly(page: Page, keys: str) -> None:
-    """Type as a person does: the gap is far above what the page takes for a scanner."""
-    await page.keyboard.type(keys, delay=70)
+class Keyboard:
+    """Keys with the time of each one given, as the kernel stamps them: a busy test machine changes nothing."""
+
+    def __init__(self, page: Page, session: CDPSession) -> None:
+        self._page = page
+        self._session = session
+        self._at = time.time()
+
+    @classmethod
+    async def of(cls, page: Page) -> Keyboard:
+        return cls(page, await page.context.new_cdp_session(page))
+
+    async def strike(self, keys: str, gap_ms: float) -> None:
+        """Strike `keys` (a line end is Enter, U+001B is Esc), each `gap_ms` after the one before."""
+        for key in keys:
+            self._at += gap_ms / 1000
+            name = {"\n": "Enter", "\x1b": "Escape"}.get(key, key)
+            down: dict[str, Any] = {"type": "keyDown", "key": name, "timestamp": self._at}
+            if name != "Escape":
+                down["text"] = key.replace("\n", "\r")
+            if name == "Enter":
+                down["windowsVirtualKeyCode"] = 13
+            await self._session.send("Input.dispatchKeyEvent", down)
+            await self._session.send("Input.dispatchKeyEvent", {**down, "type": "keyUp", "text": ""})
+
+    async def person(self, keys: str) -> None:
+        await self.strike(keys, gap_ms=120)
+
+    async def scanner(self, keys: str) -> None:
+        await self.strike(keys, gap_ms=4)
 
 
 # ---- the verdict ----------------------------------------------------------------------------------------------------
 
 
-async def test_before_the_first_scan_the_page_rests(context: BrowserContext, till: TillStandIn) -> None:
-    page = await open_page(context, till)
+async def test_before_the_first_scan_the_page_rests(page: Page, till: TillStandIn) -> None:
+    await visit(page, till)
     await expect(page.locator("#stage")).to_have_attribute("data-tone", "idle")
     await expect(page.locator("#stage .word")).to_have_text("请扫券")
 
 
-async def test_accepted_shows_word_shape_and_amount(context: BrowserContext, till: TillStandIn) -> None:
-    page = await open_page(context, till)
+async def test_accepted_shows_word_shape_and_amount(page: Page, till: TillStandIn) -> None:
+    await visit(page, till)
     await show(till, page, accepted(3000, offline=True))
     stage = page.locator("#stage")
     await expect(stage).to_have_attribute("data-tone", "good")
@@ -129,8 +190,8 @@ async def test_accepted_shows_word_shape_and_amount(context: BrowserContext, til
     assert amount["height"] > 120, "the amount is read from a metre away"
 
 
-async def test_duplicate_says_when_and_where_it_was_used(context: BrowserContext, till: TillStandIn) -> None:
-    page = await open_page(context, till)
+async def test_duplicate_says_when_and_where_it_was_used(page: Page, till: TillStandIn) -> None:
+    await visit(page, till)
     shown = used(first_use={"at": ago(seconds=0), "till": "T-0003"}, detail="seen_here")
     await show(till, page, shown)
     stage = page.locator("#stage")
@@ -142,8 +203,8 @@ async def test_duplicate_says_when_and_where_it_was_used(context: BrowserContext
     await expect(stage.locator(".amount")).to_have_count(0)
 
 
-async def test_every_outcome_has_its_own_word(context: BrowserContext, till: TillStandIn) -> None:
-    page = await open_page(context, till)
+async def test_every_outcome_has_its_own_word(page: Page, till: TillStandIn) -> None:
+    await visit(page, till)
     table = await page.evaluate(
         """async (outcomes) => {
              const words = await import("/words.js");
@@ -159,8 +220,8 @@ async def test_every_outcome_has_its_own_word(context: BrowserContext, till: Til
     assert (table[0][list(Outcome).index(Outcome.ACCEPTED)], table[0].count("可用")) == ("可用", 1)
 
 
-async def test_tone_follows_the_daemon(context: BrowserContext, till: TillStandIn) -> None:
-    page = await open_page(context, till)
+async def test_tone_follows_the_daemon(page: Page, till: TillStandIn) -> None:
+    await visit(page, till)
     for outcome in (Outcome.NOT_YET_VALID, Outcome.ACCEPTED, Outcome.UNKNOWN_RESULT):
         shown = verdict(outcome, works_from="2037-03-01T09:30:00+08:00")
         await show(till, page, shown)
@@ -170,14 +231,14 @@ async def test_tone_follows_the_daemon(context: BrowserContext, till: TillStandI
         await expect(page.locator("#stage .facts dd")).to_have_text(re.compile(r"2037-0\d-\d\d \d\d:\d0"))
 
 
-async def test_unknown_tone_is_never_green(context: BrowserContext, till: TillStandIn) -> None:
-    page = await open_page(context, till)
+async def test_unknown_tone_is_never_green(page: Page, till: TillStandIn) -> None:
+    await visit(page, till)
     await show(till, page, {**accepted(), "tone": "splendid", "outcome": "new_in_2031"})
     await expect(page.locator("#stage")).to_have_attribute("data-tone", "bad")
     await expect(page.locator("#stage .amount")).to_have_count(0)
 
 
-async def test_hostile_text_stays_text(context: BrowserContext, till: TillStandIn) -> None:
+async def test_hostile_text_stays_text(page: Page, till: TillStandIn) -> None:
     evil = '<img src=x onerror="window.owned=1"><script>window.owned=1</script>'
     named = dict.fromkeys(["title_zh", "title_en", "benefit_zh", "benefit_en"], evil)
     said: dict[str, Any] = dict.fromkeys(["zh", "en", "next_zh", "next_en", "detail", "outcome"], evil)
@@ -190,7 +251,7 @@ async def test_hostile_text_stays_text(context: BrowserContext, till: TillStandI
         ],
         devices=[{"name": evil, "kind": evil, "role": evil, "state": evil, "detail": evil}],
     )
-    page = await open_page(context, till)
+    await visit(page, till)
     await show(till, page, {**accepted(campaign=named), **said})
     await expect(page.locator("#stage .campaign b")).to_have_text(evil)
     await expect(page.locator("#stage .headline")).to_have_text(evil)
@@ -201,7 +262,9 @@ async def test_hostile_text_stays_text(context: BrowserContext, till: TillStandI
 
 
 async def test_verdict_rests_after_twenty_seconds(context: BrowserContext, till: TillStandIn) -> None:
-    page = await open_page(context, till)
+    page = await context.new_page()
+    await page.clock.install()
+    await visit(page, till)
     await show(till, page, used())
     await page.clock.fast_forward(19000)
     await expect(page.locator("#stage")).not_to_have_class(re.compile("calm"))
@@ -212,9 +275,9 @@ async def test_verdict_rests_after_twenty_seconds(context: BrowserContext, till:
     await expect(page.locator("#stage")).not_to_have_class(re.compile("calm"))
 
 
-async def test_strip_keeps_the_last_eight(context: BrowserContext, till: TillStandIn) -> None:
+async def test_strip_keeps_the_last_eight(page: Page, till: TillStandIn) -> None:
     till.verdicts = [accepted(100 * n, at=ago(minutes=n)) for n in range(1, 12)]
-    page = await open_page(context, till)
+    await visit(page, till)
     await expect(page.locator("#stage")).to_have_class(re.compile("calm"))
     await expect(page.locator(".chip")).to_have_count(8)
     await show(till, page, truncated())
@@ -223,8 +286,8 @@ async def test_strip_keeps_the_last_eight(context: BrowserContext, till: TillSta
     await expect(page.locator(".chip b").nth(1)).to_have_text("−¥1")
 
 
-async def test_amounts(context: BrowserContext, till: TillStandIn) -> None:
-    page = await open_page(context, till)
+async def test_amounts(page: Page, till: TillStandIn) -> None:
+    await visit(page, till)
     for currency, minor, written in (
         ("JPY", 300, "−¥300"),
         ("CNY", 123456789, "−¥1,234,567.89"),
@@ -238,8 +301,8 @@ async def test_amounts(context: BrowserContext, till: TillStandIn) -> None:
 # ---- around it ------------------------------------------------------------------------------------------------------
 
 
-async def test_offline_with_records_waiting(context: BrowserContext, till: TillStandIn) -> None:
-    page = await open_page(context, till)
+async def test_offline_with_records_waiting(page: Page, till: TillStandIn) -> None:
+    await visit(page, till)
     await expect(page.locator(".line .label")).to_have_text("在线")
     await till.push("status", status(**OFFLINE))
     await expect(page.locator(".line .label")).to_have_text(re.compile(r"^离线 (\d\d-\d\d )?\d\d:\d\d 起$"))
@@ -249,9 +312,9 @@ async def test_offline_with_records_waiting(context: BrowserContext, till: TillS
     await expect(page.locator(".line .tip")).to_be_visible()
 
 
-async def test_everything_wrong_at_once_is_said(context: BrowserContext, till: TillStandIn) -> None:
+async def test_everything_wrong_at_once_is_said(page: Page, till: TillStandIn) -> None:
     till.status = status(**HARM)
-    page = await open_page(context, till)
+    await visit(page, till)
     health = page.locator("#health")
     for words in ("隔离 2", "活动数据较旧", "时钟存疑"):
         await expect(health.get_by_text(words, exact=True)).to_be_visible()
@@ -262,9 +325,9 @@ async def test_everything_wrong_at_once_is_said(context: BrowserContext, till: T
     await expect(printer.locator(".tip")).to_contain_text("缺纸：请装纸卷")
 
 
-async def test_printing_is_followed_and_reprinted(context: BrowserContext, till: TillStandIn) -> None:
+async def test_printing_is_followed_and_reprinted(page: Page, till: TillStandIn) -> None:
     till.prints["job-1"]["state"] = "queued"
-    page = await open_page(context, till)
+    await visit(page, till)
     await expect(page.locator("#reprint")).to_be_disabled()
     await show(till, page, accepted())
     await expect(page.locator("#receipt-text")).to_contain_text("优惠券核销凭证")
@@ -279,12 +342,10 @@ async def test_printing_is_followed_and_reprinted(context: BrowserContext, till:
     await expect(page.locator("#receipt-note")).to_have_text("找不到这张小票")
 
 
-async def test_language_is_the_tills_until_somebody_chooses(
-    context: BrowserContext, till: TillStandIn
-) -> None:
+async def test_language_is_the_tills_until_somebody_chooses(page: Page, till: TillStandIn) -> None:
     till.status = status(language="en", **PAPER_OUT)
     till.verdicts = [wrong_store(at=ago(seconds=2))]
-    page = await open_page(context, till)
+    await visit(page, till)
     await expect(page.locator("html")).to_have_attribute("lang", "en")
     await expect(page.locator("#stage .word")).to_have_text("WRONG STORE")
     await expect(page.locator(".issue")).to_contain_text("The printer is out of paper")
@@ -298,24 +359,25 @@ async def test_language_is_the_tills_until_somebody_chooses(
 # ---- sale, typed code, keys -----------------------------------------------------------------------------------------
 
 
-async def test_total_typed_without_focus_becomes_the_sale(context: BrowserContext, till: TillStandIn) -> None:
-    page = await open_page(context, till)
-    await type_slowly(page, "123.5")
+async def test_total_typed_without_focus_becomes_the_sale(page: Page, till: TillStandIn) -> None:
+    await visit(page, till)
+    keyboard = await Keyboard.of(page)
+    await keyboard.person("1123.5")
     await expect(page.locator("#sale")).to_have_class(re.compile("pending"))
-    await page.keyboard.press("Enter")
+    await keyboard.person("\n")
     await expect(page.locator("#sale")).to_have_class(re.compile("on"))
-    assert till.calls == [("PUT", "/v1/sale", {"total_minor": 12350})]
-    await expect(page.locator("#sale-total")).to_have_value("123.50")
+    assert till.calls == [("PUT", "/v1/sale", {"total_minor": 112350})]
+    await expect(page.locator("#sale-total")).to_have_value("1123.50")
     await expect(page.locator("#sale-total")).not_to_be_focused()
-    await type_slowly(page, "88")  # the next total replaces, it is not appended
+    await keyboard.person("88")  # the next total replaces, it is not appended
     await expect(page.locator("#sale-total")).to_have_value("88")
-    await page.keyboard.press("Escape")
+    await keyboard.person("\x1b")
     await expect(page.locator("#sale-total")).to_have_value("")
     assert till.calls[1:] == [("DELETE", "/v1/sale", None)]
 
 
-async def test_what_is_no_amount_is_not_sent(context: BrowserContext, till: TillStandIn) -> None:
-    page = await open_page(context, till)
+async def test_what_is_no_amount_is_not_sent(page: Page, till: TillStandIn) -> None:
+    await visit(page, till)
     for typed in ("12.345", "1..2", "abc", "-5", "0", "", "9999999999", "1e3"):
         await page.locator("#sale-total").fill(typed)
         await page.locator("#sale .primary").click()
@@ -323,24 +385,24 @@ async def test_what_is_no_amount_is_not_sent(context: BrowserContext, till: Till
     assert till.calls == []
 
 
-async def test_status_does_not_take_away_a_half_typed_total(
-    context: BrowserContext, till: TillStandIn
-) -> None:
-    page = await open_page(context, till)
-    await type_slowly(page, "45")
+async def test_status_does_not_take_away_a_half_typed_total(page: Page, till: TillStandIn) -> None:
+    await visit(page, till)
+    keyboard = await Keyboard.of(page)
+    await keyboard.person("45")
     await till.push("status", status(**OFFLINE))
     await expect(page.locator(".outbox .label")).to_have_text("待上传 37")
     await expect(page.locator("#sale-total")).to_have_value("45")
 
 
-async def test_typed_code_is_judged_once(context: BrowserContext, till: TillStandIn) -> None:
-    page = await open_page(context, till)
+async def test_typed_code_is_judged_once(page: Page, till: TillStandIn) -> None:
+    await visit(page, till)
+    keyboard = await Keyboard.of(page)
     await page.locator("#till").click()
     till.scan_answer = truncated(source="screen")
-    await page.keyboard.press("/")
+    await keyboard.person("/")
     await expect(page.locator("#manual-text")).to_be_focused()
-    await type_slowly(page, "RC1AB 2")
-    await page.keyboard.press("Enter")
+    await keyboard.person("RC1AB 2")
+    await keyboard.person("\n")
     await expect(page.locator("#stage .word")).to_have_text("没扫全")
     await expect(page.locator("#manual-text")).to_have_value("")
     assert till.calls == [("POST", "/v1/scan", {"text": "RC1AB 2"})]
@@ -348,10 +410,8 @@ async def test_typed_code_is_judged_once(context: BrowserContext, till: TillStan
     await expect(page.locator(".chip")).to_have_count(1)
 
 
-async def test_refused_call_is_explained_and_keeps_the_text(
-    context: BrowserContext, till: TillStandIn
-) -> None:
-    page = await open_page(context, till)
+async def test_refused_call_is_explained_and_keeps_the_text(page: Page, till: TillStandIn) -> None:
+    await visit(page, till)
     till.refuse = {"code": "store_closed", "zh": "数据库没有打开", "en": "The database is not open"}
     await page.locator("#manual-text").fill("RC1ABC")
     await page.locator("#manual button").click()
@@ -359,15 +419,16 @@ async def test_refused_call_is_explained_and_keeps_the_text(
     await expect(page.locator("#manual-text")).to_have_value("RC1ABC")
 
 
-async def test_scanner_that_types_is_a_scan(context: BrowserContext, till: TillStandIn) -> None:
+async def test_scanner_that_types_is_a_scan(page: Page, till: TillStandIn) -> None:
     """A keyboard-wedge scanner nobody grabbed: its burst is a scan, whole, whatever has the focus."""
-    page = await open_page(context, till)
+    await visit(page, till)
+    keyboard = await Keyboard.of(page)
     text = "RC1A2B3C4/765432ABCDEF 234567"
     for focused in (None, "#sale-total", "#manual-text", "#language"):
         if focused:
             await page.locator(focused).focus()
         till.scan_answer = accepted(source="screen")
-        await page.keyboard.type(text + "\n")
+        await keyboard.scanner(text + "\n")
         await expect(page.locator("#stage")).to_have_attribute("data-scan", till.scan_answer["scan_id"])
         await expect(page.locator("#sale-total")).to_have_value("")
         await expect(page.locator("#manual-text")).to_have_value("")
@@ -379,7 +440,8 @@ async def test_scanner_that_types_is_a_scan(context: BrowserContext, till: TillS
 
 
 async def test_three_sounds_and_mute(context: BrowserContext, till: TillStandIn) -> None:
-    page = await open_page(context, till)
+    page = await context.new_page()
+    await visit(page, till)
     await expect(page.locator("#sound-hint")).to_be_visible()
     await show(till, page, accepted())
     assert await tones(page) == [], "no gesture yet: silent, and not queued for later"
@@ -409,7 +471,9 @@ async def test_three_sounds_and_mute(context: BrowserContext, till: TillStandIn)
 
 
 async def test_lost_daemon_is_said_and_found_again(context: BrowserContext, till: TillStandIn) -> None:
-    page = await open_page(context, till)
+    page = await context.new_page()
+    await page.clock.install()
+    await visit(page, till)
     await show(till, page, accepted())
     await till.stop()
     await expect(page.locator("#lost")).to_be_visible()
@@ -426,15 +490,39 @@ async def test_lost_daemon_is_said_and_found_again(context: BrowserContext, till
     await show(till, page, accepted())
 
 
-async def test_daemon_that_hangs_is_noticed(context: BrowserContext, till: TillStandIn) -> None:
+async def test_silent_daemon_is_noticed(context: BrowserContext, till: TillStandIn) -> None:
     """The stream stays open and silent; only asking shows that nobody answers."""
-    page = await open_page(context, till)
+    page = await context.new_page()
+    await page.clock.install()
+    await visit(page, till)
     await page.route("**/v1/status", lambda route: route.abort())
     await page.clock.run_for(21000)
     await expect(page.locator("#lost")).to_be_visible()
     await page.unroute("**/v1/status")
     await page.clock.run_for(4000)
     await expect(page.locator("#lost")).to_be_hidden()
+
+
+async def test_old_list_never_overwrites_a_newer_verdict(context: BrowserContext, till: TillStandIn) -> None:
+    """A coupon scanned while the page still loads its state: the state is older than the event and comes in later."""
+    till.verdicts = [accepted(at=ago(seconds=1))]
+    page = await context.new_page()
+    asked, answer = asyncio.Event(), asyncio.Event()
+
+    async def hold(route: Route) -> None:
+        response = await route.fetch()
+        asked.set()
+        await answer.wait()
+        await route.fulfill(response=response)
+
+    await page.route("**/v1/verdicts*", hold)
+    await page.goto(till.url)
+    await asked.wait()
+    newer = used()
+    await till.push("verdict", newer)
+    answer.set()
+    await expect(page.locator("#stage")).to_have_attribute("data-scan", newer["scan_id"])
+    await expect(page.locator(".chip")).to_have_count(2)
 
 
 # ---- the page as a whole --------------------------------------------------------------------------------------------
@@ -449,10 +537,10 @@ OUTSIDE = """() => {
 
 
 @pytest.mark.parametrize("language", ["zh", "en"])
-async def test_nothing_is_cut_off(context: BrowserContext, till: TillStandIn, language: str) -> None:
+async def test_nothing_is_cut_off(page: Page, till: TillStandIn, language: str) -> None:
     """Every line of the fullest verdict lies inside the stage, and the page never scrolls sideways."""
     till.status = {**status(**HARM), "language": language}
-    page = await open_page(context, till)
+    await visit(page, till)
     long = {
         "title_zh": "很长的活动名称" * 9,
         "title_en": "A long campaign title " * 9,
