@@ -17,10 +17,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from drivers.decode import DEFAULT_CHAIN, FrameReader, load_chain
-from drivers.frames import FrameSource, SourceError, open_source, shown
+from drivers.frames import FrameSource, open_source, shown
 from drivers.opencv import fit
 from drivers.ports import MAX_SCAN_CHARS, DeviceState, DeviceStatus, DriverError, Scan, ScanFault
-from drivers.state import RetryDelay, StatusBoard
+from drivers.state import DeviceUnavailable, RetryDelay, StatusBoard
 
 if TYPE_CHECKING:
     from drivers.opencv import Gray
@@ -111,9 +111,9 @@ class Camera:
         while not slot.is_stopped():
             try:
                 source = open_source(settings.source, settings.width, settings.height)
-            except SourceError as error:
-                self._board.set(error.state, str(error))
-                slot.pause(delay.next_s())
+            except DeviceUnavailable as refusal:
+                self._board.set(refusal.state, str(refusal))
+                slot.pause(None if refusal.state is DeviceState.MISCONFIGURED else delay.next_s())
                 continue
             with closing(source):
                 if source.period_s is None:

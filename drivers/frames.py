@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from drivers.opencv import load_cv2, to_gray
 from drivers.pictures import SUFFIXES, load_gray
 from drivers.ports import DeviceState, DriverError
+from drivers.state import DeviceUnavailable
 
 if TYPE_CHECKING:
     from drivers.opencv import Gray
@@ -18,14 +19,6 @@ FOLDER_FPS = 5.0
 NETWORK_TIMEOUT_MS = 3000
 _FILE_FPS = 25.0  # for a recording that does not tell its own
 _FILE_FPS_RANGE = (1.0, 240.0)
-
-
-class SourceError(DriverError):
-    """The source cannot be opened. state and message are what the device's status shows."""
-
-    def __init__(self, state: DeviceState, detail: str):
-        super().__init__(detail)
-        self.state = state
 
 
 class FrameSource(Protocol):
@@ -45,20 +38,22 @@ class FrameSource(Protocol):
 def open_source(source: str, width: int = 0, height: int = 0) -> FrameSource:
     """Open a camera number ("0"), a device path, a URL, a video file or a folder of pictures.
 
-    width, height: asked of a device; it may give another size. Raises SourceError.
+    width, height: asked of a device; it may give another size. Raises DeviceUnavailable.
     """
     if source.isdigit():
         source = f"/dev/video{source}"
     if "://" in source:
         return _open_stream(source)
     if not os.path.exists(source):
-        raise SourceError(
+        raise DeviceUnavailable(
             DeviceState.LOST, f"{source} does not exist: plug the camera in, or correct `source`"
         )
     if source.startswith("/dev/"):
         return _open_device(source, width, height)
     if not os.access(source, os.R_OK):
-        raise SourceError(DeviceState.DENIED, f"{source} may not be read: give the service's user access")
+        raise DeviceUnavailable(
+            DeviceState.DENIED, f"{source} may not be read: give the service's user access"
+        )
     if os.path.isdir(source):
         return _Folder(source)
     return _open_file(source)
@@ -72,14 +67,14 @@ def shown(source: str) -> str:
 def _open_device(path: str, width: int, height: int) -> FrameSource:
     cv2 = load_cv2()
     if not os.access(path, os.R_OK | os.W_OK):
-        raise SourceError(
+        raise DeviceUnavailable(
             DeviceState.DENIED,
             f"{path} may not be opened: add the service's user to the group video (usermod -aG video USER)",
         )
     capture = cv2.VideoCapture(path, cv2.CAP_V4L2)
     if not capture.isOpened():
         capture.release()
-        raise SourceError(
+        raise DeviceUnavailable(
             DeviceState.LOST, f"{path} gives no picture: is it a camera, and does another program use it?"
         )
     if width and height:
@@ -99,7 +94,7 @@ def _open_stream(url: str) -> FrameSource:
     capture = cv2.VideoCapture(url, cv2.CAP_FFMPEG, limits)
     if not capture.isOpened():
         capture.release()
-        raise SourceError(
+        raise DeviceUnavailable(
             DeviceState.LOST, f"{shown(url)} does not answer with a video: check the camera and the network"
         )
     return _Capture(capture, None)
@@ -110,7 +105,9 @@ def _open_file(path: str) -> FrameSource:
     capture = cv2.VideoCapture(path, cv2.CAP_FFMPEG)
     if not capture.isOpened():
         capture.release()
-        raise SourceError(DeviceState.MISCONFIGURED, f"{path} is no video that can be read: correct `source`")
+        raise DeviceUnavailable(
+            DeviceState.MISCONFIGURED, f"{path} is no video that can be read: correct `source`"
+        )
     fps = capture.get(cv2.CAP_PROP_FPS)
     slowest, fastest = _FILE_FPS_RANGE
     return _Capture(capture, 1 / (fps if slowest <= fps <= fastest else _FILE_FPS))
@@ -140,7 +137,9 @@ class _Folder:
     def __init__(self, path: str):
         found = sorted(one for one in Path(path).iterdir() if one.suffix.lower() in SUFFIXES)
         if not found:
-            raise SourceError(DeviceState.LOST, f"{path} has no pictures: put some in, or correct `source`")
+            raise DeviceUnavailable(
+                DeviceState.LOST, f"{path} has no pictures: put some in, or correct `source`"
+            )
         self._rest = iter(found)
         self._current = found[0]
 

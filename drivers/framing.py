@@ -50,12 +50,12 @@ class Framer:
         self._gap_s = gap_s
         self._partial = b""
         self._last_at = 0.0
-        self._overflowed = False  # dropping bytes until the next suffix
+        self._dropping = False  # until the next suffix; why was reported
 
     @property
     def pending(self) -> bool:
         """Whether the start of a scan waits for its suffix (so that `expire` has something to watch)."""
-        return self._overflowed or bool(self._partial.strip(_CONTROLS))
+        return self._dropping or bool(self._partial.strip(_CONTROLS))
 
     def feed(self, data: bytes, at: float) -> list[Scan | ScanFault]:
         """Take what was read at monotonic time `at`; return what it completed, in order."""
@@ -65,9 +65,9 @@ class Framer:
         for frame in frames:
             out += self._finish(frame, at)
         if len(self._partial) > MAX_SCAN_CHARS + 1:  # one more may be the CR of a CR LF
-            if not self._overflowed:
+            if not self._dropping:
                 out.append(self._too_long(at))
-            self._overflowed = True
+            self._dropping = True
             self._partial = self._partial[-1:]  # it may be the first half of a CR LF
         return out
 
@@ -79,17 +79,25 @@ class Framer:
 
     def abandon(self, now: float) -> list[Scan | ScanFault]:
         """Give up what is pending at once: the device is gone."""
-        size, reported, pending = len(self._partial), self._overflowed, self.pending
-        self._partial, self._overflowed = b"", False
+        size, reported, pending = len(self._partial), self._dropping, self.pending
+        self._partial, self._dropping = b"", False
         if reported or not pending:
             return []
         return [
             ScanFault(self._source, "incomplete", f"{size} bytes came without the suffix: {_REMEDY}", now)
         ]
 
+    def spoil(self, code: str, detail: str, now: float) -> list[Scan | ScanFault]:
+        """Something of the scan under way is missing or wrong: one fault, and the rest of it is dropped."""
+        out = self.expire(now)
+        if not self._dropping:
+            out.append(ScanFault(self._source, code, detail, now))
+        self._partial, self._dropping, self._last_at = b"", True, now
+        return out
+
     def _finish(self, frame: bytes, at: float) -> Iterator[Scan | ScanFault]:
-        if self._overflowed:
-            self._overflowed = False  # reported when it overflowed; in step again from here
+        if self._dropping:
+            self._dropping = False  # in step again from here
             return
         if len(frame) > MAX_SCAN_CHARS:
             yield self._too_long(at)

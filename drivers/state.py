@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from drivers.ports import DeviceState, DeviceStatus
+from drivers.ports import DeviceState, DeviceStatus, DriverError
 
 FIRST_DELAY_S = 0.1
 LAST_DELAY_S = 1.0
@@ -40,3 +40,11 @@ class RetryDelay:
     def next_s(self) -> float:
         delay, self._next = self._next, min(self._next * 2, LAST_DELAY_S)
         return delay
+
+
+class DeviceUnavailable(DriverError):
+    """A device cannot be opened. state and message are what its status shows; MISCONFIGURED: never will be."""
+
+    def __init__(self, state: DeviceState, detail: str):
+        super().__init__(detail)
+        self.state = state

@@ -15,13 +15,18 @@ WAIT_S = 10.0
 class Running:
     """One source that is being run. Waiting raises whatever escapes from its `run`."""
 
-    def __init__(self, source: ScanSource, on_scan: Callable[[Scan], None] | None):
+    def __init__(
+        self,
+        source: ScanSource,
+        on_scan: Callable[[Scan], None] | None,
+        on_fault: Callable[[ScanFault], None] | None,
+    ):
         self.source = source
         self.seen_to_end = False
         self.scans: asyncio.Queue[Scan] = asyncio.Queue()
         self.faults: asyncio.Queue[ScanFault] = asyncio.Queue()
         self.task = asyncio.create_task(
-            source.run(on_scan or self.scans.put_nowait, self.faults.put_nowait), name=source.name
+            source.run(on_scan or self.scans.put_nowait, on_fault or self.faults.put_nowait)
         )
 
     async def scan(self) -> Scan:
@@ -46,10 +51,12 @@ class Running:
 
 @asynccontextmanager
 async def running(
-    source: ScanSource, on_scan: Callable[[Scan], None] | None = None
+    source: ScanSource,
+    on_scan: Callable[[Scan], None] | None = None,
+    on_fault: Callable[[ScanFault], None] | None = None,
 ) -> AsyncIterator[Running]:
     """Run the source; on leaving, cancel it and wait until it has ended."""
-    run = Running(source, on_scan)
+    run = Running(source, on_scan, on_fault)
     try:
         yield run
     finally:

@@ -150,10 +150,10 @@ async def test_a_setting_that_cannot_work_is_final(settings: SerialSettings, wor
     ],
 )
 def test_every_refusal_says_what_to_do(code: int, state: DeviceState, words: str):
-    got, detail = explain_open_error("/dev/ttyX", serial.SerialException(code, os.strerror(code)))
-    assert got is state
-    assert words in detail
-    assert "/dev/ttyX" in detail
+    refusal = explain_open_error("/dev/ttyX", serial.SerialException(code, os.strerror(code)))
+    assert refusal.state is state
+    assert words in str(refusal)
+    assert "/dev/ttyX" in str(refusal)
 
 
 async def test_a_device_server_on_tcp_goes_and_comes_back():

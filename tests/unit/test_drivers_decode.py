@@ -13,13 +13,13 @@ import numpy as np
 import pytest
 import segno
 
-from drivers.decode import DECODERS, DEFAULT_CHAIN, Decode, Decoded, FrameReader, load_chain, read_image
+from drivers.decode import DECODERS, Decode, Decoded, FrameReader, load_chain, read_image
 from drivers.opencv import MAX_PIXELS, fit, to_gray
 from drivers.pictures import read_paths
 from drivers.ports import DriverError
 from tests.integration.picture_kit import TOKEN, Gray, blurred, counter, drawn, noisy, qr, turned
 
-PUBLIC = Path(os.environ.get("REDEEMD_QR_SAMPLES", "/work/shared/qr-samples"))
+PUBLIC = Path(os.environ.get("REDEEMD_QR_SAMPLES") or Path(__file__).parents[3] / "shared" / "qr-samples")
 
 EASY = counter(qr(TOKEN))
 NEEDS_UPSCALING = blurred(counter(qr(TOKEN, 4)), 2.0)
@@ -238,18 +238,18 @@ def test_sixteen_bits_a_channel(tmp_path: Path):
 @pytest.mark.skipif(
     not (PUBLIC / "truth.json").is_file(), reason="the public pictures are not on this machine"
 )
-@pytest.mark.parametrize(("decoders", "bar"), [(DEFAULT_CHAIN[:1], 166), (tuple(DECODERS), 169)])
-def test_the_public_pictures(decoders: tuple[str, ...], bar: int):
+def test_the_public_pictures():
+    """The bar is what the best combination measured reads (docs/decisions): 169 of 179, none wrong."""
     truth: dict[str, str] = json.loads((PUBLIC / "truth.json").read_text())
     right, wrong = 0, []
-    for one in read_paths([PUBLIC], decoders):
+    for one in read_paths([PUBLIC], tuple(DECODERS)):
         expected = plain(truth[Path(one["path"]).relative_to(PUBLIC).as_posix()])
         if expected in map(plain, one["texts"]):
             right += 1
         elif one["texts"]:
             wrong.append(one)
     assert wrong == []
-    assert right >= bar
+    assert right >= 169
 
 
 def plain(text: str) -> str:

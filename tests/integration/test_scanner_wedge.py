@@ -1,0 +1,91 @@
+"""The wedge on a device that umockdev mocks (the kernel here has no uinput), and what can be told without one."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from drivers.ports import DeviceState
+from drivers.wedge import WedgeScanner, WedgeSettings, explain_open_error
+from tests.integration.scanner_kit import running
+from tests.integration.wedge_kit import Event, pressed, typed, write_bed
+
+TOKEN = "RC1" + "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567" * 6
+UMOCKDEV = shutil.which("umockdev-run")
+needs_umockdev = pytest.mark.skipif(
+    UMOCKDEV is None, reason="umockdev-run is not installed (package umockdev)"
+)
+
+
+def read(
+    folder: Path, events: list[Event], settings: dict[str, str], count: int, *more: str
+) -> list[dict[str, Any]]:
+    """Let the mocked scanner type; return what the wedge made of it."""
+    program = [sys.executable, "-m", "tests.integration.wedge_program"]
+    command = [*write_bed(folder, events), *program, json.dumps({"name": "w", **settings}), str(count), *more]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+@pytest.mark.device
+@needs_umockdev
+def test_a_scanner_is_found_by_its_identity_and_types_whole_scans(tmp_path: Path):
+    rule = {"vendor": "0C2E", "product": "0b61", "serial": "SN4711", "device_name": "1900", "layout": "fr"}
+    found = read(tmp_path, typed(TOKEN, "fr") + typed("RC1SECOND", "fr"), rule, 2)
+    assert [(one["text"], one["source"]) for one in found] == [(TOKEN, "w"), ("RC1SECOND", "w")]
+    assert found[0]["at"] <= found[1]["at"]
+
+
+@pytest.mark.device
+@needs_umockdev
+def test_a_scanner_plugged_in_later_is_found_and_faults_are_named(tmp_path: Path):
+    unknown = [*typed("RC1", end=None), *pressed(59), *typed("REST")]
+    lost = [*typed("RC1", end=None), (0, 3, 0), *typed("REST")]
+    unended = typed("NEVER", end=None)
+    events = unknown + lost + typed("GOOD") + unended
+    missing, *found = read(tmp_path, events, {"vendor": "0c2e"}, 4, "late")
+    assert missing["detail"] == "no input device has vendor 0c2e: plug the scanner in, or correct the rule"
+    assert [one.get("code", one.get("text")) for one in found] == [
+        "undecodable",
+        "incomplete",
+        "GOOD",
+        "incomplete",
+    ]
+    assert "set `layout`" in found[0]["detail"]
+    assert "too busy" in found[1]["detail"]
+    assert not any("RC1" in json.dumps(one) or "NEVER" in json.dumps(one) for one in found)
+
+
+async def test_a_rule_that_names_nothing_takes_no_keyboard():
+    async with running(WedgeScanner(WedgeSettings("w"))) as run:
+        assert "set vendor and product" in await run.until(DeviceState.MISCONFIGURED)
+
+
+async def test_a_scanner_that_is_not_there():
+    async with running(WedgeScanner(WedgeSettings("w", serial="no such thing"))) as run:
+        assert "no input device has serial no such thing" in await run.until(DeviceState.LOST)
+
+
+@pytest.mark.parametrize(
+    ("code", "state", "words"),
+    [
+        (errno.EACCES, DeviceState.DENIED, "group input"),
+        (errno.EPERM, DeviceState.DENIED, "udev rules"),
+        (errno.EBUSY, DeviceState.DENIED, "grabbed by another program"),
+        (errno.ENODEV, DeviceState.LOST, "cannot be read"),
+    ],
+)
+def test_every_refusal_says_what_to_do(code: int, state: DeviceState, words: str):
+    refusal = explain_open_error("/dev/input/event5", OSError(code, os.strerror(code)))
+    assert refusal.state is state
+    assert words in str(refusal)
+    assert "/dev/input/event5" in str(refusal)

@@ -1,0 +1,79 @@
+"""A keyboard-like scanner for tests: what it types as key events, and a umockdev bed that plays them to a program."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from drivers.keymap import DOWN, EV_KEY, EV_SYN, KEY_ENTER, LAYOUTS, UP
+
+EV_MSC, MSC_SCAN = 4, 4
+SHIFT, ALTGR = 42, 100
+VENDOR, PRODUCT, SERIAL, NAME = 0x0C2E, 0x0B61, "SN4711", "Honeywell Scanning 1900 Keyboard"
+
+Event = tuple[int, int, int]
+
+
+def pressed(code: int, *held: int) -> Iterator[Event]:
+    """One key, with others held meanwhile, as the kernel reports it: scan code, key, report."""
+    for key, value in [
+        *((key, DOWN) for key in held),
+        (code, DOWN),
+        (code, UP),
+        *((key, UP) for key in held),
+    ]:
+        yield (EV_MSC, MSC_SCAN, 0x70000 + key)
+        yield (EV_KEY, key, value)
+        yield (EV_SYN, 0, 0)
+
+
+def typed(text: str, layout: str = "us", end: int | None = KEY_ENTER) -> list[Event]:
+    """A scanner set to `layout` typing a text, then the suffix."""
+    where: dict[str, tuple[int, ...]] = {" ": (57,)}
+    for code, (plain, shifted, altgr) in LAYOUTS[layout].keys().items():
+        where |= {altgr: (code, ALTGR), shifted: (code, SHIFT), plain: (code,)}
+    events = [event for character in text for event in pressed(*where[character])]
+    return events + (list(pressed(end)) if end is not None else [])
+
+
+def write_bed(folder: Path, events: Iterable[Event], step_us: int = 200) -> list[str]:
+    """Write the files of one mocked scanner; return the start of a command line that runs a program beside it."""
+    usb = "/devices/pci0000:00/0000:00:14.0/usb1/1-2/1-2:1.0/0003:0C2E:0B61.0001"
+    (folder / "scanner.umockdev").write_text(
+        f"P: {usb}/input/input5/event5\nN: input/event5\n"
+        "E: DEVNAME=/dev/input/event5\nE: SUBSYSTEM=input\nE: MAJOR=13\nE: MINOR=69\n"
+        "A: dev=13:69\nL: device=../../input5\n\n"
+        f"P: {usb}/input/input5\nE: SUBSYSTEM=input\n"
+        f"A: name={NAME}\\n\nA: uniq={SERIAL}\\n\n"
+        f"A: id/vendor={VENDOR:04x}\\n\nA: id/product={PRODUCT:04x}\\n\n\n"
+    )
+    (folder / "scanner.ioctl").write_text("".join(f"{line}\n" for line in _ioctls()))
+    lines = (
+        f"E: {(n * step_us) // 1_000_000}.{(n * step_us) % 1_000_000:06} {kind:04x} {code:04x} {value}\n"
+        for n, (kind, code, value) in enumerate(events)
+    )
+    (folder / "scanner.events").write_text("".join(lines))
+    return [
+        "umockdev-run",
+        f"--device={folder}/scanner.umockdev",
+        f"--ioctl=/dev/input/event5={folder}/scanner.ioctl",
+        f"--evemu-events=/dev/input/event5={folder}/scanner.events",
+        "--",
+    ]
+
+
+def _ioctls() -> Iterator[str]:
+    """What python-evdev asks when it opens a device; umockdev wants the very sizes it asks with."""
+    keys = bytearray(96)
+    for code in range(1, 120):
+        keys[code // 8] |= 1 << code % 8
+    yield "EVIOCGVERSION 0 01000100"
+    yield f"EVIOCGID 0 {struct.pack('<4H', 3, VENDOR, PRODUCT, 0x111).hex().upper()}"
+    for number, text in (("NAME", NAME), ("PHYS", "usb-0000:00:14.0-2/input0"), ("UNIQ", SERIAL)):
+        yield f"EVIOCG{number}(0) {len(text) + 1} {text.encode().ljust(256, bytes(1)).hex().upper()}"
+    kinds = (1 << EV_SYN) | (1 << EV_KEY) | (1 << EV_MSC)
+    yield f"EVIOCGBIT(0) 4 {struct.pack('<I', kinds).hex().upper()}"
+    yield f"EVIOCGBIT(1) 96 {keys.hex().upper()}"
+    yield f"EVIOCGBIT(4) 96 {bytes([1 << MSC_SCAN]).ljust(96, bytes(1)).hex().upper()}"
+    yield "EVIOCGEFFECTS 0 00000000"
