@@ -8,6 +8,7 @@ import shutil
 import stat
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -132,6 +133,52 @@ def test_udev_reads_the_rules_without_a_word(tmp_path: Path) -> None:
     rules = (SYSTEMD / "70-redeemd.rules").read_text(encoding="utf-8")
     assert udev_complaints(rules, tmp_path) == []
     assert udev_complaints(rules + 'SUBSISTEM=="tty"\n', tmp_path) != []
+
+
+USB_ROOT = "/devices/pci0000:00/0000:00:14.0/usb1"
+
+
+def usb_device(path: str, vendor: str, device_class: str = "00") -> str:
+    """One USB device as umockdev describes it (class 09 is a hub)."""
+    properties = "E: SUBSYSTEM=usb\nE: DEVTYPE=usb_device\n"
+    return f"P: {path}\n{properties}A: idVendor={vendor}\nA: bDeviceClass={device_class}\n\n"
+
+
+def serial_port(usb_path: str) -> str:
+    node = "E: DEVNAME=/dev/ttyACM0\nE: MAJOR=166\nE: MINOR=0\n"
+    return f"P: {usb_path}/tty/ttyACM0\nN: ttyACM0\nE: SUBSYSTEM=tty\n{node}\n"
+
+
+DATALOGIC, OTHER, LINUX_HUB = "05f9", "1234", "1d6b"
+ROOT_HUB = usb_device(USB_ROOT, LINUX_HUB, "09")
+
+
+@needs("udevadm", "udev")
+@needs("umockdev-run", "umockdev")
+@needs_root
+@pytest.mark.parametrize(
+    ("devices", "path", "is_scanner"),
+    [
+        ([usb_device(f"{USB_ROOT}/1-2", DATALOGIC)], f"{USB_ROOT}/1-2", True),
+        ([usb_device(f"{USB_ROOT}/1-2", OTHER)], f"{USB_ROOT}/1-2", False),
+        (
+            [usb_device(f"{USB_ROOT}/1-2", DATALOGIC, "09"), usb_device(f"{USB_ROOT}/1-2/1-2.1", OTHER)],
+            f"{USB_ROOT}/1-2/1-2.1",
+            False,
+        ),
+    ],
+    ids=["scanner", "another device", "another device behind a scanner maker's hub"],
+)
+def test_the_rules_find_scanners_and_nothing_else(
+    devices: list[str], path: str, is_scanner: bool, tmp_path: Path
+) -> None:
+    (tmp_path / "70-redeemd.rules").write_bytes((SYSTEMD / "70-redeemd.rules").read_bytes())
+    (tmp_path / "mock").write_text("".join([serial_port(path), *devices, ROOT_HUB]), encoding="utf-8")
+    script = 'mount --bind "$1" /etc/udev/rules.d && umockdev-run -d "$1/mock" -- udevadm test "/sys$2" 2>&1'
+    done = run("unshare", "--mount", "sh", "-c", script, "sh", tmp_path, f"{path}/tty/ttyACM0")
+    assert "DEVNAME=/dev/ttyACM0" in done.stdout
+    assert ("REDEEMD_SCANNER=1" in done.stdout) is is_scanner
+    assert ("ID_MM_DEVICE_IGNORE=1" in done.stdout) is is_scanner
 
 
 @needs("shellcheck", "shellcheck")
@@ -307,3 +354,22 @@ class TestInstaller:
         done = bare.install(*arguments, ok=False)
         assert (done.returncode, words in done.stderr) == (code, True), done.stderr
         assert not bare.path("/opt/redeemd/venv").exists()
+
+
+def test_the_wheel_holds_every_file_of_our_packages(tmp_path: Path) -> None:
+    """What a till gets is the wheel: pages, settings and type markers must be in it, tests must not."""
+    run(
+        REPOSITORY / "scripts" / "kit",
+        "--no-wheelhouse",
+        "--python",
+        sys.executable,
+        "--out",
+        tmp_path / "kit",
+    )
+    (wheel,) = (tmp_path / "kit").glob("redeemd-*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        packed = {name for name in archive.namelist() if ".dist-info/" not in name}
+    tracked = run(
+        "git", "-C", REPOSITORY, "ls-files", "agent", "cloud", "config", "drivers", "sync"
+    ).stdout.split()
+    assert packed == {path for path in tracked if (REPOSITORY / path).exists()}

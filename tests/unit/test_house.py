@@ -93,9 +93,32 @@ def test_the_rule_on_functions_counts_whole_functions() -> None:
     assert list(long_functions(f"def f():\n{body}")) == [("f", FUNCTION_LINES_MAX + 1)]
 
 
+SILENCED = re.compile(r"#\s*(?:type:\s*ignore|noqa)(?:\[[^\]]*\]|:\s*[A-Z]+\d+(?:,\s*[A-Z]+\d+)*)?\s*$")
+
+
+def silenced_without_a_word(content: str) -> list[int]:
+    """Line numbers where a check is silenced with no reason behind it and no comment above it."""
+    lines = ["", *content.splitlines()]
+    return [
+        number
+        for number, line in enumerate(lines)
+        if SILENCED.search(line) and not lines[number - 1].lstrip().startswith("#")
+    ]
+
+
 def test_every_silenced_check_says_why() -> None:
-    silent = r"#\s*(?:type:\s*ignore|noqa)(?:\[[^\]]*\]|:\s*[A-Z]+\d+(?:,\s*[A-Z]+\d+)*)?\s*$"
-    assert lines_matching(silent, code()) == []
+    assert [
+        f"{path}:{number}" for path, content in code() for number in silenced_without_a_word(content)
+    ] == []
+
+
+def test_the_rule_on_silenced_checks_sees_them() -> None:
+    ignore, noqa = "# type: " + "ignore[arg-type]", "# no" + "qa: A001"
+    assert silenced_without_a_word(f"x = 1  {ignore}\ny = 2  {noqa}") == [1, 2]
+    assert (
+        silenced_without_a_word(f"x = 1  {ignore} # the stub is wrong\n# as the RFC says\ny = 2  {noqa}")
+        == []
+    )
 
 
 def test_no_test_passes_by_sleeping() -> None:
