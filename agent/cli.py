@@ -242,13 +242,12 @@ def _decode(arguments: argparse.Namespace) -> int:
     found = False
     try:
         for reading in read_paths(arguments.paths):
-            found = found or bool(reading.texts)
-            entry = reading.to_json()
+            found = found or bool(reading["texts"])
             if arguments.json:
-                _print_json(entry)
+                _print_json(reading)
             else:
                 print(
-                    f"{entry['path']}: {' | '.join(entry['texts']) or entry.get('error') or 'no code read'}"
+                    f"{reading['path']}: {' | '.join(reading['texts']) or reading.get('error', 'no code read')}"
                 )
     except DriverError as error:
         raise CommandError(str(error)) from error

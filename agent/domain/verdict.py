@@ -166,7 +166,8 @@ def _names(
     if prior is not None:
         zh["first_use"] = _moment(prior.at, at, zone)
     if coupon is not None:
-        zh["expires"] = time.day_text(coupon.claims.expires)
+        last = coupon.claims.expires if campaign is None else min(coupon.claims.expires, campaign.ends)
+        zh["expires"] = time.day_text(last)
     if decision.works_from is not None:
         zh["starts"] = decision.works_from.astimezone(zone).date().isoformat()
     if decision.missing_minor is not None:

@@ -39,22 +39,7 @@ class SqlBundleCache:
     async def apply(
         self, manifest: bytes, parts: Mapping[str, bytes], promos: Sequence[PromoCode], mark: datetime
     ) -> None:
-        def write(connection: sqlite3.Connection) -> None:
-            connection.execute("UPDATE bundle SET manifest = ?", (manifest,))
-            connection.execute(
-                "DELETE FROM part WHERE name NOT IN (SELECT value FROM json_each(?))",
-                (json.dumps(sorted(parts)),),
-            )
-            for name, content in parts.items():
-                connection.execute(
-                    "INSERT INTO part VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE"
-                    " SET sha256 = ?2, content = ?3 WHERE sha256 <> ?2",
-                    (name, hashlib.sha256(content).digest(), content),
-                )
-            _replace_promos(connection, promos)
-            SqlTransaction(connection).raise_mark(mark)
-
-        await self._database.run(write)
+        await self._database.run(lambda connection: store_bundle(connection, manifest, parts, promos, mark))
 
     async def setting(self, name: str) -> str | None:
         """One of the till's own facts (till, enrolled_at, ...)."""
@@ -68,6 +53,28 @@ class SqlBundleCache:
     async def _one(self, statement: str) -> bytes | None:
         row = await self._database.run(lambda connection: connection.execute(statement).fetchone())
         return None if row is None else row[0]
+
+
+def store_bundle(
+    connection: sqlite3.Connection,
+    manifest: bytes,
+    parts: Mapping[str, bytes],
+    promos: Sequence[PromoCode],
+    mark: datetime,
+) -> None:
+    """Replace the stored bundle and raise the mark, in a transaction of the caller's."""
+    connection.execute("UPDATE bundle SET manifest = ?", (manifest,))
+    connection.execute(
+        "DELETE FROM part WHERE name NOT IN (SELECT value FROM json_each(?))", (json.dumps(sorted(parts)),)
+    )
+    for name, content in parts.items():
+        connection.execute(
+            "INSERT INTO part VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE"
+            " SET sha256 = ?2, content = ?3 WHERE sha256 <> ?2",
+            (name, hashlib.sha256(content).digest(), content),
+        )
+    _replace_promos(connection, promos)
+    SqlTransaction(connection).raise_mark(mark)
 
 
 def enrol(connection: sqlite3.Connection, till: str, root: bytes) -> None:

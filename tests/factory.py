@@ -1,0 +1,141 @@
+"""Make what a cloud would make: keys, campaigns, coupons, a signed bundle, a till's state directory. For tests and
+benchmarks; everything in it is signed for real.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from agent.domain import bundle, campaign, cbor, parts, status, token
+from agent.domain.bundle import Manifest, Root
+from agent.domain.campaign import Campaign, Words
+from agent.domain.cose import Algorithm
+from agent.domain.keys import IssuerKey, SigningKey, new_signing_key
+from agent.domain.parts import Place, PromoCode
+from agent.domain.status import Status
+from agent.domain.time import EPOCH_DAY
+from agent.domain.token import Claims
+from agent.store.bundle_cache import enrol, store_bundle
+from agent.store.database import connect
+
+TILL = "T-0001"
+STORE_NUMBER = 7
+
+
+def today() -> int:
+    """The day number of the factory's store (UTC)."""
+    return (datetime.now(UTC).date() - EPOCH_DAY).days
+
+
+def amount_off(number: int = 1, **changes: Any) -> Campaign:
+    """Spend 100 get 30 off, class C with a wide budget."""
+    wire: dict[str, Any] = {
+        "issuer": "acme",
+        "number": number,
+        "title": {"zh": "满百减三十", "en": "30 off 100"},
+        "benefit": {"kind": "amount_off", "threshold_minor": 10_000, "amount_minor": 3_000},
+        "currency": "CNY",
+        "starts": today() - 30,
+        "ends": today() + 365,
+        "size": 200_000,
+        "offline_class": "C",
+        "budget": {
+            "count_day": 10**6,
+            "value_day_minor": 10**10,
+            "count_offline": 10**6,
+            "value_offline_minor": 10**10,
+        },
+    }
+    return campaign.from_wire(wire | changes)
+
+
+@dataclass
+class Factory:
+    """One issuer, one store, one till and their bundle."""
+
+    issuer_key: SigningKey = field(default_factory=new_signing_key)
+    manifest_key: SigningKey = field(default_factory=new_signing_key)
+    root_key: SigningKey = field(default_factory=new_signing_key)
+    till_key: SigningKey = field(default_factory=new_signing_key)
+    campaigns: list[Campaign] = field(default_factory=lambda: [amount_off()])
+    marked: dict[int, list[tuple[int, Status]]] = field(default_factory=dict)
+    promos: list[PromoCode] = field(default_factory=list)
+    zone: str = "UTC"
+    sequence: int = 1
+    issued: datetime = field(default_factory=lambda: datetime.now(UTC).replace(microsecond=0))
+
+    def coupon(self, index: int, number: int = 1, key: SigningKey | None = None, **claims: Any) -> str:
+        """A coupon's text, valid now unless `claims` say otherwise."""
+        terms = {"not_before": today() - 1, "expires": today() + 30} | claims
+        return token.to_text(token.sign(Claims(number, index, **terms), key or self.issuer_key))
+
+    def root(self) -> bytes:
+        root = Root(
+            1,
+            self.issued,
+            1,
+            {self.root_key.kid: self.root_key.public_key},
+            {self.manifest_key.kid: self.manifest_key.public_key},
+        )
+        return bundle.sign_root(root, [self.root_key])
+
+    def parts(self) -> dict[str, bytes]:
+        key = IssuerKey(
+            self.issuer_key.kid,
+            "acme",
+            Algorithm.ED25519,
+            self.issuer_key.public_key,
+            None,
+            0,
+            today() + 400,
+            10**6,
+        )
+        place = Place(
+            "S-07",
+            STORE_NUMBER,
+            frozenset({70}),
+            "acme",
+            Words("人民路店", "People's Road"),
+            self.zone,
+            "CNY",
+        )
+        made = {
+            "place": cbor.encode(parts.place_to_wire(place)),
+            "keys": cbor.encode([parts.key_to_wire(key)]),
+            "campaigns": cbor.encode([campaign.to_wire(offer) for offer in self.campaigns]),
+            "promos": cbor.encode([parts.promo_to_wire(promo) for promo in self.promos]),
+        }
+        for offer in self.campaigns:
+            listed = status.make(offer.size, self.marked.get(offer.number, []))
+            made[f"status/acme/{offer.number}"] = cbor.encode(
+                parts.status_to_wire("acme", offer.number, listed)
+            )
+        return made
+
+    def manifest(self, made: dict[str, bytes]) -> bytes:
+        described = tuple(bundle.describe_part(name, content) for name, content in sorted(made.items()))
+        manifest = Manifest(
+            TILL, 1, self.sequence, self.issued, timedelta(days=1), timedelta(days=14), described
+        )
+        return bundle.sign_manifest(manifest, self.manifest_key)
+
+    def contents(self) -> parts.Contents:
+        """The bundle's content as the till reads it."""
+        return parts.read_parts(self.parts())
+
+    def install(self, state_dir: Path) -> None:
+        """Write an enrolled till with this bundle into `state_dir`."""
+        state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        key_file = state_dir / "till.key"
+        key_file.write_bytes(self.till_key.to_pem())
+        key_file.chmod(0o600)
+        made = self.parts()
+        connection = connect(state_dir / "till.db")
+        connection.execute("BEGIN IMMEDIATE")
+        enrol(connection, TILL, self.root())
+        store_bundle(connection, self.manifest(made), made, self.promos, self.issued)
+        connection.execute("COMMIT")
+        connection.close()
