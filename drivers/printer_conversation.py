@@ -24,6 +24,7 @@ BYTES_PER_S_MIN = 480  # 4800 baud, the slowest line that is served
 ANSWER_S_MAX = 1.5  # real-time status is answered within milliseconds, over a bad network within a second
 STALE_BYTES_MAX = 4096  # read and passed over before we stop listening to noise
 UNANSWERED_MAX = 8
+FILLING = bytes(8192)  # NUL prints nothing; more than any picture band that receipts send
 QUIET_S = 0.3  # between two answers of a printer that has caught up lie milliseconds
 
 
@@ -50,6 +51,7 @@ class Conversation(ABC):
         self._two_way = two_way
         self._turn = asyncio.Lock()
         self._unanswered = 0  # sentinels of earlier jobs that the device may still answer on the same line
+        self._cut_off = False  # whether the last job ended somewhere in its middle
         self._status = DeviceStatus(name, self.kind, DeviceState.STARTING, "not asked yet", time.monotonic())
 
     @property
@@ -99,7 +101,7 @@ class Conversation(ABC):
             return await self._deliver_blind(link, job, line_s)
         await self._settle(link)
         self._unanswered += 1
-        sent = await link.write(job + PAPER_SENSOR, idle_s=self._timeout_s, total_s=line_s)
+        sent = await self._write_job(link, job + PAPER_SENSOR, line_s)
         if sent == len(job) + len(PAPER_SENSOR):
             return await self._confirm(link, line_s)
         self._unanswered -= 1
@@ -107,7 +109,7 @@ class Conversation(ABC):
 
     async def _deliver_blind(self, link: Link, job: bytes, line_s: float) -> SendResult:
         """To a device that never answers: all that can be seen is whether the line took the bytes."""
-        sent = await link.write(job, idle_s=self._timeout_s, total_s=line_s)
+        sent = await self._write_job(link, job, line_s)
         if sent < len(job):
             return await self._cut_short(link, sent, len(job))
         if await link.drain(line_s):
@@ -115,6 +117,18 @@ class Conversation(ABC):
         else:
             detail = "this printer cannot answer; look at the paper"
         return SendResult(Delivery.UNCONFIRMED, None, detail)
+
+    async def _write_job(self, link: Link, data: bytes, total_s: float) -> int:
+        """Bytes of the job that went. Where the one before was cut off, perhaps inside a picture, its end is filled up
+        first: the printer would take this job's ESC @ for dots."""
+        if self._cut_off:
+            filling_s = self._timeout_s + len(FILLING) / BYTES_PER_S_MIN
+            if await link.write(FILLING, idle_s=self._timeout_s, total_s=filling_s) < len(FILLING):
+                return 0
+        self._cut_off = True  # until it is all written; being cancelled counts as well
+        sent = await link.write(data, idle_s=self._timeout_s, total_s=total_s)
+        self._cut_off = 0 < sent < len(data)
+        return sent
 
     async def _cut_short(self, link: Link, sent: int, size: int) -> SendResult:
         if sent == 0:

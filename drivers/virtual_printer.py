@@ -14,6 +14,7 @@ import contextlib
 import itertools
 import os
 import pty
+import re
 import socket
 import tty
 from collections import deque
@@ -53,14 +54,16 @@ _STATUS: dict[Fault | None, bytes] = {
     Fault.COVER_OPEN: bytes((0x1E, 0x16, 0x12, 0x12)),
     Fault.OFFLINE: bytes((0x1E, 0x12, 0x12, 0x12)),
 }
+_REAL_TIME = re.compile(rb"\x10\x04[\x01-\x04]")
 
 
 @dataclass(slots=True, eq=False)
 class _Line:
-    """One connection. inbox: bytes that are not yet a whole command."""
+    """One connection. raw: what may still become a real-time request. inbox: not yet a whole command."""
 
     answer: Callable[[bytes], None]
     hang_up: Callable[[], None]
+    raw: bytearray = field(default_factory=bytearray)
     inbox: bytearray = field(default_factory=bytearray)
 
 
@@ -201,14 +204,19 @@ class VirtualPrinter:
                 await asyncio.sleep(len(data) / SLOW_BYTES_PER_S)
 
     def _receive(self, line: _Line, data: bytes) -> None:
-        """Answer real-time requests now, keep the rest in order."""
-        line.inbox += data
+        """Answer real-time requests now, even inside a picture; keep the rest in order."""
+        line.raw += data
+        for asked in _REAL_TIME.finditer(line.raw):
+            self._answer(line, self._real_time_status(asked[0][2]))
+        rest = _REAL_TIME.sub(b"", line.raw)
+        held = len(rest) - len(rest.rstrip(b"\x10")) or 2 * rest.endswith(
+            b"\x10\x04"
+        )  # may be half a request
+        line.inbox += rest[: len(rest) - held]
+        line.raw = bytearray(rest[len(rest) - held :])
         at = 0
         while at < len(line.inbox) and (found := next_command(line.inbox, at)) is not None:
             start, (command, at) = at, found
-            if command.name == b"\x10\x04":
-                self._answer(line, self._real_time_status(command.data[0]))
-                continue
             if command.name != b"\x1dr":
                 self._begin_in_job_faults()
             if Fault.DROP in self._faults:
@@ -226,6 +234,7 @@ class VirtualPrinter:
         self._in_job.clear()
 
     def _close_line(self, line: _Line) -> None:
+        line.inbox += line.raw
         if line.inbox:
             self._queue.append((line, Command(bytes(line.inbox), b"", known=False)))
             line.inbox.clear()

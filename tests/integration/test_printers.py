@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import serial
 
+from drivers.escpos_reader import read_receipt
 from drivers.ports import Delivery, DeviceState, PrinterCause
 from drivers.printer_conversation import JOB_BYTES_MAX
 from drivers.printers import FilePrinter, NetworkPrinter, SerialPrinter
@@ -119,6 +120,19 @@ async def test_a_slow_line_is_waited_for():
     async with VirtualPrinter() as virtual:
         virtual.set_fault(Fault.SLOW)
         assert (await network(virtual).send(JOB[:64] + b"\x1dV\x00")).delivery is Delivery.CONFIRMED
+
+
+async def test_a_job_cut_off_inside_a_picture_does_not_swallow_the_next_one():
+    band = b"\x1dv0\x00\x48\x00\x60\x00" + b"\xaa" * (72 * 96)
+    async with VirtualPrinter() as virtual:
+        printer = SerialPrinter("p", await virtual.open_pty(), flow="none", timeout_s=SOON_S)
+        virtual.set_fault(Fault.STALL, in_job=True)
+        first = await printer.send(b"\x1b@" + band * 20 + b"\x1dV\x00")
+        assert (first.delivery, first.cause) == (Delivery.UNCONFIRMED, PrinterCause.UNREACHABLE)
+        virtual.set_fault(Fault.STALL, on=False)
+        assert (await printer.send(JOB)).delivery is Delivery.CONFIRMED
+        assert virtual.jobs[-1].endswith(JOB)
+        assert read_receipt(virtual.jobs[-1]).text.endswith("谢谢惠顾\n" * 10 + "- " * 23 + "-\n")
 
 
 # --- whose answer is it? ----------------------------------------------------------------------------------------------

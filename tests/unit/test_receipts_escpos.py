@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import itertools
+import re
 from dataclasses import replace
 
 import pytest
@@ -20,7 +21,7 @@ from agent.receipts.plain import render_text
 from agent.receipts.profile import GENERIC_58, GENERIC_80, PrinterProfile, printer_profile, profile_names
 from agent.receipts.redemption import redemption_receipt
 from drivers.escpos_commands import split_commands
-from drivers.escpos_reader import PrintedReceipt, Raster, TextLine, read_receipt
+from drivers.escpos_reader import Gap, PrintedReceipt, Raster, TextLine, read_receipt
 from tests.receipt_samples import EN, TOKEN, ZH, golden_files
 
 PROFILES = [
@@ -33,6 +34,7 @@ STORE_TEXT = st.text(
     st.sampled_from("满100减30，。！（）《》“”…￥¥·— abcXYZ09.,-优惠券€é𠮷😀□　\t\x1b\x00"), max_size=80
 )
 TEXTS = st.text(max_size=80) | STORE_TEXT
+REAL_TIME = re.compile(rb"\x10[\x04\x05\x14]")  # obeyed wherever it stands, even inside a picture
 LINES = st.one_of(
     st.builds(Text, TEXTS, st.sampled_from(Align), st.booleans()),
     st.builds(Columns, TEXTS, TEXTS, st.booleans()),
@@ -174,6 +176,7 @@ def test_a_job_is_initialized_once_and_holds_no_command_but_ours(elements, profi
         b"\x1dV",
     }
     assert set(names) <= ours
+    assert not REAL_TIME.search(b"".join(command.raw for command in commands))
     assert rest == b""
 
 
@@ -198,6 +201,7 @@ def test_a_raster_code_is_the_native_code_dot_for_dot(data, module_dots):
     ]
     rows, columns = (Image.open(io.BytesIO(picture)) for picture in pictures)
     assert rows.size == columns.size
+    assert not REAL_TIME.search(render_escpos(receipt, replace(GENERIC_80, native_qr=False)))
     # A raster is whole bytes wide, so it may stand up to 4 dots further left.
     assert _ink(rows) == _ink(columns)
 
@@ -215,7 +219,9 @@ def _ink(picture: Image.Image) -> bytes:
 def test_a_code_has_its_quiet_zone_above_and_below(native, module_dots):
     profile = replace(GENERIC_80, native_qr=native)
     job = render_escpos(Receipt((Text("above"), Qr("RC1", module_dots=module_dots), Text("below"))), profile)
-    picture = Image.open(io.BytesIO(printed(job, profile).png())).convert("L")
+    result = printed(job, profile)
+    assert [mark.dots >= 4 * module_dots for mark in result.marks if isinstance(mark, Gap)] == [True, True]
+    picture = Image.open(io.BytesIO(result.png())).convert("L")
     inked = [
         row for row in range(picture.height) if picture.crop((0, row, 576, row + 1)).getextrema()[0] == 0
     ]
