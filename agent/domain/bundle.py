@@ -25,8 +25,10 @@ ROOT_AAD = b"redeemd/root/1"
 MANIFEST_AAD = b"redeemd/bundle/1"
 DOCUMENT_BYTES_MAX = 256 * 1024
 PART_BYTES_MAX = 64 * 1024 * 1024
+BUNDLE_BYTES_MAX = 1024 * 1024 * 1024
 PARTS_MAX = 2000
-_SECONDS_MAX = 2**40
+_SECONDS_MAX = 2**33
+"""The year 2242: whatever is added to a time of issue still is a date that Python knows."""
 
 
 class BundleError(ValueError):
@@ -135,8 +137,8 @@ def read_root(data: bytes, trusted: Root | None) -> Root:
             raise BundleError(
                 "bad_signature", f"fewer than {judge.threshold} keys of root {judge.epoch} signed"
             )
-    if trusted is not None and root.epoch < trusted.epoch:
-        raise BundleError("rollback", f"root epoch {root.epoch} after {trusted.epoch}")
+    if trusted is not None and root != trusted and root.epoch <= trusted.epoch:
+        raise BundleError("rollback", f"another root of epoch {root.epoch} after {trusted.epoch}")
     return root
 
 
@@ -218,8 +220,10 @@ def _part(item: Any) -> Part:
     if type(item) is not list or [type(value) for value in item] != [str, int, bytes]:
         raise BundleError("malformed", "a part is [name, length, sha256]")
     name, length, digest = item
-    if not 0 <= length <= PART_BYTES_MAX or len(digest) != 32 or not 0 < len(name) <= 100:
+    if not 0 <= length <= PART_BYTES_MAX or len(digest) != 32:
         raise BundleError("malformed", f"part {name[:100]!r}")
+    if not 0 < len(name) <= 100 or not name.isprintable():
+        raise BundleError("malformed", f"a part's name {name[:100]!r}")
     return Part(name, length, digest)
 
 
@@ -230,12 +234,15 @@ def _check_order(manifest: Manifest, root: Root, till: str, current: Manifest | 
         raise BundleError("wrong_epoch", f"epoch {manifest.epoch} under root {root.epoch}")
     if len({part.name for part in manifest.parts}) != len(manifest.parts):
         raise BundleError("malformed", "a part stands twice")
+    if sum(part.length for part in manifest.parts) > BUNDLE_BYTES_MAX:
+        raise BundleError("too_large", f"the parts hold more than {BUNDLE_BYTES_MAX} bytes")
     if current is None or manifest == current:
         return
     order = (manifest.epoch, manifest.sequence)
     if order <= (current.epoch, current.sequence):
         raise BundleError("rollback", f"{order} after {(current.epoch, current.sequence)}")
-    if manifest.issued < current.issued:
+    # A new epoch may be issued earlier: that is how a till comes back from a stolen key that signed for the far future.
+    if manifest.epoch == current.epoch and manifest.issued < current.issued:
         raise BundleError("rollback", "issued before the one we have")
 
 

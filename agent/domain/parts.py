@@ -19,6 +19,10 @@ from agent.domain.money import AMOUNT_MAX_MINOR
 from agent.domain.status import StatusList
 from agent.domain.token import DAY_MAX, UINT32_MAX
 
+ITEMS_MAX = 100_000
+"""Keys, campaigns or promo codes of one part."""
+_ALGORITHMS = frozenset(cose.Algorithm)
+
 
 @dataclass(frozen=True, slots=True)
 class Place:
@@ -60,28 +64,35 @@ def read_parts(parts: Mapping[str, bytes]) -> Contents:
     name = ""
     try:
         name = "place"
-        place = _read_place(_list_part(parts, name))
+        place = _read_place(_content(parts, name))
         name = "keys"
-        keys = _read_keys(_list_part(parts, name))
+        keys = _read_keys(_items(parts, name))
         name = "campaigns"
-        offers, skipped = _read_campaigns(_list_part(parts, name))
+        offers, skipped = _read_campaigns(_items(parts, name))
         lists: dict[tuple[str, int], StatusList] = {}
         for name in sorted(part for part in parts if part.startswith("status/")):
-            fields = Fields(cbor.decode(parts[name]), name)
-            key = fields.text("issuer", 32), fields.integer("campaign", 0, UINT32_MAX)
-            count = fields.integer("count", 1, status.COUNT_MAX)
-            lists[key] = status.inflate(count, fields.octets("bits", 1, PART_BYTES_MAX))
+            coupons, listed = _read_status(cbor.decode(parts[name]))
+            if coupons in lists:  # the later one could give back what the earlier one revoked
+                raise FieldError(f"a second status list of {coupons[0]} {coupons[1]}")
+            lists[coupons] = listed
         name = "promos"
-        promos = tuple(_read_promo(item) for item in _list_part(parts, name)) if name in parts else ()
+        promos = tuple(_read_promo(item) for item in _items(parts, name)) if name in parts else ()
     except (cbor.CborError, FieldError, KeyFault, status.StatusFault) as error:
         raise BundleError("malformed", f"part {name}: {error}") from None
     return Contents(place, keys, offers, lists, promos, skipped)
 
 
-def _list_part(parts: Mapping[str, bytes], name: str) -> Any:
+def _content(parts: Mapping[str, bytes], name: str) -> Any:
     if name not in parts:
         raise BundleError("missing_part", name)
     return cbor.decode(parts[name])
+
+
+def _items(parts: Mapping[str, bytes], name: str) -> list[Any]:
+    items = _content(parts, name)
+    if type(items) is not list or len(items) > ITEMS_MAX:
+        raise FieldError(f"not a list of at most {ITEMS_MAX}")
+    return items
 
 
 def place_to_wire(place: Place) -> dict[str, Any]:
@@ -126,14 +137,14 @@ def key_to_wire(key: IssuerKey) -> dict[str, Any]:
     }
 
 
-def _read_keys(items: Any) -> dict[bytes, IssuerKey]:
+def _read_keys(items: list[Any]) -> dict[bytes, IssuerKey]:
     keys: dict[bytes, IssuerKey] = {}
     for item in items:
         fields = Fields(item, "key")
         key = IssuerKey(
             kid=fields.octets("kid", 8, 8),
             issuer=fields.text("issuer", 32, least=1),
-            algorithm=cose.Algorithm(fields.integer("algorithm", -19, -8)),
+            algorithm=_algorithm(fields),
             public_key=fields.octets("public_key", 1, 200),
             campaigns=fields.number_set("campaigns", UINT32_MAX),
             not_before=fields.integer("not_before", 0, DAY_MAX),
@@ -147,17 +158,25 @@ def _read_keys(items: Any) -> dict[bytes, IssuerKey]:
     return keys
 
 
-def _read_campaigns(items: Any) -> tuple[dict[tuple[str, int], Campaign], tuple[str, ...]]:
+def _algorithm(fields: Fields) -> cose.Algorithm:
+    number = fields.integer("algorithm", min(_ALGORITHMS), max(_ALGORITHMS))
+    if number not in _ALGORITHMS:
+        raise fields.error("algorithm", f"is not one of {sorted(map(int, _ALGORITHMS))}")
+    return cose.Algorithm(number)
+
+
+def _read_campaigns(items: list[Any]) -> tuple[dict[tuple[str, int], Campaign], tuple[str, ...]]:
     offers: dict[tuple[str, int], Campaign] = {}
     skipped = []
     for item in items:
         try:
             campaign = campaigns.from_wire(item)
-        except (
-            FieldError
-        ) as error:  # written for a later version: unknown here, and no reason to lose the others
+        except FieldError as error:
+            # Written for a later version: unknown here, and no reason to lose the others.
             skipped.append(str(error))
             continue
+        if (campaign.issuer, campaign.number) in offers:
+            raise FieldError(f"campaign {campaign.number} of {campaign.issuer} stands twice")
         offers[campaign.issuer, campaign.number] = campaign
     return offers, tuple(skipped)
 
@@ -165,6 +184,15 @@ def _read_campaigns(items: Any) -> tuple[dict[tuple[str, int], Campaign], tuple[
 def status_to_wire(issuer: str, campaign: int, listed: StatusList) -> dict[str, Any]:
     """The content of part "status/ISSUER/CAMPAIGN"."""
     return {"issuer": issuer, "campaign": campaign, "count": listed.count, "bits": status.compress(listed)}
+
+
+def _read_status(value: Any) -> tuple[tuple[str, int], StatusList]:
+    fields = Fields(value, "status")
+    coupons = fields.text("issuer", 32, least=1), fields.integer("campaign", 0, UINT32_MAX)
+    count = fields.integer("count", 1, status.COUNT_MAX)
+    listed = status.inflate(count, fields.octets("bits", 1, PART_BYTES_MAX))
+    fields.done()
+    return coupons, listed
 
 
 def promo_to_wire(promo: PromoCode) -> dict[str, Any]:
