@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import json
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -21,7 +22,7 @@ def verify(signature, data):
 
 
 def sealed(previous=None, **changes):
-    usual = {
+    usual: dict[str, Any] = {
         "lane": record.REDEMPTION_LANE,
         "previous": previous or ChainHead(),
         "till": "T-1",
@@ -121,7 +122,7 @@ def test_what_has_no_exact_form_is_refused(value):
 
 def test_nesting_is_bounded():
     def nested(levels):
-        value = "end"
+        value: Any = "end"
         for _ in range(levels):
             value = [value]
         return value
