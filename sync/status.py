@@ -37,6 +37,7 @@ _NOT_ADMITTED = Rule(Treatment.KEEP, FailureKind.NOT_ADMITTED)
 _NOT_FOUND = Rule(Treatment.KEEP, FailureKind.NOT_FOUND)
 _BUSY = Rule(Treatment.KEEP, FailureKind.BUSY)
 _PORTAL = Rule(Treatment.KEEP, FailureKind.CAPTIVE_PORTAL)
+_PROTOCOL = Rule(Treatment.KEEP, FailureKind.PROTOCOL)
 _UNKNOWN = Rule(Treatment.KEEP, FailureKind.UNKNOWN_STATUS)
 
 STATUS_RULES: Mapping[int, Rule] = {
@@ -47,10 +48,12 @@ STATUS_RULES: Mapping[int, Rule] = {
     403: _NOT_ADMITTED,
     404: _NOT_FOUND,
     405: _NOT_FOUND,
+    406: _PROTOCOL,
     408: _BUSY,
     409: _BUSY,  # the same batch is being worked on under its idempotency key
     410: _NOT_FOUND,
     413: _SPLIT,
+    415: _PROTOCOL,  # a cloud that does not speak this media type or encoding
     422: _SPLIT,
     425: _BUSY,
     429: _BUSY,

@@ -127,6 +127,8 @@ def test_no_status_without_results_moves_a_record(content_type: str) -> None:
         (500, FailureKind.BUSY),
         (503, FailureKind.BUSY),
         (599, FailureKind.BUSY),
+        (406, FailureKind.PROTOCOL),
+        (415, FailureKind.PROTOCOL),
         (301, FailureKind.CAPTIVE_PORTAL),
         (307, FailureKind.CAPTIVE_PORTAL),
         (511, FailureKind.CAPTIVE_PORTAL),
