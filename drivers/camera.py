@@ -101,8 +101,11 @@ class Camera:
                         on_fault(ScanFault(self.name, "too_long", detail, frame.at))
         finally:
             slot.stop()
-            # The grabber is at most one frame, or a network timeout, away from its end.
-            await asyncio.to_thread(pool.shutdown)
+            try:
+                # The grabber is at most one frame, or a network timeout, away from its end.
+                await asyncio.to_thread(pool.shutdown)
+            finally:
+                self._board.set(DeviceState.STARTING)  # nobody looks now: it must not be called ready
 
     def _grab(self, slot: Slot) -> None:
         """The grabber: open, play, and open again until stopped."""

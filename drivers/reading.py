@@ -48,23 +48,27 @@ async def read_until_cancelled(
                 on_fault(one)
 
     delay = RetryDelay()
-    while True:
-        try:
-            device = await _opened(open_device)
-        except DeviceUnavailable as refusal:
-            board.set(refusal.state, str(refusal))
-            if refusal.state is DeviceState.MISCONFIGURED:
-                await asyncio.Event().wait()
-            await asyncio.sleep(delay.next_s())
-            continue
-        delay.reset()
-        try:
-            board.set(DeviceState.READY)
-            reason = await _Reader(device, framer, emit).until_lost()
-        finally:
-            device.close()
-        board.set(DeviceState.LOST, f"{board.current.name} went away ({reason}): check the cable")
-        emit(framer.abandon(time.monotonic()))
+    try:
+        while True:
+            try:
+                device = await _opened(open_device)
+            except DeviceUnavailable as refusal:
+                board.set(refusal.state, str(refusal))
+                if refusal.state is DeviceState.MISCONFIGURED:
+                    await asyncio.Event().wait()
+                await asyncio.sleep(delay.next_s())
+                continue
+            delay.reset()
+            try:
+                board.set(DeviceState.READY)
+                reason = await _Reader(device, framer, emit).until_lost()
+            finally:
+                await asyncio.to_thread(device.close)  # pyserial sleeps 0.3 s when it closes a socket
+            board.set(DeviceState.LOST, f"{board.current.name} went away ({reason}): check the cable")
+            emit(framer.abandon(time.monotonic()))
+    finally:
+        framer.abandon(time.monotonic())
+        board.set(DeviceState.STARTING)  # nobody reads it now: it must not be called ready
 
 
 async def _opened(open_device: Callable[[], OpenDevice]) -> OpenDevice:

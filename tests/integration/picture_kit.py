@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -56,6 +57,50 @@ def turned(gray: Gray, degrees: float, tilt: float = 0.0) -> Gray:
 def noisy(gray: Gray, sd: float) -> Gray:
     noise = np.random.default_rng(7).normal(0, sd, gray.shape)
     return np.clip(gray + noise, 0, 255).astype(np.uint8)
+
+
+class PictureStream:
+    """A network camera: motion JPEG over HTTP, which OpenCV reads as live. `picture` is what it sees now."""
+
+    def __init__(self, picture: Gray):
+        self.picture = picture
+        self._server: asyncio.Server | None = None
+        self._clients: set[asyncio.StreamWriter] = set()
+        self._port = 0
+
+    @property
+    def url(self) -> str:
+        return f"http://user:secret@127.0.0.1:{self._port}/stream.mjpg"
+
+    async def start(self) -> None:
+        """Start, or start again, at the same address."""
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self._port)
+        self._port = self._server.sockets[0].getsockname()[1]
+
+    async def stop(self) -> None:
+        """Hang up on everybody."""
+        assert self._server is not None
+        self._server.close()
+        for client in self._clients:
+            client.close()
+        await self._server.wait_closed()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._clients.add(writer)
+        try:
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(b"HTTP/1.0 200 OK\r\nContent-Type: multipart/x-mixed-replace; boundary=f\r\n\r\n")
+            while not writer.is_closing():
+                jpeg = cv2.imencode(".jpg", self.picture)[1].tobytes()
+                head = f"--f\r\nContent-Type: image/jpeg\r\nContent-Length: {len(jpeg)}\r\n\r\n"
+                writer.write(head.encode() + jpeg + b"\r\n")
+                await writer.drain()
+                await asyncio.sleep(0.01)  # a hundred pictures a second
+        except (ConnectionError, asyncio.IncompleteReadError):
+            pass  # the viewer hung up
+        finally:
+            self._clients.discard(writer)
+            writer.close()
 
 
 def write_video(path: Path, frames: Iterable[Gray], fps: float) -> Path:

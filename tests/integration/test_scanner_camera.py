@@ -12,7 +12,16 @@ import pytest
 
 from drivers.camera import Camera, CameraSettings
 from drivers.ports import DeviceState, Scan
-from tests.integration.picture_kit import HEIGHT, TOKEN, WIDTH, counter, qr, turned, write_video
+from tests.integration.picture_kit import (
+    HEIGHT,
+    TOKEN,
+    WIDTH,
+    PictureStream,
+    counter,
+    qr,
+    turned,
+    write_video,
+)
 from tests.integration.scanner_kit import running
 
 FPS = 100.0  # recordings here play fast; a code is gone after 70 frames
@@ -78,39 +87,17 @@ async def test_a_hard_code_is_read_by_the_chain(tmp_path: Path):
         assert (await run.scan()).text == TOKEN
 
 
-async def test_a_live_stream_goes_and_comes_back():
-    """A network camera: motion JPEG over HTTP, which OpenCV reads as live (no pace of its own)."""
-    picture = A
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        clients.append(writer)
-        await reader.readuntil(b"\r\n\r\n")
-        writer.write(b"HTTP/1.0 200 OK\r\nContent-Type: multipart/x-mixed-replace; boundary=f\r\n\r\n")
-        while not writer.is_closing():
-            jpeg = cv2.imencode(".jpg", picture)[1].tobytes()
-            writer.write(
-                b"--f\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n" % len(jpeg) + jpeg + b"\r\n"
-            )
-            try:
-                await writer.drain()
-            except ConnectionError:
-                break
-            await asyncio.sleep(0.01)
-
-    clients: list[asyncio.StreamWriter] = []
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    host, port = server.sockets[0].getsockname()[:2]
-    async with server:
-        async with running(camera(f"http://user:secret@{host}:{port}/stream.mjpg", fps=30)) as run:
-            assert (await run.scan()).text == "RC1A"
-            assert run.source.status().state is DeviceState.READY
-            picture = B
-            assert (await run.scan()).text == "RC1B"
-            clients[-1].close()
-            assert "secret" not in await run.until(DeviceState.LOST)
-            await run.until(DeviceState.READY)
-        for client in clients:
-            client.close()
+async def test_a_live_stream_shows_the_newest_frame_and_hides_its_password():
+    stream = PictureStream(A)
+    await stream.start()
+    async with running(camera(stream.url, fps=30)) as run:
+        assert (await run.scan()).text == "RC1A"
+        stream.picture = B
+        assert (await run.scan()).text == "RC1B"
+        await stream.stop()
+        detail = await run.until(DeviceState.LOST)
+        assert "127.0.0.1" in detail
+        assert "secret" not in detail
 
 
 @pytest.mark.parametrize(
