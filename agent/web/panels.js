@@ -61,7 +61,7 @@ function devicePill(device) {
 }
 
 export function renderPlace(status) {
-  byId("store").textContent = said({ zh: status.store.name_zh, en: status.store.name_en }) || status.store.code;
+  byId("store").textContent = said({ zh: status.store.name_zh, en: status.store.name_en }) || status.store.code || "redeemd";
   byId("till").textContent = status.till;
 }
 

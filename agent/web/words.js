@@ -87,12 +87,13 @@ const BIG = {
   bad: ["不可用", "REFUSED"],
 };
 
+// agent.ports.PrintState; a state not listed is shown as it is.
 const PRINT_STATES = {
-  queued: ["排队中", "queued"], waiting: ["排队中", "queued"], pending: ["排队中", "queued"],
-  sending: ["正在打印", "printing"], printing: ["正在打印", "printing"],
-  printed: ["已打印", "printed"], confirmed: ["已打印", "printed"], done: ["已打印", "printed"],
+  queued: ["排队中", "queued"],
+  sending: ["正在打印", "printing"],
+  printed: ["已打印", "printed"],
   unconfirmed: ["未确认，请看打印机", "unconfirmed: look at the printer"],
-  failed: ["没有打印", "not printed"], not_sent: ["没有打印", "not printed"],
+  failed: ["没有打印", "not printed"],
 };
 
 let language = "zh";

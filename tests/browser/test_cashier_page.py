@@ -23,6 +23,7 @@ from playwright.async_api import (
 )
 
 from agent.domain.outcome import SAYINGS, Outcome
+from agent.ports import PrintState
 from tests.browser.screenshots import HARM, LAUNCH, OFFLINE, PAPER_OUT
 from tests.browser.till_stand_in import (
     TillStandIn,
@@ -40,6 +41,8 @@ pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),
     pytest.mark.skipif(not Path(LAUNCH["executable_path"]).exists(), reason="Chromium is not installed"),
 ]
+
+NO_BUNDLE = {"epoch": 0, "sequence": 0, "issued": None, "age": "none", "campaigns": 0}
 
 # Notes every tone the page starts, as [Hz, seconds from now, wave]; the audio itself is Chromium's own.
 LISTEN = """
@@ -354,6 +357,18 @@ async def test_language_is_the_tills_until_somebody_chooses(page: Page, till: Ti
     await page.reload()
     await expect(page.locator("#store")).to_have_text("南京西路店")
     await expect(page.locator("html")).to_have_attribute("lang", "zh-CN")
+
+
+async def test_print_states_and_an_unenrolled_till_have_words(page: Page, till: TillStandIn) -> None:
+    till.status = status(store={"code": "", "name_zh": "", "name_en": ""}, currency="", bundle=NO_BUNDLE)
+    await visit(page, till)
+    await expect(page.locator("#store")).to_have_text("redeemd")
+    await expect(page.locator(".bundle .label")).to_have_text("没有活动数据")
+    words = await page.evaluate(
+        "async (states) => { const { printState } = await import('/words.js'); return states.map(printState); }",
+        [state.value for state in PrintState],
+    )
+    assert all(not word.isascii() for word in words), words
 
 
 # ---- sale, typed code, keys -----------------------------------------------------------------------------------------

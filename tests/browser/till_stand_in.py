@@ -1,7 +1,7 @@
 """Speaks the local HTTP API to the cashier page over a real socket, with a state the test sets freely.
 
 Only for states a real till reaches slowly or by harm (37 records waiting, paper out). It decides nothing: a test says
-which verdict a scan gets. The Content-Security-Policy is the strict one, so a violation fails the page.
+which verdict a scan gets. The page's headers are the daemon's own, so what its policy forbids fails here too.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from uuid import uuid4
 
 from aiohttp import web
 
+from agent.api.security import PAGE_HEADERS
 from agent.domain.outcome import SAYINGS, Outcome, sentences
 
 WEB = Path(__file__).parents[2] / "agent" / "web"
-CSP = "default-src 'self'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self' data:"
 
 Json = dict[str, Any]
 
@@ -165,7 +165,7 @@ class TillStandIn:
             stream.put_nowait(f"event: {event}\ndata: {json.dumps(data, ensure_ascii=False)}\n\n")
 
     async def start(self) -> None:
-        app = web.Application(middlewares=[self._policy])
+        app = web.Application(middlewares=[self._note])
         app.add_routes(
             [
                 web.get("/", self._file),
@@ -194,7 +194,7 @@ class TillStandIn:
         await self._runner.cleanup()
 
     @web.middleware
-    async def _policy(self, request: web.Request, handler: Any) -> web.StreamResponse:
+    async def _note(self, request: web.Request, handler: Any) -> web.StreamResponse:
         if request.method in ("POST", "PUT"):
             assert request.content_type == "application/json"
             self.calls.append((request.method, request.path, await request.json()))
@@ -203,15 +203,13 @@ class TillStandIn:
         if self.refuse is not None and request.method != "GET":
             return web.json_response({"error": self.refuse}, status=409)
         response: web.StreamResponse = await handler(request)
-        if not response.prepared:
-            response.headers["Content-Security-Policy"] = CSP
         return response
 
     async def _file(self, request: web.Request) -> web.StreamResponse:
         path = WEB / request.match_info.get("name", "index.html")
         if not path.is_file():
             raise web.HTTPNotFound
-        return web.FileResponse(path, headers={"Content-Security-Policy": CSP, "Cache-Control": "no-store"})
+        return web.FileResponse(path, headers=PAGE_HEADERS)
 
     async def _status(self, _: web.Request) -> web.Response:
         return web.json_response({**self.status, "time": ago()})
