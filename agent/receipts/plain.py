@@ -28,7 +28,7 @@ def render_text(receipt: Receipt, columns: int = 48, encoding: Encoding = "utf-8
                 lines.extend([""] * block.lines)
             case Cut():
                 lines.append("- " * (columns // 2 - 1) + "-")
-    return "".join(f"{line.rstrip()}\n" for line in lines)
+    return "".join(f"{line.rstrip(' ')}\n" for line in lines)
 
 
 def _aligned(line: Line, columns: int, encoding: Encoding) -> str:

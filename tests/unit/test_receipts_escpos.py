@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 import zxingcpp
 from escpos.printer import Dummy
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -128,6 +128,7 @@ def test_profiles_and_what_the_store_knows_better():
 
 
 @settings(max_examples=50)
+@example([Text("\u3000")], GENERIC_80)  # an ideographic space is text, even at the end
 @given(st.lists(LINES, max_size=12), st.sampled_from(PROFILES))
 def test_what_is_printed_is_what_the_receipt_says(elements, profile):
     receipt = Receipt(tuple(elements))
