@@ -12,9 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.system.boot.till import Till, booted
+from tests.system.boot.till import SCANNER_PORT, Till, booted
 
 STAND_IN = os.environ.get("REDEEMD_BOOT_STAND_IN") == "yes"
+RESIDENT_KB_MAX = 80 * 1024  # the promise for a till without a camera
+SCANNER = f'[[scanner]]\nkind = "serial"\nname = "front"\nport = "{SCANNER_PORT}"\n'
 SHORT_WATCHDOG = "[Service]\nWatchdogSec=3\n"
 STATE_FILES = ("find", "/var/lib/redeemd", "-type", "f", "-name", "*.db", "-printf", "%i %U %m %p\n")
 
@@ -52,13 +54,12 @@ def test_the_process_holds_nothing_it_does_not_need(till: Till) -> None:
     assert found["Seccomp"] == "2"
     assert {int(found[name], 16) for name in ("CapBnd", "CapEff", "CapPrm", "CapInh", "CapAmb")} == {0}
     assert found["Uid"].split()[0] != "0"
+    assert int(found["VmRSS"].split()[0]) <= RESIDENT_KB_MAX
 
 
 def test_the_sandbox_allows_what_the_till_needs_and_nothing_else(till: Till) -> None:
     unit = till.run("cat", "/etc/systemd/system/redeemd.service").stdout
-    program = (
-        f"/opt/redeemd/venv/bin/python /opt/redeemd/probe.py /dev/ttySCAN {'standin' if STAND_IN else 'real'}"
-    )
+    program = f"/opt/redeemd/venv/bin/python /opt/redeemd/probe.py {SCANNER_PORT} {'standin' if STAND_IN else 'real'}"
     for pattern, replacement in (
         (r"^Type=.*", "Type=oneshot"),
         (r"^ExecStart=.*", f"ExecStart={program}"),
@@ -72,6 +73,22 @@ def test_the_sandbox_allows_what_the_till_needs_and_nothing_else(till: Till) -> 
     journal = till.run("journalctl", "--no-pager", "-o", "cat", "-u", "probe.service").stdout
     assert done.returncode == 0, journal
     assert "probe: every check held" in journal
+
+
+@pytest.mark.skipif(STAND_IN, reason="the stand-in reads no scanner")
+def test_a_scan_on_a_serial_line_gets_its_verdict(till: Till) -> None:
+    till.write("/etc/redeemd/till.toml", SCANNER)
+    till.run("systemctl", "restart", "redeemd.service")
+
+    def scanner_ready() -> bool:
+        return {device["name"]: device["state"] for device in till.get("/v1/status")["devices"]} == {
+            "front": "ready"
+        }
+
+    till.wait_until("the scanner is ready", scanner_ready)
+    os.write(till.scanner, b"RC1NOTACOUPON\r")
+    till.wait_until("a verdict", lambda: len(till.get("/v1/verdicts")["verdicts"]) == 1)
+    assert "NOTACOUPON" not in till.journal()
 
 
 def test_sigkill_is_followed_by_a_restart_with_the_same_state(till: Till) -> None:

@@ -10,22 +10,27 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8"}
-HEALTH = """
-import http.client
+GET = """
+import http.client, sys
 api = http.client.HTTPConnection("127.0.0.1", 8321, timeout=5)
-api.request("GET", "/v1/health")
+api.request("GET", sys.argv[1])
 answer = api.getresponse()
 assert answer.status in (200, 503), answer.status  # 503: it runs, and may not redeem before it is enrolled
 print(answer.read().decode())
 """
+SCANNER_PORT = "/dev/ttySCAN"
 DIALOUT = 20  # Debian's base-passwd gives this number on every installation
 
 
 class Till:
-    def __init__(self, leader: int) -> None:
+    """leader: its process 1, seen from here. scanner: our end of the line at SCANNER_PORT, to type scans into."""
+
+    def __init__(self, leader: int, scanner: int) -> None:
         self.leader = leader
+        self.scanner = scanner
 
     def run(self, *command: str, ok: bool = True, timeout_s: float = 180) -> subprocess.CompletedProcess[str]:
         """Run a command on the till, as root and with a clean environment."""
@@ -64,10 +69,14 @@ class Till:
     def main_pid(self) -> int:
         return int(self.show("MainPID")["MainPID"])
 
-    def health(self) -> dict[str, object]:
-        answer = json.loads(self.run("/opt/redeemd/venv/bin/python", "-c", HEALTH).stdout)
+    def get(self, path: str) -> dict[str, Any]:
+        """Ask the till's API, from the till."""
+        answer = json.loads(self.run("/opt/redeemd/venv/bin/python", "-c", GET, path).stdout)
         assert isinstance(answer, dict)
         return answer
+
+    def health(self) -> dict[str, Any]:
+        return self.get("/v1/health")
 
     def journal(self) -> str:
         return self.run("journalctl", "--no-pager", "-o", "cat", "-u", "redeemd.service").stdout
@@ -110,18 +119,18 @@ def _leader_of(nspawn: subprocess.Popen[bytes], limit_s: float = 30) -> int:
 
 @contextlib.contextmanager
 def booted(tree: Path, kit: Path) -> Iterator[Till]:
-    """Boot a throw-away copy of tree; a pty stands at /dev/ttySCAN as a serial scanner's port would (root:dialout)."""
+    """Boot a throw-away copy of tree; a pty stands at SCANNER_PORT as a serial scanner's port would (root:dialout)."""
     scanner, port = os.openpty()
     os.chown(os.ttyname(port), 0, DIALOUT)
     os.chmod(os.ttyname(port), 0o660)
     options = ["--volatile=overlay", "--register=no", "--keep-unit", "--private-network", "--console=pipe"]
-    binds = [f"--bind={os.ttyname(port)}:/dev/ttySCAN", f"--bind-ro={kit}:/srv/kit"]
+    binds = [f"--bind={os.ttyname(port)}:{SCANNER_PORT}", f"--bind-ro={kit}:/srv/kit"]
     name = f"--machine=redeemd-{os.getpid()}"
     command = ["systemd-nspawn", "-q", "-D", str(tree), name, *options, *binds, "--boot"]
     with tempfile.TemporaryFile() as console:
         nspawn = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=console, stderr=console)
         try:
-            till = Till(_leader_of(nspawn))
+            till = Till(_leader_of(nspawn), scanner)
             up = ("running", "degraded")
             is_up = ("systemctl", "is-system-running")
             till.wait_until("booted", lambda: till.run(*is_up, ok=False).stdout.strip() in up)
