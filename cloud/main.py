@@ -66,7 +66,10 @@ def init(data_dir: Path, now: Callable[[], datetime] = utc_now) -> dict[str, Any
     create(data_dir / DATABASE, digest(token), Role.ADMIN.value, timestamp(now()))
     # Last and at once: while it is missing, the directory holds no cloud.
     fresh = root_file.with_suffix(".tmp")
-    fresh.write_bytes(bundle.sign_root(root, [root_key]))
+    with open(os.open(fresh, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600), "wb") as file:
+        file.write(bundle.sign_root(root, [root_key]))
+        file.flush()
+        os.fsync(file.fileno())
     fresh.replace(root_file)
     kids = {"root_kid": root_key.kid.hex(), "manifest_kid": manifest_key.kid.hex()}
     return {"data_dir": str(data_dir), "admin_token": token, **kids}
@@ -195,7 +198,6 @@ def _seconds(text: str) -> int:
 
 def run(args: argparse.Namespace) -> int:
     """Do what `add_arguments` parsed; the exit status."""
-    os.umask(0o077)
     try:
         if args.cloud_action == "init":
             _show(init(args.dir), args.json)

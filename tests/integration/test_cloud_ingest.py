@@ -1,0 +1,239 @@
+"""Batches of real, signed records into a real SQLite file."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agent.domain.record import EVIDENCE_LANE, REDEMPTION_LANE, ChainHead
+from agent.domain.status import Status
+from cloud.ingest import ingest
+from cloud.sqlite import SqliteStore
+from sync.wire import Limits, ResultStatus, WireError, encode_results
+from tests.unit.cloud_kit import CAMPAIGN, ISSUER, NOW, SealingTill, batch, enrolled, sealing_till
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[SqliteStore]:
+    opened = SqliteStore(tmp_path / "cloud.db")
+    yield opened
+    await opened.close()
+
+
+async def send(
+    store: SqliteStore, till: SealingTill, *events: dict[str, Any], lane: str = REDEMPTION_LANE
+) -> list[str]:
+    """The result of each record in one word, `!` behind a refusal that is not permanent."""
+    results = await ingest(store, till.known(), lane, batch(events), lambda: NOW)
+    encode_results(results)  # every result has a form on the wire
+    assert [result.record_id for result in results] == [event["id"] for event in events]
+    return [
+        result.code + ("" if result.permanent else "!")
+        if result.status is ResultStatus.REFUSED
+        else result.status.value
+        for result in results
+    ]
+
+
+async def test_a_whole_batch_twice_is_all_duplicates(store: SqliteStore) -> None:
+    till = sealing_till("T-1")
+    events = [till.redeem(index) for index in range(20)]
+    assert await send(store, till, *events) == ["stored"] * 20
+    assert await send(store, till, *events) == ["duplicate"] * 20
+    lines = await store.ledger("T-1", ("", "", 0), 100)
+    assert [(line.sequence, line.index, line.hash) for line in lines] == [
+        (int(event["sequence"]), event["data"]["coupon"]["index"], event["hash"]) for event in events
+    ]
+    assert {line.discount_minor for line in lines} == {3_000}
+    assert await store.mark_counts(ISSUER, CAMPAIGN) == (20, 0)
+
+
+async def test_evidence_is_kept_and_uses_no_coupon(store: SqliteStore) -> None:
+    till = sealing_till("T-1")
+    coupon = {"issuer": ISSUER, "campaign": CAMPAIGN, "index": 3}
+    seen = till.seal({"coupon": coupon, "outcome": "expired"}, EVIDENCE_LANE, "evidence")
+    assert await send(store, till, seen, lane=EVIDENCE_LANE) == ["stored"]
+    assert await store.marks(ISSUER, CAMPAIGN) == []
+
+
+async def test_a_till_restored_from_a_copy_forks_and_goes_on(store: SqliteStore) -> None:
+    till = sealing_till("T-1")
+    await send(store, till, *(till.redeem(index) for index in range(4)))
+    copy = sealing_till("T-1")
+    copy.heads = dict(till.heads)
+    await send(store, till, till.redeem(4), till.redeem(5))
+    forked = [copy.redeem(index) for index in (14, 15, 16)]
+    assert await send(store, copy, *forked) == ["fork", "fork", "stored"]
+    assert await send(store, copy, *forked) == ["fork", "fork", "duplicate"]
+    assert sorted(line.sequence for line in await store.refusals(10)) == [5, 6]
+
+
+async def test_a_gap_is_not_permanent_and_closes(store: SqliteStore) -> None:
+    till = sealing_till("T-1")
+    events = [till.redeem(index) for index in range(4)]
+    assert await send(store, till, events[0], *events[2:]) == ["stored", "gap!", "gap!"]
+    assert await send(store, till, *events[1:]) == ["stored"] * 3
+    assert await store.refusals(10) == []
+
+
+async def test_a_broken_chain_is_refused_and_the_rest_goes_on(store: SqliteStore) -> None:
+    till = sealing_till("T-1")
+    await send(store, till, till.redeem(1))
+    till.heads[REDEMPTION_LANE] = ChainHead(1, "a" * 64)
+    assert await send(store, till, till.redeem(2), till.redeem(3)) == ["broken_chain", "stored"]
+
+
+POISON: dict[str, dict[str, Any]] = {
+    "wrong_hash": {"subject": "another"},
+    "wrong_till": {"source": "/tills/T-2"},
+    "malformed": {"signature": "x"},
+    "bad_signature": {"signature": "A" * 86},
+}
+
+
+@pytest.mark.parametrize("code", sorted(POISON))
+async def test_a_poison_record_holds_up_nothing(store: SqliteStore, code: str) -> None:
+    till = sealing_till("T-1")
+    events = [till.redeem(index) for index in range(6)]
+    events[2] |= POISON[code]
+    expected = ["stored", "stored", code, "stored", "stored", "stored"]
+    assert await send(store, till, *events) == expected
+    assert await send(store, till, till.redeem(9)) == ["stored"]
+    assert [line.index for line in await store.ledger("T-1", ("", "", 0), 10)] == [0, 1, 3, 4, 5, 9]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"sequence": "0"},
+        {"sequence": None},
+        {"sequence": "x", "hash": 5, "prevhash": []},
+        {"hash": None, "signature": None},
+        {"data": 1.5},
+    ],
+)
+async def test_however_damaged_a_record_is_those_behind_it_are_stored(
+    store: SqliteStore, damage: dict[str, Any]
+) -> None:
+    till = sealing_till("T-1")
+    events = [till.redeem(index) for index in range(5)]
+    events[1] |= damage
+    said = await send(store, till, *events)
+    assert said[1] in ("malformed", "wrong_hash")
+    assert [said[0], *said[2:]] == ["stored"] * 4
+    fresh = [till.redeem(7), till.redeem(8)]
+    fresh[0] |= damage
+    assert (await send(store, till, fresh[0]))[0] in ("malformed", "wrong_hash")
+    assert await send(store, till, fresh[1]) == ["stored"], "also when it came alone"
+
+
+async def test_a_record_in_the_wrong_lane_or_without_its_coupon(store: SqliteStore) -> None:
+    till = sealing_till("T-1")
+    assert await send(store, till, till.redeem(1), lane=EVIDENCE_LANE) == ["wrong_lane"]
+    fresh = sealing_till("T-2", 2)
+    bad = [
+        fresh.seal({}),
+        fresh.seal({"coupon": {"issuer": ISSUER, "campaign": CAMPAIGN, "index": -1}}),
+        fresh.seal({"coupon": {"issuer": ISSUER, "campaign": True, "index": 1}}),
+        fresh.seal({"coupon": {"issuer": "", "campaign": 1, "index": 1}}),
+        fresh.seal({"coupon": [], "filler": "x"}),
+    ]
+    assert await send(store, fresh, *bad, fresh.redeem(1)) == ["malformed"] * 5 + ["stored"]
+
+
+async def test_a_record_beyond_the_size_of_an_event(store: SqliteStore) -> None:
+    till = sealing_till("T-1")
+    assert await send(store, till, till.redeem(1, filler="x" * 65_536), till.redeem(2)) == [
+        "too_large",
+        "stored",
+    ]
+    kept = (await store.refusals(1))[0]
+    assert len(kept.event) <= 1024
+
+
+async def test_the_second_till_gets_the_conflict_with_whom_and_when(store: SqliteStore) -> None:
+    first, second = sealing_till("T-1"), sealing_till("T-2", 2)
+    await enrolled(store, first, second)
+    winner = first.redeem(5)
+    await send(store, first, winner)
+    event = second.redeem(5)
+    for _ in range(2):  # the answer may be lost: it is the same again
+        results = await ingest(store, second.known(), REDEMPTION_LANE, batch([event]), lambda: NOW)
+        assert results[0].status is ResultStatus.CONFLICT
+        assert results[0].conflict == {
+            "coupon": {"issuer": ISSUER, "campaign": CAMPAIGN, "index": 5},
+            "winner": {
+                "till": "T-1",
+                "redemption_id": winner["id"],
+                "time": winner["time"],
+                "received_at": "2026-03-01T04:00:00.000Z",
+            },
+            "follows": "recorded",
+        }
+    assert await send(store, first, winner) == ["duplicate"]
+    assert len(await store.conflicts(10)) == 1
+    assert len(await store.ledger(None, ("", "", 0), 10)) == 2, "what happened is recorded"
+    assert await store.marks(ISSUER, CAMPAIGN) == [(5, Status.USED)]
+
+
+async def test_concurrent_batches_of_many_tills(store: SqliteStore) -> None:
+    """Each till sends overlapping batches at once; all tills use the same coupons."""
+    tills = [sealing_till(f"T-{number}", number) for number in range(1, 5)]
+    sent = []
+    for till in tills:
+        events = [till.redeem(index) for index in range(12)]
+        sent += [send(store, till, *events[:part]) for part in (12, 7, 12, 3)]
+    said = [word for words in await asyncio.gather(*sent) for word in words]
+    assert said.count("stored") == 12, "each coupon is won once"
+    assert set(said) <= {"stored", "conflict", "duplicate"}
+    lines = await store.ledger(None, ("", "", 0), 100)
+    assert len(lines) == 48
+    assert len(await store.conflicts(100)) == 36
+
+
+async def test_an_unreadable_batch_is_halved_and_only_the_culprit_stays(store: SqliteStore) -> None:
+    """The till halves a batch that is refused whole. The record at fault never arrives; those behind it do."""
+    till = sealing_till("T-1")
+    events: list[str] = [json.dumps(till.redeem(index)) for index in range(9)]
+    events[5] = events[5].replace('"discount_minor": 3000', '"discount_minor": NaN')
+    quarantined: list[str] = []
+
+    async def deliver(part: list[str]) -> None:
+        body = f"[{','.join(part)}]".encode()
+        try:
+            results = await ingest(store, till.known(), REDEMPTION_LANE, body, lambda: NOW)
+        except WireError:
+            if len(part) == 1:
+                quarantined.extend(part)
+                return
+            await deliver(part[: len(part) // 2])
+            await deliver(part[len(part) // 2 :])
+        else:
+            assert [result.code for result in results if not result.acknowledged] == []
+
+    await deliver(events)
+    assert quarantined == [events[5]]
+    stored = [line.sequence for line in await store.ledger("T-1", ("", "", 0), 20)]
+    assert stored == [1, 2, 3, 4, 5, 7, 8, 9]
+
+
+async def test_an_unreadable_batch_again_and_again_moves_nothing(store: SqliteStore) -> None:
+    till = sealing_till("T-1")
+    await send(store, till, till.redeem(1))
+    for _ in range(5):
+        with pytest.raises(WireError):
+            await ingest(store, till.known(), REDEMPTION_LANE, b"[{", lambda: NOW)
+    assert await send(store, till, till.redeem(2), till.redeem(3)) == ["stored", "stored"]
+
+
+async def test_too_many_records(store: SqliteStore) -> None:
+    till = sealing_till("T-1")
+    body = batch([till.redeem(1), till.redeem(2)])
+    with pytest.raises(WireError) as refused:
+        await ingest(store, till.known(), REDEMPTION_LANE, body, lambda: NOW, Limits(batch_records=1))
+    assert refused.value.code == "too_many"

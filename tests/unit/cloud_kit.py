@@ -1,0 +1,99 @@
+"""What the tests of the cloud share: a till that seals real records, and a small world to record them in."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from agent.domain import record
+from agent.domain.campaign import AmountOff, Budget, Campaign, OfflineClass, Words
+from agent.domain.keys import SigningKey, signing_key_from_seed
+from agent.domain.parts import Place
+from agent.domain.record import REDEMPTION_LANE, ChainHead
+from cloud.access import digest
+from cloud.ports import CloudStore, Till, TillState
+
+NOW = datetime(2026, 3, 1, 4, 0, tzinfo=UTC)
+AT = "2026-03-01T04:00:00.000Z"
+LATER = "2026-03-01T05:00:00.000Z"
+TODAY = 20_513  # 2026-03-01
+ISSUER = "acme"
+CAMPAIGN = 7
+STORE = Place("S-0012", 12, frozenset({1, 3}), "M-1", Words("一店", "Store 1"), "Asia/Shanghai", "CNY")
+
+
+def campaign(**changes: Any) -> Campaign:
+    """30 off from 100, class C, in all stores."""
+    usual: dict[str, Any] = {
+        "issuer": ISSUER,
+        "number": CAMPAIGN,
+        "version": 1,
+        "title": Words("秋季", "Autumn"),
+        "benefit": AmountOff(10_000, 3_000),
+        "currency": "CNY",
+        "starts": TODAY - 30,
+        "ends": TODAY + 60,
+        "grace_days": 0,
+        "stores": None,
+        "size": 1000,
+        "offline_class": OfflineClass.BUDGETED,
+        "budget": Budget(100, 300_000, 50, 150_000),
+        "stale_percent": 25,
+        "expired_percent": 0,
+        "prompt": Words("", ""),
+        "conditions": Words("", ""),
+    }
+    return Campaign(**usual | changes)
+
+
+@dataclass
+class SealingTill:
+    """A till's key and the heads of its lanes; seals records as the agent does."""
+
+    name: str
+    key: SigningKey
+    heads: dict[str, ChainHead] = field(default_factory=dict)
+
+    def seal(
+        self, data: dict[str, Any], lane: str = REDEMPTION_LANE, kind: str = "redemption"
+    ) -> dict[str, Any]:
+        text, head = record.seal(
+            lane=lane,
+            previous=self.heads.get(lane, ChainHead()),
+            till=self.name,
+            kind=kind,
+            time=AT,
+            subject="scan",
+            data=data,
+            sign=self.key.sign,
+        )
+        self.heads[lane] = head
+        event: dict[str, Any] = json.loads(text)
+        return event
+
+    def redeem(self, index: int, **more: Any) -> dict[str, Any]:
+        coupon = {"issuer": ISSUER, "campaign": CAMPAIGN, "index": index}
+        return self.seal({"coupon": coupon, "discount_minor": 3_000} | more)
+
+    def known(self) -> Till:
+        """As the cloud knows it."""
+        return Till(self.name, STORE.store, TillState.ENROLLED, self.key.public_key, AT)
+
+
+def sealing_till(name: str, seed: int = 1) -> SealingTill:
+    return SealingTill(name, signing_key_from_seed(bytes([seed]) * 32))
+
+
+def batch(events: Sequence[dict[str, Any]]) -> bytes:
+    return json.dumps(list(events), ensure_ascii=False, separators=(",", ":")).encode()
+
+
+async def enrolled(store: CloudStore, *tills: SealingTill) -> None:
+    """Put the store and the tills into the cloud."""
+    await store.put_place(STORE)
+    for till in tills:
+        await store.add_till(till.name, STORE.store, digest(till.name), LATER)
+        assert await store.enrol(digest(till.name), till.key.public_key, AT) is not None
