@@ -40,8 +40,9 @@ class Backoff:
 
 
 def retry_after(header: str | None, now: float | None) -> float | None:
-    """Seconds a Retry-After field (RFC 9110 section 10.2.3) asks for, 0 to RETRY_AFTER_MAX_S; None if
-    unreadable.
+    """Seconds a Retry-After field asks for (RFC 9110 section 10.2.3), None if it is unreadable.
+
+    0 to RETRY_AFTER_MAX_S.
 
     now: the time the date form counts from, in seconds since 1970. Give the answer's own Date
     (`http_date`), because the till's clock may be wrong; with None the date form is unreadable.

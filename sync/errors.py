@@ -11,10 +11,9 @@ class SyncError(Exception):
 
 
 class WireError(SyncError):
-    """Bytes from outside are not what the protocol says. Refuse them; the code is stable, the sentence is
-    for people.
+    """Bytes from outside are not what the protocol says: refuse them.
 
-    code: lower_snake_case, one of those listed in docs/sync-protocol.md.
+    code: stable, lower_snake_case, one of those in docs/sync-protocol.md. sentence: the same for people.
     """
 
     def __init__(self, code: str, sentence: str) -> None:
@@ -24,16 +23,12 @@ class WireError(SyncError):
 
 
 class SignatureError(WireError):
-    """A request is not signed, not signed in our profile, or not by the key it names. The cloud answers
-    401.
-    """
+    """A request is not signed, not in our profile, or not by the key it names: 401."""
 
 
 class UplinkConfigError(SyncError):
-    """The address of the cloud or its CA file cannot be used. Trying again cannot help: a setting must
-    change.
-    """
+    """The cloud's address or its CA file cannot be used: a setting must change."""
 
 
 class OutboxUnavailable(SyncError):
-    """The till's store cannot be read or written now. The lane keeps its records and tries again later."""
+    """The till's store cannot be read or written now: the lane tries again later."""

@@ -16,9 +16,7 @@ from sync.wire import Record, RecordResult
 
 
 class FailureKind(StrEnum):
-    """Why a request did nothing for us. The first group is the line, the second the cloud, the third the
-    till.
-    """
+    """Why a request did nothing for us: first the line, then the cloud, then the till itself."""
 
     DNS = "dns"
     REFUSED = "refused"
@@ -113,9 +111,7 @@ SENTENCES: Mapping[FailureKind, Sentence] = {
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """No usable answer. detail: for store IT, at most one line. retry_after_s: the cloud's own wish, if
-    any.
-    """
+    """No usable answer. detail: one line for store IT. retry_after_s: the cloud's own wish, if any."""
 
     kind: FailureKind
     detail: str
@@ -136,9 +132,7 @@ class Answer:
 
 
 class Outbox(Protocol):
-    """The till's durable queue, one sequence per lane. Both methods raise OutboxUnavailable and nothing
-    else.
-    """
+    """The till's durable queue, one sequence per lane. Methods raise OutboxUnavailable, nothing else."""
 
     async def waiting(self, lane: str, max_records: int, max_bytes: int) -> list[Record]:
         """The first unacknowledged records in order of sequence, without quarantined ones.

@@ -59,9 +59,7 @@ def content_digest(body: bytes) -> str:
 
 
 def build_signature_base(components: Iterable[tuple[str, str]], params: str) -> bytes:
-    """The signature base of RFC 9421 section 2.5 from component names, their values and the parameters'
-    text.
-    """
+    """The signature base of RFC 9421 section 2.5. components: name and value. params: as text."""
     lines = [f'"{name}": {value}' for name, value in components]
     return "\n".join([*lines, f'"@signature-params": {params}']).encode()
 
@@ -77,9 +75,7 @@ def signature_params(*, created: int, nonce: str, key_id: str) -> str:
 def signature_base(
     method: str, path_with_query: str, content_digest: str, *, created: int, nonce: str, key_id: str
 ) -> bytes:
-    """The bytes a till signs. path_with_query: as on the request line, percent-encoded, from the first
-    slash.
-    """
+    """The bytes a till signs. path_with_query: as on the request line, percent-encoded."""
     params = signature_params(created=created, nonce=nonce, key_id=key_id)
     return build_signature_base(_components(method, path_with_query, content_digest), params)
 

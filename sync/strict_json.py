@@ -76,18 +76,14 @@ def _float(text: str) -> float:
 
 def _check_depth(value: Any, max_depth: int) -> None:
     """Level by level, so that the check itself cannot overflow the stack."""
-    containers = [value] if isinstance(value, dict | list) else []
-    depth = 0
-    while containers:
+    level, depth = [value], 0
+    while containers := [node for node in level if type(node) is dict or type(node) is list]:
         depth += 1
         if depth > max_depth:
             raise WireError("too_deep", f"the body nests deeper than {max_depth}")
-        containers = [
-            child
-            for node in containers
-            for child in (node.values() if isinstance(node, dict) else node)
-            if isinstance(child, dict | list)
-        ]
+        level = []
+        for node in containers:
+            level += node.values() if type(node) is dict else node
 
 
 def _check_surrogates(value: Any) -> None:

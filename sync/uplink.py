@@ -7,6 +7,7 @@ whatever happens into an `Answer` or a `Failure`. It draws no conclusion from a 
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import ipaddress
 import secrets
@@ -114,7 +115,7 @@ class HttpUplink:
             "Idempotency-Key": f'"{idempotency_key}"',
         }
         if len(body) >= COMPRESS_FROM_BYTES:
-            body = wire.gzip_bytes(body)
+            body = await _off_loop(body, wire.gzip_bytes)
             headers["Content-Encoding"] = "gzip"
         path = wire.batch_path(identity.till_id, lane)
         return await self._request("POST", path, headers, body, self._limits.answer_bytes)
@@ -192,10 +193,16 @@ async def _read_answer(response: aiohttp.ClientResponse, max_bytes: int) -> Answ
             FailureKind.PROTOCOL, f"HTTP {response.status} in an encoding not asked for: {encoding[:40]!r}"
         )
     try:
-        return Answer(response.status, headers, wire.gunzip_bounded(bytes(body), max_bytes))
+        plain = await _off_loop(bytes(body), lambda packed: wire.gunzip_bounded(packed, max_bytes))
+        return Answer(response.status, headers, plain)
     except WireError as error:
         kind = FailureKind.TOO_LARGE if error.code == "too_large" else FailureKind.PROTOCOL
         return Failure(kind, f"HTTP {response.status}: {error.sentence}")
+
+
+async def _off_loop(body: bytes, work: Callable[[bytes], bytes]) -> bytes:
+    """Long work in a thread (zlib lets go of the interpreter), so that a transfer never delays a scan."""
+    return work(body) if len(body) < _CHUNK_BYTES else await asyncio.to_thread(work, body)
 
 
 def _portal_detail(answer: Answer) -> str:

@@ -1,5 +1,4 @@
-"""What till and cloud say to each other, as bytes. Pure: no I/O, no clock. The rules are
-docs/sync-protocol.md.
+"""What till and cloud say to each other, as bytes. Pure. The rules: docs/sync-protocol.md.
 
 A record is one CloudEvents 1.0 object, made and signed by the agent; for this module its text is opaque. A
 batch is a JSON array of them (`application/cloudevents-batch+json`). CloudEvents defines no answer per
@@ -193,8 +192,7 @@ def encode_batch(records: Sequence[Record]) -> bytes:
 
 
 def decode_batch(body: bytes, limits: Limits = DEFAULT_LIMITS) -> list[dict[str, Any]]:
-    """The events of a batch (already unpacked), each an object with a usable and unique `id`; nothing else
-    is judged.
+    """The events of an unpacked batch, each an object with a usable `id`, unique in it; no more is judged.
 
     Raises WireError: the whole batch is refused (400, or 413 for too_large and too_many).
     """
@@ -322,9 +320,7 @@ def encode_problem(problem: Problem) -> bytes:
 def decode_problem(
     status: int, headers: Mapping[str, str], body: bytes, limits: Limits = DEFAULT_LIMITS
 ) -> Problem | None:
-    """The cloud's own problem, or None when the answer is not in the cloud's words (a proxy's error page,
-    say).
-    """
+    """The cloud's own problem, None if the answer is in other words than the cloud's (a proxy's page)."""
     if media_type(headers) != PROBLEM_TYPE:
         return None
     try:

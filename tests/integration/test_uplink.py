@@ -163,6 +163,27 @@ async def test_a_get_is_signed_conditional_and_unpacked() -> None:
         assert again.status == 304
 
 
+async def test_long_bodies_travel_both_ways() -> None:
+    """Long enough that both are packed and unpacked beside the loop, and the answer comes in many pieces."""
+    long = wire.encode_batch(
+        [Record("redemptions", 1, "r-1", json.dumps({"id": "r-1", "pad": "x" * 500_000}))]
+    )
+    part = bytes(range(256)) * 4096
+
+    async def handler(request: web.Request) -> web.Response:
+        if request.method == "POST":
+            return await accept(request)
+        return web.Response(body=gzip.compress(part), headers={"Content-Encoding": "gzip"})
+
+    async with http_server(handler) as base, HttpUplink(base, IDENTITY, timeouts=QUICK) as uplink:
+        posted = await uplink.post_batch("redemptions", long, wire.idempotency_key(long))
+        fetched = await uplink.get(wire.part_path("0" * 64))
+    assert isinstance(posted, Answer)
+    assert posted.status == 200
+    assert isinstance(fetched, Answer)
+    assert fetched.body == part
+
+
 async def test_enrolment_is_not_signed_and_needs_no_identity() -> None:
     async def handler(request: web.Request) -> web.Response:
         assert "Signature" not in request.headers

@@ -205,6 +205,7 @@ def test_a_problem_is_believed_only_in_the_clouds_own_words() -> None:
     assert wire.decode_problem(422, {}, body) is None
     assert wire.decode_problem(422, headers, b"{}") is None
     assert wire.decode_problem(422, headers, b"[") is None
+    assert wire.decode_problem(422, headers, b'{"status":422,"detail":"no code"}') is None
 
 
 def test_permanent_must_be_said() -> None:
