@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import pty
+import select
 import tempfile
 import tty
 from pathlib import Path
 from types import TracebackType
 
+SEND_TIMEOUT_S = 5.0
 _UNPLUGGED: tuple[int, int] = (-1, -1)
 
 
@@ -37,13 +39,18 @@ class VirtualScanner:
             self._folder.cleanup()
 
     def scan(self, text: str) -> None:
-        """Send one code as a scanner does, in UTF-8 and with the suffix. Raises OSError while unplugged."""
+        """Send one code as a scanner does, in UTF-8 and with the suffix. Raises as `send` does."""
         self.send(text.encode() + self._suffix)
 
     def send(self, data: bytes) -> None:
-        """Send raw bytes. Blocks when the kernel's buffer (4 KiB) is full and nobody reads."""
+        """Send raw bytes. Raises OSError while unplugged, TimeoutError when nobody reads for SEND_TIMEOUT_S."""
+        master = self._ends[0]
         while data:
-            data = data[os.write(self._ends[0], data) :]
+            try:
+                data = data[os.write(master, data) :]
+            except BlockingIOError:  # the kernel's buffer (4 KiB) is full
+                if not select.select([], [master], [], SEND_TIMEOUT_S)[1]:
+                    raise TimeoutError(f"nobody reads {self.port}") from None
 
     def unplug(self) -> None:
         """Hang up: the reader gets an error and the path is gone. Does nothing when already unplugged."""
@@ -59,6 +66,7 @@ class VirtualScanner:
             return
         master, slave = pty.openpty()
         tty.setraw(slave)  # a real line does not echo
+        os.set_blocking(master, False)
         self._ends = (master, slave)
         fresh = Path(f"{self.port}.new")
         fresh.unlink(missing_ok=True)

@@ -6,8 +6,12 @@ import asyncio
 import errno
 import gc
 import os
+import subprocess
+import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -103,6 +107,56 @@ async def test_a_port_that_another_program_holds_is_denied_until_it_lets_go():
                 await run.until(DeviceState.READY)
         finally:
             other.close()
+
+
+async def test_a_port_without_permission_is_denied_until_it_is_given():
+    with VirtualScanner() as device:
+        source = SerialScanner(SerialSettings("s", device.port))
+        os.chmod(device.port, 0)
+        try:
+            with ordinary_user():
+                async with running(source) as run:
+                    assert "group dialout" in await run.until(DeviceState.DENIED)
+            async with running(source) as run:
+                os.chmod(device.port, 0o600)
+                await run.until(DeviceState.READY)
+        finally:
+            os.chmod(device.port, 0o600)
+
+
+@contextmanager
+def ordinary_user() -> Iterator[None]:
+    """Root may open anything: be nobody for a while."""
+    user = os.geteuid()
+    if user == 0:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(user)
+
+
+def test_a_virtual_scanner_that_nobody_reads_does_not_wait_for_ever(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("drivers.virtual_scanner.SEND_TIMEOUT_S", 0.01)
+    with VirtualScanner() as device:
+        with pytest.raises(TimeoutError, match="nobody reads"):
+            device.send(b"X" * 100_000)
+        device.unplug()
+        device.unplug()
+        with pytest.raises(OSError, match="Bad file descriptor"):
+            device.scan("X")
+
+
+def test_the_drivers_cost_little_to_import():
+    """The till holds at most 80 MB without a camera: the big libraries are loaded by the device that needs them."""
+    program = (
+        "import sys, drivers.serial_scanner, drivers.wedge, drivers.camera, drivers.pictures;"
+        "print(sorted({'cv2', 'numpy', 'evdev', 'zxingcpp', 'pyzbar', 'PIL'} & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert done.stdout == "[]\n"
 
 
 async def test_while_it_reads_nobody_else_may():
