@@ -17,7 +17,8 @@ EX_USAGE, EX_CONFIG = 64, 78  # sysexits.h
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point of the `redeemd` script; returns the exit code."""
-    arguments = _parser().parse_args(argv)
+    argv = sys.argv[1:] if argv is None else list(argv)
+    arguments = _parser(with_cloud=argv[:1] == ["cloud"]).parse_args(argv)
     from agent.commands.errors import CommandError
     from config import ConfigError
 
@@ -36,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(*, with_cloud: bool) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="redeemd", description="Offline-first coupon redemption for store tills."
     )
@@ -85,15 +86,17 @@ def _parser() -> argparse.ArgumentParser:
     command = add("check-config", _check_config, "Check the configuration file and name every problem in it.")
     command.add_argument("file", type=Path, nargs="?", default=DEFAULT_CONFIG, help="default: %(default)s")
     with_json(command)
-    _add_cloud(commands.add_parser("cloud", help="The reference cloud: init, serve."))
+    command = add("cloud", _nothing, "The reference cloud: init DIR, serve DIR.")
+    if with_cloud:
+        from cloud import main as cloud_main
+
+        cloud_main.add_arguments(command)
+        command.set_defaults(run=cloud_main.run)
     return parser
 
 
-def _add_cloud(parser: argparse.ArgumentParser) -> None:
-    """The cloud's own commands; their arguments are read by cloud.main when the command is asked for."""
-    parser.add_argument("arguments", nargs=argparse.REMAINDER)
-    parser.add_help = False
-    parser.set_defaults(run=_cloud)
+def _nothing(_arguments: argparse.Namespace) -> int:
+    raise AssertionError("the cloud's commands are added when they are asked for")
 
 
 def _issue_arguments(command: argparse.ArgumentParser) -> None:
@@ -305,14 +308,6 @@ def _check_config(arguments: argparse.Namespace) -> int:
     if not problems and not arguments.json:
         print(f"{arguments.file}: good")
     return EX_CONFIG if problems else 0
-
-
-def _cloud(arguments: argparse.Namespace) -> int:
-    from cloud import main as cloud_main
-
-    parser = argparse.ArgumentParser(prog="redeemd cloud")
-    cloud_main.add_arguments(parser)
-    return cloud_main.run(parser.parse_args(arguments.arguments))
 
 
 if __name__ == "__main__":
