@@ -1,0 +1,208 @@
+"""The published vectors: they are what this code writes, and this code does with them what they say."""
+
+import json
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from agent.domain import bundle, cbor, record, status, token
+from agent.domain.bundle import Age, BundleError
+from agent.domain.cose import Algorithm
+from agent.domain.decide import BudgetUse, LedgerView, PriorUse, Refusal, Setting, decide, verify_scan
+from agent.domain.keys import key_id, load_public_key, signature_ok
+from agent.domain.outcome import Outcome
+from agent.domain.parts import read_parts, status_to_wire
+from agent.domain.record import GENESIS, ChainHead, RecordFault
+from agent.domain.sale import Line, Sale
+from agent.domain.status import Status
+from agent.domain.time import EffectiveTime, from_timestamp, timestamp
+from agent.domain.token import Claims, TokenError, TokenFault
+from tests.vectors import generate
+
+FILES = {name: json.loads((generate.FOLDER / name).read_text(encoding="utf-8")) for name in generate.FILES}
+TOKENS, DECISIONS, RECORDS, BUNDLE = FILES.values()
+
+
+def named(cases):
+    return pytest.mark.parametrize("case", cases, ids=[case["name"] for case in cases])
+
+
+def test_the_files_are_what_the_generator_writes():
+    assert generate.differing() == [], "run: python -m tests.vectors.generate"
+
+
+def test_the_generator_tells_what_differs(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(generate, "FOLDER", tmp_path)
+    assert generate.main(["--check"]) == 1
+    assert generate.main([]) == 0
+    assert generate.main(["--check"]) == 0
+    (tmp_path / "tokens.json").write_text("{}")
+    assert generate.main(["--check"]) == 1
+    assert "tokens.json differs" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "key",
+    [TOKENS["key"], RECORDS["key"], BUNDLE["manifest_key"], *BUNDLE["root_keys"]],
+    ids=lambda key: key["kid"],
+)
+def test_the_keys_come_from_their_seeds(key):
+    private = Ed25519PrivateKey.from_private_bytes(bytes.fromhex(key["seed"]))
+    assert private.public_key().public_bytes_raw().hex() == key["public_key"]
+    assert key_id(bytes.fromhex(key["public_key"])).hex() == key["kid"]
+
+
+# --- tokens ---
+
+
+@named(TOKENS["valid"])
+def test_a_valid_token(case):
+    named_claims: dict[str, Any] = {
+        name: bytes.fromhex(value) if isinstance(value, str) else value
+        for name, value in case["claims"].items()
+    }
+    parsed = token.parse(case["text"])
+    assert parsed.claims == Claims(**named_claims)
+    assert parsed.envelope.payload.hex() == case["payload"]
+    assert parsed.envelope.signed.hex() == case["to_be_signed"]
+    assert parsed.envelope.signature.hex() == case["signature"]
+    public = load_public_key(Algorithm.ED25519, bytes.fromhex(TOKENS["key"]["public_key"]))
+    assert signature_ok(public, bytes.fromhex(case["signature"]), bytes.fromhex(case["to_be_signed"]))
+    assert token.to_text(bytes.fromhex(case["token"])) == case["text"]
+
+
+@named(TOKENS["invalid"])
+def test_an_invalid_token(case):
+    with pytest.raises(TokenError) as caught:
+        token.parse(case["text"])
+    assert caught.value.fault.value == case["fault"]
+
+
+def test_every_fault_has_a_vector():
+    assert {case["fault"] for case in TOKENS["invalid"]} == set(TokenFault)
+
+
+# --- decisions ---
+
+
+@pytest.fixture(scope="module")
+def contents():
+    """The bundle of decisions.json, through the reader that a till uses."""
+    keys = [
+        key | {"kid": bytes.fromhex(key["kid"]), "public_key": bytes.fromhex(key["public_key"])}
+        for key in DECISIONS["keys"]
+    ]
+    wire = {"place": DECISIONS["place"], "keys": keys, "campaigns": DECISIONS["campaigns"]}
+    for listed in DECISIONS["status"]:
+        marks = [(index, Status.USED) for index in listed["used"]]
+        marks += [(index, Status.REVOKED) for index in listed["revoked"]]
+        made = status.make(listed["count"], marks)
+        wire[f"status/{listed['campaign']}"] = status_to_wire(listed["issuer"], listed["campaign"], made)
+    return read_parts({name: cbor.encode(value) for name, value in wire.items()})
+
+
+@named(DECISIONS["cases"])
+def test_a_decision(case, contents):
+    expected = case["expect"]
+    coupon = verify_scan(case["text"], contents)
+    if isinstance(coupon, Refusal):
+        assert (coupon.outcome, coupon.detail) == (expected["outcome"], expected["detail"])
+        return
+    now = from_timestamp(case["now"])
+    sale = case["sale"] and Sale(
+        "1",
+        case["sale"]["currency"],
+        case["sale"]["total_minor"],
+        tuple(Line(*line) for line in case["sale"]["lines"]),
+    )
+    prior = PriorUse("T-1-1", now, "T-1") if case["prior"] else None
+    setting = Setting(
+        EffectiveTime(now, now, case["doubt"]),
+        ZoneInfo(contents.place.zone),
+        contents.place,
+        Age(case["age"]),
+    )
+    decision = asdict(decide(coupon, contents, sale, LedgerView(prior, BudgetUse(*case["used"])), setting))
+    if decision["works_from"] is not None:
+        decision["works_from"] = timestamp(decision["works_from"])
+    assert decision == expected
+
+
+def test_the_decisions_cover_every_outcome_but_those_of_the_till_itself():
+    missing = set(Outcome) - {case["expect"]["outcome"] for case in DECISIONS["cases"]}
+    assert missing == {Outcome.TILL_STOPPED, Outcome.UNKNOWN_RESULT}
+
+
+# --- records ---
+
+
+def till_verifies(signature, data):
+    public = load_public_key(Algorithm.ED25519, bytes.fromhex(RECORDS["key"]["public_key"]))
+    return signature_ok(public, signature, data)
+
+
+def test_the_chain_holds():
+    heads: dict[str, ChainHead] = {}
+    for item in RECORDS["events"]:
+        event = item["event"]
+        body = {name: value for name, value in event.items() if name not in ("hash", "signature")}
+        assert record.canonical_json(body).decode() == item["canonical"]
+        before = heads.get(event["lane"])
+        assert event["prevhash"] == (before.hash if before else GENESIS)
+        heads[event["lane"]] = head = record.check(event, RECORDS["till"], till_verifies)
+        assert head.sequence == (before.sequence + 1 if before else 1)
+    assert {lane: head.sequence for lane, head in heads.items()} == {"redemption": 3, "evidence": 1}
+
+
+@named(RECORDS["invalid"])
+def test_an_edited_record(case):
+    with pytest.raises(RecordFault) as caught:
+        record.check(case["event"], RECORDS["till"], till_verifies)
+    assert caught.value.code == case["code"]
+
+
+# --- the bundle ---
+
+ROOT = bundle.read_root(bytes.fromhex(BUNDLE["root"]), None)
+MANIFEST = bundle.read_manifest(bytes.fromhex(BUNDLE["manifest"]), ROOT, BUNDLE["till"], None)
+
+
+def test_the_bundle_is_whole():
+    parts = {name: bytes.fromhex(content) for name, content in BUNDLE["parts"].items()}
+    assert [part.name for part in MANIFEST.parts] == sorted(parts)
+    for part in MANIFEST.parts:
+        bundle.check_part(part, parts[part.name])
+    contents = read_parts(parts)
+    assert (len(contents.keys), len(contents.campaigns), len(contents.promos), contents.skipped) == (
+        2,
+        8,
+        1,
+        (),
+    )
+    listed = contents.status["acme", 1]
+    assert [listed[index] for index in range(6)] == [1, 2, 0, 0, 0, 1]
+    assert MANIFEST.age(datetime(2026, 11, 22, 23, tzinfo=UTC)) is Age.FRESH
+
+
+def test_what_comes_next_is_taken():
+    following = bundle.read_manifest(bytes.fromhex(BUNDLE["next_manifest"]), ROOT, BUNDLE["till"], MANIFEST)
+    assert following.sequence == MANIFEST.sequence + 1
+    assert bundle.read_root(bytes.fromhex(BUNDLE["next_root"]), ROOT).epoch == 2
+
+
+@named(BUNDLE["invalid_manifests"])
+def test_a_manifest_that_is_refused(case):
+    with pytest.raises(BundleError) as caught:
+        bundle.read_manifest(bytes.fromhex(case["manifest"]), ROOT, BUNDLE["till"], MANIFEST)
+    assert caught.value.code == case["code"]
+
+
+@named(BUNDLE["invalid_roots"])
+def test_a_root_that_is_refused(case):
+    with pytest.raises(BundleError) as caught:
+        bundle.read_root(bytes.fromhex(case["root"]), ROOT)
+    assert caught.value.code == case["code"]

@@ -1,0 +1,261 @@
+"""Decision vectors: a small bundle, and what becomes of a scan in it. What is expected is written by hand."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from agent.domain.keys import signing_key_from_seed
+from agent.domain.token import Claims, sign, to_text
+from tests.vectors.tokens import KEY, SEED, key_json
+
+SHOP_SEED = bytes([7]) * 32
+SHOP = signing_key_from_seed(SHOP_SEED)
+STRANGER = signing_key_from_seed(bytes([8]) * 32)
+TODAY = 20_784  # 2026-11-27 in Berlin
+NOON = "2026-11-27T11:00:00.000Z"
+
+PLACE: dict[str, Any] = {
+    "store": "S-0012",
+    "number": 12,
+    "groups": [1, 3],
+    "merchant": "M-1",
+    "title": {"zh": "柏林一店", "en": "Berlin 1"},
+    "zone": "Europe/Berlin",
+    "currency": "EUR",
+}
+KEYS: list[dict[str, Any]] = [
+    {
+        "kid": KEY.kid,
+        "issuer": "acme",
+        "algorithm": -19,
+        "public_key": KEY.public_key,
+        "campaigns": None,
+        "not_before": TODAY - 300,
+        "expires": TODAY + 300,
+        "value_max_minor": 5_000,
+    },
+    {
+        "kid": SHOP.kid,
+        "issuer": "shop",
+        "algorithm": -19,
+        "public_key": SHOP.public_key,
+        "campaigns": [1, 2],
+        "not_before": TODAY - 300,
+        "expires": TODAY,
+        "value_max_minor": 400,
+    },
+]
+_WORDS = {"zh": "活动", "en": "Offer"}
+
+
+def _campaign(
+    issuer: str, number: int, offline_class: str, benefit: dict[str, Any], **changes: Any
+) -> dict[str, Any]:
+    usual: dict[str, Any] = {
+        "issuer": issuer,
+        "number": number,
+        "title": _WORDS,
+        "benefit": benefit,
+        "currency": "EUR",
+        "starts": TODAY - 30,
+        "ends": TODAY + 30,
+        "size": 1_000,
+        "offline_class": offline_class,
+    }
+    return usual | changes
+
+
+AMOUNT = {"kind": "amount_off", "threshold_minor": 10_000, "amount_minor": 3_000}
+BUDGET = {"count_day": 8, "value_day_minor": 12_000, "count_offline": 10, "value_offline_minor": 100_000}
+CAMPAIGNS: list[dict[str, Any]] = [
+    _campaign("acme", 1, "C", AMOUNT, budget=BUDGET, grace_days=2),
+    _campaign("acme", 2, "D", {"kind": "percent_off", "percent": 20, "cap_minor": 500}, stale_percent=0),
+    _campaign("acme", 3, "D", {"kind": "free_item", "skus": ["TEA", "CAKE"], "value_max_minor": 450}),
+    _campaign("acme", 4, "A", AMOUNT),
+    _campaign("acme", 5, "B", AMOUNT, stores=[12, 13]),
+    _campaign("acme", 6, "D", AMOUNT | {"amount_minor": 6_000}),
+    _campaign("acme", 7, "D", AMOUNT, starts=TODAY + 2),
+    _campaign("shop", 1, "D", {"kind": "percent_off", "percent": 10, "cap_minor": 400}),
+]
+STATUS = [{"issuer": "acme", "campaign": 1, "count": 500, "used": [10], "revoked": [11]}]
+PROMOS: list[dict[str, Any]] = [
+    {
+        "token": to_text(sign(Claims(2, 900, TODAY, TODAY + 14), KEY)),
+        "short": "AB-12",
+        "title": _WORDS,
+        "conditions": {"zh": "", "en": ""},
+    }
+]
+
+SALE = {
+    "currency": "EUR",
+    "total_minor": 12_000,
+    "lines": [["TEA", 2, 400], ["CAKE", 1, 380], ["RICE", 1, 10_820]],
+}
+SMALL = SALE | {"total_minor": 9_999, "lines": []}
+
+
+def _scan(campaign: int, *, signer: Any = KEY, **changes: Any) -> str:
+    usual: dict[str, Any] = {"campaign": campaign, "index": 5, "not_before": TODAY - 5, "expires": TODAY + 5}
+    return to_text(sign(Claims(**usual | changes), signer))
+
+
+def _case(
+    name: str, text: str, outcome: str, answer: dict[str, Any] | None = None, **input_: Any
+) -> dict[str, Any]:
+    usual = {"now": NOON, "doubt": "", "age": "fresh", "prior": False, "used": [0, 0, 0, 0], "sale": SALE}
+    nothing = {
+        "discount_minor": None,
+        "charge_minor": 0,
+        "works_from": None,
+        "missing_minor": None,
+        "detail": None,
+    }
+    return {
+        "name": name,
+        "text": text,
+        **usual,
+        **input_,
+        "expect": {"outcome": outcome, **nothing, **(answer or {})},
+    }
+
+
+def _off(discount: int | None, charge: int | None = None) -> dict[str, Any]:
+    return {"discount_minor": discount, "charge_minor": discount if charge is None else charge}
+
+
+def _accepted() -> list[dict[str, Any]]:
+    yes = "accepted"
+    return [
+        _case("30 off from 100", _scan(1), yes, _off(3_000)),
+        _case("the sale is not known", _scan(1), yes, _off(None, 3_000), sale=None),
+        _case("exactly the threshold", _scan(1), yes, _off(3_000), sale=SMALL | {"total_minor": 10_000}),
+        _case("a personal value of 5", _scan(1, value_minor=500), yes, _off(500)),
+        _case("20 % reach their cap", _scan(2), yes, _off(500)),
+        _case("20 % of 0.99, rounded down", _scan(2), yes, _off(19), sale=SMALL | {"total_minor": 99}),
+        _case("the cheaper item is free", _scan(3), yes, _off(380)),
+        _case("free item, lines not known", _scan(3), yes, _off(None, 450), sale=SMALL),
+        _case("bound to this store", _scan(5, store=12), yes, _off(3_000)),
+        _case("bound to a group of this store", _scan(2, store_group=3), yes, _off(500)),
+        _case("last day of grace", _scan(1, expires=TODAY - 2), yes, _off(3_000)),
+        _case("last coupon of the budget", _scan(1), yes, _off(3_000), used=[7, 9_000, 9, 97_000]),
+        _case(
+            "a quarter of the budget while stale", _scan(1), yes, _off(3_000), age="stale", used=[1, 0, 1, 0]
+        ),
+        _case("another issuer", _scan(1, signer=SHOP), yes, _off(400)),
+        _case(
+            "first instant of its day",
+            _scan(2, not_before=TODAY),
+            yes,
+            _off(500),
+            now="2026-11-26T23:00:00.000Z",
+        ),
+    ]
+
+
+def _of_the_scan() -> list[dict[str, Any]]:
+    good, kid = _scan(1), {"detail": KEY.kid.hex()}
+    forged = good[:-10] + ("A" if good[-10] != "A" else "B") + good[-9:]
+    return [
+        _case("another code", "6901234567892", "not_a_coupon", {"detail": "not_a_token"}),
+        _case("cut", good[:100], "truncated", {"detail": "incomplete"}),
+        _case("damaged", good[:100] + "1" + good[101:], "malformed", {"detail": "bad_character"}),
+        _case("unknown key", _scan(1, signer=STRANGER), "unknown_key", {"detail": STRANGER.kid.hex()}),
+        _case("forged", forged, "bad_signature", kid),
+        _case("campaign not of this key", _scan(3, signer=SHOP), "beyond_key_limit", {"detail": "campaign"}),
+        _case("value above the key's", _scan(1, value_minor=5_001), "beyond_key_limit", {"detail": "value"}),
+    ]
+
+
+def _refused() -> list[dict[str, Any]]:
+    late = "2026-11-27T23:00:00.000Z"
+    quarter: dict[str, Any] = {"age": "stale", "used": [2, 0, 2, 0]}
+    return [
+        _case("campaign above the key's value", _scan(6), "beyond_key_limit", {"detail": "campaign value"}),
+        _case("day after the key's last", _scan(1, signer=SHOP), "key_not_valid", now=late),
+        _case("unknown campaign", _scan(99), "unknown_campaign"),
+        _case("campaign of this key, not in the bundle", _scan(2, signer=SHOP), "unknown_campaign"),
+        _case("beyond the status list", _scan(1, index=500), "never_issued"),
+        _case("beyond the campaign", _scan(2, index=1_000), "never_issued"),
+        _case("revoked", _scan(1, index=11), "revoked", prior=True),
+        _case("used here", _scan(1, index=10), "already_redeemed", prior=True),
+        _case("used at another till", _scan(1, index=10), "used_elsewhere"),
+        _case("grace is over", _scan(1, expires=TODAY - 3), "expired"),
+        _case("last instant was yesterday", _scan(2, expires=TODAY), "expired", now=late),
+        _case(
+            "tomorrow",
+            _scan(2, not_before=TODAY + 1),
+            "not_yet_valid",
+            {"works_from": late},
+        ),
+        _case(
+            "campaign begins the day after tomorrow",
+            _scan(7),
+            "not_yet_valid",
+            {"works_from": "2026-11-28T23:00:00.000Z"},
+        ),
+        _case("over before it begins", _scan(7, expires=TODAY + 1), "expired"),
+        _case(
+            "tomorrow by a clock in doubt",
+            _scan(2, not_before=TODAY + 1),
+            "clock_untrusted",
+            {"detail": "behind"},
+            doubt="behind",
+        ),
+        _case("another store", _scan(1, store=13), "wrong_store"),
+        _case("another group", _scan(1, store_group=2), "wrong_store"),
+        _case(
+            "class B without its store",
+            _scan(5),
+            "wrong_store",
+            {"detail": "a coupon of class B names its store"},
+        ),
+        _case("no share while stale", _scan(2), "bundle_expired", {"detail": "stale"}, age="stale"),
+        _case("no share while expired", _scan(1), "bundle_expired", {"detail": "expired"}, age="expired"),
+        _case("class A", _scan(4), "online_only"),
+        _case(
+            "another currency", _scan(1), "wrong_currency", {"detail": "CNY"}, sale=SALE | {"currency": "CNY"}
+        ),
+        _case("one cent short", _scan(1), "sale_too_small", {"missing_minor": 1}, sale=SMALL),
+        _case(
+            "item missing",
+            _scan(3),
+            "item_missing",
+            {"detail": "TEA"},
+            sale=SALE | {"lines": [["RICE", 1, 12_000]]},
+        ),
+        _case("count of the day reached", _scan(1), "budget_reached", used=[8, 0, 0, 0]),
+        _case("value of the day reached", _scan(1), "budget_reached", used=[0, 9_001, 0, 0]),
+        _case("count since the last sync reached", _scan(1), "budget_reached", used=[0, 0, 10, 0]),
+        _case("value since the last sync reached", _scan(1), "budget_reached", used=[0, 0, 0, 97_001]),
+        _case("a quarter while stale is used up", _scan(1), "budget_reached", **quarter),
+        _case(
+            "a quarter while the clock is in doubt",
+            _scan(1),
+            "budget_reached",
+            doubt="ahead",
+            used=[2, 0, 0, 0],
+        ),
+    ]
+
+
+def _plain(value: Any) -> Any:
+    """Byte strings as hexadecimal, for JSON."""
+    if isinstance(value, bytes):
+        return value.hex()
+    if isinstance(value, dict):
+        return {name: _plain(item) for name, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, list) else value
+
+
+def vectors() -> dict[str, Any]:
+    """The content of decisions.json."""
+    return {
+        "about": "docs/coupon-format.md and docs/bundle-format.md; kid and public_key are hexadecimal here",
+        "signing_keys": {"acme": key_json(KEY, SEED), "shop": key_json(SHOP, SHOP_SEED)},
+        "place": PLACE,
+        "keys": _plain(KEYS),
+        "campaigns": CAMPAIGNS,
+        "status": STATUS,
+        "cases": [*_accepted(), *_of_the_scan(), *_refused()],
+    }

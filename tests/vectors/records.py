@@ -1,0 +1,89 @@
+"""Record vectors: three events of one lane, one of the other, and edited ones."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from agent.domain import record
+from agent.domain.keys import signing_key_from_seed
+from agent.domain.record import ChainHead
+from tests.vectors.tokens import key_json
+
+SEED = bytes(range(32, 64))
+KEY = signing_key_from_seed(SEED)
+TILL = "T-0001"
+EVENTS: list[tuple[str, str, str, str, dict[str, Any]]] = [
+    (
+        "redemption",
+        "redemption",
+        "2026-11-22T09:30:00.000Z",
+        "acme/7/123456",
+        {"charge_minor": 3000, "discount_minor": 3000},
+    ),
+    (
+        "redemption",
+        "redemption",
+        "2026-11-22T09:31:02.500Z",
+        "acme/7/5",
+        {"discount_minor": None, "offline": True},
+    ),
+    (
+        "redemption",
+        "redemption",
+        "2026-11-22T09:32:00.001Z",
+        "acme/8/9",
+        {
+            "z": "last",
+            "a": ['"quoted" \\ \u007f\u2028', "满 100 减 30", "tab\tline\nbell\u0007", "😀"],
+            "B": -1,
+        },
+    ),
+    ("evidence", "evidence", "2026-11-22T09:33:00.000Z", "scan", {"outcome": "expired"}),
+]
+
+
+def _events() -> list[dict[str, Any]]:
+    heads: dict[str, ChainHead] = {}
+    made = []
+    for lane, kind, time, subject, data in EVENTS:
+        text, heads[lane] = record.seal(
+            lane=lane,
+            previous=heads.get(lane, ChainHead()),
+            till=TILL,
+            kind=kind,
+            time=time,
+            subject=subject,
+            data=data,
+            sign=KEY.sign,
+        )
+        event = json.loads(text)
+        body = {name: value for name, value in event.items() if name not in ("hash", "signature")}
+        made.append({"event": event, "canonical": record.canonical_json(body).decode()})
+    return made
+
+
+def vectors() -> dict[str, Any]:
+    """The content of records.json."""
+    events = _events()
+    first = events[0]["event"]
+    other = "A" if first["signature"][0] != "A" else "B"
+    edits: list[tuple[str, dict[str, Any], str]] = [
+        ("amount raised", {"data": {**first["data"], "discount_minor": 9000}}, "wrong_hash"),
+        ("moved in the chain", {"sequence": "2"}, "wrong_hash"),
+        ("another event before it", {"prevhash": "1" * 64}, "wrong_hash"),
+        ("field added", {"note": "x"}, "wrong_hash"),
+        ("another till", {"source": "/tills/T-0002"}, "wrong_till"),
+        ("another signature", {"signature": other + first["signature"][1:]}, "bad_signature"),
+        ("signature cut", {"signature": first["signature"][:-1]}, "malformed"),
+        ("sequence as a number", {"sequence": 1}, "malformed"),
+        ("sequence with a leading zero", {"sequence": "01"}, "malformed"),
+        ("a fraction", {"data": {"amount": 1.5}}, "malformed"),
+    ]
+    return {
+        "about": "docs/bundle-format.md, Records; hash and signature cover `canonical`",
+        "key": key_json(KEY, SEED),
+        "till": TILL,
+        "events": events,
+        "invalid": [{"name": name, "event": first | edit, "code": code} for name, edit, code in edits],
+    }
