@@ -183,6 +183,7 @@ class LaneProtocol:
         self._backoff = backoff or Backoff()
         self._interval_s = interval_s
         self._not_before = 0.0
+        self._answered_at: float | None = None
         self._batch: tuple[Record, ...] = ()
         self._aside: dict[str, _Aside] = {}
 
@@ -218,6 +219,11 @@ class LaneProtocol:
 
     def _offered(self, event: Offered, now: float) -> Step:
         assert all(record.lane == self.lane for record in event.records), "records of another lane"
+        if self._answered_at is not None:
+            # Only now is it a success: the cloud answered and the outbox settled. A store that cannot settle must
+            # not have the same batch sent again and again without a growing wait.
+            self.last_success_at, self._answered_at = self._answered_at, None
+            self.consecutive_failures = 0
         if len(event.records) < self.batch_records + len(self._aside):
             # The whole outbox was seen: forget those an operator resolved meanwhile.
             seen = {record.record_id for record in event.records}
@@ -262,11 +268,17 @@ class LaneProtocol:
         results, faults = decode_results(answer.body, [r.record_id for r in self._batch], self._limits)
         failure = Failure(FailureKind.PROTOCOL, "; ".join(faults[:3])) if faults else None
         final = tuple(result for result in results if result.acknowledged or result.permanent)
-        for_now = {result.record_id for result in results} - {result.record_id for result in final}
+        for_now = {r.record_id: r for r in results if not (r.acknowledged or r.permanent)}
         moved = [self._put_aside(r, now, suspect=False) for r in self._batch if r.record_id in for_now]
+        if for_now and failure is None:
+            first = next(iter(for_now.values()))
+            failure = Failure(
+                FailureKind.BUSY,
+                f"{len(for_now)} of {len(self._batch)} records refused for now: {first.code}: {first.sentence}",
+            )
         if not final and not any(moved):
-            nothing = Failure(FailureKind.BUSY, f"none of {len(self._batch)} records was taken this time")
-            return self._back_off(failure or nothing, now)
+            assert failure is not None, "a record is settled, refused for now, or a fault was reported"
+            return self._back_off(failure, now)
         self.batch_records = min(self.batch_records * 2, self._limits.batch_records)
         return self._advance(final, failure, now)
 
@@ -299,8 +311,7 @@ class LaneProtocol:
 
     def _advance(self, final: tuple[RecordResult, ...], failure: Failure | None, now: float) -> Step:
         """The cloud itself answered and something moved."""
-        self.consecutive_failures = 0
-        self.last_success_at = now
+        self._answered_at = now
         came_through = [self._aside.pop(result.record_id, None) for result in final]
         if any(came_through):
             # What was refused for now behind it may have waited for just this record: in order, and at once.
@@ -312,6 +323,7 @@ class LaneProtocol:
         if failure.kind in _SHRINKING and self._batch:
             self.batch_records = max(1, len(self._batch) // 2)
         self._batch = ()
+        self._answered_at = None
         self.state = State.WAITING
         self.consecutive_failures += 1
         # The jitter comes on top of what the cloud asked for: it asked many tills at the same moment.

@@ -159,6 +159,7 @@ def test_each_record_leaves_by_its_own_result_only() -> None:
     assert step.failure is not None
     assert step.failure.kind is FailureKind.PROTOCOL
     assert isinstance(step.then, Read)
+    lane.handle(Offered([]), 6.0)
     assert (lane.consecutive_failures, lane.last_success_at) == (0, 5.0)
 
 
@@ -174,6 +175,7 @@ def test_a_record_refused_for_now_is_set_aside_and_those_behind_go_on() -> None:
     lane = sending(records(1, 2))
     step = lane.handle(results(refused(1, permanent=False), *stored(2)), 0.0)
     assert [r.record_id for r in step.settle] == ["r-2"]
+    assert step.failure == Failure(FailureKind.BUSY, "1 of 2 records refused for now: no: no")
     assert lane.set_aside == 1
     assert step.then == Read(2 * FIRST_BATCH_RECORDS + 1, Limits().batch_bytes + records(1)[0].size_bytes)
     assert sent_ids(lane.handle(Offered(records(1, 3)), 0.0)) == ["r-3"]
@@ -282,7 +284,21 @@ def test_the_wait_grows_is_capped_and_ends_with_success() -> None:
     assert waits == [2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 64.0, 64.0]
     lane.handle(Offered(records(1)), now)
     lane.handle(results(*stored(1)), now)
+    lane.handle(Offered([]), now)
     assert lane.consecutive_failures == 0
+
+
+def test_a_store_that_cannot_settle_makes_the_wait_grow_although_the_cloud_answers() -> None:
+    lane, now = machine(draw=1.0), 0.0
+    lane.handle(Tick(), now)
+    for expected in (2.0, 4.0, 8.0):
+        lane.handle(Offered(records(1)), now)
+        assert lane.handle(results(*stored(1)), now).settle
+        step = lane.handle(OutboxFailed("disk full"), now)
+        assert step.then == Sleep(now + expected)
+        now += expected
+        lane.handle(Tick(), now)
+    assert lane.last_success_at is None
 
 
 def test_a_wake_neither_shortens_nor_loses_a_back_off() -> None:
