@@ -335,6 +335,18 @@ class TestInstaller:
         newer.install("--uninstall")
         left = {path for path in newer.picture() if "redeemd" in path}
         assert left == {"etc/redeemd", "etc/redeemd/till.toml", "var/lib/redeemd", "var/lib/redeemd/till.db"}
+        done = newer.install("--uninstall", "--purge", ok=False)
+        assert (done.returncode, "cannot tell whether records wait" in done.stderr) == (1, True)
+        newer.install("--uninstall", "--purge", "--lose-records")
+        assert {path for path in newer.picture() if "redeemd" in path} == set()
+
+    def test_purging_loses_no_record_that_waits(self, newer: Till) -> None:
+        newer.path("/etc/redeemd/till.toml").write_text("waiting = 1\n", encoding="utf-8")
+        before = newer.picture()
+        done = newer.install("--uninstall", "--purge", ok=False)
+        assert (done.returncode, "records wait for the cloud" in done.stderr) == (1, True)
+        assert newer.picture() == before
+        newer.path("/etc/redeemd/till.toml").write_text("waiting = 0\n", encoding="utf-8")
         newer.install("--uninstall", "--purge")
         assert {path for path in newer.picture() if "redeemd" in path} == set()
 

@@ -5,7 +5,8 @@ failure points at the packaging and not at the agent. The booted test runs the r
 
 Contract: ``redeemd check-config FILE`` exits 1 with ``FILE:…`` on a bad file; ``redeemd run --config FILE``
 opens its database in $STATE_DIRECTORY, answers GET /v1/health on 127.0.0.1:8321, then says READY=1, says WATCHDOG=1
-at a third of $WATCHDOG_USEC and ends cleanly on SIGTERM.
+at a third of $WATCHDOG_USEC and ends cleanly on SIGTERM; ``redeemd outbox --json --config FILE`` prints one line for
+each record that waits.
 """
 
 from __future__ import annotations
@@ -41,6 +42,13 @@ def check_config(path: Path) -> int:
     except (OSError, tomllib.TOMLDecodeError) as error:
         print(f"{path}: {error}", file=sys.stderr)
         return 1
+    return 0
+
+
+def outbox_of(path: Path) -> int:
+    """Print a line for each record that waits: as many as `waiting` in the settings says."""
+    for number in range(tomllib.loads(path.read_text(encoding="utf-8")).get("waiting", 0)):
+        print(json.dumps({"sequence": number}))
     return 0
 
 
@@ -89,9 +97,15 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="redeemd")
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("check-config").add_argument("config", type=Path)
+    outbox = commands.add_parser("outbox")
+    outbox.add_argument("--json", action="store_true")
+    outbox.add_argument("--limit", type=int)
+    outbox.add_argument("--config", type=Path, required=True)
     commands.add_parser("run").add_argument("--config", type=Path, required=True)
     arguments = parser.parse_args()
-    return run(arguments.config) if arguments.command == "run" else check_config(arguments.config)
+    return {"run": run, "check-config": check_config, "outbox": outbox_of}[arguments.command](
+        arguments.config
+    )
 
 
 if __name__ == "__main__":
