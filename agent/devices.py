@@ -94,8 +94,8 @@ def _renderer(printer: config.Printer, language: Literal["zh", "en"]) -> Callabl
 
     def render(document: str, copies: int) -> bytes:
         from agent.receipts.escpos import render_escpos
-        from agent.receipts.maker import marked_copy
         from agent.receipts.model import receipt_from_json
+        from agent.receipts.redemption import marked_copy
 
         receipt = receipt_from_json(document)
         return render_escpos(marked_copy(receipt, copies, language) if copies else receipt, profile)

@@ -64,7 +64,7 @@ _AGE_ISSUES = {
     Age.EXPIRED: Issue(
         "bundle_expired",
         "error",
-        "活动数据已过期,部分券暂停",
+        "活动数据已过期，部分券暂停",
         "The offers are too old; some coupons are refused",
         "请联网更新",
         "Bring this till online",

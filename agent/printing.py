@@ -24,20 +24,23 @@ _STATE_AFTER = {
 }
 
 CAUSES: dict[str, tuple[str, str]] = {
-    PrinterCause.PAPER_OUT: ("打印机缺纸,请换纸", "The printer is out of paper: put in a new roll"),
+    PrinterCause.PAPER_OUT: ("打印机缺纸，请换纸", "The printer is out of paper: put in a new roll"),
     PrinterCause.PAPER_LOW: ("纸快用完了", "The paper is nearly used up"),
-    PrinterCause.COVER_OPEN: ("打印机盖没合上,请合盖", "The printer's cover is open: close it"),
-    PrinterCause.OFFLINE: ("打印机离线,请按联机键", "The printer is off line: press its feed or on-line key"),
+    PrinterCause.COVER_OPEN: ("打印机盖没合上，请合盖", "The printer's cover is open: close it"),
+    PrinterCause.OFFLINE: (
+        "打印机离线，请按联机键",
+        "The printer is off line: press its feed or on-line key",
+    ),
     PrinterCause.UNREACHABLE: (
-        "连不上打印机,请检查电源和线",
+        "连不上打印机，请检查电源和线",
         "The printer does not answer: check power and cable",
     ),
-    PrinterCause.MISCONFIGURED: ("打印机设置有误,请通知 IT", "The printer is set up wrongly: tell store IT"),
+    PrinterCause.MISCONFIGURED: ("打印机设置有误，请通知 IT", "The printer is set up wrongly: tell store IT"),
     "restart": (
-        "打印时本机重启过,请看小票是否已出",
+        "打印时本机重启过，请看小票是否已出",
         "The till restarted while printing: is the receipt there?",
     ),
-    "unconfirmed": ("打印机没有确认,请看小票是否已出", "The printer did not confirm: is the receipt there?"),
+    "unconfirmed": ("打印机没有确认，请看小票是否已出", "The printer did not confirm: is the receipt there?"),
     "": ("", ""),
 }
 

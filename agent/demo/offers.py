@@ -58,7 +58,7 @@ def campaigns() -> list[dict[str, Any]]:
             "number": 1,
             "title": {"zh": "满百立减", "en": "30 off 100"},
             "benefit": {"kind": "amount_off", "threshold_minor": 10_000, "amount_minor": 3_000},
-            "conditions": {"zh": "单笔满 100 元可用,每单一张", "en": "On 100 or more, one per sale"},
+            "conditions": {"zh": "单笔满 100 元可用，每单一张", "en": "On 100 or more, one per sale"},
         },
         common
         | {

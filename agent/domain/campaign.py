@@ -92,7 +92,7 @@ class PercentOff:
         cap = short(self.cap_minor, currency)
         pay = 100 - self.percent  # 八折 is "pay 80 %"
         rate = f"{pay // 10} 折" if pay % 10 == 0 else f"{pay / 10:g} 折"
-        return Words(f"{rate},最高减 {cap}", f"{self.percent}% off, at most {cap}")
+        return Words(f"{rate}，最高减 {cap}", f"{self.percent}% off, at most {cap}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -107,12 +107,12 @@ SAYINGS: Mapping[Outcome, Saying] = {
     ),
     Outcome.REVOKED: Saying(Tone.BAD, False, "此券已作废", "Coupon was withdrawn", *_KEEP_PRICE),
     Outcome.ALREADY_REDEEMED: Saying(
-        Tone.BAD, False, "此券已用过:{first_use}", "Already used: {first_use}", *_KEEP_PRICE
+        Tone.BAD, False, "此券已用过：{first_use}", "Already used: {first_use}", *_KEEP_PRICE
     ),
     Outcome.USED_ELSEWHERE: Saying(
         Tone.BAD, False, "此券已在别处使用", "Already used at another till", *_KEEP_PRICE
     ),
-    Outcome.EXPIRED: Saying(Tone.BAD, False, "已过期:{expires}", "Expired on {expires}", *_KEEP_PRICE),
+    Outcome.EXPIRED: Saying(Tone.BAD, False, "已过期：{expires}", "Expired on {expires}", *_KEEP_PRICE),
     Outcome.NOT_YET_VALID: Saying(
         Tone.WARN, True, "还没到使用日期", "Not valid yet", "{starts} 起可用", "Valid from {starts}"
     ),
@@ -130,7 +130,7 @@ SAYINGS: Mapping[Outcome, Saying] = {
     Outcome.BUNDLE_EXPIRED: Saying(
         Tone.WARN,
         True,
-        "离线太久,暂停收券",
+        "离线太久，暂停收券",
         "Offline too long for this offer",
         "联网后再试",
         "Try again when online",
@@ -176,11 +176,11 @@ SAYINGS: Mapping[Outcome, Saying] = {
         "联网后或明天再试",
         "Try when online or tomorrow",
     ),
-    Outcome.ACCEPTED: Saying(Tone.GOOD, False, "可用:{benefit}", "Accepted: {benefit}"),
+    Outcome.ACCEPTED: Saying(Tone.GOOD, False, "可用：{benefit}", "Accepted: {benefit}"),
     Outcome.UNKNOWN_RESULT: Saying(
         Tone.BAD,
         True,
-        "结果未知,请勿重复使用",
+        "结果未知，请勿重复使用",
         "Result unknown: do not use it twice",
         "请稍候再扫同一张券",
         "Wait, then scan the same coupon",

@@ -131,7 +131,7 @@ def make_verdict(
         prompt_zh, prompt_en = campaign.prompt.zh, campaign.prompt.en
         if decision.discount_minor is None and not prompt_zh:
             benefit = campaign.benefit.words(campaign.currency)
-            prompt_zh, prompt_en = f"请核对:{benefit.zh}", f"Check: {benefit.en}"
+            prompt_zh, prompt_en = f"请核对：{benefit.zh}", f"Check: {benefit.en}"
     return Verdict(
         scan_id=scan_id,
         at=at,

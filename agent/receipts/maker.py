@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from agent.receipts.model import Align, Cut, Receipt, Text, receipt_from_json
+from agent.receipts.model import receipt_from_json
 from agent.receipts.plain import render_text
-from agent.receipts.redemption import Language, RedemptionFacts, redemption_receipt
+from agent.receipts.redemption import Language, RedemptionFacts, marked_copy, redemption_receipt
 
 if TYPE_CHECKING:
     from datetime import tzinfo
@@ -52,14 +52,6 @@ def receipt_maker(language: Language) -> Maker:
         return redemption_receipt(facts).to_json()
 
     return make
-
-
-def marked_copy(receipt: Receipt, number: int, language: Language) -> Receipt:
-    """The same receipt, marked at both ends, so that a copy torn in two is still known as one."""
-    words = f"重打 第{number}次" if language == "zh" else f"COPY {number}"
-    mark = Text(f"*** {words} ***", Align.CENTER, bold=True, size=2)
-    body = [element for element in receipt.elements if not isinstance(element, Cut)]
-    return Receipt((mark, *body, mark, Cut()))
 
 
 def receipt_text(document: str, copies: int, columns: int, language: Language) -> str:

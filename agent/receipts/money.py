@@ -2,14 +2,8 @@
 
 from __future__ import annotations
 
+from agent.domain import money
 from agent.receipts.model import ReceiptError
-
-# ISO 4217, column "minor unit", where it is not 2.
-_EXPONENTS = {
-    **dict.fromkeys(("BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF", "UGX", "UYI", "VND", "VUV",
-                     "XAF", "XOF", "XPF"), 0),
-    **dict.fromkeys(("BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"), 3),
-}  # fmt: skip
 
 # Only where the sign cannot be mistaken; every other currency is shown by its code.
 _SIGNS = {"CNY": "￥", "JPY": "￥", "EUR": "€", "GBP": "£", "USD": "$", "HKD": "HK$"}
@@ -19,7 +13,7 @@ def exponent(currency: str) -> int:
     """Digits after the decimal point of an ISO 4217 currency. Raises ReceiptError for what cannot be a code."""
     if len(currency) != 3 or not (currency.isascii() and currency.isalpha() and currency.isupper()):
         raise ReceiptError(f"currency is {currency!r}; it must be an ISO 4217 code such as CNY")
-    return _EXPONENTS.get(currency, 2)
+    return money.exponent(currency)
 
 
 def format_money(amount_minor: int, currency: str) -> str:
