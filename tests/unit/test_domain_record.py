@@ -108,7 +108,7 @@ def test_the_signs_that_writers_differ_in():
         {1: 2},
         b"x",
         {1, 2},
-        object(),
+        ...,
         "\ud800",
         {"a": ["\udfff"]},
     ],
