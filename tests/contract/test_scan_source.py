@@ -8,17 +8,13 @@ it on a mocked kernel device as well).
 from __future__ import annotations
 
 import asyncio
-import os
 import socket
-import struct
 import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
-import evdev
 import pytest
 
 from drivers.camera import Camera, CameraSettings
@@ -28,7 +24,7 @@ from drivers.virtual_scanner import VirtualScanner
 from drivers.wedge import WedgeScanner, WedgeSettings
 from tests.integration.picture_kit import PictureStream, counter, qr
 from tests.integration.scanner_kit import running
-from tests.integration.wedge_kit import NAME, PRODUCT, SERIAL, VENDOR, typed
+from tests.integration.wedge_kit import VENDOR, FedKeyboard, typed
 
 TOKENS = [f"RC1{number}" + "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567" * 6 for number in (2, 3, 4)]
 
@@ -98,53 +94,19 @@ class DeviceServerBench(Bench):
         self.writer.write(text.encode() + b"\r\n")
 
 
-class FedDevice(evdev.InputDevice):  # type: ignore[misc] # evdev is not looked into (pyproject)
-    """python-evdev's own reading, from a socket; what it would ask the kernel is answered here."""
-
-    feeds: dict[str, socket.socket]
-
-    def __init__(self, path: str):
-        self.path = path
-        self.fd = os.dup(self.feeds[path].fileno())
-        os.set_blocking(self.fd, False)
-
-    def capabilities(self, *_: Any, **__: Any) -> dict[int, list[int]]:
-        return {evdev.ecodes.EV_KEY: list(range(1, 120))}
-
-    def grab(self) -> None:
-        pass
-
-
 class WedgeBench(Bench):
     def __init__(self, folder: Path, patch: pytest.MonkeyPatch):
-        self.classes = folder / "input"
-        self.classes.mkdir()
-        patch.setattr("drivers.discover._CLASS", self.classes)
-        patch.setattr("evdev.InputDevice", FedDevice)
-        FedDevice.feeds = {}
-        self.ours: socket.socket | None = None
+        self.device = FedKeyboard(folder, patch)
         self.source = WedgeScanner(WedgeSettings("one", vendor=f"{VENDOR:04x}", layout="de"))
 
     async def plug(self) -> None:
-        self.ours, FedDevice.feeds["/dev/input/event5"] = socket.socketpair()
-        ids = self.classes / "event5" / "device" / "id"
-        ids.mkdir(parents=True)
-        (ids / "vendor").write_text(f"{VENDOR:04x}\n")
-        (ids / "product").write_text(f"{PRODUCT:04x}\n")
-        (ids.parent / "name").write_text(f"{NAME}\n")
-        (ids.parent / "uniq").write_text(f"{SERIAL}\n")
+        self.device.plug()
 
     async def unplug(self) -> None:
-        if self.ours is None:
-            return
-        (self.classes / "event5").rename(self.classes / f"gone{time.monotonic_ns()}")
-        FedDevice.feeds.pop("/dev/input/event5").close()
-        self.ours.close()
-        self.ours = None
+        self.device.unplug()
 
     async def present(self, text: str) -> None:
-        assert self.ours is not None
-        self.ours.sendall(b"".join(struct.pack("llHHi", 0, 0, *event) for event in typed(text, "de")))
+        self.device.send(typed(text, "de"))
 
 
 class CameraBench(Bench):

@@ -66,10 +66,10 @@ async def test_unplugged_in_the_middle_of_a_code():
     with VirtualScanner() as device:
         async with running(SerialScanner(SerialSettings("s", device.port))) as run:
             await run.until(DeviceState.READY)
-            device.send(b"HALF")
-            await asyncio.sleep(0)
+            device.send(b"FIRST\rHALF")
+            assert (await run.scan()).text == "FIRST"
             device.unplug()
-            await run.until(DeviceState.LOST)
+            assert (await run.fault()).code == "incomplete"
             device.replug()
             await run.until(DeviceState.READY)
             device.scan("WHOLE")

@@ -13,10 +13,11 @@ from typing import Any
 
 import pytest
 
+from drivers.keymap import DOWN, EV_KEY
 from drivers.ports import DeviceState
 from drivers.wedge import WedgeScanner, WedgeSettings, explain_open_error
 from tests.integration.scanner_kit import running
-from tests.integration.wedge_kit import Event, pressed, typed, write_bed
+from tests.integration.wedge_kit import SHIFT, Event, FedKeyboard, pressed, typed, write_bed
 
 TOKEN = "RC1" + "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567" * 6
 UMOCKDEV = shutil.which("umockdev-run")
@@ -63,6 +64,39 @@ def test_a_scanner_plugged_in_later_is_found_and_faults_are_named(tmp_path: Path
     assert "set `layout`" in found[0]["detail"]
     assert "too busy" in found[1]["detail"]
     assert not any("RC1" in json.dumps(one) or "NEVER" in json.dumps(one) for one in found)
+
+
+async def test_a_scanner_that_another_program_holds_is_denied_until_it_lets_go(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    device = FedKeyboard(tmp_path, monkeypatch)
+    device.plug(held_by_another=True)
+    async with running(WedgeScanner(WedgeSettings("w", device_name="Honeywell"))) as run:
+        assert "grabbed by another program" in await run.until(DeviceState.DENIED)
+        device.unplug()
+        device.plug()
+        await run.until(DeviceState.READY)
+        device.send(typed("RC1A"))
+        assert (await run.scan()).text == "RC1A"
+    device.unplug()
+
+
+async def test_a_shift_held_when_it_was_unplugged_is_forgotten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    device = FedKeyboard(tmp_path, monkeypatch)
+    device.plug()
+    async with running(WedgeScanner(WedgeSettings("w", product="0b61"))) as run:
+        await run.until(DeviceState.READY)
+        device.send([*typed("first"), (EV_KEY, SHIFT, DOWN), *typed("HALF", end=None)])
+        assert (await run.scan()).text == "first"
+        device.unplug()
+        assert (await run.fault()).code == "incomplete"
+        device.plug()
+        await run.until(DeviceState.READY)
+        device.send(typed("second"))
+        assert (await run.scan()).text == "second"
+    device.unplug()
 
 
 async def test_a_rule_that_names_nothing_takes_no_keyboard():

@@ -1,10 +1,22 @@
-"""A keyboard-like scanner for tests: what it types as key events, and a umockdev bed that plays them to a program."""
+"""A keyboard-like scanner for tests: what it types as key events, and two ways to give them to the wedge.
+
+`write_bed` has umockdev mock the kernel's device for a program of its own. `FedKeyboard` works in this process and can
+be unplugged: python-evdev reads real records, from a socket in place of the device.
+"""
 
 from __future__ import annotations
 
+import errno
+import os
+import shutil
+import socket
 import struct
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any, ClassVar
+
+import evdev
+import pytest
 
 from drivers.keymap import DOWN, EV_KEY, EV_SYN, KEY_ENTER, LAYOUTS, UP
 
@@ -77,3 +89,66 @@ def _ioctls() -> Iterator[str]:
     yield f"EVIOCGBIT(1) 96 {keys.hex().upper()}"
     yield f"EVIOCGBIT(4) 96 {bytes([1 << MSC_SCAN]).ljust(96, bytes(1)).hex().upper()}"
     yield "EVIOCGEFFECTS 0 00000000"
+
+
+class _FedDevice(evdev.InputDevice):  # type: ignore[misc] # evdev is not looked into (pyproject)
+    """python-evdev's own reading; what it would ask the kernel is answered here."""
+
+    feeds: ClassVar[dict[str, socket.socket]] = {}
+    held_by_another: ClassVar[bool] = False
+
+    def __init__(self, path: str):
+        self.path = path
+        self.fd = os.dup(self.feeds[path].fileno())
+        self.grabbed = False
+        os.set_blocking(self.fd, False)
+
+    def capabilities(self, *_: Any, **__: Any) -> dict[int, list[int]]:
+        return {evdev.ecodes.EV_KEY: list(range(1, 120))}
+
+    def grab(self) -> None:
+        if self.held_by_another:
+            raise OSError(errno.EBUSY, os.strerror(errno.EBUSY))
+        self.grabbed = True
+
+    def read(self) -> Iterator[Any]:
+        assert self.grabbed, "what a scanner types must reach nobody else"
+        events: Iterator[Any] = super().read()
+        return events
+
+
+class FedKeyboard:
+    """One scanner at /dev/input/event5, unplugged at first. `held_by_another`: another program has grabbed it."""
+
+    PATH = "/dev/input/event5"
+
+    def __init__(self, folder: Path, patch: pytest.MonkeyPatch):
+        self._classes = folder / "input"
+        self._classes.mkdir()
+        self._end: socket.socket | None = None
+        patch.setattr("drivers.discover._CLASS", self._classes)
+        patch.setattr("evdev.InputDevice", _FedDevice)
+        patch.setattr(_FedDevice, "feeds", {})
+        patch.setattr(_FedDevice, "held_by_another", False)
+
+    def plug(self, held_by_another: bool = False) -> None:
+        _FedDevice.held_by_another = held_by_another
+        self._end, _FedDevice.feeds[self.PATH] = socket.socketpair()
+        ids = self._classes / "event5" / "device" / "id"
+        ids.mkdir(parents=True)
+        (ids / "vendor").write_text(f"{VENDOR:04x}\n")
+        (ids / "product").write_text(f"{PRODUCT:04x}\n")
+        (ids.parent / "name").write_text(f"{NAME}\n")
+        (ids.parent / "uniq").write_text(f"{SERIAL}\n")
+
+    def unplug(self) -> None:
+        if self._end is None:
+            return
+        shutil.rmtree(self._classes / "event5")
+        _FedDevice.feeds.pop(self.PATH).close()
+        self._end.close()
+        self._end = None
+
+    def send(self, events: Iterable[Event]) -> None:
+        assert self._end is not None
+        self._end.sendall(b"".join(struct.pack("llHHi", 0, 0, *event) for event in events))

@@ -117,6 +117,23 @@ def test_a_lost_device_gives_up_what_was_pending():
     assert framer.abandon(10.02) == []
 
 
+def test_a_spoilt_scan_is_one_fault_and_the_next_is_whole():
+    framer = Framer("s", gap_s=0.5)
+    framer.feed(b"HALF", 10.0)
+    assert shown(framer.spoil("undecodable", "why", 10.1)) == ["<undecodable>"]
+    assert shown(framer.spoil("undecodable", "why", 10.2)) == []
+    assert fed(framer, b"REST\rNEXT\r", at=10.3) == ["NEXT"]
+
+
+def test_a_scan_spoilt_after_the_gap_is_not_taken_for_the_one_before():
+    framer = Framer("s", gap_s=0.5)
+    framer.spoil("undecodable", "why", 10.0)
+    assert shown(framer.spoil("incomplete", "why", 11.0)) == ["<incomplete>"]
+    framer = Framer("s", gap_s=0.5)
+    framer.feed(b"OLD", 10.0)
+    assert shown(framer.spoil("undecodable", "why", 11.0)) == ["<incomplete>", "<undecodable>"]
+
+
 def test_undecodable_bytes_are_a_fault_that_does_not_show_them():
     framer = Framer("s")
     (fault,) = framer.feed(b"RC1\xff\xfe\r", 3.0)
