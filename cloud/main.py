@@ -147,7 +147,8 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def _tls(cert: str | None, key: str | None) -> ssl.SSLContext | None:
+def server_tls(cert: str | None, key: str | None) -> ssl.SSLContext | None:
+    """The context for two PEM files, None for neither. Raises SetupError."""
     if cert is None and key is None:
         return None
     if cert is None or key is None:
@@ -204,7 +205,7 @@ def run(args: argparse.Namespace) -> int:
         else:
             logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s %(message)s")
             ages = Ages(args.refresh_s, args.stale_after_s, args.expires_after_s)
-            tls = _tls(args.tls_cert, args.tls_key)
+            tls = server_tls(args.tls_cert, args.tls_key)
             asyncio.run(serve(args.dir, args.host, args.port, tls=tls, ages=ages))
     except CloudError as error:
         print(f"redeemd cloud: {error}", file=sys.stderr)

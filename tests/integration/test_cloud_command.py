@@ -7,11 +7,18 @@ import asyncio
 import json
 import os
 import sqlite3
+import ssl
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 
 from cloud import main
 from cloud.errors import SetupError
@@ -105,13 +112,58 @@ async def test_a_taken_port_is_named(folder: Path, capsys: pytest.CaptureFixture
     await listening.wait_closed()
 
 
-async def test_serve_prints_its_url_once_it_listens(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    serving = asyncio.ensure_future(main.serve(folder, "::1", 0))
+def certificate(folder: Path) -> tuple[str, str]:
+    """A self-signed certificate for this machine's loopback and its key, as PEM files."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    since = datetime.now(UTC) - timedelta(days=1)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(since)
+        .not_valid_after(since + timedelta(days=3))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    paths = folder / "cert.pem", folder / "key.pem"
+    paths[0].write_bytes(made.public_bytes(Encoding.PEM))
+    paths[1].write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    return str(paths[0]), str(paths[1])
+
+
+async def test_serve_with_a_certificate(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cert, key = certificate(tmp_path)
+    serving = asyncio.ensure_future(main.serve(folder, "0.0.0.0", 0, tls=main.server_tls(cert, key)))
+    port = (await printed(capsys)).rpartition(":")[2].strip()
+    trusting = ssl.create_default_context(cafile=cert)
+    async with (
+        aiohttp.ClientSession() as session,
+        session.get(f"https://localhost:{port}/v1/health", ssl=trusting) as answer,
+    ):
+        assert answer.status == 200
+    serving.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await serving
+
+
+async def printed(capsys: pytest.CaptureFixture[str]) -> str:
+    """The line that `serve` prints."""
     said = ""
     async with asyncio.timeout(30):
         while not said:
             await asyncio.sleep(0.01)  # until it has printed; the timeout bounds it
             said = capsys.readouterr().out
+    return said
+
+
+async def test_serve_prints_its_url_once_it_listens(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    serving = asyncio.ensure_future(main.serve(folder, "::1", 0))
+    said = await printed(capsys)
     assert said.startswith("redeemd cloud listens on http://[::1]:")
     async with aiohttp.ClientSession() as session, session.get(f"{said.split()[-1]}/v1/health") as answer:
         document: Any = await answer.json()

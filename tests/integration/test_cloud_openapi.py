@@ -1,0 +1,127 @@
+"""docs/cloud-openapi.yaml is valid, names every route and no other, and the real answers fit it."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from jsonschema import Draft202012Validator  # type: ignore[import-untyped]  # of openapi-spec-validator, no types
+from openapi_spec_validator import OpenAPIV31SpecValidator
+
+from agent.domain import campaign as campaigns
+from cloud import admin_routes, till_routes
+from sync import wire
+from tests.integration.cloud_server_kit import KEY_BODY, STORE_BODY, enrolment, running_cloud
+from tests.unit.cloud_kit import CAMPAIGN, ISSUER, TODAY, campaign, sealing_till
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "cloud-openapi.yaml"
+
+
+@pytest.fixture(scope="module")
+def document() -> dict[str, Any]:
+    loaded = yaml.safe_load(PAGE.read_text(encoding="utf-8"))
+    assert isinstance(loaded, dict)
+    return loaded
+
+
+def check(document: dict[str, Any], schema: dict[str, Any], value: Any) -> None:
+    whole = schema | {"components": document["components"]}  # so that references resolve
+    faults = [error.message for error in Draft202012Validator(whole).iter_errors(value)]
+    assert faults == [], value
+
+
+def answer_schema(document: dict[str, Any], method: str, path: str, status: int, kind: str) -> dict[str, Any]:
+    responses = document["paths"][path][method]["responses"]
+    found = responses.get(str(status), responses.get("default"))
+    if "$ref" in found:
+        found = document["components"]["responses"][found["$ref"].rpartition("/")[2]]
+    schema = found["content"][kind].get("schema", {})
+    assert isinstance(schema, dict)
+    return schema
+
+
+def test_the_document_is_openapi(document: dict[str, Any]) -> None:
+    OpenAPIV31SpecValidator(document).validate()
+
+
+def test_it_names_every_route_and_no_other(document: dict[str, Any]) -> None:
+    served = {
+        (
+            route.method.lower(),
+            re.sub(r"\{(\w+):[^}]*\}+", r"{\1}", route.path).replace("{sha256}}", "{sha256}"),
+        )
+        for table in (till_routes.ROUTES, admin_routes.ROUTES)
+        for route in table
+        if hasattr(route, "method") and hasattr(route, "path")
+    }
+    named = {
+        (method, path)
+        for path, item in document["paths"].items()
+        for method in item
+        if method in ("get", "post", "put", "delete")
+    }
+    assert served == named
+
+
+def test_what_requests_hold_fits_it(document: dict[str, Any]) -> None:
+    schemas = document["components"]["schemas"]
+    till = sealing_till("T-1")
+    for name, value in (
+        ("Store", STORE_BODY),
+        ("NewIssuerKey", KEY_BODY),
+        ("Campaign", campaigns.to_wire(campaign())),
+        ("Event", till.redeem(1)),
+        ("Enrolment", enrolment(till, "AAAA-BBBB-CCCC")),
+    ):
+        check(document, schemas[name], value)
+
+
+async def test_real_answers_fit_it(document: dict[str, Any], tmp_path: Path) -> None:
+    async with running_cloud(tmp_path / "cloud") as cloud:
+        await cloud.set_up()
+        one, two = await cloud.enrol("T-1"), await cloud.enrol("T-2", 2)
+        evidence = one.till.seal({"outcome": "x", "coupon": None}, "evidence", "evidence")
+        poison = two.till.redeem(2) | {"subject": "poison"}
+        said = await one.post(one.till.redeem(1), evidence)
+        said += await two.post(poison, two.till.redeem(1), two.till.redeem(3))
+        assert {result.status.value for result in said} == {"stored", "refused", "conflict"}
+        results = json.loads(wire.encode_results(said))
+        check(document, document["components"]["schemas"]["Results"], results)
+        order = {"issuer": ISSUER, "campaign": CAMPAIGN, "count": 2, "not_before": TODAY, "expires": TODAY}
+        new_campaign = {"campaign": campaigns.to_wire(campaign(number=8)), "promo": None}
+        asked: list[tuple[str, str, Any]] = [
+            ("post", "tokens", {"role": "reader", "name": "x"}),
+            ("post", "stores", STORE_BODY),
+            ("post", "stores", {}),
+            ("post", "issuers", KEY_BODY),
+            ("post", "campaigns", new_campaign),
+            ("post", "campaigns", new_campaign),
+            ("post", "coupons", order),
+            ("post", "revocations", {"issuer": ISSUER, "campaign": CAMPAIGN, "indexes": [5]}),
+            ("post", "tills", {"till": "T-3", "store": STORE_BODY["store"]}),
+            ("get", "tills", None),
+            ("get", "conflicts", None),
+            ("get", "refusals", None),
+        ]
+        for method, path, body in asked:
+            status, answer = await cloud.admin(method.upper(), path, body)
+            kind = "application/json" if status < 400 else "application/problem+json"
+            check(document, answer_schema(document, method, f"/v1/admin/{path}", status, kind), answer)
+        lines = await cloud.lines()
+        assert len(lines) == 3
+        for line in lines:
+            check(document, document["components"]["schemas"]["LedgerLine"], line)
+        async with cloud.session.get(f"{cloud.url}/v1/health") as response:
+            check(document, document["components"]["schemas"]["Health"], json.loads(await response.text()))
+
+
+def test_a_result_that_says_too_little_does_not_fit_it(document: dict[str, Any]) -> None:
+    results = document["components"]["schemas"]["Results"] | {"components": document["components"]}
+    validator = Draft202012Validator(results)
+    assert validator.is_valid({"results": [{"id": "T-1-1", "status": "stored"}]})
+    bare = [{"id": "T-1-1", "status": "conflict"}, {"id": "T-1-1", "status": "refused"}, {"status": "stored"}]
+    assert not any(validator.is_valid({"results": [entry]}) for entry in bare)
