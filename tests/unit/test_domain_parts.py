@@ -234,8 +234,8 @@ def test_a_campaign_is_a_map(value):
     [
         (campaigns.AmountOff(10_000, 3_000), "满 100 减 30", "30 off from 100"),
         (campaigns.AmountOff(0, 50), "立减 0.50", "0.50 off"),
-        (campaigns.PercentOff(20, 5_000, 0), "8 折,最高减 50", "20% off, at most 50"),
-        (campaigns.PercentOff(15, 5_000, 0), "8.5 折,最高减 50", "15% off, at most 50"),
+        (campaigns.PercentOff(20, 5_000, 0), "8 折，最高减 50", "20% off, at most 50"),
+        (campaigns.PercentOff(15, 5_000, 0), "8.5 折，最高减 50", "15% off, at most 50"),
         (campaigns.FreeItem(("A",), 100), "免费兑换一件", "one piece free"),
         (campaigns.personal(campaigns.AmountOff(10_000, 3_000), 500), "满 100 减 5", "5 off from 100"),
     ],
