@@ -44,7 +44,7 @@ from sync.wire import (
 )
 
 FIRST_BATCH_RECORDS = 32
-"""Size of the first batch after a start; it doubles with each success up to `Limits.batch_records`."""
+"""Size of the first batch after a start; see `LaneProtocol._grow`."""
 SET_ASIDE_MAX = 256
 """Most records set aside at once; beyond it the lane backs off as a whole."""
 SUSPECTS_MAX = 8
@@ -182,6 +182,7 @@ class LaneProtocol:
         self._limits = limits
         self._backoff = backoff or Backoff()
         self._interval_s = interval_s
+        self._doubling_until = limits.batch_records
         self._not_before = 0.0
         self._answered_at: float | None = None
         self._batch: tuple[Record, ...] = ()
@@ -279,7 +280,7 @@ class LaneProtocol:
         if not final and not any(moved):
             assert failure is not None, "a record is settled, refused for now, or a fault was reported"
             return self._back_off(failure, now)
-        self.batch_records = min(self.batch_records * 2, self._limits.batch_records)
+        self._grow()
         return self._advance(final, failure, now)
 
     def _split(self, answer: Answer, failure: Failure, now: float) -> Step:
@@ -319,9 +320,21 @@ class LaneProtocol:
                 aside.retry_at = aside.retry_at if aside.suspect else now
         return self._read_next(failure, final)
 
+    def _grow(self) -> None:
+        """Double, but from the size at which the line last gave way by an eighth only: on a slow line
+        doubling would make every other batch run into its timeout.
+        """
+        if self.batch_records < self._doubling_until:
+            grown = min(self.batch_records * 2, self._doubling_until)
+        else:
+            grown = self.batch_records + max(1, self.batch_records // 8)
+        self.batch_records = min(grown, self._limits.batch_records)
+
     def _back_off(self, failure: Failure, now: float) -> Step:
         if failure.kind in _SHRINKING and self._batch:
             self.batch_records = max(1, len(self._batch) // 2)
+            if self.consecutive_failures == 0:  # further failures in a row are an outage, not a slow line
+                self._doubling_until = max(FIRST_BATCH_RECORDS, self.batch_records)
         self._batch = ()
         self._answered_at = None
         self.state = State.WAITING

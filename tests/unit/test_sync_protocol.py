@@ -331,15 +331,68 @@ def test_retry_after_is_honoured_in_both_forms_without_a_clock(headers: dict[str
     assert step.then == Sleep(7.0 + 100.0 + 1.0)
 
 
-def test_the_size_halves_when_the_line_is_slow_and_grows_again() -> None:
-    offered = records(*range(1, FIRST_BATCH_RECORDS + 1))
-    lane = sending(offered)
-    lane.handle(Failed(Failure(FailureKind.TIMEOUT, "x")), 0.0)
-    assert lane.batch_records == FIRST_BATCH_RECORDS // 2
-    lane.handle(Tick(), 9.0)
-    ids = sent_ids(lane.handle(Offered(offered), 9.0))
-    lane.handle(results(*(RecordResult(i, ResultStatus.STORED) for i in ids)), 9.0)
-    assert lane.batch_records == FIRST_BATCH_RECORDS
+def succeed(lane: LaneProtocol, now: float) -> int:
+    """One whole batch goes through; its size."""
+    offered = records(*range(1, 1001))
+    ids = sent_ids(lane.handle(Offered(offered), now))
+    lane.handle(results(*(RecordResult(i, ResultStatus.STORED) for i in ids)), now)
+    return len(ids)
+
+
+def test_the_size_doubles_up_to_the_limit() -> None:
+    lane = machine()
+    lane.handle(Tick(), 0.0)
+    assert [succeed(lane, 0.0) for _ in range(6)] == [32, 64, 128, 256, 500, 500]
+
+
+def fail(lane: LaneProtocol, waiting: int, now: float) -> float:
+    """One whole batch runs into its timeout; when it is tried again."""
+    lane.handle(Offered(records(*range(1, waiting + 1))), now)
+    step = lane.handle(Failed(Failure(FailureKind.TIMEOUT, "x")), now)
+    assert isinstance(step.then, Sleep)
+    lane.handle(Tick(), step.then.until)
+    return step.then.until
+
+
+def test_the_size_halves_when_the_line_is_slow_and_then_grows_with_care() -> None:
+    lane = machine()
+    lane.handle(Tick(), 0.0)
+    assert [succeed(lane, 0.0) for _ in range(2)] == [32, 64]
+    now = fail(lane, 1000, 0.0)
+    assert [succeed(lane, now) for _ in range(4)] == [64, 72, 81, 91]
+
+
+def test_after_an_outage_the_size_recovers_by_doubling() -> None:
+    """Many timeouts in a row, the last ones of batches of one, say nothing about how much the line carries."""
+    lane, now = machine(), 0.0
+    lane.handle(Tick(), now)
+    for waiting in (1, 2, 3, 50, 50, 50):
+        now = fail(lane, waiting, now)
+    assert [succeed(lane, now) for _ in range(6)] == [1, 2, 4, 8, 16, 32]
+
+
+def test_after_a_split_the_size_doubles_again() -> None:
+    """A poisoned batch says nothing about the line."""
+    lane = sending(records(*range(1, FIRST_BATCH_RECORDS + 1)))
+    lane.handle(problem(400, permanent=True), 0.0)
+    assert [succeed(lane, 0.0) for _ in range(3)] == [16, 32, 64]
+
+
+def test_on_a_line_too_slow_for_large_batches_few_run_into_the_timeout() -> None:
+    lane, now, lost, sent = machine(), 0.0, 0, 0
+    lane.handle(Tick(), now)
+    for _ in range(200):
+        if lane.batch_records <= 100:  # what the line carries within the timeout
+            sent += succeed(lane, now)
+            continue
+        lost += 1
+        lane.handle(Offered(records(*range(1, 1001))), now)
+        now += 60.0
+        lane.handle(Failed(Failure(FailureKind.TIMEOUT, "x")), now)
+        now += 60.0
+        lane.handle(Tick(), now)
+    assert lost <= 200 // 6
+    assert sent >= 200 * 50
 
 
 def test_a_line_that_is_down_says_nothing_about_the_size() -> None:
