@@ -146,7 +146,8 @@ class Camera:
             self._board.set(DeviceState.READY)
             if now < due:
                 continue  # grabbed all the same, so that no old frame waits in the driver's queue
-            due = now + self._period_s()
+            period_s = self._period_s()
+            due = max(due, now - period_s) + period_s
             gray = source.retrieve()
             if gray is not None:
                 slot.put(Frame(fit(gray), now, now))

@@ -17,7 +17,7 @@ from drivers.keymap import DOWN, EV_KEY
 from drivers.ports import DeviceState
 from drivers.wedge import WedgeScanner, WedgeSettings, explain_open_error
 from tests.integration.scanner_kit import running
-from tests.integration.wedge_kit import SHIFT, Event, FedKeyboard, pressed, typed, write_bed
+from tests.integration.wedge_kit import RIGHT_SHIFT, Event, FedKeyboard, pressed, typed, write_bed
 
 TOKEN = "RC1" + "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567" * 6
 UMOCKDEV = shutil.which("umockdev-run")
@@ -88,7 +88,7 @@ async def test_a_shift_held_when_it_was_unplugged_is_forgotten(
     device.plug()
     async with running(WedgeScanner(WedgeSettings("w", product="0b61"))) as run:
         await run.until(DeviceState.READY)
-        device.send([*typed("first"), (EV_KEY, SHIFT, DOWN), *typed("HALF", end=None)])
+        device.send([*typed("first"), (EV_KEY, RIGHT_SHIFT, DOWN), *typed("HALF", end=None)])
         assert (await run.scan()).text == "first"
         device.unplug()
         assert (await run.fault()).code == "incomplete"

@@ -21,7 +21,7 @@ import pytest
 from drivers.keymap import DOWN, EV_KEY, EV_SYN, KEY_ENTER, LAYOUTS, UP
 
 EV_MSC, MSC_SCAN = 4, 4
-SHIFT, ALTGR = 42, 100
+SHIFT, RIGHT_SHIFT, ALTGR = 42, 54, 100
 VENDOR, PRODUCT, SERIAL, NAME = 0x0C2E, 0x0B61, "SN4711", "Honeywell Scanning 1900 Keyboard"
 
 Event = tuple[int, int, int]

@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 import pytest
 import segno
+from pyzbar import pyzbar
 
 from drivers.decode import DECODERS, Decode, Decoded, FrameReader, load_chain, read_image
 from drivers.opencv import MAX_PIXELS, fit, to_gray
@@ -93,9 +94,18 @@ def test_a_micro_qr_and_other_symbols_are_not_looked_for(chain: tuple[Decode, ..
     assert read_image(counter(drawn(segno.make_micro("25"), 6)), chain) == []
 
 
+SHIFT_JIS = counter(drawn(segno.make_qr("ﾃﾞｻﾞｲﾝ".encode("shift_jis"), mode="byte"), 6))
+
+
+def test_an_older_character_set_is_recognised_and_the_bytes_are_kept(chain: tuple[Decode, ...]):
+    (found,) = read_image(SHIFT_JIS, chain)
+    assert (found.text, found.raw) == ("ﾃﾞｻﾞｲﾝ", "ﾃﾞｻﾞｲﾝ".encode("shift_jis"))
+
+
 def test_doubtful_character_sets_of_the_last_resorts_are_not_believed():
-    shift_jis = segno.make("ﾃﾞｻﾞｲﾝ".encode("shift_jis"), mode="byte")
-    assert read_image(counter(drawn(shift_jis, 6)), load_chain(["pyzbar", "opencv"])) == []
+    guessed = pyzbar.decode(SHIFT_JIS, symbols=[pyzbar.ZBarSymbol.QRCODE])
+    assert [one.data.decode() for one in guessed] == ["蹬靼翌"], "which is why"
+    assert read_image(SHIFT_JIS, load_chain(["pyzbar", "opencv"])) == []
 
 
 # --- live frames -------------------------------------------------------------------------------------------------
@@ -208,6 +218,14 @@ def test_files_and_folders(tmp_path: Path):
     assert "No such file" in found["none.png"]["error"]
     assert all("error" not in found[name] for name in ("a.JPG", "b.png", "z.png"))
     json.dumps(list(found.values()))
+
+
+def test_folders_are_searched_in_order_of_name(tmp_path: Path):
+    names = [f"{number:02}" for number in (7, 3, 9, 1, 8, 2, 6, 4, 5, 0)]
+    for name in names:
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "a.png").touch()
+    assert [Path(one["path"]).parent.name for one in read_paths([tmp_path])] == sorted(names)
 
 
 def test_a_named_file_is_tried_whatever_it_is_called(tmp_path: Path):
