@@ -9,7 +9,8 @@ quarantine:
 - A record fits if its prevhash is the hash of the stored record before it, or the hash claimed by a refused one.
 - A place that only refusals hold can still be filled, by a record that fits on both sides (a quarantine replayed).
 - Another hash at a stored place is a fork: refused for good and remembered, so that the fork's own tail is accepted
-  behind it: what happened at a till that was restored from a copy is recorded, and the fork is there to see.
+  behind it: what happened at a till that was restored from a copy is recorded, and the fork is there to see. The
+  coupons of records refused for their place alone (fork, broken chain) count as used: their signature is good.
 
 A record too damaged to say its sequence is taken to stand where its neighbours in the batch leave room.
 """

@@ -157,6 +157,7 @@ CREATE TABLE promo (
     out INTEGER NOT NULL DEFAULT 0,   -- 1: the till said that it was handed out
     PRIMARY KEY (till, short)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX promo_coupon ON promo (issuer, campaign, idx) WHERE NOT out;
 """
 
 SCRIPTS = (_0001,)

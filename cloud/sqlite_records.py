@@ -27,6 +27,7 @@ def append(
         elif ruling.fate is Fate.DUPLICATE:
             won_by = _lost_to(db, till, lane, entry)
         elif ruling.fate is Fate.REFUSE:
+            _use_all_the_same(db, till, lane, ruling.place, entry, at)
             db.execute(
                 "INSERT INTO refusal VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
                 (till, lane, ruling.place, entry.hash, ruling.code, entry.record_id, entry.text, at),
@@ -71,14 +72,33 @@ def _store(db: sqlite3.Connection, till: str, lane: str, entry: Entry, at: str) 
     if coupon is None:
         return None
     use = (*identity, till, lane, entry.sequence, entry.record_id, at)
-    if db.execute(_INSERT_USE, (*use, entry.time)).rowcount == 1:
+    if _use(db, use, entry.time):
         return None
-    db.execute("INSERT INTO conflict VALUES (?, ?, ?, ?, ?, ?, ?, ?)", use)
-    return _winner(db, identity)
+    winner = _lost_to(db, till, lane, entry)
+    if winner is not None:
+        db.execute("INSERT INTO conflict VALUES (?, ?, ?, ?, ?, ?, ?, ?)", use)
+    return winner
+
+
+def _use(db: sqlite3.Connection, use: tuple[object, ...], time: str) -> bool:
+    """Enter a coupon's use; False if it was used before."""
+    # A promo code that comes back was handed out, whether or not the till has said so.
+    db.execute("UPDATE promo SET out = 1 WHERE issuer = ? AND campaign = ? AND idx = ? AND NOT out", use[:3])
+    return db.execute(_INSERT_USE, (*use, time)).rowcount == 1
+
+
+def _use_all_the_same(
+    db: sqlite3.Connection, till: str, lane: str, place: int, entry: Entry, at: str
+) -> None:
+    """A record that does not fit the chain, yet is signed by the till, tells of a coupon that was taken: it is used."""
+    coupon = entry.coupon
+    if coupon is not None and not entry.fault:
+        use = (coupon.issuer, coupon.campaign, coupon.index, till, lane, place, entry.record_id, at)
+        _use(db, use, entry.time)
 
 
 def _lost_to(db: sqlite3.Connection, till: str, lane: str, entry: Entry) -> Win | None:
-    """For a record sent again: the winner, if it was a conflict. A lost answer must not lose the verdict."""
+    """The record that used the coupon of `entry` first, None if it was this one (or itself, refused before)."""
     coupon = entry.coupon
     if coupon is None:
         return None

@@ -268,3 +268,5 @@ async def test_promo_codes_leave_when_they_are_handed_out(store: CloudStore) -> 
     assert await codes(store, "T-1", entry(1, 5, promo="7-1")) == ["store"]
     assert await store.promos("T-1") == rows[1:]
     assert await store.promos("T-2") == rows[:1]
+    assert await codes(store, "T-3", entry(1, 2)) == ["store"], "its coupon comes back: it was handed out"
+    assert await store.promos("T-1") == []

@@ -61,6 +61,12 @@ async def test_evidence_is_kept_and_uses_no_coupon(store: SqliteStore) -> None:
     assert await store.marks(ISSUER, CAMPAIGN) == []
 
 
+async def test_what_is_not_signed_by_the_till_uses_no_coupon(store: SqliteStore) -> None:
+    till, thief = sealing_till("T-1"), sealing_till("T-1", 9)
+    assert await send(store, till, thief.redeem(1)) == ["bad_signature"]
+    assert await store.marks(ISSUER, CAMPAIGN) == []
+
+
 async def test_a_till_restored_from_a_copy_forks_and_goes_on(store: SqliteStore) -> None:
     till = sealing_till("T-1")
     await send(store, till, *(till.redeem(index) for index in range(4)))
@@ -71,6 +77,10 @@ async def test_a_till_restored_from_a_copy_forks_and_goes_on(store: SqliteStore)
     assert await send(store, copy, *forked) == ["fork", "fork", "stored"]
     assert await send(store, copy, *forked) == ["fork", "fork", "duplicate"]
     assert sorted(line.sequence for line in await store.refusals(10)) == [5, 6]
+    used = {index for index, _ in await store.marks(ISSUER, CAMPAIGN)}
+    assert used == {0, 1, 2, 3, 4, 5, 14, 15, 16}, "a coupon that a till took is used, whatever its place"
+    other = sealing_till("T-2", 2)
+    assert await send(store, other, other.redeem(14)) == ["conflict"]
 
 
 async def test_a_gap_is_not_permanent_and_closes(store: SqliteStore) -> None:
@@ -86,6 +96,23 @@ async def test_a_broken_chain_is_refused_and_the_rest_goes_on(store: SqliteStore
     await send(store, till, till.redeem(1))
     till.heads[REDEMPTION_LANE] = ChainHead(1, "a" * 64)
     assert await send(store, till, till.redeem(2), till.redeem(3)) == ["broken_chain", "stored"]
+    assert await store.mark_counts(ISSUER, CAMPAIGN) == (3, 0)
+
+
+async def test_a_quarantined_record_replayed_in_its_place_is_no_conflict_with_itself(
+    store: SqliteStore,
+) -> None:
+    """Refused, because the record before it had not been read; stored, once that one is there."""
+    till = sealing_till("T-1")
+    first, second, third = till.redeem(1), till.redeem(2), till.redeem(3)
+    assert await send(store, till, first | {"subject": "x", "hash": "b" * 64}, second) == [
+        "wrong_hash",
+        "broken_chain",
+    ]
+    assert await send(store, till, third) == ["stored"], "the place of the second is known by its hash"
+    assert await send(store, till, first, second) == ["stored", "stored"]
+    assert await store.conflicts(10) == []
+    assert [line.sequence for line in await store.ledger("T-1", ("", "", 0), 10)] == [1, 2, 3]
 
 
 POISON: dict[str, dict[str, Any]] = {
