@@ -1,6 +1,7 @@
 """The published vectors: they are what this code writes, and this code does with them what they say."""
 
 import json
+import re
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
@@ -206,3 +207,46 @@ def test_a_root_that_is_refused(case):
     with pytest.raises(BundleError) as caught:
         bundle.read_root(bytes.fromhex(case["root"]), ROOT)
     assert caught.value.code == case["code"]
+
+
+# --- the pages ---
+
+PAGES = {
+    name: (generate.FOLDER.parents[1] / "docs" / name).read_text(encoding="utf-8")
+    for name in ("coupon-format.md", "bundle-format.md")
+}
+
+
+def squeezed(page):
+    """A page without what breaks a long string into lines."""
+    return "".join(PAGES[page].split())
+
+
+def test_the_example_of_the_coupon_page_is_a_vector():
+    (typical,) = (case for case in TOKENS["valid"] if case["name"] == "typical")
+    page = squeezed("coupon-format.md")
+    assert typical["text"] in page
+    assert typical["signature"] in page
+    assert typical["payload"] in page
+    assert TOKENS["key"]["public_key"] in page
+    to_be_signed = PAGES["coupon-format.md"].split("to be signed", 1)[1].split("token ", 1)[0]
+    digits = "".join(re.sub(r'"[^"]*"|protected', "", to_be_signed).split())
+    assert digits == typical["to_be_signed"]
+
+
+def test_the_example_of_the_bundle_page_is_a_vector():
+    example = PAGES["bundle-format.md"].split("Texts are shown in quotes:", 1)[1].split("```")[1]
+    without_notes = re.sub(r" +(envelope|payload)\b.*", "", example)
+    octets = re.sub(r'"([^"]*)"', lambda quoted: quoted[1].encode().hex(), without_notes)
+    assert "".join(octets.split()) == BUNDLE["manifest"]
+    assert BUNDLE["parts"]["status/acme/1"] in PAGES["bundle-format.md"]
+
+
+def test_the_pages_name_every_code():
+    for code in (*TokenFault, *set(Outcome)):
+        assert f"`{code.value}`" in PAGES["coupon-format.md"], code
+    codes = {case["code"] for name in ("invalid_manifests", "invalid_roots") for case in BUNDLE[name]}
+    for code in (
+        codes | {case["code"] for case in RECORDS["invalid"]} | {"wrong_part", "missing_part", "too_large"}
+    ):
+        assert f"`{code}`" in PAGES["bundle-format.md"], code
