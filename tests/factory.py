@@ -14,7 +14,7 @@ from agent.domain.bundle import Manifest, Root
 from agent.domain.campaign import Campaign, Words
 from agent.domain.cose import Algorithm
 from agent.domain.keys import IssuerKey, SigningKey, new_signing_key
-from agent.domain.parts import Place, PromoCode
+from agent.domain.parts import Contents, Place, PromoCode
 from agent.domain.status import Status
 from agent.domain.time import EPOCH_DAY
 from agent.domain.token import Claims
@@ -122,7 +122,7 @@ class Factory:
         )
         return bundle.sign_manifest(manifest, self.manifest_key)
 
-    def contents(self) -> parts.Contents:
+    def contents(self) -> Contents:
         """The bundle's content as the till reads it."""
         return parts.read_parts(self.parts())
 

@@ -80,6 +80,8 @@ class Database:
         read_back: asked on a new connection after a failed commit; what it returns is the answer, None means that the
         transaction is not there. Without it a failed commit raises CommitUnknown.
         """
+        if self._thread is None:
+            raise LedgerUnavailable(f"{self.path} is closed")
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
 
@@ -117,7 +119,7 @@ class Database:
             self._abandon(connection)
             raise LedgerUnavailable(f"{self.path}: {error}") from error
         except BaseException:
-            connection.execute("ROLLBACK")
+            self._abandon(connection)
             raise
         try:
             connection.execute("COMMIT")
@@ -156,7 +158,12 @@ class Database:
                 "INSERT INTO setting VALUES ('reopened', ?) ON CONFLICT DO UPDATE SET value = excluded.value",
                 (str(self._epoch),),
             )
-            connection.execute("COMMIT")  # its sync covers the frames whose fate was unknown
+            connection.execute("COMMIT")
+            # Linux forgets pages whose fsync failed, and a later fsync says nothing of them: copy what the log shows
+            # into the database itself, which writes and syncs it anew.
+            busy, _, _ = connection.execute("PRAGMA wal_checkpoint(FULL)").fetchone()
+            if busy:
+                raise unknown from error
             found = read_back(connection) if read_back is not None else None
         except (LedgerUnavailable, sqlite3.Error):
             raise unknown from error
@@ -171,6 +178,8 @@ def connect(path: Path) -> sqlite3.Connection:
     """Open, check and, where needed, migrate the database; StoreError if it is damaged, foreign or newer."""
     fresh = not path.exists() or path.stat().st_size == 0
     if fresh:
+        if (log := path.with_name(path.name + "-wal")).exists() and log.stat().st_size:
+            raise StoreError(_damaged(path, "it is empty or gone, and its log is not"))
         os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=256)
     try:
@@ -199,9 +208,16 @@ def connect_read_only(path: Path) -> sqlite3.Connection:
     """A second look at the database while the daemon runs: never writes, never checkpoints. StoreError if absent."""
     if not path.exists():
         raise StoreError(f"{path} does not exist: is state_dir right, and was this till ever started?")
-    connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True, isolation_level=None)
-    connection.execute("PRAGMA query_only = ON")
-    connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+    try:
+        connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
+        connection.execute("PRAGMA query_only = ON")
+        connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+        ours = _pragma(connection, "application_id") == APPLICATION_ID
+    except sqlite3.Error as error:
+        raise StoreError(f"{path} cannot be read: {error}") from error
+    if not ours:
+        connection.close()
+        raise StoreError(f"{path} is not a redeemd database")
     return connection
 
 
@@ -211,7 +227,7 @@ def _check(connection: sqlite3.Connection, path: Path) -> None:
     tables = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
     if not tables:
         return  # made and killed before its first migration
-    if found not in (0, APPLICATION_ID) or (found == 0 and version):
+    if found != APPLICATION_ID:
         raise StoreError(
             f"{path} is not a redeemd database (application_id {found:#x}); move it away and start again"
         )

@@ -117,8 +117,8 @@ def migrate(connection: sqlite3.Connection) -> None:
     migrations = Migrations("redeemd")
     for name, script in SCRIPTS:
         migrations(name=name)(_runner(script))
+    connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")  # first: killed here, it is known as ours
     migrations.apply(Database(connection))
-    connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
     connection.execute(f"PRAGMA user_version = {VERSION}")
 
 
