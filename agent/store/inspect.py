@@ -15,27 +15,29 @@ from agent.domain.time import from_timestamp
 from agent.ports import Counts
 from agent.store.database import Database
 
+WAITING = "record INDEXED BY record_waiting"
+"""The outbox. Left alone SQLite reads the lane from its first record on, acknowledged ones and all."""
+OPEN_PRINTS = (
+    "print_job INDEXED BY print_job_open WHERE state IN ('queued', 'sending', 'unconfirmed', 'failed')"
+)
+"""Print jobs that are not on paper; SQLite takes the index only where its condition stands word for word."""
+
 
 def counts(connection: sqlite3.Connection) -> Counts:
     """What waits, without reading a whole table."""
     waiting = {
         lane: connection.execute(
-            "SELECT count(*) FROM record WHERE lane = ? AND state = 'waiting'", (lane,)
+            f"SELECT count(*) FROM {WAITING} WHERE lane = ? AND state = 'waiting'", (lane,)
         ).fetchone()[0]
         for lane in LANES
     }
     oldest = connection.execute(
-        "SELECT json_extract(event, '$.time') FROM record WHERE lane = ? AND state = 'waiting'"
+        f"SELECT json_extract(event, '$.time') FROM {WAITING} WHERE lane = ? AND state = 'waiting'"
         " ORDER BY sequence LIMIT 1",
         (REDEMPTION_LANE,),
     ).fetchone()
     quarantined = connection.execute("SELECT count(*) FROM record WHERE state = 'quarantined'").fetchone()[0]
-    prints = dict(
-        connection.execute(
-            "SELECT state, count(*) FROM print_job"
-            " WHERE state IN ('queued', 'sending', 'unconfirmed', 'failed') GROUP BY state"
-        ).fetchall()
-    )
+    prints = dict(connection.execute(f"SELECT state, count(*) FROM {OPEN_PRINTS} GROUP BY state").fetchall())
     free = connection.execute("SELECT count(*) FROM promo WHERE redemption_id IS NULL").fetchone()[0]
     return Counts(waiting, quarantined, None if oldest is None else oldest[0], prints, free)
 

@@ -11,6 +11,7 @@ from typing import TypeVar
 from agent.domain.record import REDEMPTION_LANE, record_id
 from agent.ports import CommitUnknown, LedgerUnavailable
 from agent.store.database import Database
+from agent.store.inspect import WAITING
 from agent.store.ledger import OFFLINE_DAY
 from sync.ports import OutboxUnavailable
 from sync.wire import Record, RecordResult, ResultStatus
@@ -30,7 +31,7 @@ class SqlOutbox:
     async def waiting(self, lane: str, max_records: int, max_bytes: int) -> list[Record]:
         def read(connection: sqlite3.Connection) -> list[Record]:
             rows = connection.execute(
-                "SELECT sequence, event FROM record WHERE lane = ? AND state = 'waiting' ORDER BY sequence LIMIT ?",
+                f"SELECT sequence, event FROM {WAITING} WHERE lane = ? AND state = 'waiting' ORDER BY sequence LIMIT ?",
                 (lane, max_records),
             )
             records: list[Record] = []
@@ -50,7 +51,7 @@ class SqlOutbox:
             for result in results:
                 self._settle_one(connection, lane, result)
             still = connection.execute(
-                "SELECT 1 FROM record WHERE lane = ? AND state = 'waiting' LIMIT 1", (REDEMPTION_LANE,)
+                f"SELECT 1 FROM {WAITING} WHERE lane = ? AND state = 'waiting' LIMIT 1", (REDEMPTION_LANE,)
             ).fetchone()
             if lane == REDEMPTION_LANE and still is None:
                 # The cloud has everything: what was accepted alone is no longer at risk unseen.
@@ -87,7 +88,7 @@ class SqlOutbox:
 
         def write(connection: sqlite3.Connection) -> int:
             return connection.execute(
-                "UPDATE record SET state = 'waiting', outcome = NULL"
+                "UPDATE record INDEXED BY record_quarantined SET state = 'waiting', outcome = NULL"
                 " WHERE lane = ? AND state = 'quarantined' AND sequence = coalesce(?, sequence)",
                 (lane, sequence),
             ).rowcount

@@ -7,6 +7,7 @@ import sqlite3
 from agent.domain.time import timestamp
 from agent.ports import Clock, PrintJob, PrintState
 from agent.store.database import Database
+from agent.store.inspect import OPEN_PRINTS
 
 _COLUMNS = "job_id, redemption_id, receipt, state, copies, cause, updated_at"
 
@@ -21,7 +22,7 @@ class SqlPrints:
     async def next_print(self) -> PrintJob | None:
         def take(connection: sqlite3.Connection) -> PrintJob | None:
             row = connection.execute(
-                f"SELECT {_COLUMNS} FROM print_job WHERE state = 'queued' ORDER BY queued_at, job_id LIMIT 1"
+                f"SELECT {_COLUMNS} FROM {OPEN_PRINTS} AND state = 'queued' ORDER BY queued_at, job_id LIMIT 1"
             ).fetchone()
             if row is None:
                 return None
@@ -50,7 +51,8 @@ class SqlPrints:
     async def recover_prints(self) -> int:
         def recover(connection: sqlite3.Connection) -> int:
             return connection.execute(
-                "UPDATE print_job SET state = 'unconfirmed', cause = 'restart' WHERE state = 'sending'"
+                "UPDATE print_job SET state = 'unconfirmed', cause = 'restart'"
+                f" WHERE job_id IN (SELECT job_id FROM {OPEN_PRINTS} AND state = 'sending')"
             ).rowcount
 
         return await self._database.run(recover)
