@@ -372,7 +372,7 @@ def test_a_root_document_of_another_form(data):
     assert code_of(bundle.read_root, data, None) == "malformed"
 
 
-@examples(300)
+@examples(150)
 @given(st.binary(max_size=60))
 def test_random_bytes_are_a_bundle_error_and_nothing_else(data):
     for action in (

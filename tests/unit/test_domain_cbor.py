@@ -141,7 +141,7 @@ def test_what_has_no_place_is_not_written(value, error):
         cbor.encode(value)
 
 
-@examples(200)
+@examples(100)
 @given(values)
 def test_what_we_write_both_decoders_read(value):
     encoded = cbor.encode(value)
@@ -159,7 +159,7 @@ def test_every_proper_prefix_is_incomplete(value):
         assert caught.value.code == "incomplete"
 
 
-@examples(250)
+@examples(120)
 @given(values, st.lists(st.tuples(st.integers(0, 10**6), st.integers(0, 255)), min_size=1, max_size=3))
 def test_what_we_accept_has_one_form(value, changes):
     mutant = bytearray(cbor.encode(value))
@@ -173,7 +173,7 @@ def test_what_we_accept_has_one_form(value, changes):
     assert repr(cbor2.loads(bytes(mutant))) == repr(decoded)
 
 
-@examples(1000)
+@examples(500)
 @given(st.binary(max_size=24))
 def test_random_bytes_are_refused_or_have_one_form(octets):
     try:

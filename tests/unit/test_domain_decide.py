@@ -208,7 +208,7 @@ def worlds(draw):
     return world if draw(st.integers(0, 19)) else world.but(campaign=None)
 
 
-@examples(800)
+@examples(500)
 @given(worlds())
 def test_the_first_that_holds_is_the_answer_and_none_means_yes(world):
     decision = world.decide()

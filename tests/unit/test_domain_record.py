@@ -81,7 +81,7 @@ json_values = st.recursive(
 )
 
 
-@examples(300)
+@examples(150)
 @given(json_values)
 def test_canonical_json_is_that_of_rfc_8785(value):
     octets = canonical_json(value)

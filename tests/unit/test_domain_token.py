@@ -46,7 +46,7 @@ def fault_of(scanned):
     return caught.value.fault
 
 
-@examples(100)
+@examples(60)
 @given(any_claims())
 def test_a_token_written_with_cbor2_and_base64_alone_is_the_same(claimed):
     """The published format, followed with other tools: the same text, and it verifies."""
