@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 JOBS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format bench lock vectors clean
+.PHONY: help demo test lint format bench lock boot vectors clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,6 +42,11 @@ lock: $(STAMP) ## pin what pyproject.toml asks for, with hashes and without a re
 		pyproject.toml -o requirements.lock
 	@$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-header \
 		--extra dev -c requirements.lock pyproject.toml -o requirements-dev.lock
+	@$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-header \
+		--extra camera -c requirements-dev.lock pyproject.toml -o requirements-camera.lock
+
+boot: $(STAMP) ## boot a whole till under systemd in a container (root; systemd-container, mmdebstrap)
+	@scripts/test-boot
 
 clean: ## remove the virtual environment and everything the demo wrote
 	rm -rf $(VENV) var build *.egg-info .mypy_cache .ruff_cache .import_linter_cache

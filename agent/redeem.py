@@ -200,6 +200,7 @@ class _Work:
         self._trust = trust
         self._found = found
         self._sealed: tuple[str, record.ChainHead, Verdict] | None = None
+        self._promo: PromoCode | None = None
         self.mark: datetime | None = None
 
     def run(self, tx: Transaction) -> Verdict:
@@ -250,11 +251,11 @@ class _Work:
         tx.consume(coupon.identity, redemption_id, verdict.at, coupon.claims.expires + campaign.grace_days)
         if campaign.budget is not None:
             tx.charge(coupon.issuer, coupon.claims.campaign, day, decision.charge_minor)
-        promo = tx.take_promo(redemption_id) if self._owner._promos else None
+        self._promo = tx.take_promo(redemption_id) if self._owner._promos else None
         if self._owner._make_receipt is not None:
             trust = self._trust
             receipt = self._owner._make_receipt(
-                verdict, trust.contents.place, trust.zone, self._request.sale, promo
+                verdict, trust.contents.place, trust.zone, self._request.sale, self._promo
             )
             tx.queue_print(redemption_id, redemption_id, receipt, verdict.at)
             verdict = replace(verdict, print_job=redemption_id)
@@ -313,6 +314,7 @@ class _Work:
                 "discount_minor": decision.discount_minor,
                 "charge_minor": decision.charge_minor,
                 "currency": verdict.currency,
+                "promo": None if self._promo is None else self._promo.short,
             }
         return data
 

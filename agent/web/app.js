@@ -6,7 +6,7 @@ import { ApiError, call, follow } from "./link.js";
 import { renderHealth, renderIssues, renderPlace, renderReceipt, renderToday } from "./panels.js";
 import * as sound from "./sound.js";
 import { pop, renderStage, renderStrip, titleOf, toneOf } from "./verdict.js";
-import { getLanguage, parseAmount, plainAmount, said, setLanguage, symbol, t } from "./words.js";
+import { getLanguage, parseAmount, plainAmount, said, setLanguage, setZone, symbol, t } from "./words.js";
 
 const CALM_MS = 20000; // after this long a verdict is history and the screen rests
 const SAME_MS = 1500; // an answer to our own scan and its event are one verdict, not two
@@ -102,6 +102,7 @@ function drawStatus() {
 
 function takeStatus(status) {
   page.status = status;
+  setZone(status.zone);
   if (memory.get("language") === null && getLanguage() !== status.language) {
     setLanguage(status.language);
     drawAll();

@@ -165,12 +165,33 @@ export const plainAmount = (minor, currency) => (minor / 10 ** exponent(currency
 const two = (number) => String(number).padStart(2, "0");
 
 /** Local time of an RFC 3339 timestamp: "14:03", with the date before it unless it is today; "" for none. */
+let zone; // the store's, once the status has told it: a till's screen may be set to another
+
+export function setZone(name) {
+  try {
+    new Intl.DateTimeFormat("en", { timeZone: name });
+    zone = name;
+  } catch {
+    zone = undefined; // a zone this browser does not know: show its own time
+  }
+}
+
+// [year, month, day, hour, minute, second] as two- or four-digit texts, in the store's zone.
+function calendar(when) {
+  const parts = new Intl.DateTimeFormat("en-CA", {
+    timeZone: zone, hourCycle: "h23", year: "numeric", month: "2-digit", day: "2-digit",
+    hour: "2-digit", minute: "2-digit", second: "2-digit",
+  }).formatToParts(when);
+  const read = (type) => parts.find((part) => part.type === type).value;
+  return ["year", "month", "day", "hour", "minute", "second"].map(read);
+}
+
 export function clock(timestamp, { seconds = false } = {}) {
   const when = new Date(timestamp ?? NaN);
   if (Number.isNaN(when.getTime())) return "";
-  const time = `${two(when.getHours())}:${two(when.getMinutes())}${seconds ? `:${two(when.getSeconds())}` : ""}`;
-  const today = new Date();
-  if (when.toDateString() === today.toDateString()) return time;
-  const year = when.getFullYear() === today.getFullYear() ? "" : `${when.getFullYear()}-`;
-  return `${year}${two(when.getMonth() + 1)}-${two(when.getDate())} ${time}`;
+  const [year, month, day, hour, minute, second] = calendar(when);
+  const time = `${hour}:${minute}${seconds ? `:${second}` : ""}`;
+  const [thisYear, thisMonth, today] = calendar(new Date());
+  if (year === thisYear && month === thisMonth && day === today) return time;
+  return `${year === thisYear ? "" : `${year}-`}${month}-${day} ${time}`;
 }
