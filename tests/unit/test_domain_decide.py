@@ -11,12 +11,11 @@ from hypothesis import strategies as st
 
 from agent.domain.bundle import Age
 from agent.domain.campaign import AmountOff, Budget, FreeItem, OfflineClass, PercentOff
-from agent.domain.decide import BudgetUse, Decision, PriorUse, Refusal, verify_scan
+from agent.domain.decide import BudgetUse, Decision, PriorUse
 from agent.domain.outcome import Outcome
 from agent.domain.sale import Line, Sale
 from agent.domain.status import Status
-from agent.domain.token import Claims, sign, to_text
-from tests.unit.domain_kit import ISSUER_KEY, NOON, TODAY, World, contents, examples, issuer_key, key
+from tests.unit.domain_kit import NOON, TODAY, World, examples, issuer_key
 
 ORDER = list(Outcome)
 PRIOR = PriorUse("T-1-1", NOON, "T-1")
@@ -364,33 +363,6 @@ def test_what_is_over_before_it_begins_promises_no_day():
 def test_a_clock_in_doubt_never_revives_an_expired_coupon():
     world = World(doubt="behind").with_claims(not_before=TODAY - 9, expires=TODAY - 1)
     assert world.decide().outcome is Outcome.EXPIRED
-
-
-# --- the scan ---
-
-
-def scan_with(signer=ISSUER_KEY, known=None, **changes):
-    claimed = Claims(**{"campaign": 7, "index": 5, "not_before": TODAY, "expires": TODAY} | changes)
-    return verify_scan(to_text(sign(claimed, signer)), known or contents())
-
-
-def test_an_unknown_key_comes_before_its_signature():
-    assert scan_with(signer=key(9)) == Refusal(Outcome.UNKNOWN_KEY, key(9).kid.hex())
-
-
-def test_another_key_under_a_copied_kid_is_forged():
-    thief = replace(key(9), kid=ISSUER_KEY.kid)
-    assert scan_with(signer=thief) == Refusal(Outcome.BAD_SIGNATURE, ISSUER_KEY.kid.hex())
-    narrow = contents(keys=(issuer_key(campaigns=frozenset()),))
-    assert scan_with(signer=thief, known=narrow).outcome is Outcome.BAD_SIGNATURE
-
-
-def test_a_key_signs_for_its_campaigns_and_up_to_its_value_only():
-    narrow = contents(keys=(issuer_key(campaigns=frozenset({7}), value_max_minor=500),))
-    assert scan_with(known=narrow, value_minor=500).issuer == "acme"
-    assert scan_with(known=narrow, campaign=8) == Refusal(Outcome.BEYOND_KEY_LIMIT, "campaign")
-    assert scan_with(known=narrow, value_minor=501) == Refusal(Outcome.BEYOND_KEY_LIMIT, "value")
-    assert scan_with(known=narrow, campaign=8, value_minor=501).detail == "campaign"
 
 
 def test_an_issuer_cannot_sign_for_anothers_campaign():

@@ -169,7 +169,6 @@ def _of_the_scan() -> list[dict[str, Any]]:
 
 def _refused() -> list[dict[str, Any]]:
     late = "2026-11-27T23:00:00.000Z"
-    quarter: dict[str, Any] = {"age": "stale", "used": [2, 0, 2, 0]}
     return [
         _case("campaign above the key's value", _scan(6), "beyond_key_limit", {"detail": "campaign value"}),
         _case("day after the key's last", _scan(1, signer=SHOP), "key_not_valid", now=late),
@@ -202,6 +201,12 @@ def _refused() -> list[dict[str, Any]]:
             {"detail": "behind"},
             doubt="behind",
         ),
+    ]
+
+
+def _refused_here() -> list[dict[str, Any]]:
+    quarter: dict[str, Any] = {"age": "stale", "used": [2, 0, 2, 0]}
+    return [
         _case("another store", _scan(1, store=13), "wrong_store"),
         _case("another group", _scan(1, store_group=2), "wrong_store"),
         _case(
@@ -257,5 +262,5 @@ def vectors() -> dict[str, Any]:
         "keys": _plain(KEYS),
         "campaigns": CAMPAIGNS,
         "status": STATUS,
-        "cases": [*_accepted(), *_of_the_scan(), *_refused()],
+        "cases": [*_accepted(), *_of_the_scan(), *_refused(), *_refused_here()],
     }
