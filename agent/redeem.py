@@ -251,8 +251,8 @@ class _Work:
         tx.consume(coupon.identity, redemption_id, verdict.at, coupon.claims.expires + campaign.grace_days)
         if campaign.budget is not None:
             tx.charge(coupon.issuer, coupon.claims.campaign, day, decision.charge_minor)
-        self._promo = tx.take_promo(redemption_id) if self._owner._promos else None
         if self._owner._make_receipt is not None:
+            self._promo = tx.take_promo(redemption_id) if self._owner._promos else None
             trust = self._trust
             receipt = self._owner._make_receipt(
                 verdict, trust.contents.place, trust.zone, self._request.sale, self._promo

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from dataclasses import replace
 
 from agent.domain.time import timestamp
 from agent.ports import Clock, PrintJob, PrintState
@@ -27,7 +28,7 @@ class SqlPrints:
             if row is None:
                 return None
             self._set(connection, row[0], PrintState.SENDING, "")
-            return _job(row)
+            return replace(_job(row), state=PrintState.SENDING, cause="")
 
         return await self._database.run(take)
 

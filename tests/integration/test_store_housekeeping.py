@@ -1,0 +1,129 @@
+"""Housekeeping: forgets what is past its day and nothing else."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from agent.domain.time import day_number, timestamp
+from agent.store import housekeeping
+from agent.store.database import Database
+from agent.store.housekeeping import Retention, tidy
+from tests.core_kit import rows
+
+NOW = datetime(2026, 6, 15, 12, tzinfo=UTC)
+DAY = day_number(NOW, UTC)
+RETENTION = Retention(redemption_keep_days=100, evidence_max_rows=50)
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+    opened = Database(tmp_path / "till.db")
+    opened.open()
+    yield opened
+    opened.close()
+
+
+async def put(database: Database, statement: str, *rows_: tuple[object, ...]) -> None:
+    def write(db: sqlite3.Connection) -> None:
+        db.executemany(statement, rows_)
+
+    await database.run(write)
+
+
+async def sweep(database: Database, now: datetime = NOW) -> dict[str, int]:
+    return dict(await tidy(database, now, day_number(now, UTC), RETENTION))
+
+
+async def test_a_use_is_kept_to_the_end_of_its_day(database: Database) -> None:
+    await put(
+        database,
+        "INSERT INTO coupon_use VALUES ('acme', 1, ?, 'T-1', '', ?)",
+        *((number, DAY + number - 2) for number in range(5)),
+    )
+    assert (await sweep(database))["coupon_use"] == 2
+    assert rows(database.path, "SELECT min(forget_after) FROM coupon_use") == [(DAY,)]
+    assert (await sweep(database, NOW + timedelta(days=1)))["coupon_use"] == 1
+
+
+async def test_waiting_and_quarantined_records_are_never_deleted(database: Database) -> None:
+    old = '{"time": "%s"}' % timestamp(NOW - timedelta(days=1000))
+    for lane in ("redemption", "evidence"):
+        kept = [(lane, number, old, ("waiting", "quarantined")[number % 2]) for number in range(1, 200)]
+        gone = [(lane, number, old, "acknowledged") for number in range(200, 300)]
+        await put(database, "INSERT INTO record VALUES (?, ?, ?, ?, NULL)", *kept, *gone)
+        await put(database, "INSERT INTO chain VALUES (?, 10000, '')", (lane,))
+    assert (await sweep(database))["record"] == 200
+    assert rows(database.path, "SELECT lane, count(*) FROM record GROUP BY lane ORDER BY lane") == [
+        ("evidence", 199),
+        ("redemption", 199),
+    ]
+
+
+async def test_delivered_redemptions_go_by_age_and_evidence_by_number(database: Database) -> None:
+    def event(days: int) -> str:
+        return '{"time": "%s"}' % timestamp(NOW - timedelta(days=days))
+
+    redemptions = [("redemption", 200 - days, event(days)) for days in range(90, 110)]
+    evidence = [("evidence", number, event(0)) for number in range(1, 101)]
+    await put(database, "INSERT INTO record VALUES (?, ?, ?, 'acknowledged', NULL)", *redemptions, *evidence)
+    await put(database, "INSERT INTO chain VALUES (?, ?, '')", ("redemption", 110), ("evidence", 100))
+    await sweep(database)
+    assert rows(database.path, "SELECT count(*), min(sequence) FROM record WHERE lane = 'redemption'") == [
+        (11, 100)
+    ]
+    assert rows(database.path, "SELECT count(*), min(sequence) FROM record WHERE lane = 'evidence'") == [
+        (50, 51)
+    ]
+
+
+async def test_prints_requests_budgets_and_tallies_have_their_time(database: Database) -> None:
+    old, young = timestamp(NOW - timedelta(days=31)), timestamp(NOW - timedelta(days=6))
+    insert = "INSERT INTO print_job VALUES (?, '', '', ?, 0, '', '', ?)"
+    states = ("printed", "queued", "sending", "unconfirmed", "failed")
+    await put(
+        database, insert, *((f"{state}-old", state, old) for state in states), ("new", "printed", young)
+    )
+    await put(database, "INSERT INTO request VALUES (?, '', '', ?)", ("old", old), ("new", young))
+    budget = "INSERT INTO budget VALUES ('acme', 1, ?, 1, 1)"
+    await put(database, budget, *((day,) for day in (-1, DAY - 2, DAY - 1, DAY)))
+    await put(database, "INSERT INTO tally VALUES (?, 'accepted', 1, 1)", (DAY - 401,), (DAY - 400,))
+    deleted = await sweep(database)
+    assert deleted == {
+        "coupon_use": 0,
+        "budget": 1,
+        "tally": 1,
+        "request": 1,
+        "print_job": 1,
+        "record": 0,
+    }
+    assert rows(database.path, "SELECT job_id FROM print_job WHERE job_id = 'printed-old'") == []
+    assert rows(database.path, "SELECT day FROM budget ORDER BY day") == [(-1,), (DAY - 1,), (DAY,)]
+
+
+async def test_it_deletes_in_steps_that_are_short(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Scans come in between."""
+    monkeypatch.setattr(housekeeping, "ROWS_A_STEP", housekeeping.ROWS_A_STEP)
+    count = housekeeping.ROWS_A_STEP * 2 + 10
+    await put(
+        database,
+        "INSERT INTO coupon_use VALUES ('acme', 1, ?, 'T-1', '', 5)",
+        *((number,) for number in range(count)),
+    )
+    steps: list[int] = []
+    real = housekeeping._step
+
+    def counted(db: sqlite3.Connection, table: str, condition: str, parameters: tuple[object, ...]) -> int:
+        deleted = real(db, table, condition, parameters)
+        steps.append(deleted)
+        return deleted
+
+    monkeypatch.setattr(housekeeping, "_step", counted)
+    assert (await sweep(database))["coupon_use"] == count
+    assert max(steps) == housekeeping.ROWS_A_STEP
