@@ -12,7 +12,7 @@ import json
 import logging
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -165,6 +165,7 @@ class Redeemer:
         decision: Decision,
         prior: PriorUse | None,
         now: time.EffectiveTime,
+        redemption_id: str | None = None,
     ) -> Verdict:
         coupon = found if isinstance(found, Coupon) else None
         return make_verdict(
@@ -177,6 +178,8 @@ class Redeemer:
             coupon=coupon,
             campaign=None if coupon is None else trust.contents.campaigns.get(coupon.identity[:2]),
             prior=prior,
+            redemption_id=redemption_id,
+            print_job=None if self._make_receipt is None else redemption_id,
             offline=not self._state.online,
         )
 
@@ -214,11 +217,14 @@ class _Work:
         day = time.day_number(now.now, trust.zone)
         view = self._view(tx, day)
         decision = judge(self._found, trust, request.sale, view, now)
-        verdict = self._owner._verdict(request, trust, self._found, decision, view.prior, now)
         accepted = decision.outcome is Outcome.ACCEPTED
+        lane = record.REDEMPTION_LANE if accepted else record.EVIDENCE_LANE
+        previous = tx.head(lane)
+        redemption_id = record.record_id(state.till, lane, previous.sequence + 1) if accepted else None
+        verdict = self._owner._verdict(request, trust, self._found, decision, view.prior, now, redemption_id)
         if accepted:
-            verdict = self._accept(tx, verdict, decision, day)
-        verdict = self._append(tx, verdict, decision, now, day)
+            self._accept(tx, verdict, decision, day)
+        self._append(tx, lane, previous, verdict, self._data(verdict, decision, now, day))
         tx.count(day, decision.outcome.value, (decision.discount_minor or 0) if accepted else 0)
         if request.request_id is not None:
             answer = json.dumps(verdict.to_json(), ensure_ascii=False)
@@ -239,45 +245,43 @@ class _Work:
         issuer, campaign, _ = identity = self._found.identity
         return LedgerView(tx.prior_use(identity), tx.budget_use(issuer, campaign, day))
 
-    def _accept(self, tx: Transaction, verdict: Verdict, decision: Decision, day: int) -> Verdict:
-        coupon, campaign = verdict.coupon, verdict.campaign
+    def _accept(self, tx: Transaction, verdict: Verdict, decision: Decision, day: int) -> None:
+        coupon, campaign, redemption_id = verdict.coupon, verdict.campaign, verdict.redemption_id
         assert coupon is not None, "only a coupon is accepted"
         assert campaign is not None, "only a known campaign is accepted"
-        till = self._owner._state.till
-        redemption_id = record.record_id(
-            till, record.REDEMPTION_LANE, tx.head(record.REDEMPTION_LANE).sequence + 1
-        )
-        verdict = replace(verdict, redemption_id=redemption_id)
+        assert redemption_id is not None, "what is accepted has a number"
         tx.consume(coupon.identity, redemption_id, verdict.at, coupon.claims.expires + campaign.grace_days)
         if campaign.budget is not None:
             tx.charge(coupon.issuer, coupon.claims.campaign, day, decision.charge_minor)
-        if self._owner._make_receipt is not None:
+        if verdict.print_job is not None:
+            assert self._owner._make_receipt is not None, "a print job has a receipt"
             self._promo = tx.take_promo(redemption_id) if self._owner._promos else None
             trust = self._trust
             receipt = self._owner._make_receipt(
                 verdict, trust.contents.place, trust.zone, self._request.sale, self._promo
             )
-            tx.queue_print(redemption_id, redemption_id, receipt, verdict.at)
-            verdict = replace(verdict, print_job=redemption_id)
-        return verdict
+            tx.queue_print(verdict.print_job, redemption_id, receipt, verdict.at)
 
     def _append(
-        self, tx: Transaction, verdict: Verdict, decision: Decision, now: time.EffectiveTime, day: int
-    ) -> Verdict:
-        lane = record.REDEMPTION_LANE if verdict.redemption_id else record.EVIDENCE_LANE
+        self,
+        tx: Transaction,
+        lane: str,
+        previous: record.ChainHead,
+        verdict: Verdict,
+        data: dict[str, Any],
+    ) -> None:
         event, head = record.seal(
             lane=lane,
-            previous=tx.head(lane),
+            previous=previous,
             till=self._owner._state.till,
             kind=lane,
-            time=time.timestamp(now.now),
+            time=time.timestamp(verdict.at),
             subject=_subject(verdict.coupon),
-            data=self._data(verdict, decision, now, day),
+            data=data,
             sign=self._owner._key.sign,
         )
         tx.append(lane, head, event)
         self._sealed = lane, head, verdict
-        return verdict
 
     def _data(
         self, verdict: Verdict, decision: Decision, now: time.EffectiveTime, day: int

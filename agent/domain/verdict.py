@@ -121,6 +121,8 @@ def make_verdict(
     coupon: Coupon | None = None,
     campaign: Campaign | None = None,
     prior: PriorUse | None = None,
+    redemption_id: str | None = None,
+    print_job: str | None = None,
     offline: bool = False,
 ) -> Verdict:
     """Put a decision into words. `zone`: the store's, for the dates in the sentences."""
@@ -147,6 +149,8 @@ def make_verdict(
         campaign=campaign,
         discount_minor=decision.discount_minor,
         currency=currency,
+        redemption_id=redemption_id,
+        print_job=print_job,
         first_use=prior if decision.outcome is Outcome.ALREADY_REDEEMED else None,
         offline=offline,
     )

@@ -20,8 +20,9 @@ from agent.store.database import Database
 T = TypeVar("T")
 
 OFFLINE_DAY = -1
+_BUDGET = "SELECT count, value_minor FROM budget WHERE issuer = ? AND campaign = ? AND day = ?"
 _UPSERT_BUDGET = """
-INSERT INTO budget VALUES (?, ?, ?, 1, ?)
+INSERT INTO budget VALUES (?1, ?2, ?3, 1, ?5), (?1, ?2, ?4, 1, ?5)
 ON CONFLICT DO UPDATE SET count = count + 1, value_minor = value_minor + excluded.value_minor
 """
 _UPSERT_TALLY = """
@@ -45,14 +46,11 @@ class SqlTransaction:
         return inspect.prior_use(self._connection, identity)
 
     def budget_use(self, issuer: str, campaign: int, day: int) -> BudgetUse:
-        rows = {
-            found: (count, value)
-            for found, count, value in self._execute(
-                "SELECT day, count, value_minor FROM budget WHERE issuer = ? AND campaign = ? AND day IN (?, ?)",
-                (issuer, campaign, day, OFFLINE_DAY),
-            )
-        }
-        today, offline = rows.get(day, (0, 0)), rows.get(OFFLINE_DAY, (0, 0))
+        # Two point look-ups: an IN over both days takes twice as long.
+        today, offline = (
+            self._execute(_BUDGET, (issuer, campaign, scope)).fetchone() or (0, 0)
+            for scope in (day, OFFLINE_DAY)
+        )
         return BudgetUse(*today, *offline)
 
     def consume(
@@ -64,8 +62,7 @@ class SqlTransaction:
         )
 
     def charge(self, issuer: str, campaign: int, day: int, value_minor: int) -> None:
-        for scope in (day, OFFLINE_DAY):
-            self._execute(_UPSERT_BUDGET, (issuer, campaign, scope, value_minor))
+        self._execute(_UPSERT_BUDGET, (issuer, campaign, day, OFFLINE_DAY, value_minor))
 
     def count(self, day: int, outcome: str, discount_minor: int) -> None:
         self._execute(_UPSERT_TALLY, (day, outcome, discount_minor))
