@@ -31,6 +31,11 @@ class Hub:
         self._listeners: set[asyncio.Queue[Message | None]] = set()
         self.verdicts: deque[dict[str, Any]] = deque(maxlen=VERDICTS_KEPT)
 
+    @property
+    def listeners(self) -> int:
+        """How many are connected now."""
+        return len(self._listeners)
+
     def publish(self, kind: str, data: dict[str, Any]) -> None:
         """Tell everybody. A listener that does not read is cut off (it reconnects and asks for the state anew)."""
         if kind == "verdict":

@@ -8,6 +8,7 @@ import shutil
 import uuid
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -17,7 +18,7 @@ from agent.domain.sale import Line, Sale
 from agent.domain.verdict import Verdict
 from agent.hub import Hub
 from agent.intake import Arrival, Intake, Overflow
-from agent.ports import Clock, Counts, LedgerUnavailable, PrintJob, Prints
+from agent.ports import Clock, CommitUnknown, Counts, LedgerUnavailable, PrintJob, Prints
 from agent.printing import CAUSES, PrintQueue
 from agent.redeem import Redeemer, Request, TillState
 from drivers.ports import DeviceStatus, Scan, ScanFault
@@ -77,6 +78,7 @@ class Till:
         )
         self._running: set[str] = set()
         self._line: tuple[str, str | None] = ("never" if wiring.cloud else "off", None)
+        self._last_success: tuple[float, str] | None = None
         self._changed = asyncio.Event()
 
     @property
@@ -123,13 +125,15 @@ class Till:
         return self._w.redeemer.explain(text, sale)
 
     async def _judge(self, arrival: Arrival) -> Verdict:
-        return await self._w.redeemer.redeem(Request(arrival.text, arrival.source, self._w.state.sale))
+        sale = self._w.state.sale
+        verdict = await self._w.redeemer.redeem(Request(arrival.text, arrival.source, sale))
+        if verdict.redemption_id is not None and self._w.state.sale is sale:
+            self._w.state.sale = None  # this sale is served: the next customer begins afresh
+        return verdict
 
     def _tell_verdict(self, verdict: Verdict) -> None:
-        if verdict.redemption_id is not None:
-            self._w.state.sale = None  # the sale is served: the next customer begins afresh
-            if self._w.print_queue is not None:
-                self._w.print_queue.wake()
+        if verdict.redemption_id is not None and self._w.print_queue is not None:
+            self._w.print_queue.wake()
         self.hub.publish("verdict", verdict.to_json())
         self._w.committed()
         self._changed.set()
@@ -212,6 +216,7 @@ class Till:
             },
             "language": w.language,
             "currency": self.currency,
+            "zone": "UTC" if place is None else place.zone,
             "time": effective.now.astimezone(state.zone()).isoformat(timespec="seconds"),
             "line": self._line_json(),
             "outbox": {
@@ -256,20 +261,30 @@ class Till:
     async def _numbers(self, day: int) -> tuple[Counts, dict[str, int]]:
         try:
             return await self._w.numbers.counts(day)
-        except LedgerUnavailable:
+        except (LedgerUnavailable, CommitUnknown):
             nothing = {"accepted": 0, "refused": 0, "discount_minor": 0}
             return Counts({}, 0, None, {}, 0), nothing
 
     def _line_json(self) -> dict[str, Any]:
         kind, since = self._line
-        failure = _latest(self._w.lanes())[1]
+        success, failure = _latest(self._w.lanes())
         sentence = failure.failure.sentence if failure is not None and failure.failure is not None else None
         return {
             "state": kind,
             "since": since,
+            "last_success": self._timestamp_of(success),
             "zh": sentence.zh if sentence is not None and kind != "online" else "",
             "en": sentence.en if sentence is not None and kind != "online" else "",
         }
+
+    def _timestamp_of(self, lane: LaneState | None) -> str | None:
+        """The wall-clock time of a lane's last success. Kept, for worked out anew it would differ by a moment."""
+        if lane is None or lane.last_success_at is None:
+            return None
+        if self._last_success is None or self._last_success[0] != lane.last_success_at:
+            ago = timedelta(seconds=self._w.clock.monotonic() - lane.last_success_at)
+            self._last_success = lane.last_success_at, time.timestamp(self._w.clock.now() - ago)
+        return self._last_success[1]
 
     def watch_line(self) -> bool:
         """Look at the lanes again; True when the line just came back."""

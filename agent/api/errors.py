@@ -1,38 +1,101 @@
-"""Errors of the local API: a stable code, one sentence in each language, an HTTP status. Rendered in one place."""
+"""Errors of the local API: a closed table of stable codes, each with an HTTP status and a sentence in each language.
+
+Rendered in one place, so that every error has one form. docs/openapi.yaml lists the same codes (a test holds the two
+together).
+"""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
+from typing import NamedTuple
 
-from aiohttp import web
+from aiohttp import hdrs, web
+
+from agent.ports import CommitUnknown, LedgerUnavailable
 
 log = logging.getLogger(__name__)
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+REASON_CHARS_MAX = 200
+RETRY_AFTER_S = 1
+
+
+class Problem(NamedTuple):
+    """retry: the very same request may succeed in a moment; Retry-After says so. {reason} is filled in."""
+
+    status: int
+    zh: str
+    en: str
+    retry: bool = False
+
+
+PROBLEMS: dict[str, Problem] = {
+    "bad_request": Problem(400, "请求有误：{reason}", "The request is wrong: {reason}"),
+    "bad_body": Problem(400, "请求内容有误：{reason}", "The body is wrong: {reason}"),
+    "key_missing": Problem(
+        400,
+        "缺少 Idempotency-Key",
+        "Send an Idempotency-Key header: the same key gives the same answer",
+    ),
+    "key_form": Problem(
+        400,
+        "Idempotency-Key 有误",
+        "Send one Idempotency-Key of 1 to 128 printable ASCII characters",
+    ),
+    "token_needed": Problem(401, "需要令牌", "Send the token of token_file: Authorization: Bearer ..."),
+    "foreign_origin": Problem(403, "不允许从这个网页调用", "This web page may not call the till"),
+    "wrong_host": Problem(403, "地址不是本机", "Call the till by its loopback address"),
+    "not_found": Problem(404, "没有这个地址", "There is nothing at this address"),
+    "unknown_job": Problem(404, "没有这张小票", "There is no such receipt"),
+    "method_not_allowed": Problem(405, "不支持这种请求", "This method is not allowed here"),
+    "body_timeout": Problem(408, "请求没有发完", "The body did not arrive in time"),
+    "still_running": Problem(
+        409, "同一请求正在处理", "The same request is being answered: ask again in a moment", retry=True
+    ),
+    "no_bundle": Problem(409, "还没有活动数据", "No offers are loaded yet: the currency is not known"),
+    "too_large": Problem(413, "请求过大", "The request is too large"),
+    "json_needed": Problem(415, "请用 JSON", "Send Content-Type: application/json, without Content-Encoding"),
+    "key_reused": Problem(422, "同一个键用于不同的请求", "This Idempotency-Key was used for another request"),
+    "wrong_currency": Problem(422, "币种不符", "The sale's currency is not the store's"),
+    "internal": Problem(500, "程序出错，请通知门店 IT", "The till failed to answer: tell store IT"),
+    "busy": Problem(503, "扫描太快，请稍候", "Too many scans are waiting", retry=True),
+    "ledger_unavailable": Problem(
+        503, "账本暂时不可用，请稍候", "The ledger cannot be used now; nothing was recorded", retry=True
+    ),
+    "result_unknown": Problem(
+        503, "结果未知，请先查看", "It is not known whether this was done: look before you ask again"
+    ),
+    "too_many_listeners": Problem(503, "打开的页面太多", "Too many pages are open", retry=True),
+}
 
 
 class ApiError(Exception):
-    """What a handler raises; clients match `code`."""
+    """What a handler raises; clients match `code`, a key of PROBLEMS. Made anew each time: one that is raised twice
+    keeps the frames of both."""
 
-    def __init__(self, status: int, code: str, zh: str, en: str) -> None:
-        super().__init__(f"{status} {code}: {en}")
-        self.status = status
+    def __init__(self, code: str, reason: str = "") -> None:
+        super().__init__(code, reason)
         self.code = code
-        self.zh = zh
-        self.en = en
+        self.reason = reason[:REASON_CHARS_MAX]
 
     def response(self) -> web.Response:
-        return web.json_response(
-            {"error": {"code": self.code, "zh": self.zh, "en": self.en}}, status=self.status
-        )
+        problem = PROBLEMS[self.code]
+        said = {language: text.replace("{reason}", self.reason) for language, text in problem_texts(problem)}
+        response = web.json_response({"error": {"code": self.code, **said}}, status=problem.status)
+        if problem.retry:
+            response.headers[hdrs.RETRY_AFTER] = str(RETRY_AFTER_S)
+        if problem.status == 401:
+            response.headers[hdrs.WWW_AUTHENTICATE] = "Bearer"
+        return response
 
 
-_HTTP_CODES = {
-    404: ApiError(404, "not_found", "没有这个地址", "There is nothing at this address"),
-    405: ApiError(405, "method_not_allowed", "不支持这种请求", "This method is not allowed here"),
-    413: ApiError(413, "too_large", "请求过大", "The request is too large"),
-}
+def problem_texts(problem: Problem) -> tuple[tuple[str, str], tuple[str, str]]:
+    """(language, sentence) for both languages."""
+    return ("zh", problem.zh), ("en", problem.en)
+
+
+_HTTP_CODES = {404: "not_found", 405: "method_not_allowed", 413: "too_large"}
 
 
 @web.middleware
@@ -45,12 +108,27 @@ async def error_middleware(request: web.Request, handler: Handler) -> web.Stream
     except web.HTTPException as error:
         if error.status < 400:
             raise
-        known = _HTTP_CODES.get(error.status)
-        return (known or ApiError(error.status, "bad_request", "请求有误", error.reason)).response()
+        response = ApiError(_HTTP_CODES.get(error.status, "bad_request"), error.reason).response()
+        if hdrs.ALLOW in error.headers:
+            response.headers[hdrs.ALLOW] = error.headers[hdrs.ALLOW]
+        return response
+    except (web.RequestPayloadError, ConnectionError) as error:
+        return ApiError("bad_body", f"it did not arrive whole ({type(error).__name__})").response()
+    except LedgerUnavailable as error:
+        log.error("ledger unavailable: %s", error)
+        return ApiError("ledger_unavailable").response()
+    except CommitUnknown as error:
+        log.critical("commit unknown: %s", error)
+        return ApiError("result_unknown").response()
     except AssertionError:
         log.critical("a bug: ending the process", exc_info=True)
         request.app[BUG]()
         raise
+    except (
+        Exception
+    ):  # the last resort: whatever it is, the caller gets the one form and the journal the trace
+        log.exception("%s %s failed", request.method, request.path)
+        return ApiError("internal").response()
 
 
 BUG: web.AppKey[Callable[[], None]] = web.AppKey("bug", Callable[[], None])  # type: ignore[arg-type]  # a callable type

@@ -40,7 +40,7 @@ def _index(content: bytes):  # type: ignore[no-untyped-def]  # as above
         if token is None:
             response: web.Response = await page(request)
             return response
-        redirect = web.Response(status=303, headers={"Location": "/"})
+        redirect = web.Response(status=303, headers={**PAGE_HEADERS, "Location": "/"})
         redirect.set_cookie(COOKIE, token, httponly=True, samesite="Strict", path="/")
         return redirect
 

@@ -8,8 +8,6 @@ from agent.api.errors import ApiError
 from agent.api.keys import TILL
 from agent.till import UnknownJob
 
-_UNKNOWN = ApiError(404, "unknown_job", "没有这张小票", "There is no such receipt")
-
 routes = web.RouteTableDef()
 
 
@@ -18,7 +16,7 @@ async def show(request: web.Request) -> web.Response:
     try:
         return web.json_response(await request.app[TILL].print_json(request.match_info["job"]))
     except UnknownJob:
-        raise _UNKNOWN from None
+        raise ApiError("unknown_job") from None
 
 
 @routes.post("/v1/prints/{job}/reprint")
@@ -28,4 +26,4 @@ async def reprint(request: web.Request) -> web.Response:
     try:
         return web.json_response({"job": job, "copy": await request.app[TILL].reprint(job)})
     except UnknownJob:
-        raise _UNKNOWN from None
+        raise ApiError("unknown_job") from None

@@ -9,11 +9,6 @@ from agent.api.keys import TILL
 from agent.api.wire import SaleBody, lines_of, read_body
 from agent.till import sale_json
 
-_NOT_READY = ApiError(
-    409, "no_bundle", "还没有活动数据", "No offers are loaded yet: the currency is not known"
-)
-_CURRENCY = ApiError(422, "wrong_currency", "币种不符", "The sale's currency is not the store's")
-
 routes = web.RouteTableDef()
 
 
@@ -28,9 +23,9 @@ async def put(request: web.Request) -> web.Response:
     till = request.app[TILL]
     body = await read_body(request, SaleBody)
     if not till.currency:
-        raise _NOT_READY
+        raise ApiError("no_bundle")
     if body.currency not in (None, till.currency):
-        raise _CURRENCY
+        raise ApiError("wrong_currency")
     return web.json_response(
         {"sale": sale_json(till.set_sale(body.total_minor, body.sale_id, lines_of(body)))}
     )

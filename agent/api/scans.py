@@ -2,32 +2,21 @@
 
 from __future__ import annotations
 
+import re
+
 from aiohttp import web
 
 from agent.api.errors import ApiError
 from agent.api.keys import TILL
-from agent.api.wire import RedeemBody, ScanBody, read_body, sale_of
+from agent.api.wire import NAME_CHARS_MAX, RedeemBody, ScanBody, read_body, sale_of
+from agent.hub import VERDICTS_KEPT
 from agent.intake import Overflow
 from agent.redeem import KeyReused
 from agent.till import StillRunning
 
 KEY_CHARS_MAX = 128
-_BUSY = ApiError(503, "busy", "扫描太快,请稍候", "Too many scans are waiting")
-_KEY_MISSING = ApiError(
-    400,
-    "key_missing",
-    "缺少 Idempotency-Key",
-    "Send an Idempotency-Key header: the same key gives the same answer",
-)
-_KEY_FORM = ApiError(
-    400, "key_form", "Idempotency-Key 有误", f"Idempotency-Key is 1 to {KEY_CHARS_MAX} ASCII characters"
-)
-_KEY_REUSED = ApiError(
-    422, "key_reused", "同一个键用于不同的请求", "This Idempotency-Key was used for another request"
-)
-_RUNNING = ApiError(
-    409, "still_running", "同一请求正在处理", "The same request is being answered: ask again in a moment"
-)
+VERDICTS_DEFAULT = 20
+_COUNT = re.compile(r"[1-9][0-9]?")
 
 routes = web.RouteTableDef()
 
@@ -39,7 +28,7 @@ async def scan(request: web.Request) -> web.Response:
     try:
         verdict = await request.app[TILL].scan(body.text, "screen")
     except Overflow:
-        raise _BUSY from None
+        raise ApiError("busy") from None
     return web.json_response(verdict.to_json())
 
 
@@ -50,11 +39,11 @@ async def redeem(request: web.Request) -> web.Response:
     key = idempotency_key(request)
     body = await read_body(request, RedeemBody)
     try:
-        verdict = await till.redeem(body.text, sale_of(body.sale, till.currency, key[:64]), key)
+        verdict = await till.redeem(body.text, sale_of(body.sale, till.currency, key[:NAME_CHARS_MAX]), key)
     except KeyReused:
-        raise _KEY_REUSED from None
+        raise ApiError("key_reused") from None
     except StillRunning:
-        raise _RUNNING from None
+        raise ApiError("still_running") from None
     return web.json_response(verdict.to_json())
 
 
@@ -69,16 +58,18 @@ async def verify(request: web.Request) -> web.Response:
 @routes.get("/v1/verdicts")
 async def verdicts(request: web.Request) -> web.Response:
     """The last verdicts, newest first."""
-    said = request.query.get("limit", "20")
-    limit = int(said) if said.isdecimal() and len(said) < 5 else 20
-    return web.json_response({"verdicts": list(request.app[TILL].hub.verdicts)[:limit]})
+    said = request.query.get("limit", str(VERDICTS_DEFAULT))
+    if not _COUNT.fullmatch(said) or int(said) > VERDICTS_KEPT:
+        raise ApiError("bad_request", f"limit is a number from 1 to {VERDICTS_KEPT}")
+    return web.json_response({"verdicts": list(request.app[TILL].hub.verdicts)[: int(said)]})
 
 
 def idempotency_key(request: web.Request) -> str:
-    """The Idempotency-Key header (draft-ietf-httpapi-idempotency-key-header-07); required."""
-    key = request.headers.get("Idempotency-Key", "")
-    if not key:
-        raise _KEY_MISSING
-    if len(key) > KEY_CHARS_MAX or not key.isascii() or not key.isprintable():
-        raise _KEY_FORM
+    """The Idempotency-Key header (draft-ietf-httpapi-idempotency-key-header-07); required, and only one."""
+    keys = request.headers.getall("Idempotency-Key", [])
+    if not any(keys):
+        raise ApiError("key_missing")
+    key = keys[0]
+    if len(keys) > 1 or len(key) > KEY_CHARS_MAX or not key.isascii() or not key.isprintable():
+        raise ApiError("key_form")
     return key

@@ -1,14 +1,15 @@
 """Who may call: programs of this machine, and pages of this origin. Loopback alone does not keep a browser out.
 
 Any web page open on the till can send requests to 127.0.0.1. So: the Host header must be ours (DNS rebinding), an
-Origin header must be ours or allowed, a body must be JSON (which no form of a foreign page can send), and where a
-token file is configured, the caller must know the token.
+Origin header must be ours or allowed, a request that a browser marks as another site's is refused even without Origin,
+a body must be JSON (which no form of a foreign page can send), and where a token file is configured, the caller must
+know the token. Allowed origins are answered as CORS asks (Fetch standard, section 3.3).
 """
 
 from __future__ import annotations
 
 import hmac
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from ipaddress import ip_address
 from typing import Any
 
@@ -24,10 +25,12 @@ PAGE_HEADERS = {
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-store",
 }
-_FOREIGN = ApiError(403, "foreign_origin", "不允许从这个网页调用", "This web page may not call the till")
-_HOST = ApiError(403, "wrong_host", "地址不是本机", "Call the till by its loopback address")
-_TOKEN = ApiError(401, "token_needed", "需要令牌", "Send the token of token_file: Authorization: Bearer ...")
-_JSON = ApiError(415, "json_needed", "请用 JSON", "Send Content-Type: application/json")
+_EVERY_ANSWER = {"Server": "redeemd", "X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
+_PREFLIGHT = {
+    "Access-Control-Allow-Methods": "GET, POST, PUT, DELETE",
+    "Access-Control-Allow-Headers": "Authorization, Content-Type, Idempotency-Key",
+    "Access-Control-Max-Age": "600",
+}
 
 
 def make_guard(token: str, allowed_origins: tuple[str, ...]) -> Any:
@@ -35,26 +38,45 @@ def make_guard(token: str, allowed_origins: tuple[str, ...]) -> Any:
 
     @web.middleware
     async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
-        if not _is_loopback_host(request.host):
-            raise _HOST
+        host = request.headers.get(hdrs.HOST, "")
+        if not _is_loopback_host(host):
+            raise ApiError("wrong_host")
         origin = request.headers.get(hdrs.ORIGIN)
-        if origin is not None and origin != f"http://{request.host}" and origin not in allowed_origins:
-            raise _FOREIGN
+        if origin is None:
+            _refuse_other_sites(request)
+        elif origin != f"http://{host}" and origin not in allowed_origins:
+            raise ApiError("foreign_origin")
+        if origin in allowed_origins and _is_preflight(request):
+            return _preflight(request)  # a browser sends it without the token
         if token and not _knows_token(request, token):
-            raise _TOKEN
-        if request.method in ("POST", "PUT") and request.content_type != "application/json":
-            raise _JSON
-        response = await handler(request)
-        if origin in allowed_origins and not response.prepared:
-            response.headers[hdrs.ACCESS_CONTROL_ALLOW_ORIGIN] = origin
-        return response
+            raise ApiError("token_needed")
+        if request.method in ("POST", "PUT"):
+            _refuse_other_bodies(request)
+        return await handler(request)
 
     return guard
 
 
+def make_signer(
+    allowed_origins: tuple[str, ...],
+) -> Callable[[web.Request, web.StreamResponse], Awaitable[None]]:
+    """The headers of every answer, errors and streams too (for `on_response_prepare`)."""
+
+    async def sign(request: web.Request, response: web.StreamResponse) -> None:
+        response.headers.update(_EVERY_ANSWER)
+        if not allowed_origins:
+            return
+        response.headers[hdrs.VARY] = hdrs.ORIGIN
+        origin = request.headers.get(hdrs.ORIGIN)
+        if origin in allowed_origins:
+            response.headers[hdrs.ACCESS_CONTROL_ALLOW_ORIGIN] = origin
+
+    return sign
+
+
 def _is_loopback_host(host: str) -> bool:
     name = host.rpartition(":")[0] if not host.endswith("]") and ":" in host else host
-    if name == "localhost":
+    if name.lower() == "localhost":
         return True
     try:
         return ip_address(name.strip("[]")).is_loopback
@@ -62,18 +84,43 @@ def _is_loopback_host(host: str) -> bool:
         return False
 
 
+def _refuse_other_sites(request: web.Request) -> None:
+    """A browser sends no Origin with a plain GET of another site; it says so in Sec-Fetch-Site instead.
+
+    Following a link to the page is fine: that site sees nothing of it.
+    """
+    site = request.headers.get("Sec-Fetch-Site", "none")
+    if site in ("none", "same-origin"):
+        return
+    follows_link = request.headers.get("Sec-Fetch-Mode") == "navigate" and request.path == "/"
+    if not follows_link:
+        raise ApiError("foreign_origin")
+
+
+def _refuse_other_bodies(request: web.Request) -> None:
+    if request.content_type != "application/json" or hdrs.CONTENT_ENCODING in request.headers:
+        raise ApiError("json_needed")
+
+
+def _is_preflight(request: web.Request) -> bool:
+    return request.method == hdrs.METH_OPTIONS and hdrs.ACCESS_CONTROL_REQUEST_METHOD in request.headers
+
+
+def _preflight(request: web.Request) -> web.Response:
+    response = web.Response(status=204, headers=_PREFLIGHT)
+    if "Access-Control-Request-Private-Network" in request.headers:
+        response.headers["Access-Control-Allow-Private-Network"] = "true"
+    return response
+
+
 def _knows_token(request: web.Request, token: str) -> bool:
     """By header (a POS), by cookie (the page), or in the page's first address: /?token=..."""
     kind, _, said = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
-    candidates = [said if kind.lower() == "bearer" else "", request.cookies.get(COOKIE, "")]
+    candidates = [said.strip() if kind.lower() == "bearer" else "", request.cookies.get(COOKIE, "")]
     if request.path == "/":
         candidates.append(request.query.get("token", ""))
-    return any(hmac.compare_digest(candidate.encode(), token.encode()) for candidate in candidates)
-
-
-def page_headers(response: web.StreamResponse) -> None:
-    """For what a browser shows: nothing from elsewhere, nothing inline, no frames."""
-    response.headers.update(PAGE_HEADERS)
-
-
-PageHeaders = Callable[[web.StreamResponse], None]
+    # headers hold whatever bytes were sent; compare_digest takes the same time wherever two texts differ
+    return any(
+        hmac.compare_digest(candidate.encode("utf-8", "surrogateescape"), token.encode())
+        for candidate in candidates
+    )

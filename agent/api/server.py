@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import signal
@@ -15,12 +16,16 @@ import config
 from agent.api import pages, prints, sales, scans, status
 from agent.api.errors import BUG, error_middleware
 from agent.api.keys import TILL
-from agent.api.security import make_guard
+from agent.api.security import make_guard, make_signer
+from agent.api.wire import BODY_BYTES_MAX
 from agent.till import Till
 
 log = logging.getLogger(__name__)
 
-BODY_BYTES_MAX = 256 * 1024
+CONNECTIONS_MAX = 128
+"""Connections at the same time; one more is closed at once. The page needs two, a POS one."""
+IDLE_S = 30
+"""How long a connection may be silent, before its first request and between two."""
 TOKEN_BYTES_MIN, TOKEN_BYTES_MAX = 16, 4096
 
 
@@ -35,6 +40,7 @@ def make_app(till: Till, token: str, allowed_origins: tuple[str, ...]) -> web.Ap
     )
     app[TILL] = till
     app[BUG] = _end_process
+    app.on_response_prepare.append(make_signer(allowed_origins))
     for module in (scans, sales, prints, status):
         app.add_routes(module.routes)
     pages.add_pages(app)
@@ -53,31 +59,57 @@ class ApiServer:
         self._till = till
         self._settings = settings
         self._runner: web.AppRunner | None = None
+        self._listener: asyncio.Server | None = None
         self.url = ""
 
     async def __aenter__(self) -> Self:
         settings = self._settings
         app = make_app(self._till, read_token(settings.token_file), settings.allowed_origins)
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=2.0)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=2.0, keepalive_timeout=IDLE_S)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, settings.host, settings.port)
         try:
-            await site.start()
+            self._listener = await asyncio.get_running_loop().create_server(
+                self._connection, settings.host, settings.port, reuse_address=True
+            )
         except OSError as error:
             await self._runner.cleanup()
             raise ApiStartError(
                 f"api: cannot listen on {settings.host}:{settings.port}: {error.strerror}. "
                 "Is another program there? Choose another api.port."
             ) from error
-        host, port = self._runner.addresses[0][:2]
+        host, port = self._listener.sockets[0].getsockname()[:2]
         self.url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
         return self
+
+    @property
+    def connections(self) -> int:
+        """How many are open now."""
+        server = None if self._runner is None else self._runner.server
+        return 0 if server is None else len(server.connections)
+
+    def _connection(self) -> asyncio.Protocol:
+        """What answers a new connection."""
+        server = None if self._runner is None else self._runner.server
+        if server is None or self.connections >= CONNECTIONS_MAX:
+            return _Refusal()
+        handler = server()
+        handler.keep_alive(True)  # else aiohttp waits for ever for a first request
+        return handler
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if self._listener is not None:
+            self._listener.close()
         if self._runner is not None:
             await self._runner.cleanup()
+
+
+class _Refusal(asyncio.Protocol):
+    """Closes its connection."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        transport.close()
 
 
 def read_token(path: str) -> str:

@@ -12,7 +12,9 @@ from agent.api.keys import TILL
 from agent.hub import Message, TooManyListeners
 
 HEARTBEAT_S = 15.0
-_TOO_MANY = ApiError(503, "too_many_listeners", "打开的页面太多", "Too many pages are open")
+WRITE_S = 10.0
+"""How long a listener may take to read before it is cut off."""
+RECONNECT_MS = 1000
 
 routes = web.RouteTableDef()
 
@@ -30,31 +32,41 @@ async def health(request: web.Request) -> web.Response:
     return web.json_response(body, status=200 if found["healthy"] else 503)
 
 
-@routes.get("/v1/events")
+@routes.get("/v1/events", allow_head=False)
 async def events(request: web.Request) -> web.StreamResponse:
     """Server-sent events (WHATWG HTML, section 9.2): verdict, status, print. The first is the status."""
     till = request.app[TILL]
+    response = web.StreamResponse(headers={hdrs.CONTENT_TYPE: "text/event-stream"})
     try:
         with till.hub.listen() as queue:
-            response = web.StreamResponse(
-                headers={hdrs.CONTENT_TYPE: "text/event-stream", hdrs.CACHE_CONTROL: "no-store"}
-            )
+            first = f"retry: {RECONNECT_MS}\n".encode() + _event(Message("status", await till.status()))
             await response.prepare(request)
-            await response.write(b"retry: 1000\n" + _event(Message("status", await till.status())))
-            while True:
-                try:
-                    async with asyncio.timeout(HEARTBEAT_S):
-                        message = await queue.get()
-                except TimeoutError:
-                    await response.write(b": still here\n\n")
-                    continue
-                if message is None:
-                    return response
-                await response.write(_event(message))
+            await _write(response, first)
+            while (message := await _next(queue)) is not None:
+                await _write(response, message)
     except TooManyListeners:
-        raise _TOO_MANY from None
-    except ConnectionResetError:
-        return response  # the page was closed
+        raise ApiError("too_many_listeners") from None
+    except TimeoutError:  # it does not read: let go of it and of what waits for it
+        if request.transport is not None:
+            request.transport.abort()
+    except ConnectionError:
+        pass  # the page was closed
+    return response
+
+
+async def _next(queue: asyncio.Queue[Message | None]) -> bytes | None:
+    """What to send next: an event, a comment when it is quiet, None when this listener was cut off."""
+    try:
+        async with asyncio.timeout(HEARTBEAT_S):
+            message = await queue.get()
+    except TimeoutError:
+        return b": still here\n\n"
+    return None if message is None else _event(message)
+
+
+async def _write(response: web.StreamResponse, data: bytes) -> None:
+    async with asyncio.timeout(WRITE_S):
+        await response.write(data)
 
 
 def _event(message: Message) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Annotated, TypeVar
 
 import msgspec
@@ -12,22 +13,33 @@ from agent.api.errors import ApiError
 from agent.domain.money import AMOUNT_MAX_MINOR
 from agent.domain.sale import LINES_MAX, Line, Sale
 from drivers.ports import MAX_SCAN_CHARS
+from sync import strict_json
+from sync.errors import WireError
+
+BODY_BYTES_MAX = 256 * 1024
+BODY_WAIT_S = 5.0
+"""How long a body may take: callers are on this machine."""
+DEPTH_MAX = 8
+NAME_CHARS_MAX = 64
+QUANTITY_MAX = 100_000
+# No control characters: names reach receipts, and a printer obeys those.
+NAME_PATTERN = r"\A[^\x00-\x1f\x7f-\x9f]*\Z"
 
 Amount = Annotated[int, Meta(ge=0, le=AMOUNT_MAX_MINOR)]
-Name = Annotated[str, Meta(min_length=1, max_length=64)]
+Name = Annotated[str, Meta(min_length=1, max_length=NAME_CHARS_MAX, pattern=NAME_PATTERN)]
 Text = Annotated[str, Meta(min_length=1, max_length=MAX_SCAN_CHARS)]
 
 
 class LineBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sku: Name
-    quantity: Annotated[int, Meta(ge=1, le=100_000)]
+    quantity: Annotated[int, Meta(ge=-QUANTITY_MAX, le=QUANTITY_MAX)]
     unit_price_minor: Amount
 
 
 class SaleBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     total_minor: Amount
     sale_id: Name | None = None
-    currency: Annotated[str, Meta(pattern="^[A-Z]{3}$")] | None = None
+    currency: Annotated[str, Meta(pattern=r"\A[A-Z]{3}\Z")] | None = None
     lines: Annotated[tuple[LineBody, ...], Meta(max_length=LINES_MAX)] = ()
 
 
@@ -44,11 +56,19 @@ T = TypeVar("T")
 
 
 async def read_body(request: web.Request, kind: type[T]) -> T:
-    """The request's JSON body as `kind`; ApiError 400 names the field."""
+    """The request's JSON body as `kind`; ApiError bad_body names the field, body_timeout a body that does not come."""
     try:
-        return msgspec.json.decode(await request.read(), type=kind)
-    except msgspec.MsgspecError as error:
-        raise ApiError(400, "bad_body", f"请求内容有误:{error}", f"The body is wrong: {error}") from None
+        async with asyncio.timeout(BODY_WAIT_S):
+            raw = await request.read()
+    except TimeoutError:
+        raise ApiError("body_timeout") from None
+    try:
+        value = strict_json.loads(raw, max_bytes=BODY_BYTES_MAX, max_depth=DEPTH_MAX)
+        return msgspec.convert(value, type=kind)
+    except WireError as error:
+        raise ApiError("bad_body", error.sentence) from None
+    except msgspec.ValidationError as error:
+        raise ApiError("bad_body", str(error)) from None
 
 
 def lines_of(body: SaleBody) -> tuple[Line, ...]:
