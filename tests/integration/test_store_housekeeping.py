@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -35,6 +36,11 @@ async def put(database: Database, statement: str, *rows_: tuple[object, ...]) ->
     await database.run(write)
 
 
+def event(days: int) -> str:
+    """A record's text of so many days ago."""
+    return json.dumps({"time": timestamp(NOW - timedelta(days=days))})
+
+
 async def sweep(database: Database, now: datetime = NOW) -> dict[str, int]:
     return dict(await tidy(database, now, day_number(now, UTC), RETENTION))
 
@@ -51,7 +57,7 @@ async def test_a_use_is_kept_to_the_end_of_its_day(database: Database) -> None:
 
 
 async def test_waiting_and_quarantined_records_are_never_deleted(database: Database) -> None:
-    old = '{"time": "%s"}' % timestamp(NOW - timedelta(days=1000))
+    old = event(1000)
     for lane in ("redemption", "evidence"):
         kept = [(lane, number, old, ("waiting", "quarantined")[number % 2]) for number in range(1, 200)]
         gone = [(lane, number, old, "acknowledged") for number in range(200, 300)]
@@ -65,9 +71,6 @@ async def test_waiting_and_quarantined_records_are_never_deleted(database: Datab
 
 
 async def test_delivered_redemptions_go_by_age_and_evidence_by_number(database: Database) -> None:
-    def event(days: int) -> str:
-        return '{"time": "%s"}' % timestamp(NOW - timedelta(days=days))
-
     redemptions = [("redemption", 200 - days, event(days)) for days in range(90, 110)]
     evidence = [("evidence", number, event(0)) for number in range(1, 101)]
     await put(database, "INSERT INTO record VALUES (?, ?, ?, 'acknowledged', NULL)", *redemptions, *evidence)
@@ -109,7 +112,6 @@ async def test_it_deletes_in_steps_that_are_short(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Scans come in between."""
-    monkeypatch.setattr(housekeeping, "ROWS_A_STEP", housekeeping.ROWS_A_STEP)
     count = housekeeping.ROWS_A_STEP * 2 + 10
     await put(
         database,

@@ -126,9 +126,8 @@ async def test_each_answer_has_its_place(till: Core, factory: Factory) -> None:
         ],
     )
     assert states(till) == ["acknowledged", "acknowledged", "quarantined", "waiting"]
-    kept = [
-        json.loads(text) if text else None for (text,) in till.rows("SELECT outcome FROM record WHERE lane = 'redemption'")
-    ]  # fmt: skip
+    answers = till.rows("SELECT outcome FROM record WHERE lane = 'redemption' ORDER BY sequence")
+    kept = [json.loads(text or "{}") for (text,) in answers]
     assert kept[1] == {"status": "conflict", "code": "", "sentence": "", "conflict": {"till": "T-0009"}}
     assert kept[2]["code"] == "unknown_campaign"
     assert kept[3] == {}
@@ -183,7 +182,9 @@ async def test_counts_say_what_waits(till: Core, factory: Factory) -> None:
     counts, tally = await till.numbers.counts(today())
     assert counts.waiting == {"redemption": 2, "evidence": 3}
     assert counts.prints == {"queued": 3}
-    (oldest,) = till.rows("SELECT json_extract(event, '$.time') FROM record WHERE lane = 'redemption' AND sequence = 2")  # fmt: skip
+    (oldest,) = till.rows(
+        "SELECT json_extract(event, '$.time') FROM record WHERE lane = 'redemption' AND sequence = 2"
+    )
     assert counts.oldest_waiting == oldest[0]
     assert tally == {"accepted": 3, "refused": 3, "discount_minor": 0}
 
