@@ -104,6 +104,7 @@ class Intake:
         verdict = verdict.measured((self._clock.monotonic() - arrival.at) * 1000)
         if not future.done():
             future.set_result(verdict)
+        self._publish(verdict)  # the cashier first, the journal after
         log.info(
             "scan judged",
             extra={
@@ -113,7 +114,6 @@ class Intake:
                 "ms": verdict.ms,
             },
         )
-        self._publish(verdict)
 
 
 def _observe(future: asyncio.Future[Verdict]) -> None:

@@ -42,6 +42,8 @@ class Align(StrEnum):
 
 def clean(text: str) -> str:
     """The text with white space as single-width spaces and everything that is not visible text as □. Idempotent."""
+    if text.isprintable() and unicodedata.is_normalized("NFC", text):
+        return text  # as nearly every text is: isprintable knows no separator but the space, and nothing of _NOT_TEXT
     return "".join(_clean_character(character) for character in unicodedata.normalize("NFC", text))
 
 
