@@ -14,13 +14,14 @@ from typing import Any, Protocol
 
 from agent import health
 from agent.domain import time
+from agent.domain.bundle import Age
 from agent.domain.sale import Line, Sale
 from agent.domain.verdict import Verdict
 from agent.hub import Hub
 from agent.intake import Arrival, Intake, Overflow
 from agent.ports import Clock, CommitUnknown, Counts, LedgerUnavailable, PrintJob, Prints
 from agent.printing import CAUSES, PrintQueue
-from agent.redeem import Redeemer, Request, TillState
+from agent.redeem import Redeemer, Request, TillState, Trust, bundle_age
 from drivers.ports import DeviceStatus, Scan, ScanFault
 from sync.lanes import LaneState
 
@@ -168,15 +169,18 @@ class Till:
             raise UnknownJob(job_id)
         return {**_print_json(job), "text": self._w.print_text(job)}
 
-    async def reprint(self, job_id: str) -> int:
-        """Queue the receipt again, marked as a copy; returns the copy's number. UnknownJob."""
+    async def reprint(self, job_id: str) -> dict[str, Any]:
+        """Queue the receipt again, marked as a copy; UnknownJob.
+
+        copy: its number. One that still waits is not queued twice: then `copy` is the number it has (0: no copy).
+        """
         job = await self._w.prints.copy_print(job_id)
         if job is None:
             raise UnknownJob(job_id)
         self.tell_print(job)
         if self._w.print_queue is not None:
             self._w.print_queue.wake()
-        return job.copies
+        return {"job": job_id, "copy": job.copies, "state": job.state.value}
 
     def tell_print(self, job: PrintJob) -> None:
         self.hub.publish("print", _print_json(job))
@@ -188,24 +192,11 @@ class Till:
         """The Status object of docs/openapi.yaml."""
         w, state = self._w, self._w.state
         effective = state.time(w.clock.now())
-        day = time.day_number(effective.now, state.zone())
-        counts, today = await self._numbers(day)
+        counts, today = await self._numbers(time.day_number(effective.now, state.zone()))
         devices = [(role, status()) for role, status in w.devices]
-        trust = state.trust
-        facts = health.Facts(
-            enrolled=bool(state.till),
-            stopped=state.stopped,
-            age=None if trust is None else trust.manifest.age(effective.now),
-            time=effective,
-            counts=counts,
-            devices=devices,
-            skipped=() if trust is None else trust.contents.skipped,
-            dropped_scans=self._intake.dropped,
-            disk_free_mb=shutil.disk_usage(w.state_dir).free >> 20,
-            disk_least_mb=w.disk_least_mb,
-        )
+        facts = self._facts(effective, counts, devices)
         found = health.issues(facts)
-        place = None if trust is None else trust.contents.place
+        place = None if state.trust is None else state.trust.contents.place
         return {
             "version": w.version,
             "till": state.till,
@@ -224,28 +215,13 @@ class Till:
                 "oldest": counts.oldest_waiting,
                 "quarantined": counts.quarantined,
             },
-            "bundle": {
-                "epoch": 0 if trust is None else trust.manifest.epoch,
-                "sequence": 0 if trust is None else trust.manifest.sequence,
-                "issued": None if trust is None else time.timestamp(trust.manifest.issued),
-                "age": "none" if facts.age is None else facts.age.value,
-                "campaigns": 0 if trust is None else len(trust.contents.campaigns),
-            },
+            "bundle": _bundle_json(state.trust, facts.age),
             "clock": {
                 "doubt": bool(effective.doubt),
                 "zh": "本机时间可能不对" if effective.doubt else "",
                 "en": f"The till's clock is {effective.doubt}" if effective.doubt else "",
             },
-            "devices": [
-                {
-                    "name": status.name,
-                    "kind": status.kind,
-                    "role": role,
-                    "state": status.state.value,
-                    "detail": status.detail,
-                }
-                for role, status in devices
-            ],
+            "devices": [_device_json(role, status) for role, status in devices],
             "prints": {
                 "waiting": counts.prints.get("queued", 0) + counts.prints.get("sending", 0),
                 "failed": counts.prints.get("failed", 0),
@@ -257,6 +233,23 @@ class Till:
             "sale": sale_json(state.sale),
             "today": today,
         }
+
+    def _facts(
+        self, effective: time.EffectiveTime, counts: Counts, devices: Sequence[tuple[str, DeviceStatus]]
+    ) -> health.Facts:
+        w, state = self._w, self._w.state
+        return health.Facts(
+            enrolled=bool(state.till),
+            stopped=state.stopped,
+            age=bundle_age(state, effective.now),
+            time=effective,
+            counts=counts,
+            devices=devices,
+            skipped=() if state.trust is None else state.trust.contents.skipped,
+            dropped_scans=self._intake.dropped,
+            disk_free_mb=shutil.disk_usage(w.state_dir).free >> 20,
+            disk_least_mb=w.disk_least_mb,
+        )
 
     async def _numbers(self, day: int) -> tuple[Counts, dict[str, int]]:
         try:
@@ -328,6 +321,26 @@ def sale_json(sale: Sale | None) -> dict[str, Any] | None:
     if sale is None:
         return None
     return {"sale_id": sale.sale_id, "total_minor": sale.total_minor, "currency": sale.currency}
+
+
+def _bundle_json(trust: Trust | None, age: Age | None) -> dict[str, Any]:
+    return {
+        "epoch": 0 if trust is None else trust.manifest.epoch,
+        "sequence": 0 if trust is None else trust.manifest.sequence,
+        "issued": None if trust is None else time.timestamp(trust.manifest.issued),
+        "age": "none" if age is None else age.value,
+        "campaigns": 0 if trust is None else len(trust.contents.campaigns),
+    }
+
+
+def _device_json(role: str, status: DeviceStatus) -> dict[str, Any]:
+    return {
+        "name": status.name,
+        "kind": status.kind,
+        "role": role,
+        "state": status.state.value,
+        "detail": status.detail,
+    }
 
 
 def _print_json(job: PrintJob) -> dict[str, Any]:

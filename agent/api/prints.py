@@ -22,8 +22,7 @@ async def show(request: web.Request) -> web.Response:
 @routes.post("/v1/prints/{job}/reprint")
 async def reprint(request: web.Request) -> web.Response:
     """Print it again, marked as a copy."""
-    job = request.match_info["job"]
     try:
-        return web.json_response({"job": job, "copy": await request.app[TILL].reprint(job)})
+        return web.json_response(await request.app[TILL].reprint(request.match_info["job"]))
     except UnknownJob:
         raise ApiError("unknown_job") from None

@@ -163,3 +163,9 @@ async def listening(till: RealTill, **headers: str) -> AsyncIterator[Listener]:
     async with till.session.get(till.url + "/v1/events", headers=headers) as answer:
         assert answer.status == 200, await answer.text()
         yield Listener(answer)
+
+
+def refused(answer: Answer, status: int, code: str) -> None:
+    """Check that it is this error, in the one form of all errors."""
+    assert (answer.status, answer.code) == (status, code), answer.raw
+    assert set(answer.json["error"]) == {"code", "zh", "en"}
