@@ -54,19 +54,16 @@ def _clean_character(character: str) -> str:
     return REPLACEMENT if category in _NOT_TEXT else character
 
 
-def _require(holds: bool, what: str) -> None:
-    if not holds:
-        raise ReceiptError(what)
-
-
 def _cleaned(text: str, field: str) -> str:
-    _require(
-        len(text) <= TEXT_CHARS_MAX,
-        f"{field} has {len(text)} characters; at most {TEXT_CHARS_MAX} are allowed",
-    )
-    result = clean(text)
+    if len(text) > TEXT_CHARS_MAX:
+        raise ReceiptError(f"{field} has {len(text)} characters; at most {TEXT_CHARS_MAX} are allowed")
     # Normal form C may lengthen a text a little; the bound must hold for what is stored, or it could not be read back.
-    return result[:TEXT_CHARS_MAX]
+    return clean(text)[:TEXT_CHARS_MAX]
+
+
+def _check_size(size: int) -> None:
+    if not 1 <= size <= SIZE_MAX:
+        raise ReceiptError(f"size is {size}; it must be 1 to {SIZE_MAX}")
 
 
 class _Element(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, tag_field="kind"):
@@ -83,7 +80,7 @@ class Text(_Element, frozen=True, tag="text"):
 
     def __post_init__(self) -> None:
         msgspec.structs.force_setattr(self, "text", _cleaned(self.text, "text"))
-        _require(1 <= self.size <= SIZE_MAX, f"size is {self.size}; it must be 1 to {SIZE_MAX}")
+        _check_size(self.size)
 
 
 class Columns(_Element, frozen=True, tag="columns"):
@@ -97,7 +94,7 @@ class Columns(_Element, frozen=True, tag="columns"):
     def __post_init__(self) -> None:
         msgspec.structs.force_setattr(self, "left", _cleaned(self.left, "left"))
         msgspec.structs.force_setattr(self, "right", _cleaned(self.right, "right"))
-        _require(1 <= self.size <= SIZE_MAX, f"size is {self.size}; it must be 1 to {SIZE_MAX}")
+        _check_size(self.size)
 
 
 class Rule(_Element, frozen=True, tag="rule"):
@@ -115,16 +112,15 @@ class Qr(_Element, frozen=True, tag="qr"):
     module_dots: int = 6
 
     def __post_init__(self) -> None:
-        _require(1 <= len(self.data) <= QR_CHARS_MAX, f"QR data must have 1 to {QR_CHARS_MAX} characters")
-        _require(
-            all(" " <= character <= "~" for character in self.data),
-            "QR data must be printable ASCII characters",
-        )
+        if not 1 <= len(self.data) <= QR_CHARS_MAX:
+            raise ReceiptError(f"QR data must have 1 to {QR_CHARS_MAX} characters")
+        if not all(" " <= character <= "~" for character in self.data):
+            raise ReceiptError("QR data must be printable ASCII characters")
         msgspec.structs.force_setattr(self, "caption", _cleaned(self.caption, "caption"))
-        _require(
-            MODULE_DOTS_MIN <= self.module_dots <= MODULE_DOTS_MAX,
-            f"module_dots is {self.module_dots}; it must be {MODULE_DOTS_MIN} to {MODULE_DOTS_MAX}",
-        )
+        if not MODULE_DOTS_MIN <= self.module_dots <= MODULE_DOTS_MAX:
+            raise ReceiptError(
+                f"module_dots is {self.module_dots}; it must be {MODULE_DOTS_MIN} to {MODULE_DOTS_MAX}"
+            )
 
 
 class Feed(_Element, frozen=True, tag="feed"):
@@ -133,9 +129,8 @@ class Feed(_Element, frozen=True, tag="feed"):
     lines: int = 1
 
     def __post_init__(self) -> None:
-        _require(
-            1 <= self.lines <= FEED_LINES_MAX, f"lines is {self.lines}; it must be 1 to {FEED_LINES_MAX}"
-        )
+        if not 1 <= self.lines <= FEED_LINES_MAX:
+            raise ReceiptError(f"lines is {self.lines}; it must be 1 to {FEED_LINES_MAX}")
 
 
 class Cut(_Element, frozen=True, tag="cut"):
@@ -152,13 +147,12 @@ class Receipt(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     version: int = 1
 
     def __post_init__(self) -> None:
-        _require(
-            len(self.elements) <= ELEMENTS_MAX,
-            f"the receipt has {len(self.elements)} elements; at most {ELEMENTS_MAX} are allowed",
-        )
-        _require(
-            self.version == 1, f"receipt version {self.version} is not known; this program knows version 1"
-        )
+        if len(self.elements) > ELEMENTS_MAX:
+            raise ReceiptError(
+                f"the receipt has {len(self.elements)} elements; at most {ELEMENTS_MAX} are allowed"
+            )
+        if self.version != 1:
+            raise ReceiptError(f"receipt version {self.version} is not known; this program knows version 1")
 
     def to_json(self) -> str:
         """The document as it is stored. `receipt_from_json` gives back an equal receipt."""
@@ -167,7 +161,8 @@ class Receipt(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 def receipt_from_json(text: str) -> Receipt:
     """Read a stored document. Raises ReceiptError for anything but a receipt of this form within its bounds."""
-    _require(len(text) <= JSON_CHARS_MAX, f"the receipt document has more than {JSON_CHARS_MAX} characters")
+    if len(text) > JSON_CHARS_MAX:
+        raise ReceiptError(f"the receipt document has more than {JSON_CHARS_MAX} characters")
     try:
         return msgspec.json.decode(text, type=Receipt)
     except (msgspec.MsgspecError, UnicodeEncodeError) as error:
