@@ -11,7 +11,7 @@ import statistics
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, sleep
 from typing import Literal
 
 Timed = Callable[[], float]
@@ -59,6 +59,22 @@ class Rounds:
 
 
 Benchmark = Callable[[Options], Iterator[Figure]]
+
+
+REST_S = 0.15
+"""After this long a till has printed, told its pages and closed its books on the scan before."""
+
+
+def rested(measure: Timed) -> Timed:
+    """`measure` after a rest: a till redeems once in a while and never in a tight loop. Floor and subject both rest,
+    so that both find the processor's caches and clock as an idle machine leaves them.
+    """
+
+    def after_a_rest() -> float:
+        sleep(REST_S)
+        return measure()
+
+    return after_a_rest
 
 
 def paired(floor: Timed, subject: Timed, *, rounds: int, each: int, warm_up: int = 20) -> Rounds:

@@ -98,6 +98,9 @@ def daemon(config: Path, log: Path) -> Iterator[subprocess.Popen[bytes]]:
     with log.open("ab") as output, subprocess.Popen(command, stdout=output, stderr=output) as process:
         try:
             yield process
+        except AssertionError:
+            sys.stderr.write(log.read_text(encoding="utf-8", errors="replace")[-2000:])
+            raise
         finally:
             process.terminate()
 
@@ -115,7 +118,7 @@ class Client:
                 self._socket = socket.create_connection(("127.0.0.1", port), timeout=WAIT_S)
                 break
             assert perf_counter() < give_up, "nobody listens"
-            assert process is None or process.poll() is None, "the daemon ended: see daemon.log"
+            assert process is None or process.poll() is None, "the daemon ended"
             sleep(0.001)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 

@@ -19,7 +19,7 @@ from agent.receipts.model import receipt_from_json
 from agent.receipts.profile import printer_profile
 from agent.store.database import Database
 from agent.store.outbox import SqlOutbox
-from benchmarks.common import Benchmark, Figure, Options, Rounds, alone, figure, paired, timed
+from benchmarks.common import REST_S, Benchmark, Figure, Options, Rounds, alone, figure, paired, rested, timed
 from benchmarks.scene import (
     WAIT_S,
     Client,
@@ -94,6 +94,7 @@ def scan(options: Options) -> Iterator[Figure]:
         async def one() -> float:
             text = next(texts)
             ear.printed.clear()
+            await asyncio.sleep(REST_S)
             started = perf_counter()
             scanner.scan(text)
             async with asyncio.timeout(WAIT_S):
@@ -104,7 +105,11 @@ def scan(options: Options) -> Iterator[Figure]:
         try:
             runner.run(_until_ready(app))
             found = paired(
-                timed(here.both), lambda: runner.run(one()), rounds=options.rounds(40), each=10, warm_up=30
+                rested(timed(here.both)),
+                lambda: runner.run(one()),
+                rounds=options.rounds(40),
+                each=3,
+                warm_up=10,
             )
         finally:
             runner.run(till.__aexit__(None, None, None))
@@ -137,35 +142,28 @@ def api(options: Options) -> Iterator[Figure]:
                     "POST", "/v1/redeem", {"text": text, "sale": SALE}, Idempotency_Key=text[-40:]
                 )
 
-            def rest() -> None:
-                status = client.call("GET", "/v1/status")
-                while status["prints"]["waiting"]:
-                    status = client.call("GET", "/v1/status")
-
-            found = _requests(here, client, redeem, options, rest)
+            found = _requests(here, client, redeem, options)
+            wait_until_printed(client, 1)
     yield figure("01 api: request to answer", "µs", found, bar=ANSWER_BAR)
     with child("benchmarks.children", "bare", str(options.folder)) as process_bare:
         assert process_bare.stdout is not None, "it was piped"
         bare = Client(int(process_bare.stdout.readline()))
         request = bare.prepared("POST", "/v1/redeem", {"text": next(texts)})
-        found = _requests(here, bare, lambda: request, options, lambda: None)
+        found = _requests(here, bare, lambda: request, options)
     yield figure("01 api: bare aiohttp handler with verify and commit", "µs", found)
 
 
-def _requests(
-    here: Floor, client: Client, make: Callable[[], bytes], options: Options, rest: Callable[[], None]
-) -> Rounds:
-    """Rounds of requests. rest: waits until the daemon has nothing left to do."""
+def _requests(here: Floor, client: Client, make: Callable[[], bytes], options: Options) -> Rounds:
+    """Rounds of requests and floors, each after a rest."""
 
     def one() -> float:
         request = make()
+        sleep(REST_S)
         started = perf_counter()
         client.send(request)
-        took = perf_counter() - started
-        rest()
-        return took
+        return perf_counter() - started
 
-    return paired(timed(here.both), one, rounds=options.rounds(40), each=10, warm_up=30)
+    return paired(rested(timed(here.both)), one, rounds=options.rounds(40), each=3, warm_up=10)
 
 
 def start(options: Options) -> Iterator[Figure]:
