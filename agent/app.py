@@ -22,11 +22,12 @@ from typing import Any
 import config
 from agent import devices, notify
 from agent.api.server import ApiServer
+from agent.domain.bundle import BundleError
 from agent.domain.keys import KeyFault, SigningKey, new_signing_key, signing_key_from_pem
 from agent.domain.record import LANES
 from agent.domain.time import day_number
 from agent.hub import Hub
-from agent.ports import PrintJob
+from agent.ports import CommitUnknown, LedgerUnavailable, PrintJob
 from agent.printing import PrintQueue
 from agent.receipts.maker import receipt_maker, receipt_text
 from agent.redeem import Redeemer, TillState
@@ -46,6 +47,8 @@ from sync.wire import Limits
 log = logging.getLogger(__name__)
 
 TIDY_EVERY_S = 3600.0
+SCREEN_COLUMNS = 32
+"""Width of a receipt on the cashier page, which has no room for 48."""
 
 
 class StartError(Exception):
@@ -142,14 +145,16 @@ class App:
         await prints.recover_prints()
         uplink = await self._open_uplink(till_id, key)
         refresher = Refresher(cache, uplink, state, self._clock)
-        await refresher.load()
+        try:
+            await refresher.load()
+        except BundleError as error:  # the till stays up, takes nothing and fetches a whole one
+            log.critical("the stored bundle cannot be used: %s", error)
         if uplink is not None:
             self._start_lanes(outbox, uplink, refresher)
         hub = Hub()
         printers = devices.printers(settings)
         if printers:
             self._print_queue = PrintQueue(prints, printers, self._tell_print)
-        columns = settings.printer[0].columns if settings.printer else 48
         language = settings.till.language
         redeemer = Redeemer(
             state,
@@ -168,7 +173,7 @@ class App:
                 numbers=SqlNumbers(self._database),
                 prints=prints,
                 print_queue=self._print_queue,
-                print_text=lambda job: receipt_text(job.receipt, job.copies, columns, language),
+                print_text=lambda job: receipt_text(job.receipt, job.copies, SCREEN_COLUMNS, language),
                 devices=[
                     *((role, source.status) for role, source in self._sources),
                     *(("printer", device.printer.status) for device in printers),
@@ -254,8 +259,12 @@ class App:
         storage = self._settings.storage
         retention = Retention(storage.redemption_keep_days, storage.evidence_max_rows)
         while True:
-            now = self._state.time(self._clock.now()).now
-            await tidy(self._database, now, day_number(now, self._state.zone()), retention)
+            # By the durable mark, not by the clock: what a clock gone ahead has forgotten, a clock set right would miss.
+            if (mark := self._state.mark) is not None:
+                try:
+                    await tidy(self._database, mark, day_number(mark, self._state.zone()), retention)
+                except (LedgerUnavailable, CommitUnknown) as error:  # deleting again is harmless
+                    log.error("housekeeping: %s", error)
             await asyncio.sleep(TIDY_EVERY_S)
 
 
