@@ -1,0 +1,318 @@
+"""Every answer of a real till fits docs/openapi.yaml, and the document names every route and no other."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sqlite3
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import config
+from agent.api import server, wire
+from agent.domain.money import AMOUNT_MAX_MINOR
+from agent.hub import LISTENERS_MAX
+from drivers.virtual_printer import VirtualPrinter
+from tests.api_contract import METHODS, Contract
+from tests.factory import Factory
+from tests.integration.api_kit import WAIT_S, Answer, RealTill, listening, real_till
+
+module_loop = pytest.mark.asyncio(loop_scope="module")
+TOKEN = "0123456789abcdef-token"
+# What no caller can bring about: it takes a fault of our own.
+UNREACHABLE_STATUS = 500
+
+
+@pytest.fixture(scope="module")
+def contract() -> Contract:
+    return Contract()
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def till(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RealTill]:
+    async with real_till(tmp_path_factory.mktemp("till") / "state") as made:
+        yield made
+
+
+class Checked:
+    """Calls a till and holds every answer against the document."""
+
+    def __init__(self, till: RealTill, contract: Contract) -> None:
+        self._till = till
+        self._contract = contract
+
+    async def call(self, method: str, path: str, body: Any = None, **more: Any) -> Answer:
+        answer = await self._till.call(method, path, body, **more)
+        kind = answer.header("Content-Type") or ""
+        self._contract.check(method, path, answer.status, kind, answer.raw)
+        return answer
+
+    async def redeem(self, text: str, key: str, **sale: Any) -> Answer:
+        return await self.call(
+            "POST", "/v1/redeem", {"text": text, "sale": sale or None}, Idempotency_Key=key
+        )
+
+
+@module_loop
+async def test_it_names_every_route_and_no_other(till: RealTill, contract: Contract) -> None:
+    served = {
+        (route.method.lower(), route.resource.canonical)
+        for route in server.make_app(till.app.till, "", ()).router.routes()
+        if route.resource is not None
+        and route.resource.canonical.startswith("/v1/")
+        and route.method != "HEAD"
+    }
+    assert {method for method, _ in served} <= set(METHODS)
+    assert served == set(contract.operations())
+
+
+async def play_coupons(till: RealTill, checked: Checked) -> None:
+    coupon = till.coupon()
+    for text in (coupon, till.coupon()):
+        await checked.call("POST", "/v1/verify", {"text": text, "sale": {"total_minor": 20_000}})
+    await checked.redeem(coupon, "a", total_minor=20_000)
+    await checked.redeem(coupon, "a", total_minor=20_000)
+    await checked.redeem(coupon, "b", total_minor=20_000)
+    assert (await checked.redeem(till.coupon(), "a", total_minor=20_000)).status == 422
+    refusals: list[tuple[str, dict[str, Any]]] = [
+        ("hello", {}),
+        ("RC1ABC", {}),
+        (till.factory.coupon(40, expires=1, not_before=0), {}),
+        (till.factory.coupon(41, not_before=30_000, expires=30_001), {}),
+        (till.factory.coupon(42, number=9), {}),
+        (Factory().coupon(43), {}),
+        (till.factory.coupon(44), {"total_minor": 1}),
+        (till.factory.coupon(45), {"total_minor": 20_000, "currency": "EUR"}),
+        (till.factory.coupon(46), {}),
+    ]
+    outcomes = [
+        (await checked.redeem(text, f"r{n}", **sale)).json["outcome"]
+        for n, (text, sale) in enumerate(refusals)
+    ]
+    assert len(set(outcomes)) >= 8, outcomes
+    first, second = await asyncio.gather(*(checked.redeem(till.coupon(), "twice") for _ in range(2)))
+    assert {first.status, second.status} <= {200, 409, 422}
+    await checked.call("POST", "/v1/scan", {"text": till.coupon()})
+    await checked.call("GET", "/v1/verdicts?limit=50")
+
+
+async def play_errors(checked: Checked) -> None:
+    large = b'{"text": "' + b"x" * wire.BODY_BYTES_MAX + b'"}'
+    posts = [("POST", "/v1/redeem"), ("POST", "/v1/verify"), ("POST", "/v1/scan"), ("PUT", "/v1/sale")]
+    for method, path in posts:
+        await checked.call(method, path, {"x": 1}, Idempotency_Key="e")
+        await checked.call(method, path, raw=b"{}", Content_Type="text/plain")
+        await checked.call(method, path, raw=large, Idempotency_Key="e")
+    await checked.call("POST", "/v1/redeem", {"text": "x"})
+    await checked.call("GET", "/v1/verdicts?limit=0")
+    await checked.call("PUT", "/v1/sale", {"total_minor": 1, "currency": "EUR"})
+
+
+async def play_receipts(till: RealTill, checked: Checked) -> None:
+    job = (await checked.redeem(till.coupon(), "print", total_minor=20_000)).json["print_job"]
+    await checked.call("GET", f"/v1/prints/{job}")
+    await checked.call("POST", f"/v1/prints/{job}/reprint", {})
+    await checked.call("POST", f"/v1/prints/{job}/reprint", raw=b"")
+    await checked.call("POST", f"/v1/prints/{job}/reprint", raw=b"", Content_Type="x/y")
+    for method, path in (("GET", "/v1/prints/none"), ("POST", "/v1/prints/none/reprint")):
+        await checked.call(method, path, {} if method == "POST" else None)
+
+
+async def play_everywhere(contract: Contract, checked: Checked, **headers: str) -> None:
+    """The same request to every route."""
+    for method, path in contract.operations():
+        body: Any = {} if method in ("post", "put") else None
+        await checked.call(method, path.replace("{job}", "x"), body, **headers)
+
+
+async def test_real_answers_of_every_route_fit_it(
+    contract: Contract, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And every status that the document names for a route is seen there, but for our own faults."""
+    contract.seen.clear()
+    (tmp_path / "token").write_text(TOKEN)
+    async with VirtualPrinter() as printer:
+        devices = (config.TcpPrinter(name="receipts", host="127.0.0.1", port=printer.port),)
+        async with real_till(tmp_path / "one", printer=devices) as till:
+            checked = Checked(till, contract)
+            await play_coupons(till, checked)
+            await play_errors(checked)
+            await play_receipts(till, checked)
+            await play_everywhere(contract, checked, Host="evil.example")
+            await checked.call("PUT", "/v1/sale", {"total_minor": 5, "sale_id": "x", "lines": []})
+            await checked.call("GET", "/v1/sale")
+            await checked.call("GET", "/v1/status")
+            await checked.call("DELETE", "/v1/sale")
+            await checked.call("GET", "/v1/sale")
+            await checked.call("GET", "/v1/health")
+            await check_stream(till, contract)
+            await play_slow_bodies(till, contract, monkeypatch)
+            await play_same_key_at_once(till, checked)
+            await play_damaged_ledger(till, checked, tmp_path / "one")
+    guarded = config.Api(port=0, token_file=str(tmp_path / "token"))
+    async with real_till(tmp_path / "two", api=guarded) as till:
+        await play_everywhere(contract, Checked(till, contract))
+    async with real_till(tmp_path / "three", enrolled=False, scan=config.Scan(queue_max=1)) as till:
+        checked = Checked(till, contract)
+        await play_everywhere_unenrolled(checked)
+        await asyncio.gather(*(checked.call("POST", "/v1/scan", {"text": f"s{n}"}) for n in range(30)))
+    named = {
+        (method, path, int(code))
+        for (method, path), operation in contract.operations().items()
+        for code in operation["responses"]
+    }
+    assert {place for place in named - contract.seen if place[2] != UNREACHABLE_STATUS} == set()
+
+
+async def play_everywhere_unenrolled(checked: Checked) -> None:
+    for path in ("/v1/status", "/v1/health", "/v1/sale", "/v1/verdicts"):
+        await checked.call("GET", path)
+    await checked.call("PUT", "/v1/sale", {"total_minor": 1})
+    await checked.redeem("x", "k", total_minor=1)
+    await checked.call("POST", "/v1/verify", {"text": "x"})
+
+
+async def check_stream(till: RealTill, contract: Contract) -> None:
+    """Each event's data fits the schema of its name; the 33rd listener is refused as written."""
+    async with listening(till) as page:
+        contract.seen.add(("get", "/v1/events", 200))
+        assert contract.fault(contract.schema("Status"), await page.event("status")) is None
+        printed = await till.redeem(till.coupon(), total_minor=20_000)
+        assert contract.fault(contract.schema("Verdict"), await page.event("verdict")) is None
+        told = await page.event("print")
+        assert contract.fault(contract.schema("Print"), told) is None
+        assert told["job"] == printed.json["print_job"]
+    with_all_places_taken = [till.app.till.hub.listen() for _ in range(LISTENERS_MAX)]
+    for place in with_all_places_taken[till.app.till.hub.listeners :]:
+        place.__enter__()
+    answer = await till.call("GET", "/v1/events")
+    contract.check("get", "/v1/events", answer.status, "application/json", answer.raw)
+    till.app.till.hub.close()
+
+
+async def play_slow_bodies(till: RealTill, contract: Contract, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(wire, "BODY_WAIT_S", 0.05)
+        for line in (b"POST /v1/redeem", b"POST /v1/verify", b"POST /v1/scan", b"PUT /v1/sale"):
+            reader, writer = await asyncio.open_connection("127.0.0.1", till.port)
+            writer.write(
+                line + b" HTTP/1.1\r\nHost: [::1]\r\nContent-Type: application/json\r\n"
+                b"Idempotency-Key: slow\r\nContent-Length: 9\r\n\r\n{"
+            )
+            async with asyncio.timeout(WAIT_S):
+                answer = await reader.readuntil(b"}}")
+            method, path = line.decode().split()
+            contract.check(
+                method, path, int(answer.split()[1]), "application/json", answer.partition(b"\r\n\r\n")[2]
+            )
+            writer.close()
+
+
+async def play_same_key_at_once(till: RealTill, checked: Checked) -> None:
+    """Until two of them overlapped."""
+    for turn in range(20):
+        coupon = till.coupon()
+        answers = await asyncio.gather(*(checked.redeem(coupon, f"at-once-{turn}") for _ in range(5)))
+        if 409 in {answer.status for answer in answers}:
+            return
+
+
+async def play_damaged_ledger(till: RealTill, checked: Checked, folder: Path) -> None:
+    """A table is gone under the running till, as after a failing disk: said, and nobody is told a lie."""
+    beside = sqlite3.connect(folder / "till.db")
+    beside.execute("ALTER TABLE print_job RENAME TO gone")
+    beside.close()
+    for method, path in (("GET", "/v1/prints/x"), ("POST", "/v1/prints/x/reprint")):
+        answer = await checked.call(method, path, {} if method == "POST" else None)
+        assert (answer.status, answer.code) == (503, "ledger_unavailable")
+    stopped = (await checked.redeem(till.coupon(), "damaged", total_minor=20_000)).json
+    assert (stopped["outcome"], stopped["detail"]) == ("till_stopped", "ledger_unavailable")
+    await checked.call("GET", "/v1/status")
+
+
+# ---- any body -------------------------------------------------------------------------------------------------------
+
+integers = st.integers(-(10**13), 10**13) | st.sampled_from([AMOUNT_MAX_MINOR, AMOUNT_MAX_MINOR + 1, 2**63])
+scalars = st.none() | st.booleans() | integers | st.floats(0.1, 0.9) | st.text(max_size=70)
+anything = st.recursive(
+    scalars,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=6,
+)
+names = st.text(max_size=66) | st.sampled_from(["118", "a\n", "\x7f"])
+lines = st.fixed_dictionaries(
+    {
+        "sku": names | anything,
+        "quantity": st.integers(-3, 3) | anything,
+        "unit_price_minor": st.integers(0, 9) | anything,
+    },
+    optional={"x": anything},
+)
+sales = st.fixed_dictionaries(
+    {"total_minor": st.integers(0, 10**6) | integers},
+    optional={
+        "sale_id": names | anything,
+        "currency": st.sampled_from(["CNY", "EUR", "cny", "CNYX", "CNY\n", ""]) | st.none() | anything,
+        "lines": st.lists(lines, max_size=2) | anything,
+    },
+)
+scans = st.fixed_dictionaries({"text": st.text(max_size=40) | anything}, optional={"sale": sales | anything})
+bodies = anything | sales | scans
+BODY_SCHEMAS = {
+    "/v1/redeem": "RedeemBody",
+    "/v1/verify": "RedeemBody",
+    "/v1/scan": "ScanBody",
+    "/v1/sale": "SaleBody",
+}
+
+
+@module_loop
+@settings(
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+@given(body=bodies)
+async def test_any_body_is_answered_as_written(till: RealTill, contract: Contract, body: Any) -> None:
+    """No 500; every answer fits; and the document and the code agree on which bodies are good."""
+    checked, raw = Checked(till, contract), json.dumps(body).encode()
+    for path, schema in BODY_SCHEMAS.items():
+        till.keys += 1
+        method = "PUT" if path == "/v1/sale" else "POST"
+        answer = await checked.call(method, path, raw=raw, Idempotency_Key=f"any-{till.keys}")
+        assert answer.status != UNREACHABLE_STATUS
+        fits = contract.fault(contract.schema(schema), body) is None
+        refused = answer.status == 400 and answer.code == "bad_body"
+        assert refused != fits, (path, body, answer.raw)
+    answer = await checked.call("POST", "/v1/prints/x/reprint", raw=raw)
+    assert answer.status == 404
+
+
+@module_loop
+@settings(max_examples=60, deadline=None)
+@given(raw=st.binary(max_size=60) | st.text(alphabet='{}[]",:\\u0019.eE+- text', max_size=40).map(str.encode))
+async def test_any_bytes_are_answered_as_written(till: RealTill, contract: Contract, raw: bytes) -> None:
+    for path in BODY_SCHEMAS:
+        till.keys += 1
+        method = "PUT" if path == "/v1/sale" else "POST"
+        answer = await Checked(till, contract).call(method, path, raw=raw, Idempotency_Key=f"raw-{till.keys}")
+        assert answer.status in (200, 400)
+
+
+def test_the_judge_sees_faults(contract: Contract) -> None:
+    """A test that cannot fail is a defect: the contract refuses what is wrong."""
+    assert contract.fault(contract.schema("Amount"), 1.5) is not None
+    with pytest.raises(AssertionError, match="not in the document"):
+        contract.check("get", "/v1/nothing", 200, "application/json", b"{}")
+    with pytest.raises(AssertionError, match="not in the document"):
+        contract.check("get", "/v1/sale", 418, "application/json", b"{}")
+    with pytest.raises(AssertionError, match="is a required property"):
+        contract.check("get", "/v1/sale", 200, "application/json", b"{}")
+    with pytest.raises(AssertionError, match="answered text/plain"):
+        contract.check("get", "/v1/sale", 200, "text/plain", b"{}")

@@ -1,0 +1,129 @@
+"""docs/openapi.yaml is valid OpenAPI, its lists are the code's lists and its numbers are the code's numbers."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from openapi_spec_validator import OpenAPIV31SpecValidator
+
+import config
+from agent import health, hub, printing
+from agent.api import scans, server, status, wire
+from agent.api.errors import PROBLEMS
+from agent.domain.bundle import Age
+from agent.domain.money import AMOUNT_MAX_MINOR
+from agent.domain.outcome import Outcome, Tone
+from agent.domain.sale import LINES_MAX
+from agent.domain.verdict import Verdict
+from agent.ports import PrintState
+from drivers.ports import MAX_SCAN_CHARS, DeviceState
+from tests.api_contract import PAGE, Contract, examples
+
+CONTRACT = Contract()
+GUIDE = PAGE.parent / "api.md"
+
+
+def enum(schema: str, field: str | None = None) -> set[str]:
+    found = CONTRACT.schema(schema)
+    return set((found if field is None else found["properties"][field])["enum"])
+
+
+def test_the_document_is_openapi() -> None:
+    OpenAPIV31SpecValidator(CONTRACT.document).validate()
+
+
+def test_its_examples_fit_their_schemas() -> None:
+    found = examples(CONTRACT.document)
+    assert len(found) > 10
+    for schema, example in found:
+        value = CONTRACT.resolve(example)["value"]
+        if not isinstance(value, str):  # the event stream is text
+            assert CONTRACT.fault(schema, value) is None, value
+
+
+def test_its_lists_are_the_codes_lists() -> None:
+    assert enum("Outcome") == set(Outcome)
+    assert enum("Verdict", "tone") == set(Tone)
+    assert enum("ErrorCode") == set(PROBLEMS)
+    assert enum("PrintState") == set(PrintState)
+    assert enum("PrintCause") == {str(cause) for cause in printing.CAUSES}
+    assert enum("Device", "state") == set(DeviceState)
+    ages = CONTRACT.schema("Status")["properties"]["bundle"]["properties"]["age"]["enum"]
+    assert set(ages) == {*Age, "none"}
+
+
+def test_its_issues_are_those_of_the_code() -> None:
+    source = Path(health.__file__).read_text(encoding="utf-8")
+    written = set(re.findall(r'Issue\(\s*"(\w+)",\s*"(?:error|warning|info)"', source))
+    lost = set(DeviceState) - {DeviceState.READY, DeviceState.STARTING}
+    assert enum("Issue", "code") == written | {f"device_{state}" for state in lost}
+
+
+def test_its_verdict_has_the_fields_of_the_code() -> None:
+    from datetime import UTC, datetime
+
+    shown = Verdict("s", datetime.now(UTC), "api", Outcome.EXPIRED, "z", "e", "", "").to_json()
+    assert set(CONTRACT.schema("Verdict")["properties"]) == set(shown)
+    assert set(CONTRACT.schema("Verdict")["required"]) == set(shown)
+
+
+def test_its_bounds_are_the_codes_bounds() -> None:
+    assert CONTRACT.schema("Text")["maxLength"] == MAX_SCAN_CHARS
+    assert CONTRACT.schema("Amount")["maximum"] == AMOUNT_MAX_MINOR
+    assert CONTRACT.schema("Name")["maxLength"] == wire.NAME_CHARS_MAX
+    assert CONTRACT.schema("SaleBody")["properties"]["lines"]["maxItems"] == LINES_MAX
+    quantity = CONTRACT.schema("LineBody")["properties"]["quantity"]
+    assert (quantity["minimum"], quantity["maximum"]) == (-wire.QUANTITY_MAX, wire.QUANTITY_MAX)
+    key = CONTRACT.document["components"]["parameters"]["IdempotencyKey"]["schema"]
+    assert key["maxLength"] == scans.KEY_CHARS_MAX
+    limit = CONTRACT.operations()["get", "/v1/verdicts"]["parameters"][0]["schema"]
+    assert (limit["maximum"], limit["default"]) == (hub.VERDICTS_KEPT, scans.VERDICTS_DEFAULT)
+    assert CONTRACT.document["servers"][0]["url"].endswith(f":{config.Api().port}")
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        f"at most {wire.BODY_BYTES_MAX} bytes (413)",
+        f"nests at most {wire.DEPTH_MAX} deep",
+        f"within {wire.BODY_WAIT_S:.0f} s (408)",
+        f"at most {server.CONNECTIONS_MAX} connections; an idle one is closed after {server.IDLE_S} s",
+        f"after {status.HEARTBEAT_S:.0f} s of silence",
+        f"At most {hub.LISTENERS_MAX} listeners",
+        f"does not read for {status.WRITE_S:.0f} s, or is {hub.BACKLOG_MAX} events behind",
+        f"retry: {status.RECONNECT_MS}\n",
+    ],
+)
+def test_the_numbers_in_its_text_are_the_codes(said: str) -> None:
+    page = PAGE.read_text(encoding="utf-8")
+    assert " ".join(said.split()) in " ".join(page.split())
+
+
+def test_every_error_code_is_explained_where_it_comes() -> None:
+    """Each code that an operation can answer stands in the description of one of its answers."""
+    described = {
+        code
+        for operation in CONTRACT.operations().values()
+        for response in operation["responses"].values()
+        for code in re.findall(r"`(\w+)`", CONTRACT.resolve(response)["description"])
+    }
+    elsewhere = {"not_found", "method_not_allowed"}
+    assert set(PROBLEMS) - described == elsewhere
+
+
+def rows(heading: str) -> list[list[str]]:
+    section = GUIDE.read_text(encoding="utf-8").split(f"\n## {heading}\n")[1].split("\n## ")[0]
+    lines = [line for line in section.splitlines() if line.startswith("|")]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
+
+
+def test_the_guides_table_of_errors_is_the_codes() -> None:
+    table = {row[1].strip("`"): int(row[0]) for row in rows("Errors")}
+    assert table == {code: problem.status for code, problem in PROBLEMS.items()}
+
+
+def test_the_guides_table_of_outcomes_is_the_codes() -> None:
+    named = {code for row in rows("Outcomes") for code in re.findall(r"`(\w+)`", row[0])}
+    assert named == set(Outcome)
