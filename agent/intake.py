@@ -67,7 +67,8 @@ class Intake:
         """
         seen = self._seen.get(arrival.text)
         if seen is not None and arrival.at - seen.last < self._debounce_s:
-            seen.last = arrival.at  # a code held before the scanner stays one scan
+            seen.last = max(seen.last, arrival.at)  # a code held before the scanner stays one scan
+            self._seen.move_to_end(arrival.text)
             return seen.verdict
         future: asyncio.Future[Verdict] = asyncio.get_running_loop().create_future()
         future.add_done_callback(_observe)
@@ -98,7 +99,7 @@ class Intake:
     async def _one(self, arrival: Arrival, future: asyncio.Future[Verdict]) -> None:
         try:
             verdict = await self._judge(arrival)
-        except asyncio.CancelledError:
+        except BaseException:  # the end of the till, by order or by a bug: let nobody wait for an answer
             future.cancel()
             raise
         verdict = verdict.measured((self._clock.monotonic() - arrival.at) * 1000)

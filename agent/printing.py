@@ -117,10 +117,10 @@ class PrintQueue:
         while True:
             try:
                 await self._prints.finish_print(job.job_id, state, cause)
+                told = await self._prints.print_job(job.job_id)
                 break
             except (LedgerUnavailable, CommitUnknown) as error:  # setting a state twice is harmless
                 log.error("print queue: %s", error)
                 await asyncio.sleep(RETRY_LEAST_S)
-        told = await self._prints.print_job(job.job_id)
         if told is not None:
             self._tell(told)
