@@ -30,7 +30,7 @@ class Issue:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What the issues are drawn from."""
+    """What the issues are drawn from. stopped: why coupons are not taken, as in `TillState`."""
 
     enrolled: bool
     stopped: str
@@ -44,6 +44,7 @@ class Facts:
     disk_least_mb: int
 
 
+_LEDGER_FAULTS = ("ledger_unavailable", "commit_unknown")
 _AGE_ISSUES = {
     None: Issue(
         "no_bundle",
@@ -93,6 +94,17 @@ def _trust_issues(facts: Facts) -> list[Issue]:
         )
     elif facts.age in _AGE_ISSUES:
         found.append(_AGE_ISSUES[facts.age])
+    if facts.stopped in _LEDGER_FAULTS:
+        found.append(
+            Issue(
+                facts.stopped,
+                "error",
+                "本机数据库写不进去，暂停收券",
+                "The last scan could not be recorded",
+                "请检查磁盘空间，再扫一次；仍不行请通知 IT",
+                "Check the disk's free space and scan again; if it stays, tell store IT",
+            )
+        )
     if facts.time.doubt:
         found.append(
             Issue(

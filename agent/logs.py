@@ -13,7 +13,8 @@ import sys
 from pathlib import Path
 
 JOURNAL_SOCKET = Path("/run/systemd/journal/socket")
-DATAGRAM_MAX = 128 * 1024
+VALUE_BYTES_MAX = 16 * 1024
+"""Longest value of a field; the journal's own limits and the socket's buffer are far above."""
 _PRIORITY = {logging.DEBUG: 7, logging.INFO: 6, logging.WARNING: 4, logging.ERROR: 3, logging.CRITICAL: 2}
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
@@ -57,7 +58,7 @@ class JournalHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
-            self._socket.sendto(self.datagram(record)[:DATAGRAM_MAX], str(JOURNAL_SOCKET))
+            self._socket.sendto(self.datagram(record), str(JOURNAL_SOCKET))
         except OSError:
             self.handleError(record)
 
@@ -74,7 +75,8 @@ class JournalHandler(logging.Handler):
         }
         fields |= {f"REDEEMD_{name.upper()}": value for name, value in extras(record).items()}
         return b"".join(
-            _field(name, value.encode("utf-8", "backslashreplace")) for name, value in fields.items()
+            _field(name, value.encode("utf-8", "backslashreplace")[:VALUE_BYTES_MAX])
+            for name, value in fields.items()
         )
 
 

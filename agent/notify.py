@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 
+log = logging.getLogger(__name__)
+
 
 def notify(message: str) -> None:
-    """Send `message` (READY=1, STATUS=..., WATCHDOG=1, STOPPING=1) to $NOTIFY_SOCKET."""
+    """Send `message` (READY=1, STATUS=..., WATCHDOG=1, STOPPING=1) to $NOTIFY_SOCKET. Never waits, never raises."""
     address = os.environ.get("NOTIFY_SOCKET")
     if not address:
         return
     if address.startswith("@"):
         address = "\0" + address[1:]
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sender:
-        sender.connect(address)
-        sender.send(message.encode())
+        try:
+            sender.setblocking(False)
+            sender.connect(address)
+            sender.send(message.encode())
+        except OSError as error:
+            log.warning("NOTIFY_SOCKET %s: %s", os.environ["NOTIFY_SOCKET"], error)
 
 
 def watchdog_interval_s() -> float | None:

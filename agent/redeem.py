@@ -52,13 +52,15 @@ def make_trust(manifest: Manifest, contents: Contents) -> Trust:
 class TillState:
     """What the till knows now. Replaced as a whole by refresh; read by every scan. mark: high-water mark of time.
 
-    stopped: why no coupon is taken at all ("" = taken). online: whether the cloud answered lately.
+    stopped: why no coupon is taken at all ("" = taken). ledger_fault: why the last scan could not be recorded ("" = it
+    was). online: whether the cloud answered lately.
     """
 
     till: str
     trust: Trust | None = None
     mark: datetime | None = None
     stopped: str = ""
+    ledger_fault: str = ""
     online: bool = False
     sale: Sale | None = None
 
@@ -126,10 +128,13 @@ class Redeemer:
             verdict = await self._ledger.write(work.run, work.read_back)
         except LedgerUnavailable as error:
             log.error("ledger unavailable: %s", error)
+            self._state.ledger_fault = "ledger_unavailable"
             return self._bare(request, Decision(Outcome.TILL_STOPPED, detail="ledger_unavailable"))
         except CommitUnknown as error:
             log.critical("commit unknown: %s", error)
+            self._state.ledger_fault = "commit_unknown"
             return self._bare(request, Decision(Outcome.UNKNOWN_RESULT, detail="commit_unknown"))
+        self._state.ledger_fault = ""
         if work.mark is not None:
             self._state.mark = work.mark
         return verdict

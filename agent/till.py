@@ -240,7 +240,7 @@ class Till:
         w, state = self._w, self._w.state
         return health.Facts(
             enrolled=bool(state.till),
-            stopped=state.stopped,
+            stopped=state.stopped or state.ledger_fault,
             age=bundle_age(state, effective.now),
             time=effective,
             counts=counts,
@@ -255,6 +255,7 @@ class Till:
         try:
             return await self._w.numbers.counts(day)
         except (LedgerUnavailable, CommitUnknown):
+            self._w.state.ledger_fault = "ledger_unavailable"
             nothing = {"accepted": 0, "refused": 0, "discount_minor": 0}
             return Counts({}, 0, None, {}, 0), nothing
 

@@ -1,0 +1,99 @@
+"""Health: each issue from its facts, worst first."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+
+from agent import health
+from agent.domain.bundle import Age
+from agent.domain.time import EffectiveTime
+from agent.health import Facts, Issue
+from agent.ports import Counts
+from drivers.ports import DeviceState, DeviceStatus
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+WELL = Facts(
+    enrolled=True,
+    stopped="",
+    age=Age.FRESH,
+    time=EffectiveTime(NOW, NOW),
+    counts=Counts({"redemption": 3, "evidence": 5}, 0, None, {"queued": 2, "sending": 1}, 7),
+    devices=[
+        ("scanner", DeviceStatus("front", "serial", DeviceState.READY, "", 0.0)),
+        ("printer", DeviceStatus("receipts", "tcp", DeviceState.STARTING, "", 0.0)),
+    ],
+    skipped=(),
+    dropped_scans=0,
+    disk_free_mb=64,
+    disk_least_mb=64,
+)
+
+
+def device(role: str, state: DeviceState) -> list[tuple[str, DeviceStatus]]:
+    return [(role, DeviceStatus("it", "kind", state, "plug it in", 0.0))]
+
+
+def counts(quarantined: int = 0, **prints: int) -> Counts:
+    return Counts({}, quarantined, None, prints, 0)
+
+
+CASES = {
+    "not_enrolled": (replace(WELL, enrolled=False, age=None), "error"),
+    "no_bundle": (replace(WELL, age=None), "error"),
+    "bundle_stale": (replace(WELL, age=Age.STALE), "warning"),
+    "bundle_expired": (replace(WELL, age=Age.EXPIRED), "error"),
+    "ledger_unavailable": (replace(WELL, stopped="ledger_unavailable"), "error"),
+    "commit_unknown": (replace(WELL, stopped="commit_unknown"), "error"),
+    "clock_doubt": (replace(WELL, time=EffectiveTime(NOW, NOW, "behind")), "warning"),
+    "campaign_skipped": (replace(WELL, skipped=("campaign.benefit: unknown",)), "warning"),
+    "quarantine": (replace(WELL, counts=counts(2)), "warning"),
+    "disk_low": (replace(WELL, disk_free_mb=63), "error"),
+    "scans_dropped": (replace(WELL, dropped_scans=1), "warning"),
+    "device_lost": (replace(WELL, devices=device("scanner", DeviceState.LOST)), "warning"),
+    "device_denied": (replace(WELL, devices=device("camera", DeviceState.DENIED)), "warning"),
+    "device_misconfigured": (replace(WELL, devices=device("printer", DeviceState.MISCONFIGURED)), "warning"),
+    "print_unconfirmed": (replace(WELL, counts=counts(unconfirmed=1, failed=1)), "info"),
+}
+
+
+def test_a_till_that_is_well_has_no_issue() -> None:
+    assert health.issues(WELL) == []
+    assert health.healthy([])
+
+
+@pytest.mark.parametrize("code", CASES)
+def test_each_issue_has_its_facts_and_says_what_to_do(code: str) -> None:
+    facts, severity = CASES[code]
+    (found,) = health.issues(facts)
+    assert (found.code, found.severity) == (code, severity)
+    assert all(health.to_json([found])[0].values()), "every text is there"
+    assert health.healthy([found]) is (severity != "error")
+    assert "{" not in found.zh + found.en
+
+
+def test_the_worst_comes_first() -> None:
+    facts = replace(
+        WELL, age=Age.EXPIRED, dropped_scans=1, counts=counts(1, unconfirmed=1), disk_free_mb=0, stopped="x"
+    )
+    assert [issue.severity for issue in health.issues(facts)] == [
+        "error",
+        "error",
+        "warning",
+        "warning",
+        "info",
+    ]
+
+
+def test_json_has_every_field() -> None:
+    issue = Issue("a", "info", "b", "c", "d", "e")
+    assert issue.to_json() == {
+        "code": "a",
+        "severity": "info",
+        "zh": "b",
+        "en": "c",
+        "action_zh": "d",
+        "action_en": "e",
+    }
