@@ -30,6 +30,7 @@ from agent.hub import Hub
 from agent.ports import CommitUnknown, LedgerUnavailable, PrintJob
 from agent.printing import PrintQueue
 from agent.receipts.maker import receipt_maker, receipt_text
+from agent.receipts.model import ReceiptError
 from agent.redeem import Redeemer, TillState
 from agent.refresh import Refresher
 from agent.store.bundle_cache import SqlBundleCache
@@ -125,73 +126,74 @@ class App:
         self._poller: Poller | None = None
         self._print_queue: PrintQueue | None = None
         self._sources = devices.scan_sources(settings)
+        self._state = TillState("")
         self.till: Till
         self.api: ApiServer
 
     async def start(self) -> None:
         """Open the database, put the stored bundle in force, answer the API. Raises StartError or StoreError."""
-        settings = self._settings
-        folder = prepare_state_dir(settings)
+        folder = prepare_state_dir(self._settings)
         self._database.open()
         self._stack.callback(self._database.close)
         cache = SqlBundleCache(self._database)
         till_id = await cache.setting("till") or ""
-        state = TillState(till_id)
-        key = load_key(key_path(settings)) if till_id else make_key(key_path(settings))
-        if not till_id:
-            state.stopped = "not_enrolled"
-        outbox = SqlOutbox(self._database, till_id)
-        prints = SqlPrints(self._database, self._clock)
-        await prints.recover_prints()
+        self._state = TillState(till_id, stopped="" if till_id else "not_enrolled")
+        path = key_path(self._settings)
+        key = load_key(path) if till_id else make_key(path)
         uplink = await self._open_uplink(till_id, key)
-        refresher = Refresher(cache, uplink, state, self._clock)
+        refresher = Refresher(cache, uplink, self._state, self._clock)
         try:
             await refresher.load()
         except BundleError as error:  # the till stays up, takes nothing and fetches a whole one
             log.critical("the stored bundle cannot be used: %s", error)
         if uplink is not None:
-            self._start_lanes(outbox, uplink, refresher)
-        hub = Hub()
-        printers = devices.printers(settings)
+            self._start_lanes(SqlOutbox(self._database, till_id), uplink, refresher)
+        prints = SqlPrints(self._database, self._clock)
+        await prints.recover_prints()
+        self.till = Till(self._wiring(folder, key, prints))
+        self.api = ApiServer(self.till, self._settings.api)
+        await self._stack.enter_async_context(self.api)
+
+    def _wiring(self, folder: Path, key: SigningKey, prints: SqlPrints) -> Wiring:
+        settings = self._settings
+        language = settings.till.language
+        try:
+            printers = devices.printers(settings)
+        except ReceiptError as error:
+            raise StartError(f"printer: {error}") from error
         if printers:
             self._print_queue = PrintQueue(prints, printers, self._tell_print)
-        language = settings.till.language
         redeemer = Redeemer(
-            state,
+            self._state,
             SqlLedger(self._database),
             self._clock,
             key,
             receipt_maker(language) if printers else None,
             settings.promo.enabled,
         )
-        self.till = Till(
-            Wiring(
-                state=state,
-                redeemer=redeemer,
-                hub=hub,
-                clock=self._clock,
-                numbers=SqlNumbers(self._database),
-                prints=prints,
-                print_queue=self._print_queue,
-                print_text=lambda job: receipt_text(job.receipt, job.copies, SCREEN_COLUMNS, language),
-                devices=[
-                    *((role, source.status) for role, source in self._sources),
-                    *(("printer", device.printer.status) for device in printers),
-                ],
-                lanes=self._lane_states,
-                committed=self._wake_lanes,
-                version=importlib.metadata.version("redeemd"),
-                language=language,
-                state_dir=folder,
-                disk_least_mb=settings.storage.min_free_mb,
-                cloud=uplink is not None,
-                debounce_s=settings.scan.debounce_ms / 1000,
-                queue_max=settings.scan.queue_max,
-            )
+        return Wiring(
+            state=self._state,
+            redeemer=redeemer,
+            hub=Hub(),
+            clock=self._clock,
+            numbers=SqlNumbers(self._database),
+            prints=prints,
+            print_queue=self._print_queue,
+            print_text=lambda job: receipt_text(job.receipt, job.copies, SCREEN_COLUMNS, language),
+            devices=[
+                *((role, source.status) for role, source in self._sources),
+                *(("printer", device.printer.status) for device in printers),
+            ],
+            lanes=self._lane_states,
+            committed=self._wake_lanes,
+            version=importlib.metadata.version("redeemd"),
+            language=language,
+            state_dir=folder,
+            disk_least_mb=settings.storage.min_free_mb,
+            cloud=bool(self._lanes),
+            debounce_s=settings.scan.debounce_ms / 1000,
+            queue_max=settings.scan.queue_max,
         )
-        self._state = state
-        self.api = ApiServer(self.till, settings.api)
-        await self._stack.enter_async_context(self.api)
 
     async def _open_uplink(self, till_id: str, key: SigningKey) -> Any:
         cloud = self._settings.cloud
@@ -259,7 +261,7 @@ class App:
         storage = self._settings.storage
         retention = Retention(storage.redemption_keep_days, storage.evidence_max_rows)
         while True:
-            # By the durable mark, not by the clock: what a clock gone ahead has forgotten, a clock set right would miss.
+            # By the durable mark, not the clock: what a clock gone ahead has forgotten, one set right would miss.
             if (mark := self._state.mark) is not None:
                 try:
                     await tidy(self._database, mark, day_number(mark, self._state.zone()), retention)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from functools import partial
 from typing import NamedTuple
 
 from agent.domain.record import EVIDENCE_LANE, REDEMPTION_LANE
@@ -29,8 +30,9 @@ async def tidy(database: Database, now: datetime, day: int, retention: Retention
     """Delete what is past its time at effective `now` (store day `day`); returns rows deleted by table."""
     deleted: dict[str, int] = {}
     for table, condition, parameters in _rules(now, day, retention):
+        step = partial(_step, table, condition, parameters)
         while True:
-            count = await database.run(lambda db, rule=(table, condition, parameters): _step(db, *rule))  # type: ignore[misc]
+            count = await database.run(step)
             deleted[table] = deleted.get(table, 0) + count
             if count < ROWS_A_STEP:
                 break
@@ -73,7 +75,7 @@ _KEYS = {
 }
 
 
-def _step(db: sqlite3.Connection, table: str, condition: str, parameters: tuple[object, ...]) -> int:
+def _step(table: str, condition: str, parameters: tuple[object, ...], db: sqlite3.Connection) -> int:
     key = _KEYS[table]
     return db.execute(
         f"DELETE FROM {table} WHERE ({key}) IN (SELECT {key} FROM {table} WHERE {condition} LIMIT {ROWS_A_STEP})",

@@ -73,15 +73,11 @@ def check_means(device: str) -> None:
 
 
 def check_libraries(device: str) -> None:
-    import pyudev  # only on a till with the real redeemd
-    import serial
+    import serial  # only on a till with the real redeemd
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
     key = Ed25519PrivateKey.generate()
     key.public_key().verify(key.sign(b"probe"), b"probe")
-    monitor = pyudev.Monitor.from_netlink(pyudev.Context())
-    monitor.filter_by("tty")
-    monitor.start()
     serial.Serial(device, exclusive=True, timeout=0).close()
     for module in ("aiohttp", "escpos.printer", "evdev", "msgspec", "PIL.Image", "segno", "sqlite_utils"):
         importlib.import_module(module)
