@@ -8,7 +8,7 @@ from aiohttp import web
 
 from agent.api.errors import ApiError
 from agent.api.keys import TILL
-from agent.api.wire import NAME_CHARS_MAX, RedeemBody, ScanBody, read_body, sale_of
+from agent.api.wire import NAME_CHARS_MAX, RedeemBody, ScanBody, answer, read_body, sale_of
 from agent.hub import VERDICTS_KEPT
 from agent.intake import Overflow
 from agent.redeem import KeyReused
@@ -29,7 +29,7 @@ async def scan(request: web.Request) -> web.Response:
         verdict = await request.app[TILL].scan(body.text, "screen")
     except Overflow:
         raise ApiError("busy") from None
-    return web.json_response(verdict.to_json())
+    return answer(verdict.to_json())
 
 
 @routes.post("/v1/redeem")
@@ -44,7 +44,7 @@ async def redeem(request: web.Request) -> web.Response:
         raise ApiError("key_reused") from None
     except StillRunning:
         raise ApiError("still_running") from None
-    return web.json_response(verdict.to_json())
+    return answer(verdict.to_json())
 
 
 @routes.post("/v1/verify")
@@ -52,7 +52,7 @@ async def verify(request: web.Request) -> web.Response:
     """What would be said now of this text; nothing is recorded and the ledger is not asked."""
     till = request.app[TILL]
     body = await read_body(request, RedeemBody)
-    return web.json_response(till.explain(body.text, sale_of(body.sale, till.currency, "verify")).to_json())
+    return answer(till.explain(body.text, sale_of(body.sale, till.currency, "verify")).to_json())
 
 
 @routes.get("/v1/verdicts")
@@ -61,7 +61,7 @@ async def verdicts(request: web.Request) -> web.Response:
     said = request.query.get("limit", str(VERDICTS_DEFAULT))
     if not _COUNT.fullmatch(said) or int(said) > VERDICTS_KEPT:
         raise ApiError("bad_request", f"limit is a number from 1 to {VERDICTS_KEPT}")
-    return web.json_response({"verdicts": list(request.app[TILL].hub.verdicts)[: int(said)]})
+    return answer({"verdicts": list(request.app[TILL].hub.verdicts)[: int(said)]})
 
 
 def idempotency_key(request: web.Request) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Awaitable, Callable
+from functools import lru_cache
 from ipaddress import ip_address
 from typing import Any
 
@@ -74,6 +75,7 @@ def make_signer(
     return sign
 
 
+@lru_cache(maxsize=64)  # callers say the same few hosts again and again
 def _is_loopback_host(host: str) -> bool:
     name = host.rpartition(":")[0] if not host.endswith("]") and ":" in host else host
     if name.lower() == "localhost":
