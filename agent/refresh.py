@@ -15,7 +15,7 @@ from agent.domain import bundle
 from agent.domain.bundle import BundleError, Manifest, Root
 from agent.domain.parts import Contents, read_parts
 from agent.domain.time import raised_mark
-from agent.ports import BundleCache, Clock
+from agent.ports import BundleCache, Clock, CommitUnknown, LedgerUnavailable
 from agent.redeem import TillState, Trust, make_trust
 from sync.ports import Answer, Failure, FailureKind, Uplink
 from sync.status import failure_of
@@ -42,7 +42,9 @@ class Refresher:
             return
         stored = bundle.read_manifest(manifest, bundle.read_root(root, None), self._state.till, None)
         parts = await self._cache.parts()
-        self._state.trust = _typed(stored, parts)
+        for part in stored.parts:  # a page that went bad could give back what was revoked
+            bundle.check_part(part, parts.get(part.name, b""))
+        self._state.trust = _typed(stored, {part.name: parts[part.name] for part in stored.parts})
 
     async def fetch(self) -> bool | Failure:
         """Ask the cloud for a newer bundle and put it in force: True if there was one."""
@@ -58,6 +60,8 @@ class Refresher:
             changed = await self._apply(answer.body)
         except BundleError as error:
             return Failure(FailureKind.PROTOCOL, f"bundle refused: {error}")
+        except (LedgerUnavailable, CommitUnknown) as error:  # what is stored twice is stored once
+            return Failure(FailureKind.OUTBOX, str(error))
         except _PartMissing as missing:
             return missing.failure
         self._etag = answer.headers.get("etag")
@@ -121,5 +125,5 @@ def _typed(manifest: Manifest, parts: Mapping[str, bytes]) -> Trust:
     contents: Contents = read_parts(parts)
     try:
         return make_trust(manifest, contents)
-    except (ZoneInfoNotFoundError, ValueError):
+    except (ZoneInfoNotFoundError, ValueError, OSError):  # the name of a folder is an OSError
         raise BundleError("malformed", f"no time zone {contents.place.zone!r}") from None

@@ -70,7 +70,7 @@ def store_bundle(
     for name, content in parts.items():
         connection.execute(
             "INSERT INTO part VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE"
-            " SET sha256 = ?2, content = ?3 WHERE sha256 <> ?2",
+            " SET sha256 = ?2, content = ?3 WHERE sha256 <> ?2 OR content <> ?3",
             (name, hashlib.sha256(content).digest(), content),
         )
     _replace_promos(connection, promos)
