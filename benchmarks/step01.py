@@ -230,10 +230,7 @@ def memory(options: Options) -> Iterator[Figure]:
                 client.call("POST", "/v1/redeem", {"text": text, "sale": SALE}, Idempotency_Key=text[-40:])
             wait_until_printed(client, 200)
             after = resident_bytes(process.pid) / 1e6
-    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as idle:
-        while (least := resident_bytes(idle.pid) / 1e6) < 5:  # still loading
-            pass
-        idle.communicate(b"\n")
+    least = _idle_python_bytes() / 1e6
     yield Figure(
         "01 memory: resident without a camera",
         round(after, 1),
@@ -246,6 +243,17 @@ def memory(options: Options) -> Iterator[Figure]:
         round(begun, 1),
         round(after, 1),
     )
+
+
+def _idle_python_bytes() -> int:
+    """What Python holds before it does anything."""
+    command = [sys.executable, "-c", "print(flush=True); input()"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as idle:
+        assert idle.stdout is not None, "it was piped"
+        idle.stdout.readline()
+        found = resident_bytes(idle.pid)
+        idle.communicate(b"\n")
+    return found
 
 
 def parts(options: Options) -> Iterator[Figure]:
