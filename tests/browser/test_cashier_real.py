@@ -1,0 +1,222 @@
+"""The real cashier page on a real till in a real Chromium: scans over a serial line, sales, receipts, the line."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import Browser, ConsoleMessage, Page, async_playwright, expect
+
+import config
+from drivers.virtual_printer import Fault, VirtualPrinter
+from drivers.virtual_scanner import VirtualScanner
+from tests.browser.screenshots import LAUNCH
+from tests.integration.api_kit import RealTill, real_till, until
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.skipif(not Path(LAUNCH["executable_path"]).exists(), reason="Chromium is not installed"),
+]
+TOKEN = "0123456789abcdef-token"
+
+
+@dataclass
+class Counter:
+    """A till with what stands around it on the counter."""
+
+    till: RealTill
+    scanner: VirtualScanner
+    printer: VirtualPrinter
+
+    async def visit(self, page: Page) -> None:
+        """Open the page and wait until it shows the till with its scanner ready."""
+        await page.goto(self.till.url)
+        await expect(page.locator("#till")).to_have_text("T-0001")
+        await expect(page.get_by_role("button", name="扫码枪: 正常")).to_be_visible()
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def browser() -> AsyncIterator[Browser]:
+    async with async_playwright() as playwright:
+        launched = await playwright.chromium.launch(**LAUNCH)
+        yield launched
+        await launched.close()
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def page(browser: Browser) -> AsyncIterator[Page]:
+    """A fresh profile; what the console calls an error fails the test, but for a till that closed before the page."""
+    wrong: list[str] = []
+
+    def heard(message: ConsoleMessage) -> None:
+        if message.type == "error" and "net::ERR_" not in message.text:
+            wrong.append(message.text)
+
+    context = await browser.new_context(viewport={"width": 1024, "height": 768}, reduced_motion="reduce")
+    context.set_default_timeout(10_000)
+    context.on("console", heard)
+    context.on("weberror", lambda error: wrong.append(str(error.error)))
+    yield await context.new_page()
+    await context.close()
+    assert wrong == []
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def counter(tmp_path: Path) -> AsyncIterator[Counter]:
+    with VirtualScanner() as scanner:
+        async with (
+            VirtualPrinter() as printer,
+            real_till(
+                tmp_path / "state",
+                scanner=(config.SerialScanner(name="counter", port=scanner.port),),
+                printer=(config.TcpPrinter(name="receipts", host="127.0.0.1", port=printer.port),),
+                # a cloud that is not there: nothing listens on this port
+                cloud=config.Cloud(url="http://127.0.0.1:9", connect_timeout_s=1),
+                scan=config.Scan(debounce_ms=0),
+            ) as till,
+        ):
+            yield Counter(till, scanner, printer)
+
+
+async def test_a_scan_shows_its_verdict_and_prints(page: Page, counter: Counter) -> None:
+    await counter.visit(page)
+    stage = page.locator("#stage")
+    await expect(stage).to_have_attribute("data-tone", "idle")
+    counter.scanner.scan(counter.till.coupon())
+    await expect(stage).to_have_attribute("data-tone", "good")
+    await expect(stage.locator(".word")).to_have_text("可用")
+    await expect(page.locator("#receipt-text")).to_contain_text("T-0001-1")
+    assert len(await counter.printer.wait_for_jobs(1)) == 1
+    await expect(page.locator("#receipt-state")).to_have_text("已打印")
+    await expect(page.locator("#today")).to_contain_text("可用 1")
+
+
+async def test_a_refused_scan_shows_its_sentence(page: Page, counter: Counter) -> None:
+    await counter.visit(page)
+    stage = page.locator("#stage")
+    coupon = counter.till.coupon()
+    said = [("expired", counter.till.factory.coupon(7, not_before=1, expires=2)), ("accepted", coupon)]
+    for outcome, text in [*said, ("already_redeemed", coupon), ("not_a_coupon", "6901234567892")]:
+        counter.scanner.scan(text)
+        shown = await _next_verdict(counter, outcome)
+        await expect(stage).to_have_attribute("data-scan", shown["scan_id"])
+        await expect(stage).to_have_attribute("data-tone", shown["tone"])
+        if outcome != "accepted":
+            await expect(stage).to_contain_text(shown["zh"])
+            await expect(stage).to_contain_text(shown["next_zh"])
+    await expect(page.locator(".chip")).to_have_count(4)
+
+
+async def _next_verdict(counter: Counter, outcome: str) -> dict[str, Any]:
+    kept = counter.till.app.till.hub.verdicts
+    await until(lambda: bool(kept) and kept[0]["outcome"] == outcome)
+    return kept[0]
+
+
+async def test_the_sale_panel_sets_the_sale_that_a_scan_ends(page: Page, counter: Counter) -> None:
+    await counter.visit(page)
+    total = page.locator("#sale-total")
+    await total.fill("99.50")
+    await total.press("Enter")
+    await expect(page.locator("#sale")).to_have_class(re.compile(r"\bon\b"))
+    assert (await counter.till.call("GET", "/v1/sale")).json["sale"]["total_minor"] == 9950
+    counter.scanner.scan(counter.till.factory.coupon(900))
+    await expect(page.locator("#stage .next")).to_have_text("再买 0.50 就能用")
+    await page.locator("#sale-clear").click()
+    await expect(total).to_have_value("")
+    assert (await counter.till.call("GET", "/v1/sale")).json == {"sale": None}
+    await total.fill("128")
+    await total.press("Enter")
+    await expect(page.locator("#sale")).to_have_class(re.compile(r"\bon\b"))
+    counter.scanner.scan(counter.till.factory.coupon(901))
+    await expect(page.locator("#stage .amount")).to_have_text("−¥30.00")
+    await expect(total).to_have_value("")
+    await expect(page.locator("#receipt-text")).to_contain_text("98.00")
+
+
+async def test_a_receipt_is_printed_again_as_a_copy(page: Page, counter: Counter) -> None:
+    await counter.visit(page)
+    counter.printer.set_fault(Fault.PAPER_OUT)
+    counter.scanner.scan(counter.till.coupon())
+    await expect(page.locator("#stage .word")).to_have_text("可用")
+    await expect(page.locator("#receipt-note")).to_contain_text("缺纸")
+    counter.printer.set_fault(Fault.PAPER_OUT, on=False)
+    await counter.printer.wait_for_jobs(1)
+    await expect(page.locator("#receipt-state")).to_have_text("已打印", timeout=15_000)
+    await page.locator("#reprint").click()
+    jobs = await counter.printer.wait_for_jobs(2)
+    await expect(page.locator("#receipt-state")).to_have_text("已打印", timeout=15_000)
+    assert "重打".encode("gb18030") in jobs[1]
+    assert "重打".encode("gb18030") not in jobs[0]
+
+
+async def test_a_coupon_typed_by_hand_is_judged(page: Page, counter: Counter) -> None:
+    await counter.visit(page)
+    await page.locator("#manual-text").fill(counter.till.coupon())
+    await page.locator("#manual-text").press("Enter")
+    await expect(page.locator("#stage .word")).to_have_text("可用")
+    assert counter.till.app.till.hub.verdicts[0]["source"] == "screen"
+
+
+async def test_offline_is_shown_with_what_waits(page: Page, counter: Counter) -> None:
+    await counter.visit(page)
+    counter.scanner.scan(counter.till.coupon())
+    await expect(page.locator("#stage .tag")).to_have_text("离线判定")
+    await expect(page.locator(".line .label")).to_have_text(re.compile(r"^离线"))
+    await expect(page.locator(".outbox .label")).to_have_text("待上传 1")
+    await page.locator(".line .pill").focus()
+    await expect(page.locator(".line .tip")).to_be_visible()
+
+
+async def test_a_page_opened_later_shows_what_happened(page: Page, counter: Counter) -> None:
+    accepted = (await counter.till.redeem(counter.till.coupon(), total_minor=12_000)).json
+    await counter.visit(page)
+    await expect(page.locator("#stage")).to_have_attribute("data-scan", accepted["scan_id"])
+    await expect(page.locator("#stage .amount")).to_have_text("−¥30.00")
+
+
+async def test_the_page_opens_with_the_token_once(browser: Browser, tmp_path: Path) -> None:
+    (tmp_path / "token").write_text(TOKEN)
+    api = config.Api(port=0, token_file=str(tmp_path / "token"))
+    async with real_till(tmp_path / "state", api=api) as till:
+        context = await browser.new_context()
+        page = await context.new_page()
+        assert (refused := await page.goto(till.url)) is not None
+        assert refused.status == 401
+        await page.goto(f"{till.url}/?token={TOKEN}")
+        assert page.url == f"{till.url}/"
+        await expect(page.locator("#till")).to_have_text("T-0001")
+        await page.locator("#manual-text").fill(till.coupon())
+        await page.locator("#manual-text").press("Enter")
+        await expect(page.locator("#stage .word")).to_have_text("可用")
+        assert await page.evaluate("document.cookie") == ""
+        await context.close()
+
+
+async def test_another_pages_script_cannot_call_the_till(
+    browser: Browser, tmp_path: Path, counter: Counter
+) -> None:
+    """A page of another origin, real requests by a real browser: nothing is read, nothing is redeemed."""
+    attack = """async ([till, text]) => {
+      const json = { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ text }) };
+      const form = { method: "POST", mode: "no-cors", body: JSON.stringify({ text }) };
+      const tries = [fetch(`${till}/v1/scan`, json), fetch(`${till}/v1/scan`, form), fetch(`${till}/v1/status`),
+        fetch(`${till}/v1/events`, { mode: "no-cors" }), fetch(`${till}/v1/sale`, { method: "DELETE" })];
+      return (await Promise.allSettled(tries)).map((one) => one.value?.type ?? "failed");
+    }"""
+    async with real_till(tmp_path / "other") as other:
+        context = await browser.new_context()
+        page = await context.new_page()
+        # some page of another site, with no policy of its own in the way
+        await page.goto(f"http://localhost:{other.port}/v1/sale")
+        outcome = await page.evaluate(attack, [counter.till.url, counter.till.coupon()])
+        await context.close()
+    assert set(outcome) <= {"failed", "opaque"}
+    assert list(counter.till.app.till.hub.verdicts) == []
+    assert counter.till.app.till.hub.listeners == 0
