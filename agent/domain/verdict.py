@@ -8,7 +8,7 @@ from datetime import date, datetime, tzinfo
 from typing import Any
 
 from agent.domain import money, time
-from agent.domain.campaign import Campaign
+from agent.domain.campaign import Campaign, Words, personal
 from agent.domain.decide import Decision, PriorUse
 from agent.domain.outcome import SAYINGS, Outcome, sentences
 from agent.domain.token import Coupon
@@ -66,7 +66,7 @@ class Verdict:
             "works_from": None if self.works_from is None else time.timestamp(self.works_from),
             "detail": self.detail,
             "coupon": _coupon_json(self.coupon),
-            "campaign": _campaign_json(self.campaign),
+            "campaign": _campaign_json(self.campaign, self.coupon),
             "discount_minor": self.discount_minor,
             "currency": self.currency,
             "redemption_id": self.redemption_id,
@@ -90,10 +90,16 @@ def _coupon_json(coupon: Coupon | None) -> dict[str, Any] | None:
     }
 
 
-def _campaign_json(campaign: Campaign | None) -> dict[str, Any] | None:
+def benefit_words(campaign: Campaign, coupon: Coupon | None) -> Words:
+    """The benefit in a few words, as this coupon states it."""
+    value_minor = None if coupon is None else coupon.claims.value_minor
+    return personal(campaign.benefit, value_minor).words(campaign.currency)
+
+
+def _campaign_json(campaign: Campaign | None, coupon: Coupon | None) -> dict[str, Any] | None:
     if campaign is None:
         return None
-    benefit = campaign.benefit.words(campaign.currency)
+    benefit = benefit_words(campaign, coupon)
     return {
         "title_zh": campaign.title.zh,
         "title_en": campaign.title.en,
@@ -132,7 +138,7 @@ def make_verdict(
     if decision.outcome is Outcome.ACCEPTED and campaign is not None:
         prompt_zh, prompt_en = campaign.prompt.zh, campaign.prompt.en
         if decision.discount_minor is None and not prompt_zh:
-            benefit = campaign.benefit.words(campaign.currency)
+            benefit = benefit_words(campaign, coupon)
             prompt_zh, prompt_en = f"请核对：{benefit.zh}", f"Check: {benefit.en}"
     return Verdict(
         scan_id=scan_id,
@@ -178,7 +184,7 @@ def _names(
         zh["missing"] = money.to_text(decision.missing_minor, currency)
     en = dict(zh)
     if campaign is not None:
-        words = campaign.benefit.words(campaign.currency)
+        words = benefit_words(campaign, coupon)
         zh["benefit"], en["benefit"] = words.zh, words.en
         if decision.discount_minor is not None:
             amount = money.short(decision.discount_minor, currency)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from agent.domain.verdict import benefit_words
 from agent.receipts.model import receipt_from_json
 from agent.receipts.plain import render_text
 from agent.receipts.redemption import Language, RedemptionFacts, marked_copy, redemption_receipt
@@ -38,7 +39,7 @@ def receipt_maker(language: Language) -> Maker:
             printed_at=f"{verdict.at.astimezone(zone):%Y-%m-%d %H:%M:%S}",
             redemption_number=verdict.redemption_id,
             campaign_title=said(verdict.campaign.title),
-            benefit_text=said(verdict.campaign.benefit.words(verdict.campaign.currency)),
+            benefit_text=said(benefit_words(verdict.campaign, verdict.coupon)),
             currency=verdict.currency,
             sale_total_minor=total,
             discount_minor=discount,
