@@ -45,13 +45,15 @@ async def play(folder: Path, *, once: bool) -> int:
 
 async def _tell_story(day: Day) -> bool:
     for name, step in STORY:
-        print(f"  ...  {name}", end="", flush=True)
+        if sys.stdout.isatty():
+            print(f"  ...  {name}", end="", flush=True)
         try:
             detail, ok = await step(day), True
         except (DemoError, CommandError, aiohttp.ClientError, TimeoutError, OSError) as error:
             detail, ok = f"{type(error).__name__}: {error}", False
         day.steps.append({"name": name, "ok": ok, "detail": detail})
-        print(f"\r  {'ok ' if ok else 'NO '}  {name}: {detail}", flush=True)
+        start = "\r" if sys.stdout.isatty() else ""
+        print(f"{start}  {'ok ' if ok else 'NO '}  {name}: {detail}", flush=True)
         if not ok:
             return False
     return True
