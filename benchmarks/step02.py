@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Iterator
+from dataclasses import replace
 from time import perf_counter
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -67,7 +68,7 @@ def _campaigns() -> list[Campaign]:
 
 def apply(options: Options) -> Iterator[Figure]:
     """A till with one campaign gets 500 with their status lists (200,000 coupons each): verified, stored, in force."""
-    factory = Factory(campaigns=_campaigns())
+    factory = Factory(campaigns=_campaigns(), sequence=2)
     shelf = _Shelf(factory)
     count = 0
 
@@ -75,9 +76,7 @@ def apply(options: Options) -> Iterator[Figure]:
         nonlocal count
         count += 1
         state_dir = options.folder / f"apply-{count}"
-        small = Factory(
-            factory.issuer_key, factory.manifest_key, factory.root_key, factory.till_key, sequence=0
-        )
+        small = replace(factory, campaigns=[amount_off()], sequence=1)
         small.install(state_dir)
         database = Database(state_dir / "till.db")
         database.open()
