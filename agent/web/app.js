@@ -12,7 +12,7 @@ const CALM_MS = 20000; // after this long a verdict is history and the screen re
 const SAME_MS = 1500; // an answer to our own scan and its event are one verdict, not two
 const STRIP = 8;
 
-const page = { status: null, verdicts: [], current: null, shownAt: -Infinity, calmTimer: 0, receipt: null, receiptNote: "", drawn: "" };
+const page = { status: null, verdicts: [], current: null, shownAt: -Infinity, calmTimer: 0, receipt: null, receiptNote: "", lastPrint: null, drawn: "" };
 const sale = { form: byId("sale"), field: byId("sale-total"), note: byId("sale-note"), pending: false };
 const manual = { form: byId("manual"), field: byId("manual-text"), note: byId("manual-note") };
 
@@ -159,11 +159,13 @@ function drawReceipt() {
 }
 
 async function loadReceipt(job) {
+  const before = page.lastPrint;
   try {
     const receipt = await call("GET", `/v1/prints/${encodeURIComponent(job)}`);
     if (page.verdicts.find((verdict) => verdict.print_job)?.print_job !== job) return; // a newer one is on its way
     if (page.receipt?.job !== job) page.receiptNote = "";
-    page.receipt = receipt;
+    const newer = page.lastPrint !== before && page.lastPrint.job === job ? page.lastPrint : null; // came meanwhile
+    page.receipt = { ...receipt, ...newer };
   } catch (error) {
     page.receiptNote = complaint(error);
   }
@@ -174,7 +176,7 @@ async function reprint() {
   byId("reprint").disabled = true;
   try {
     const { copy } = await call("POST", `/v1/prints/${encodeURIComponent(page.receipt.job)}/reprint`);
-    page.receiptNote = t("reprinted", { n: copy });
+    page.receiptNote = copy ? t("reprinted", { n: copy }) : ""; // 0: the receipt itself still waits for the printer
   } catch (error) {
     page.receiptNote = complaint(error);
   }
@@ -182,6 +184,7 @@ async function reprint() {
 }
 
 function takePrint(change) {
+  page.lastPrint = change;
   if (change.job !== page.receipt?.job) return;
   page.receipt = { ...page.receipt, ...change };
   page.receiptNote = "";

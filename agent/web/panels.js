@@ -98,7 +98,8 @@ function printsNote(prints) {
 
 /** receipt: what GET /v1/prints/{job} gave, or null. prints: the counts of the status. note: what a reprint answered. */
 export function renderReceipt(receipt, prints, note) {
-  byId("receipt-text").textContent = receipt ? receipt.text : t("receipt_none");
+  // A rule of U+2500 is as wide as its font pleases, and runs off the paper; a hyphen is one column.
+  byId("receipt-text").textContent = receipt ? receipt.text.replaceAll("─", "-") : t("receipt_none");
   byId("receipt-text").classList.toggle("empty", !receipt);
   byId("receipt-state").textContent = receipt ? printState(receipt.state) : "";
   byId("reprint").disabled = !receipt;

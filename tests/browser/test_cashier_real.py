@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, ConsoleMessage, Page, async_playwright, expect
+from playwright.async_api import Browser, ConsoleMessage, Page, Route, async_playwright, expect
 
 import config
 from drivers.virtual_printer import Fault, VirtualPrinter
@@ -154,6 +155,45 @@ async def test_a_receipt_is_printed_again_as_a_copy(page: Page, counter: Counter
     await expect(page.locator("#receipt-state")).to_have_text("已打印", timeout=15_000)
     assert "重打".encode("gb18030") in jobs[1]
     assert "重打".encode("gb18030") not in jobs[0]
+
+
+async def test_a_late_answer_about_a_receipt_undoes_no_newer_event(page: Page, counter: Counter) -> None:
+    """GET /v1/prints/{job} is answered from before the printing and arrives after the event that says printed."""
+    released = asyncio.Event()
+
+    async def late(route: Route) -> None:
+        answer = await route.fetch()
+        await released.wait()
+        await route.fulfill(response=answer)
+
+    await counter.visit(page)
+    await page.route("**/v1/prints/T-0001-1", late)
+    await page.evaluate(
+        """new EventSource("/v1/events").addEventListener("print", (event) => {
+             if (JSON.parse(event.data).state === "printed") document.title = "printed";
+           })"""
+    )
+    await until(lambda: counter.till.app.till.hub.listeners == 2)
+    counter.printer.set_fault(Fault.PAPER_OUT)
+    async with page.expect_request("**/v1/prints/T-0001-1"):
+        counter.scanner.scan(counter.till.coupon())
+    counter.printer.set_fault(Fault.PAPER_OUT, on=False)
+    await expect(page).to_have_title("printed", timeout=15_000)
+    released.set()
+    await expect(page.locator("#receipt-text")).to_contain_text("T-0001-1")
+    await expect(page.locator("#receipt-state")).to_have_text("已打印")
+
+
+async def test_a_waiting_receipt_is_not_called_a_copy(page: Page, counter: Counter) -> None:
+    await counter.visit(page)
+    counter.printer.set_fault(Fault.PAPER_OUT)
+    counter.scanner.scan(counter.till.coupon())
+    await expect(page.locator("#receipt-text")).to_contain_text("T-0001-1")
+    await page.locator("#reprint").click()
+    await expect(page.locator("#reprint")).to_be_enabled()
+    await expect(page.locator("#receipt-note")).not_to_contain_text("副本")
+    receipt = page.locator("#receipt-text")
+    assert await receipt.evaluate("node => node.scrollWidth <= node.clientWidth"), "no line is cut off"
 
 
 async def test_a_coupon_typed_by_hand_is_judged(page: Page, counter: Counter) -> None:
