@@ -1,0 +1,139 @@
+"""A line that fails and a peer that lies, for real: nothing raises, all is bounded, each failure has its kind."""
+
+import asyncio
+import contextlib
+import gzip
+
+import pytest
+from aiohttp import web
+
+from sync import wire
+from sync.ports import FailureKind
+from sync.uplink import HttpUplink, Timeouts
+from sync.wire import Limits
+from tests.integration.uplink_kit import (
+    IDENTITY,
+    QUICK,
+    failure_kind,
+    http_server,
+    post,
+    post_to,
+    raw_server,
+    unused_port,
+)
+
+# --- what the line does ---
+
+
+async def test_nobody_listens() -> None:
+    assert failure_kind(await post(f"http://127.0.0.1:{unused_port()}")) is FailureKind.REFUSED
+
+
+async def test_nobody_listens_on_any_address_of_a_name() -> None:
+    assert failure_kind(await post(f"http://localhost:{unused_port()}")) is FailureKind.REFUSED
+
+
+async def test_a_name_that_does_not_exist() -> None:
+    patient = Timeouts(connect_s=60.0)  # a machine without a resolver waits for it
+    async with HttpUplink("https://cloud.invalid", IDENTITY, timeouts=patient) as uplink:
+        assert failure_kind(await uplink.get(wire.bundle_path("t1"))) is FailureKind.DNS
+
+
+async def test_a_server_that_never_answers() -> None:
+    async with raw_server(None) as base:
+        assert failure_kind(await post(base)) is FailureKind.TIMEOUT
+
+
+async def test_an_answer_that_drips_for_ever_ends_with_the_whole_time() -> None:
+    async def handler(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        with contextlib.suppress(ConnectionError):
+            while True:
+                await response.write(b"x")
+                await asyncio.sleep(0.02)
+        return response
+
+    waits = Timeouts(connect_s=2.0, idle_s=2.0, total_s=0.3)
+    async with http_server(handler) as base, HttpUplink(base, IDENTITY, timeouts=waits) as uplink:
+        assert failure_kind(await uplink.get(wire.bundle_path("t1"))) is FailureKind.TIMEOUT
+
+
+@pytest.mark.parametrize(
+    ("said", "kind"),
+    [
+        (b"", FailureKind.INTERRUPTED),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf", FailureKind.INTERRUPTED),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab", FailureKind.INTERRUPTED),
+        (b"SSH-2.0-OpenSSH_9.2\r\n", FailureKind.PROTOCOL),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: many\r\n\r\n", FailureKind.PROTOCOL),
+        (b"HTTP/1.1 200 OK\r\nX: " + b"y" * 100_000 + b"\r\n\r\n", FailureKind.PROTOCOL),
+    ],
+)
+async def test_a_peer_that_breaks_off_or_does_not_speak_http(said: bytes, kind: FailureKind) -> None:
+    async with raw_server(said) as base:
+        assert failure_kind(await post(base)) is kind
+
+
+# --- hostile answers ---
+
+
+@pytest.mark.parametrize("announced", [True, False])
+async def test_an_answer_beyond_the_bound_is_not_read(announced: bool) -> None:
+    async def handler(request: web.Request) -> web.StreamResponse:
+        if announced:
+            return web.Response(body=bytes(20_000))
+        response = web.StreamResponse()
+        await response.prepare(request)
+        with contextlib.suppress(ConnectionError):
+            while True:  # without end: only our bound stops it
+                await response.write(bytes(10_000))
+        return response
+
+    assert failure_kind(await post_to(handler, Limits(answer_bytes=15_000))) is FailureKind.TOO_LARGE
+
+
+async def test_a_bomb_is_not_unpacked() -> None:
+    async def handler(_request: web.Request) -> web.Response:
+        return web.Response(body=gzip.compress(bytes(10_000_000)), headers={"Content-Encoding": "gzip"})
+
+    assert failure_kind(await post_to(handler)) is FailureKind.TOO_LARGE
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "br", "deflate"])
+async def test_an_encoding_that_is_broken_or_was_not_asked_for(encoding: str) -> None:
+    async def handler(_request: web.Request) -> web.Response:
+        return web.Response(body=b"not packed at all", headers={"Content-Encoding": encoding})
+
+    assert failure_kind(await post_to(handler)) is FailureKind.PROTOCOL
+
+
+async def test_a_redirect_is_not_followed() -> None:
+    paths: list[str] = []
+
+    async def handler(request: web.Request) -> web.Response:
+        paths.append(request.path)
+        return web.Response(status=302, headers={"Location": "/login"})
+
+    assert failure_kind(await post_to(handler)) is FailureKind.CAPTIVE_PORTAL
+    assert paths == ["/v1/tills/t1/batches/redemptions"]
+
+
+async def test_a_web_page_in_place_of_the_cloud() -> None:
+    async def handler(_request: web.Request) -> web.Response:
+        return web.Response(text="<html>Welcome to FreeWifi</html>", content_type="text/html")
+
+    assert failure_kind(await post_to(handler)) is FailureKind.CAPTIVE_PORTAL
+
+
+async def test_cookies_are_not_kept() -> None:
+    cookies: list[str | None] = []
+
+    async def handler(request: web.Request) -> web.Response:
+        cookies.append(request.headers.get("Cookie"))
+        return web.Response(headers={"Set-Cookie": "track=1"})
+
+    async with http_server(handler) as base, HttpUplink(base, IDENTITY, timeouts=QUICK) as uplink:
+        await uplink.get("/v1/a")
+        await uplink.get("/v1/b")
+    assert cookies == [None, None]
