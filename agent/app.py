@@ -13,6 +13,7 @@ import logging
 import os
 import signal
 import stat
+import threading
 import time as clock_time
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
@@ -34,7 +35,7 @@ from agent.receipts.model import ReceiptError
 from agent.redeem import Redeemer, TillState
 from agent.refresh import Refresher
 from agent.store.bundle_cache import SqlBundleCache
-from agent.store.database import Database
+from agent.store.database import Database, StoreError, check_history
 from agent.store.housekeeping import Retention, tidy
 from agent.store.inspect import SqlNumbers
 from agent.store.ledger import SqlLedger
@@ -260,6 +261,7 @@ class App:
     async def _tidy(self) -> None:
         storage = self._settings.storage
         retention = Retention(storage.redemption_keep_days, storage.evidence_max_rows)
+        await self._check_history()
         while True:
             # By the durable mark, not the clock: what a clock gone ahead has forgotten, one set right would miss.
             if (mark := self._state.mark) is not None:
@@ -268,6 +270,20 @@ class App:
                 except (LedgerUnavailable, CommitUnknown) as error:  # deleting again is harmless
                     log.error("housekeeping: %s", error)
             await asyncio.sleep(TIDY_EVERY_S)
+
+    async def _check_history(self) -> None:
+        """A till whose records are damaged takes nothing more: it could not prove what it took."""
+        ended = threading.Event()
+        try:
+            problem = await asyncio.to_thread(check_history, self._database.path, ended)
+        except StoreError as error:
+            log.error("the history could not be checked: %s", error)
+            return
+        finally:
+            ended.set()  # the thread ends with its task
+        if problem:
+            log.critical("%s", problem)
+            self._state.stopped = "ledger_damaged"
 
 
 @contextlib.asynccontextmanager

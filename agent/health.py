@@ -44,7 +44,22 @@ class Facts:
     disk_least_mb: int
 
 
-_LEDGER_FAULTS = ("ledger_unavailable", "commit_unknown")
+_RECORD_AGAIN = (
+    "本机数据库写不进去，暂停收券",
+    "The last scan could not be recorded",
+    "请检查磁盘空间，再扫一次；仍不行请通知 IT",
+    "Check the disk's free space and scan again; if it stays, tell store IT",
+)
+_LEDGER_FAULTS = {
+    "ledger_unavailable": _RECORD_AGAIN,
+    "commit_unknown": _RECORD_AGAIN,
+    "ledger_damaged": (
+        "本机数据库已损坏，暂停收券",
+        "The till's records are damaged",
+        "请勿删除文件，请通知 IT",
+        "Delete nothing and tell store IT: the log names the file",
+    ),
+}
 _AGE_ISSUES = {
     None: Issue(
         "no_bundle",
@@ -95,16 +110,7 @@ def _trust_issues(facts: Facts) -> list[Issue]:
     elif facts.age in _AGE_ISSUES:
         found.append(_AGE_ISSUES[facts.age])
     if facts.stopped in _LEDGER_FAULTS:
-        found.append(
-            Issue(
-                facts.stopped,
-                "error",
-                "本机数据库写不进去，暂停收券",
-                "The last scan could not be recorded",
-                "请检查磁盘空间，再扫一次；仍不行请通知 IT",
-                "Check the disk's free space and scan again; if it stays, tell store IT",
-            )
-        )
+        found.append(Issue(facts.stopped, "error", *_LEDGER_FAULTS[facts.stopped]))
     if facts.time.doubt:
         found.append(
             Issue(

@@ -178,6 +178,28 @@ def test_a_damaged_bundle_stops_coupons_and_not_the_till(config: Path, factory: 
     assert "the stored bundle cannot be used" in daemon.errors.read_text()
 
 
+def test_damaged_records_stop_coupons_and_say_so(config: Path, factory: Factory) -> None:
+    path = config.parent / "state" / "till.db"
+    database = sqlite3.connect(path)
+    page = database.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'record'").fetchone()[0]
+    database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    database.close()
+    with path.open("r+b") as file:
+        file.seek((page - 1) * 4096)
+        file.write(b"\xa5" * 64)
+    with running(config) as daemon:
+        events = daemon.events()
+        while "ledger_damaged" not in [
+            issue["code"] for issue in next(data for kind, data in events if kind == "status")["issues"]
+        ]:
+            pass
+        events.close()  # type: ignore[attr-defined]  # a generator
+        _, verdict = daemon.post("/v1/scan", {"text": factory.coupon(1)})
+        assert verdict["outcome"] == "till_stopped"
+        assert daemon.stop() == 0
+    assert "Do not delete it" in daemon.errors.read_text()
+
+
 WRONG = {
     "unknown key": ("[scan]\ndebounce = 3\n", "debounce"),
     "value out of range": ("[scan]\ndebounce_ms = -1\n", "debounce_ms"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import sqlite3
 import stat
 import subprocess
@@ -14,7 +15,7 @@ import pytest
 
 from agent.ports import LedgerUnavailable
 from agent.store import database as store
-from agent.store.database import Database, StoreError, connect, connect_read_only
+from agent.store.database import Database, StoreError, check_history, connect, connect_read_only
 from agent.store.migrations import APPLICATION_ID, VERSION
 from tests.core_kit import core, install, rows
 from tests.factory import Factory
@@ -151,32 +152,41 @@ def test_a_truncated_file_beside_a_log_with_records_is_refused(path: Path) -> No
     assert log.read_bytes() == kept
 
 
-@pytest.mark.parametrize("table", store.LEDGER_TABLES)
-def test_a_damaged_page_of_any_ledger_table_is_found(path: Path, table: str) -> None:
-    fill(path)
+def damage(path: Path, table: str) -> None:
+    """Spoil the first page of a table."""
     connection = connect(path)
     (page,) = connection.execute("SELECT rootpage FROM sqlite_schema WHERE name = ?", (table,)).fetchone()
     size = pragma(connection, "page_size")
-    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     connection.close()
     assert isinstance(size, int)
     with path.open("r+b") as file:
         file.seek((page - 1) * size)
         file.write(b"\xa5" * 64)
+
+
+@pytest.mark.parametrize("table", store.LEDGER_TABLES)
+def test_a_damaged_page_of_what_decides_is_found_at_the_start(path: Path, table: str) -> None:
+    fill(path)
+    damage(path, table)
     with pytest.raises(StoreError, match=r"damaged.*Do not delete it.*tell support"):
         connect(path)
 
 
+@pytest.mark.parametrize("table", store.HISTORY_TABLES)
+def test_a_damaged_page_of_the_history_is_found_beside_the_running_till(path: Path, table: str) -> None:
+    fill(path)
+    assert check_history(path, threading.Event()) == ""
+    damage(path, table)
+    assert re.search(r"damaged.*Do not delete it.*tell support", check_history(path, threading.Event()))
+
+
 def test_a_damaged_leaf_deep_in_the_records_is_found(path: Path) -> None:
     fill(path)
-    content = path.read_bytes()
-    place = content.index(b"event 1000 event 1000")
-    page = place // 4096 * 4096
+    place = path.read_bytes().index(b"event 1000 event 1000")
     with path.open("r+b") as file:
-        file.seek(page)
+        file.seek(place // 4096 * 4096)
         file.write(b"\0" * 100)
-    with pytest.raises(StoreError, match="damaged"):
-        connect(path)
+    assert "is damaged" in check_history(path, threading.Event())
 
 
 def test_a_second_daemon_is_refused_and_the_first_goes_on(path: Path) -> None:

@@ -47,6 +47,7 @@ CASES = {
     "bundle_expired": (replace(WELL, age=Age.EXPIRED), "error"),
     "ledger_unavailable": (replace(WELL, stopped="ledger_unavailable"), "error"),
     "commit_unknown": (replace(WELL, stopped="commit_unknown"), "error"),
+    "ledger_damaged": (replace(WELL, stopped="ledger_damaged"), "error"),
     "clock_doubt": (replace(WELL, time=EffectiveTime(NOW, NOW, "behind")), "warning"),
     "campaign_skipped": (replace(WELL, skipped=("campaign.benefit: unknown",)), "warning"),
     "quarantine": (replace(WELL, counts=counts(2)), "warning"),
