@@ -305,6 +305,18 @@ async def test_any_bytes_are_answered_as_written(till: RealTill, contract: Contr
         assert answer.status in (200, 400)
 
 
+@module_loop
+@pytest.mark.parametrize("name", ["a\n", "\n", "\x00", "a\x85b", "\x7f", ""])
+@pytest.mark.parametrize("field", ["sale_id", "currency"])
+async def test_control_characters_are_refused_as_written(
+    till: RealTill, contract: Contract, name: str, field: str
+) -> None:
+    body = {"total_minor": 1, field: "CNY" + name if field == "currency" and name else name}
+    answer = await Checked(till, contract).call("PUT", "/v1/sale", body)
+    assert (answer.status, answer.code) == (400, "bad_body")
+    assert contract.fault(contract.schema("SaleBody"), body) is not None
+
+
 def test_the_judge_sees_faults(contract: Contract) -> None:
     """A test that cannot fail is a defect: the contract refuses what is wrong."""
     assert contract.fault(contract.schema("Amount"), 1.5) is not None
