@@ -185,7 +185,12 @@ def connect(path: Path) -> sqlite3.Connection:
         if (log := path.with_name(path.name + "-wal")).exists() and log.stat().st_size:
             raise StoreError(_damaged(path, "it is empty or gone, and its log is not"))
         os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=256)
+    try:
+        connection = sqlite3.connect(
+            path, isolation_level=None, check_same_thread=False, cached_statements=256
+        )
+    except sqlite3.Error as error:
+        raise StoreError(_unusable(path, str(error))) from error
     try:
         connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
         if not fresh:
@@ -199,6 +204,9 @@ def connect(path: Path) -> sqlite3.Connection:
             migrate(connection)
         assert _pragma(connection, "journal_mode") == "wal", "the database is in WAL mode"
         assert _pragma(connection, "synchronous") == 2, "a commit reaches the disk"
+    except sqlite3.OperationalError as error:
+        connection.close()
+        raise StoreError(_unusable(path, str(error))) from error
     except sqlite3.DatabaseError as error:
         connection.close()
         raise StoreError(_damaged(path, str(error))) from error
@@ -262,6 +270,10 @@ def _check(connection: sqlite3.Connection, path: Path) -> None:
         )
     for problem in _problems(connection, LEDGER_TABLES if version else ()):
         raise StoreError(_damaged(path, problem))
+
+
+def _unusable(path: Path, what: str) -> str:
+    return f"{path} cannot be used now ({what}). Is the disk full or broken, and is the folder the service's?"
 
 
 def _damaged(path: Path, what: str) -> str:

@@ -210,6 +210,25 @@ def test_a_failed_opening_leaves_the_lock_free(path: Path) -> None:
     database.close()
 
 
+def test_a_path_that_is_a_folder_is_named(path: Path) -> None:
+    path.mkdir()
+    (path / "something").touch()
+    with pytest.raises(StoreError, match=r"cannot be used now .unable to open"):
+        Database(path).open()
+
+
+def test_a_file_that_others_hold_is_not_called_damaged(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Told that it is damaged, somebody would enrol the till anew and lose what waits."""
+    monkeypatch.setattr(store, "BUSY_TIMEOUT_MS", 10)
+    connect(path).close()
+    intruder = sqlite3.connect(path, isolation_level=None)
+    intruder.execute("PRAGMA locking_mode = EXCLUSIVE")
+    intruder.execute("BEGIN IMMEDIATE")
+    with pytest.raises(StoreError, match=r"cannot be used now .database is locked"):
+        connect(path)
+    intruder.close()
+
+
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match=r"till.lock: No such file or directory.*service's user"):
         Database(tmp_path / "nowhere" / "till.db").open()

@@ -98,7 +98,11 @@ async def test_receipt_and_promo_code_are_committed_with_the_redemption(till: Co
     ((text,),) = till.rows("SELECT receipt FROM print_job")
     assert "T-0001-1" in text
     assert factory.promos[0].token in text
-    assert json.loads(text)
+    ((event,),) = till.rows("SELECT event FROM record")
+    assert json.loads(event)["data"]["promo"] == factory.promos[0].short, (
+        "the cloud learns which was handed out"
+    )
+    assert factory.promos[0].token not in event
 
 
 async def test_a_refused_coupon_takes_no_promo_code(till: Core, factory: Factory) -> None:
