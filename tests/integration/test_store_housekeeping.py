@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -119,13 +119,13 @@ async def test_it_deletes_in_steps_that_are_short(
         *((number,) for number in range(count)),
     )
     steps: list[int] = []
-    real = housekeeping._step
+    real = database.run
 
-    def counted(db: sqlite3.Connection, table: str, condition: str, parameters: tuple[object, ...]) -> int:
-        deleted = real(db, table, condition, parameters)
+    async def counted(step: Callable[[sqlite3.Connection], int]) -> int:
+        deleted = await real(step)
         steps.append(deleted)
         return deleted
 
-    monkeypatch.setattr(housekeeping, "_step", counted)
+    monkeypatch.setattr(database, "run", counted)
     assert (await sweep(database))["coupon_use"] == count
     assert max(steps) == housekeeping.ROWS_A_STEP
