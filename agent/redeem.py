@@ -121,6 +121,8 @@ class Redeemer:
         """Judge, record and answer. Raises KeyReused; everything else is a verdict."""
         trust = self._state.trust
         if trust is None or self._state.stopped:
+            if (answered := await self._answered_before(request)) is not None:
+                return answered
             reason = self._state.stopped or "no_bundle"
             return self._bare(request, Decision(Outcome.TILL_STOPPED, detail=reason))
         work = _Work(self, request, trust, verify_scan(request.text, trust.contents))
@@ -138,6 +140,15 @@ class Redeemer:
         if work.mark is not None:
             self._state.mark = work.mark
         return verdict
+
+    async def _answered_before(self, request: Request) -> Verdict | None:
+        """A stopped till still repeats what it said: the coupon is used, whatever happened since."""
+        if request.request_id is None:
+            return None
+        try:
+            return await self._ledger.write(lambda tx: _answered(tx, request), lambda _tx: None)
+        except (LedgerUnavailable, CommitUnknown):
+            return None
 
     def explain(self, text: str, sale: Sale | None) -> Verdict:
         """What would be said of `text` now, from trust and rules alone: reads no ledger and records nothing."""
@@ -213,10 +224,8 @@ class _Work:
 
     def run(self, tx: Transaction) -> Verdict:
         request = self._request
-        if request.request_id is not None and (known := tx.recall(request.request_id)) is not None:
-            if known.fingerprint != request.fingerprint():
-                raise KeyReused(request.request_id)
-            return self._replay(known.answer)
+        if (answered := _answered(tx, request)) is not None:
+            return answered
         state, trust = self._owner._state, self._trust
         now = state.time(self._owner._clock.now())
         day = time.day_number(now.now, trust.zone)
@@ -327,24 +336,30 @@ class _Work:
             }
         return data
 
-    def _replay(self, answer: str) -> Verdict:
-        """The first answer again, word for word."""
-        stored = json.loads(answer)
-        return Verdict(
-            scan_id=stored["scan_id"],
-            at=time.from_timestamp(stored["at"]),
-            source=stored["source"],
-            outcome=Outcome(stored["outcome"]),
-            **{name: stored[name] for name in ("zh", "en", "next_zh", "next_en", "redemption_id")},
-            stored=stored,
-        )
-
     def _raise_mark(self, tx: Transaction, now: time.EffectiveTime) -> None:
         mark = self._owner._state.mark
         raised = time.raised_mark(mark, now.wall, self._trust.manifest.issued)
         if raised is not None and (mark is None or raised - mark >= MARK_STEP):
             tx.raise_mark(raised)
             self.mark = raised
+
+
+def _answered(tx: Transaction, request: Request) -> Verdict | None:
+    """The first answer to the same request again, word for word; None if it is new. KeyReused."""
+    known = None if request.request_id is None else tx.recall(request.request_id)
+    if known is None:
+        return None
+    if known.fingerprint != request.fingerprint():
+        raise KeyReused(request.request_id)
+    stored = json.loads(known.answer)
+    return Verdict(
+        scan_id=stored["scan_id"],
+        at=time.from_timestamp(stored["at"]),
+        source=stored["source"],
+        outcome=Outcome(stored["outcome"]),
+        **{name: stored[name] for name in ("zh", "en", "next_zh", "next_en", "redemption_id")},
+        stored=stored,
+    )
 
 
 def _subject(coupon: Coupon | None) -> str:

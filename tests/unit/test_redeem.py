@@ -90,6 +90,20 @@ async def test_a_key_outlives_a_restart(tmp_path: Path, factory: Factory) -> Non
         assert (await till.redeem(text, SALE, "other")).outcome == "already_redeemed"
 
 
+async def test_a_stopped_till_repeats_what_it_said(till: Core, factory: Factory) -> None:
+    """The POS asks again after a broken line; that the till stopped since does not undo the redemption."""
+    text = factory.coupon(1)
+    first = await till.redeem(text, SALE, "key")
+    till.state.stopped = "ledger_damaged"
+    assert (await till.redeem(text, SALE, "key")).to_json() == {**first.to_json(), "replayed": True}
+    with pytest.raises(KeyReused):
+        await till.redeem(factory.coupon(2), SALE, "key")
+    assert (await till.redeem(factory.coupon(2), SALE, "new")).outcome == "till_stopped"
+    assert till.rows("SELECT count(*) FROM request") == [(1,)]
+    till.database.close()
+    assert (await till.redeem(text, SALE, "key")).outcome == "till_stopped"
+
+
 # what an accepted coupon brings
 
 
