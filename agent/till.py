@@ -118,7 +118,8 @@ class Till:
             self._running.discard(request_id)
         verdict = verdict.measured((self._w.clock.monotonic() - started) * 1000)
         if verdict.stored is None:
-            self._tell_verdict(verdict)
+            # The POS comes first: the others are told when its answer is on its way.
+            asyncio.get_running_loop().call_soon(self._tell_verdict, verdict)
         return verdict
 
     def explain(self, text: str, sale: Sale | None) -> Verdict:

@@ -29,13 +29,7 @@ def loads(body: bytes, *, max_bytes: int, max_depth: int) -> Any:
     except UnicodeDecodeError as error:
         raise WireError("not_utf8", f"the body is not UTF-8 at byte {error.start}") from None
     try:
-        value = json.loads(
-            text,
-            object_pairs_hook=_object,
-            parse_constant=_constant,
-            parse_int=_integer,
-            parse_float=_float,
-        )
+        value = _DECODER.decode(text)
     except json.JSONDecodeError as error:
         raise WireError("not_json", f"the body is not JSON: {error.msg} at character {error.pos}") from None
     except RecursionError:  # the decoder's own bound lies far above ours
@@ -72,6 +66,11 @@ def _float(text: str) -> float:
     if value in (float("inf"), float("-inf")):
         raise WireError("bad_number", f"the number {text[:24]} is beyond what a double holds")
     return value
+
+
+_DECODER = json.JSONDecoder(  # made once: `json.loads` with hooks would make one for every call
+    object_pairs_hook=_object, parse_constant=_constant, parse_int=_integer, parse_float=_float
+)
 
 
 def _check_depth(value: Any, max_depth: int) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, tzinfo
 from typing import Any
 
@@ -42,6 +42,8 @@ class Verdict:
     first_use: PriorUse | None = None
     stored: Mapping[str, Any] | None = None
     ms: float = 0.0
+    said: dict[str, Any] | None = field(default=None, compare=False, repr=False)
+    """What `to_json` made before: the ledger, the page and the POS each ask for it."""
 
     def measured(self, ms: float) -> Verdict:
         return replace(self, ms=round(ms, 3))
@@ -50,6 +52,12 @@ class Verdict:
         """The Verdict object of docs/openapi.yaml."""
         if self.stored is not None:
             return {**self.stored, "replayed": True}
+        if self.said is None:
+            object.__setattr__(self, "said", self._json())
+        assert self.said is not None, "it was made"
+        return {**self.said, "ms": self.ms}
+
+    def _json(self) -> dict[str, Any]:
         saying = SAYINGS[self.outcome]
         return {
             "scan_id": self.scan_id,
@@ -74,7 +82,6 @@ class Verdict:
             "offline": self.offline,
             "first_use": _prior_json(self.first_use),
             "replayed": False,
-            "ms": self.ms,
         }
 
 
