@@ -79,6 +79,7 @@ def _parser(*, with_cloud: bool) -> argparse.ArgumentParser:
     with_json(command)
     command = add("outbox", _outbox, "Show the records that the cloud has not acknowledged.")
     command.add_argument("--quarantined", action="store_true", help="only those the cloud refused for good")
+    command.add_argument("--conflicts", action="store_true", help="coupons that another till redeemed too")
     command.add_argument("--all", action="store_true", help="acknowledged ones too: the whole ledger")
     command.add_argument("--limit", type=int, default=1000, help="default: %(default)s")
     with_config(command)
@@ -125,12 +126,15 @@ def _run(arguments: argparse.Namespace) -> int:
 
     settings = config.load(arguments.config)
     logs.set_up(settings.till.log_level)
+    import uvloop
+
     from agent import app
     from agent.api.server import ApiStartError
     from agent.store.database import StoreError
 
     try:
-        asyncio.run(app.run(settings))
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(app.run(settings))
     except (app.StartError, StoreError, ApiStartError) as error:
         print(f"redeemd cannot start: {error}", file=sys.stderr)
         return EX_CONFIG
@@ -279,8 +283,10 @@ def _outbox(arguments: argparse.Namespace) -> int:
     states: tuple[str, ...] = ("waiting", "quarantined")
     if arguments.quarantined:
         states = ("quarantined",)
+    elif arguments.conflicts:
+        states = ("conflict",)
     elif arguments.all:
-        states = ("waiting", "quarantined", "acknowledged")
+        states = ("waiting", "quarantined", "acknowledged", "conflict")
     count = 0
     try:
         for row in outbox(database_path(config.load(arguments.config)), states, arguments.limit):

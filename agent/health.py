@@ -149,6 +149,17 @@ def _record_issues(facts: Facts) -> list[Issue]:
                 "See redeemd outbox --quarantined",
             )
         )
+    if facts.counts.conflicts:
+        found.append(
+            Issue(
+                "conflict",
+                "warning",
+                f"{facts.counts.conflicts} 张券在别处也用过",
+                f"{facts.counts.conflicts} coupons were also redeemed at another till",
+                "运行 redeemd outbox --conflicts 查看",
+                "See redeemd outbox --conflicts",
+            )
+        )
     if facts.disk_free_mb < facts.disk_least_mb:
         found.append(
             Issue(
@@ -181,7 +192,7 @@ def _device_issues(facts: Facts) -> list[Issue]:
             "warning",
             f"{_ROLE_ZH[role]}「{status.name}」不可用",
             f"The {role} {status.name!r} cannot be used",
-            "请检查电源和连线",
+            "请检查电源、连线和纸张" if role == "printer" else "请检查电源和连线",
             status.detail,
         )
         for role, status in facts.devices

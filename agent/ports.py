@@ -10,7 +10,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Protocol, TypeVar
 
-from agent.domain.decide import BudgetUse, PriorUse
+from agent.domain.decide import LedgerView
 from agent.domain.parts import PromoCode
 from agent.domain.record import ChainHead
 
@@ -66,12 +66,19 @@ class Remembered:
     answer: str
 
 
+CONFLICT_DAYS = 7
+"""How long a conflict is shown as news."""
+
+
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """What waits in the till, for the status page. oldest: event time of the first waiting redemption."""
+    """What waits in the till, for the status page. oldest_waiting: event time of the first waiting
+    redemption. conflicts: of the last CONFLICT_DAYS days.
+    """
 
     waiting: Mapping[str, int]
     quarantined: int
+    conflicts: int
     oldest_waiting: str | None
     prints: Mapping[str, int]
     promos_free: int
@@ -80,9 +87,8 @@ class Counts:
 class Transaction(Protocol):
     """The ledger within one transaction. Synchronous: it runs in the writer's thread."""
 
-    def prior_use(self, identity: tuple[str, int, int]) -> PriorUse | None: ...
-
-    def budget_use(self, issuer: str, campaign: int, day: int) -> BudgetUse: ...
+    def view(self, identity: tuple[str, int, int], day: int) -> LedgerView:
+        """What the ledger says of one coupon on store day `day`."""
 
     def consume(
         self, identity: tuple[str, int, int], redemption_id: str, at: datetime, forget_after: int

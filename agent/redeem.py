@@ -256,8 +256,7 @@ class _Work:
     def _view(self, tx: Transaction, day: int) -> LedgerView:
         if isinstance(self._found, Refusal):
             return LedgerView()
-        issuer, campaign, _ = identity = self._found.identity
-        return LedgerView(tx.prior_use(identity), tx.budget_use(issuer, campaign, day))
+        return tx.view(self._found.identity, day)
 
     def _accept(self, tx: Transaction, verdict: Verdict, decision: Decision, day: int) -> None:
         coupon, campaign, redemption_id = verdict.coupon, verdict.campaign, verdict.redemption_id

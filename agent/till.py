@@ -215,6 +215,7 @@ class Till:
                 "waiting": sum(counts.waiting.values()),
                 "oldest": counts.oldest_waiting,
                 "quarantined": counts.quarantined,
+                "conflicts": counts.conflicts,
             },
             "bundle": _bundle_json(state.trust, facts.age),
             "clock": {
@@ -258,7 +259,7 @@ class Till:
         except (LedgerUnavailable, CommitUnknown):
             self._w.state.ledger_fault = "ledger_unavailable"
             nothing = {"accepted": 0, "refused": 0, "discount_minor": 0}
-            return Counts({}, 0, None, {}, 0), nothing
+            return Counts({}, 0, 0, None, {}, 0), nothing
 
     def _line_json(self) -> dict[str, Any]:
         kind, since = self._line

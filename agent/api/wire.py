@@ -58,7 +58,8 @@ T = TypeVar("T")
 async def read_body(request: web.Request, kind: type[T]) -> T:
     """The request's JSON body as `kind`; ApiError bad_body names the field, body_timeout a body that does not come."""
     try:
-        async with asyncio.timeout(BODY_WAIT_S):
+        # A body that came with its head needs no alarm clock.
+        async with asyncio.timeout(None if request.content.is_eof() else BODY_WAIT_S):
             raw = await request.read()
     except TimeoutError:
         raise ApiError("body_timeout") from None
@@ -71,9 +72,12 @@ async def read_body(request: web.Request, kind: type[T]) -> T:
         raise ApiError("bad_body", str(error)) from None
 
 
+_JSON = {"Content-Type": "application/json; charset=utf-8"}
+
+
 def answer(value: Any) -> web.Response:
     """200 with `value` as JSON in UTF-8. msgspec writes it in 1 µs where json.dumps takes 8."""
-    return web.Response(body=msgspec.json.encode(value), content_type="application/json", charset="utf-8")
+    return web.Response(body=msgspec.json.encode(value), headers=_JSON)
 
 
 def lines_of(body: SaleBody) -> tuple[Line, ...]:

@@ -45,7 +45,7 @@ def status_lines(status: dict[str, Any]) -> Iterator[str]:
         + (f" since {line['since']}" if line["since"] else "")
         + (f": {line['en']}" if line["en"] else "")
     )
-    yield f"outbox    {box['waiting']} waiting, {box['quarantined']} quarantined"
+    yield f"outbox    {box['waiting']} waiting, {box['quarantined']} quarantined, {box['conflicts']} conflicts"
     yield f"bundle    {bundle['age']}, {bundle['campaigns']} campaigns, issued {bundle['issued'] or '-'}"
     yield f"today     {status['today']['accepted']} accepted, {status['today']['refused']} refused"
     for device in status["devices"]:
@@ -66,10 +66,17 @@ def outbox(database: Path, states: tuple[str, ...], limit: int) -> Iterator[dict
 
 def outbox_line(row: dict[str, Any]) -> str:
     """One record for a terminal."""
-    event = row["event"]
     answer = row["answer"] or {}
+    winner = (answer.get("conflict") or {}).get("winner")
+    if winner:
+        return f"{_head(row)}  also redeemed at {winner.get('till')} as {winner.get('redemption_id')}"
     reason = f"  {answer.get('code', '')}: {answer.get('sentence', '')}" if answer.get("code") else ""
+    return _head(row) + reason
+
+
+def _head(row: dict[str, Any]) -> str:
+    event = row["event"]
     return (
         f"{row['lane']:<10} {row['sequence']:>6} {row['state']:<12} {event['time']} "
-        f"{event['data'].get('outcome', ''):<18} {event['subject']}{reason}"
+        f"{event['data'].get('outcome', ''):<18} {event['subject']}"
     )

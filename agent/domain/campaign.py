@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -55,8 +56,9 @@ class AmountOff:
     def apply(self, sale: Sale | None) -> Benefit | Missing:
         if sale is None:
             return Benefit(None)
-        if sale.total_minor < self.threshold_minor:
-            return Missing(spend_minor=self.threshold_minor - sale.total_minor)
+        least = max(self.threshold_minor, 1)  # a coupon is not used up for nothing
+        if sale.total_minor < least:
+            return Missing(spend_minor=least - sale.total_minor)
         return Benefit(min(self.amount_minor, sale.total_minor))
 
     def exposure_minor(self) -> int:
@@ -81,8 +83,9 @@ class PercentOff:
     def apply(self, sale: Sale | None) -> Benefit | Missing:
         if sale is None:
             return Benefit(None)
-        if sale.total_minor < self.threshold_minor:
-            return Missing(spend_minor=self.threshold_minor - sale.total_minor)
+        least = max(self.threshold_minor, -(-100 // self.percent))  # below it, rounding leaves nothing off
+        if sale.total_minor < least:
+            return Missing(spend_minor=least - sale.total_minor)
         return Benefit(min(sale.total_minor * self.percent // 100, self.cap_minor))
 
     def exposure_minor(self) -> int:
@@ -105,9 +108,18 @@ class FreeItem:
     def apply(self, sale: Sale | None) -> Benefit | Missing:
         if sale is None or not sale.lines:
             return Benefit(None)
-        prices = [line.unit_price_minor for line in sale.lines if line.sku in self.skus and line.quantity > 0]
+        kept: Counter[str] = Counter()  # a piece that goes back in the same sale is not bought
+        for line in sale.lines:
+            kept[line.sku] += line.quantity
+        prices = [
+            line.unit_price_minor
+            for line in sale.lines
+            if line.sku in self.skus and line.quantity > 0 and kept[line.sku] > 0
+        ]
         if not prices:
             return Missing(sku=self.skus[0])
+        if not sale.total_minor:
+            return Missing(spend_minor=1)
         return Benefit(min(min(prices), self.value_max_minor, sale.total_minor))
 
     def exposure_minor(self) -> int:

@@ -145,11 +145,10 @@ SAYINGS: Mapping[Outcome, Saying] = {
     ),
     Outcome.ONLINE_ONLY: Saying(
         Tone.WARN,
-        True,
-        "此券须联网核验",
-        "This coupon needs the network",
-        "联网后再试",
-        "Try again when online",
+        False,
+        "此券只能联网核验，本机不支持",
+        "This coupon needs an online check that this till cannot make",
+        *_KEEP_PRICE,
     ),
     Outcome.WRONG_CURRENCY: Saying(Tone.WARN, False, "币种不符", "Wrong currency", *_KEEP_PRICE),
     Outcome.SALE_TOO_SMALL: Saying(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, tzinfo
+from functools import lru_cache
 
 SLACK = timedelta(hours=2)
 """How far the clock may be behind the mark before it counts as set back."""
@@ -44,6 +45,8 @@ def raised_mark(mark: datetime | None, wall: datetime, bundle_issued: datetime |
     """The new high-water mark; never lower than `mark`. Without a bundle the local clock raises nothing."""
     if bundle_issued is None:
         return mark
+    if wall > bundle_issued + AHEAD_MAX:  # a clock that is not believed moves nothing
+        wall = bundle_issued
     capped = max(bundle_issued, min(wall, bundle_issued + ABSENCE_MAX))
     return capped if mark is None else max(mark, capped)
 
@@ -64,6 +67,7 @@ def day_text(day: int) -> str:
     return (EPOCH_DAY + timedelta(days=day)).isoformat()
 
 
+@lru_cache(maxsize=16)  # one redemption writes the same moment five times
 def timestamp(moment: datetime) -> str:
     """RFC 3339 in UTC with milliseconds."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

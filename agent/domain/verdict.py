@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import date, datetime, tzinfo
+from functools import lru_cache
 from typing import Any
 
 from agent.domain import money, time
-from agent.domain.campaign import Campaign, Words, personal
+from agent.domain.campaign import BenefitRule, Campaign, Words, personal
 from agent.domain.decide import Decision, PriorUse
 from agent.domain.outcome import SAYINGS, Outcome, sentences
 from agent.domain.token import Coupon
@@ -46,7 +47,9 @@ class Verdict:
     """What `to_json` made before: the ledger, the page and the POS each ask for it."""
 
     def measured(self, ms: float) -> Verdict:
-        return replace(self, ms=round(ms, 3))
+        """Itself, with the time it took. Whoever waited for it says so once, before anybody else sees it."""
+        object.__setattr__(self, "ms", round(ms, 3))
+        return self
 
     def to_json(self) -> dict[str, Any]:
         """The Verdict object of docs/openapi.yaml."""
@@ -100,7 +103,12 @@ def _coupon_json(coupon: Coupon | None) -> dict[str, Any] | None:
 def benefit_words(campaign: Campaign, coupon: Coupon | None) -> Words:
     """The benefit in a few words, as this coupon states it."""
     value_minor = None if coupon is None else coupon.claims.value_minor
-    return personal(campaign.benefit, value_minor).words(campaign.currency)
+    return _rule_words(personal(campaign.benefit, value_minor), campaign.currency)
+
+
+@lru_cache(maxsize=1024)
+def _rule_words(rule: BenefitRule, currency: str) -> Words:
+    return rule.words(currency)
 
 
 def _campaign_json(campaign: Campaign | None, coupon: Coupon | None) -> dict[str, Any] | None:

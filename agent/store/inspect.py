@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 from agent.domain.decide import PriorUse
 from agent.domain.outcome import Outcome
 from agent.domain.record import LANES, REDEMPTION_LANE
-from agent.domain.time import from_timestamp
-from agent.ports import Counts
+from agent.domain.time import day_text, from_timestamp
+from agent.ports import CONFLICT_DAYS, Counts
 from agent.store.database import Database
 
 WAITING = "record INDEXED BY record_waiting"
@@ -23,8 +23,8 @@ OPEN_PRINTS = (
 """Print jobs that are not on paper; SQLite takes the index only where its condition stands word for word."""
 
 
-def counts(connection: sqlite3.Connection) -> Counts:
-    """What waits, without reading a whole table."""
+def counts(connection: sqlite3.Connection, day: int) -> Counts:
+    """What waits on store day `day`, without reading a whole table."""
     waiting = {
         lane: connection.execute(
             f"SELECT count(*) FROM {WAITING} WHERE lane = ? AND state = 'waiting'", (lane,)
@@ -37,9 +37,14 @@ def counts(connection: sqlite3.Connection) -> Counts:
         (REDEMPTION_LANE,),
     ).fetchone()
     quarantined = connection.execute("SELECT count(*) FROM record WHERE state = 'quarantined'").fetchone()[0]
+    conflicts = connection.execute(
+        "SELECT count(*) FROM record INDEXED BY record_conflict"
+        " WHERE state = 'conflict' AND json_extract(event, '$.data.business_date') >= ?",
+        (day_text(day - CONFLICT_DAYS),),
+    ).fetchone()[0]
     prints = dict(connection.execute(f"SELECT state, count(*) FROM {OPEN_PRINTS} GROUP BY state").fetchall())
     free = connection.execute("SELECT count(*) FROM promo WHERE redemption_id IS NULL").fetchone()[0]
-    return Counts(waiting, quarantined, None if oldest is None else oldest[0], prints, free)
+    return Counts(waiting, quarantined, conflicts, None if oldest is None else oldest[0], prints, free)
 
 
 def outbox_rows(
@@ -104,7 +109,12 @@ def prior_use(connection: sqlite3.Connection, identity: tuple[str, int, int]) ->
     row = connection.execute(
         "SELECT redemption_id, at FROM coupon_use WHERE issuer = ? AND campaign = ? AND idx = ?", identity
     ).fetchone()
-    return None if row is None else PriorUse(row[0], from_timestamp(row[1]), row[0].rpartition("-")[0])
+    return None if row is None else prior_of(*row)
+
+
+def prior_of(redemption_id: str, at: str) -> PriorUse:
+    """The redemption that a row of coupon_use names."""
+    return PriorUse(redemption_id, from_timestamp(at), redemption_id.rpartition("-")[0])
 
 
 class SqlNumbers:
@@ -114,4 +124,4 @@ class SqlNumbers:
         self._database = database
 
     async def counts(self, day: int) -> tuple[Counts, dict[str, int]]:
-        return await self._database.run(lambda connection: (counts(connection), tally(connection, day)))
+        return await self._database.run(lambda connection: (counts(connection, day), tally(connection, day)))

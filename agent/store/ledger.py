@@ -9,18 +9,25 @@ from datetime import datetime
 from typing import TypeVar
 
 from agent.domain.campaign import Words
-from agent.domain.decide import BudgetUse, PriorUse
+from agent.domain.decide import BudgetUse, LedgerView
 from agent.domain.parts import PromoCode
 from agent.domain.record import ChainHead
 from agent.domain.time import from_timestamp, timestamp
 from agent.ports import Remembered
-from agent.store import inspect
 from agent.store.database import Database
+from agent.store.inspect import prior_of
 
 T = TypeVar("T")
 
 OFFLINE_DAY = -1
-_BUDGET = "SELECT count, value_minor FROM budget WHERE issuer = ? AND campaign = ? AND day = ?"
+# One statement for all that a decision asks: each further one costs more than what it looks up.
+_VIEW = """
+SELECT coupon_use.redemption_id, coupon_use.at, today.count, today.value_minor, alone.count, alone.value_minor
+FROM (SELECT ?1 AS issuer, ?2 AS campaign, ?3 AS idx) AS asked
+LEFT JOIN coupon_use USING (issuer, campaign, idx)
+LEFT JOIN budget AS today ON today.issuer = ?1 AND today.campaign = ?2 AND today.day = ?4
+LEFT JOIN budget AS alone ON alone.issuer = ?1 AND alone.campaign = ?2 AND alone.day = ?5
+"""
 _UPSERT_BUDGET = """
 INSERT INTO budget VALUES (?1, ?2, ?3, 1, ?5), (?1, ?2, ?4, 1, ?5)
 ON CONFLICT DO UPDATE SET count = count + 1, value_minor = value_minor + excluded.value_minor
@@ -39,19 +46,14 @@ class SqlTransaction:
     """`agent.ports.Transaction` on an open SQLite transaction."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
-        self._connection = connection
         self._execute = connection.execute
 
-    def prior_use(self, identity: tuple[str, int, int]) -> PriorUse | None:
-        return inspect.prior_use(self._connection, identity)
-
-    def budget_use(self, issuer: str, campaign: int, day: int) -> BudgetUse:
-        # Two point look-ups: an IN over both days takes twice as long.
-        today, offline = (
-            self._execute(_BUDGET, (issuer, campaign, scope)).fetchone() or (0, 0)
-            for scope in (day, OFFLINE_DAY)
-        )
-        return BudgetUse(*today, *offline)
+    def view(self, identity: tuple[str, int, int], day: int) -> LedgerView:
+        found = self._execute(_VIEW, (*identity, day, OFFLINE_DAY)).fetchone()
+        redemption_id, at, count_day, value_day, count_offline, value_offline = found
+        prior = None if redemption_id is None else prior_of(redemption_id, at)
+        used = BudgetUse(count_day or 0, value_day or 0, count_offline or 0, value_offline or 0)
+        return LedgerView(prior, used)
 
     def consume(
         self, identity: tuple[str, int, int], redemption_id: str, at: datetime, forget_after: int

@@ -24,12 +24,14 @@ CREATE TABLE record (
     lane TEXT NOT NULL,
     sequence INTEGER NOT NULL CHECK (sequence > 0),
     event TEXT NOT NULL,
-    state TEXT NOT NULL CHECK (state IN ('waiting', 'acknowledged', 'quarantined')),
+    -- conflict: acknowledged, and the coupon was redeemed at another till as well
+    state TEXT NOT NULL CHECK (state IN ('waiting', 'acknowledged', 'conflict', 'quarantined')),
     outcome TEXT,              -- the cloud's answer as JSON
     PRIMARY KEY (lane, sequence)
 ) STRICT;
 CREATE INDEX record_waiting ON record (lane, sequence) WHERE state = 'waiting';
 CREATE INDEX record_quarantined ON record (lane, sequence) WHERE state = 'quarantined';
+CREATE INDEX record_conflict ON record (lane, sequence) WHERE state = 'conflict';
 
 CREATE TABLE chain (
     lane TEXT PRIMARY KEY,

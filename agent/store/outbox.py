@@ -18,6 +18,13 @@ from sync.wire import Record, RecordResult, ResultStatus
 
 T = TypeVar("T")
 
+_STATE_AFTER = {
+    ResultStatus.STORED: "acknowledged",
+    ResultStatus.DUPLICATE: "acknowledged",
+    ResultStatus.CONFLICT: "conflict",
+    ResultStatus.REFUSED: "quarantined",
+}
+
 _SEQUENCE = re.compile(r"[0-9]{1,15}$")
 
 
@@ -63,7 +70,7 @@ class SqlOutbox:
         sequence = self._sequence(lane, result.record_id)
         if sequence is None:
             return  # not one of ours: the protocol layer reported it
-        state = "acknowledged" if result.acknowledged else "quarantined"
+        state = _STATE_AFTER[result.status]
         if result.status is ResultStatus.REFUSED and not result.permanent:
             return
         outcome = {

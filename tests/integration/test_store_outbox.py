@@ -125,7 +125,7 @@ async def test_each_answer_has_its_place(till: Core, factory: Factory) -> None:
             RecordResult("T-0001-4", REFUSED, "later", "not now", permanent=False),
         ],
     )
-    assert states(till) == ["acknowledged", "acknowledged", "quarantined", "waiting"]
+    assert states(till) == ["acknowledged", "conflict", "quarantined", "waiting"]
     answers = till.rows("SELECT outcome FROM record WHERE lane = 'redemption' ORDER BY sequence")
     kept = [json.loads(text or "{}") for (text,) in answers]
     assert kept[1] == {"status": "conflict", "code": "", "sentence": "", "conflict": {"till": "T-0009"}}

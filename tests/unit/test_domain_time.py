@@ -118,7 +118,16 @@ def test_a_clock_without_a_bundle_raises_nothing():
 
 def test_the_clock_raises_the_mark_for_ninety_days_only():
     assert raised_mark(None, NOON + DAY, NOON) == NOON + DAY
-    assert raised_mark(None, NOON + 3650 * DAY, NOON) == NOON + ABSENCE_MAX
+    assert raised_mark(None, NOON + AHEAD_MAX, NOON) == NOON + ABSENCE_MAX
+
+
+def test_a_clock_that_is_not_believed_raises_nothing():
+    """One start with a dead battery's date must not close the till for the ninety days after."""
+    assert raised_mark(None, NOON + AHEAD_MAX + DAY, NOON) == NOON
+    assert raised_mark(NOON + DAY, NOON + 3650 * DAY, NOON) == NOON + DAY
+
+
+def test_a_clock_behind_the_bundle_raises_the_mark_to_it():
     assert raised_mark(None, NOON - DAY, NOON) == NOON
 
 

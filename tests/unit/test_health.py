@@ -20,7 +20,7 @@ WELL = Facts(
     stopped="",
     age=Age.FRESH,
     time=EffectiveTime(NOW, NOW),
-    counts=Counts({"redemption": 3, "evidence": 5}, 0, None, {"queued": 2, "sending": 1}, 7),
+    counts=Counts({"redemption": 3, "evidence": 5}, 0, 0, None, {"queued": 2, "sending": 1}, 7),
     devices=[
         ("scanner", DeviceStatus("front", "serial", DeviceState.READY, "", 0.0)),
         ("printer", DeviceStatus("receipts", "tcp", DeviceState.STARTING, "", 0.0)),
@@ -36,8 +36,8 @@ def device(role: str, state: DeviceState) -> list[tuple[str, DeviceStatus]]:
     return [(role, DeviceStatus("it", "kind", state, "plug it in", 0.0))]
 
 
-def counts(quarantined: int = 0, **prints: int) -> Counts:
-    return Counts({}, quarantined, None, prints, 0)
+def counts(quarantined: int = 0, conflicts: int = 0, **prints: int) -> Counts:
+    return Counts({}, quarantined, conflicts, None, prints, 0)
 
 
 CASES = {
@@ -51,6 +51,7 @@ CASES = {
     "clock_doubt": (replace(WELL, time=EffectiveTime(NOW, NOW, "behind")), "warning"),
     "campaign_skipped": (replace(WELL, skipped=("campaign.benefit: unknown",)), "warning"),
     "quarantine": (replace(WELL, counts=counts(2)), "warning"),
+    "conflict": (replace(WELL, counts=counts(conflicts=1)), "warning"),
     "disk_low": (replace(WELL, disk_free_mb=63), "error"),
     "scans_dropped": (replace(WELL, dropped_scans=1), "warning"),
     "device_lost": (replace(WELL, devices=device("scanner", DeviceState.LOST)), "warning"),
