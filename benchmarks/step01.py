@@ -11,6 +11,8 @@ from functools import partial
 from time import perf_counter, sleep
 from typing import Any
 
+import uvloop
+
 import config
 from agent.app import App, running
 from agent.domain import record
@@ -85,7 +87,11 @@ def scan(options: Options) -> Iterator[Figure]:
     factory.install(options.folder / "state")
     here = Floor(options.folder)
     texts = coupons(factory)
-    with paper() as port, VirtualScanner() as scanner, asyncio.Runner() as runner:
+    with (
+        paper() as port,
+        VirtualScanner() as scanner,
+        asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
+    ):
         settings = config.load(write_config(options.folder, scanner=scanner.port, printer_port=port))
         till = running(settings)
         app = runner.run(till.__aenter__())
@@ -325,7 +331,7 @@ def _outbox_read(options: Options, rounds: int) -> Figure:
     database = Database(options.folder / "state" / "till.db")
     database.open()
     outbox = SqlOutbox(database, TILL)
-    with asyncio.Runner() as runner:
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
 
         def read() -> None:
             waiting = runner.run(outbox.waiting("redemption", 200, 1 << 20))
