@@ -132,6 +132,13 @@ async def refusals(request: web.Request) -> web.Response:
     return json_answer({"refusals": [dataclasses.asdict(line) for line in lines]})
 
 
+@ROUTES.get("/v1/admin/gaps")
+async def gaps(request: web.Request) -> web.Response:
+    cloud = await need_role(request, Role.READER)
+    lines = await cloud.store.gaps(_limit(request))
+    return json_answer({"gaps": [dataclasses.asdict(line) for line in lines]})
+
+
 def _line(line: LedgerLine) -> dict[str, Any]:
     coupon = None
     if line.issuer is not None:

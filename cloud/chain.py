@@ -1,13 +1,13 @@
 """A till's chain of records in one lane, and which of those that arrive fit it. Pure.
 
-Every sequence up to the lane's head is accounted for: by a stored record, or by a refusal that remembers the hash
-the refused record claimed. So the chain goes on behind a record that is refused for good and lies in the till's
-quarantine:
+Every sequence up to the last stored record is accounted for: by a stored record, by a refusal that remembers the hash
+the refused record claimed, or by a hole that is noted until it is filled. So nothing that is missing, or refused for
+good and lying in the till's quarantine, holds up what comes behind it:
 
-- The next record expected is the one behind the head. Beyond it is a gap: not a permanent refusal, the till sends it
-  again in order.
-- A record fits if its prevhash is the hash of the stored record before it, or the hash claimed by a refused one.
-- A place that only refusals hold can still be filled, by a record that fits on both sides (a quarantine replayed).
+- A record fits if its prevhash is the hash of the stored record before it, or the hash claimed by a refused one. Where
+  nothing is known of the place before it, it is stored, and the hole before it is noted.
+- A place that is in a hole, or that only refusals hold, can still be filled by a record that fits on both sides where
+  they are known (a record that was late; a quarantine replayed).
 - Another hash at a stored place is a fork: refused for good and remembered, so that the fork's own tail is accepted
   behind it: what happened at a till that was restored from a copy is recorded, and the fork is there to see. The
   coupons of records refused for their place alone (fork, broken chain) count as used: their signature is good.
@@ -60,14 +60,32 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
+class Hole:
+    """Sequences `first` to `last` that never came. hash: of the record at `last`, as the one behind it claims, or
+    UNKNOWN_HASH."""
+
+    first: int
+    last: int
+    hash: str
+
+
+def split(hole: Hole, place: int, prevhash: str) -> list[Hole]:
+    """What is left of a hole when a record with that prevhash takes a place in it."""
+    assert hole.first <= place <= hole.last, "the place lies in the hole"
+    left, right = Hole(hole.first, place - 1, prevhash), Hole(place + 1, hole.last, hole.hash)
+    return [part for part in (left, right) if part.first <= part.last]
+
+
+@dataclass(frozen=True, slots=True)
 class ChainView:
     """What the store knows of a lane around the sequences in question.
 
-    head: the highest sequence accounted for, 0 before the first. stored: sequence -> (hash, prevhash).
-    refused: sequence -> hashes claimed there by refused records.
+    head: the highest sequence stored or refused; last: the highest stored; 0 before the first. stored: sequence ->
+    (hash, prevhash). refused: sequence -> hashes claimed there by refused records; also all of those beyond `last`.
     """
 
     head: int
+    last: int
     stored: Mapping[int, tuple[str, str]]
     refused: Mapping[int, frozenset[str]]
 
@@ -76,17 +94,22 @@ class Fate(StrEnum):
     STORE = "store"
     DUPLICATE = "duplicate"
     REFUSE = "refuse"  # for good, and remembered at its place
-    WAIT = "wait"  # not now: those before it come first
+    WAIT = "wait"  # not now, and nothing is remembered of it
 
 
 @dataclass(frozen=True, slots=True)
 class Ruling:
-    """place: the sequence it is stored or remembered at. code, sentence: only for REFUSE and WAIT."""
+    """place: the sequence it is stored or remembered at. code, sentence: only for REFUSE and WAIT.
+
+    holes: noticed before a stored record. accounts: its place is no part of a hole any more.
+    """
 
     fate: Fate
     place: int
     code: str = ""
     sentence: str = ""
+    holes: tuple[Hole, ...] = ()
+    accounts: bool = False
 
 
 def places(entries: Sequence[Entry], head: int) -> list[int]:
@@ -111,14 +134,11 @@ class _Working:
     """The chain as it stands while a batch is judged."""
 
     def __init__(self, view: ChainView) -> None:
-        self.head = view.head
+        self.last = view.last
         self.stored = dict(view.stored)
         self.refused = {place: set(hashes) for place, hashes in view.refused.items()}
 
     def rule(self, entry: Entry, place: int) -> Ruling:
-        if place > self.head + 1:
-            sentence = f"record {place} came before record {self.head + 1}; send them in order"
-            return Ruling(Fate.WAIT, place, "gap", sentence)
         if entry.fault:
             return self._refuse(entry, place, entry.fault, entry.sentence)
         if place in self.stored:
@@ -131,9 +151,21 @@ class _Working:
             return self._refuse(
                 entry, place, "broken_chain", f"prevhash does not name the record before sequence {place}"
             )
+        holes = self._holes_before(place, entry.prevhash)
         self.stored[place] = (entry.hash, entry.prevhash)
-        self.head = max(self.head, place)
-        return Ruling(Fate.STORE, place)
+        self.last = max(self.last, place)
+        return Ruling(Fate.STORE, place, holes=holes, accounts=True)
+
+    def _holes_before(self, place: int, prevhash: str) -> tuple[Hole, ...]:
+        """Between the last stored record and a new one: what was neither stored nor refused."""
+        found, first = [], self.last + 1
+        for refused in sorted(each for each in self.refused if self.last < each < place):
+            if first < refused:
+                found.append(Hole(first, refused - 1, UNKNOWN_HASH))
+            first = refused + 1
+        if first < place:
+            found.append(Hole(first, place - 1, prevhash))
+        return tuple(found)
 
     def _fits(self, entry: Entry, place: int) -> bool:
         following = self.stored.get(place + 1)
@@ -143,11 +175,15 @@ class _Working:
             return entry.prevhash == GENESIS
         before = self.stored.get(place - 1)
         claimed = self.refused.get(place - 1, set())
+        if before is None and not claimed:
+            return True  # a hole: what was there is not known here
         return (before is not None and before[0] == entry.prevhash) or bool(
             claimed & {entry.prevhash, UNKNOWN_HASH}
         )
 
     def _refuse(self, entry: Entry, place: int, code: str, sentence: str) -> Ruling:
         self.refused.setdefault(place, set()).add(entry.hash)
-        self.head = max(self.head, place)
-        return Ruling(Fate.REFUSE, place, code, sentence)
+        following = self.stored.get(place + 1)
+        # A stranger at this place is not what the record behind it waits for: the hole stays.
+        accounts = following is None or entry.hash in (following[1], UNKNOWN_HASH)
+        return Ruling(Fate.REFUSE, place, code, sentence, accounts=accounts)

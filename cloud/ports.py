@@ -79,7 +79,7 @@ class Terms:
 
 @dataclass(frozen=True, slots=True)
 class Win:
-    """The redemption that used a coupon first, by the order of receipt."""
+    """The redemption that used a coupon first, by the order of receipt. hash: of its record, empty if not kept."""
 
     till: str
     lane: str
@@ -87,6 +87,7 @@ class Win:
     redemption_id: str
     received_at: str
     time: str
+    hash: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +118,10 @@ class LedgerLine:
 
 @dataclass(frozen=True, slots=True)
 class ConflictLine:
-    """A redemption of a coupon that another record had used before."""
+    """A redemption of a coupon that another record had used before.
+
+    kind: double for a stored record; fork, broken_chain for one that was refused with this code.
+    """
 
     issuer: str
     campaign: int
@@ -125,9 +129,26 @@ class ConflictLine:
     till: str
     lane: str
     sequence: int
+    hash: str
     redemption_id: str
     received_at: str
+    kind: str
     winner: Win
+
+
+@dataclass(frozen=True, slots=True)
+class GapLine:
+    """Sequences `first` to `last` of a lane that never came, though a record behind them did.
+
+    hash: of the record at `last`, as the record behind it claims; empty if not known.
+    """
+
+    till: str
+    lane: str
+    first: int
+    last: int
+    noticed_at: str
+    hash: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,7 +251,8 @@ class CloudStore(Protocol):
         """Judge and record a batch in one transaction.
 
         A stored redemption uses its coupon; if it was used before, the record is stored all the same and the conflict
-        with it. A refused record is kept beside the ledger.
+        with it. A refused record is kept beside the ledger; refused for its place alone, it uses its coupon too.
+        Holes that the judge noticed are kept until records take their places.
         """
 
     async def ledger(self, till: str | None, after: tuple[str, str, int], limit: int) -> list[LedgerLine]:
@@ -240,6 +262,9 @@ class CloudStore(Protocol):
         """The newest first."""
 
     async def refusals(self, limit: int) -> list[RefusalLine]:
+        """The newest first."""
+
+    async def gaps(self, limit: int) -> list[GapLine]:
         """The newest first."""
 
     # --- bundles ---

@@ -160,7 +160,43 @@ CREATE TABLE promo (
 CREATE INDEX promo_coupon ON promo (issuer, campaign, idx) WHERE NOT out;
 """
 
-SCRIPTS = (_0001,)
+# `hash` tells two records of one place apart (a fork). What was used by a refused record of old has none.
+_0002 = """
+CREATE TABLE hole (
+    till TEXT NOT NULL,
+    lane TEXT NOT NULL,
+    first INTEGER NOT NULL,
+    last INTEGER NOT NULL CHECK (last >= first),
+    hash TEXT NOT NULL,               -- of the record at `last`, as the one behind it claims; '' if not known
+    noticed_at TEXT NOT NULL,
+    PRIMARY KEY (till, lane, first)
+) STRICT, WITHOUT ROWID;
+
+ALTER TABLE coupon_use ADD COLUMN hash TEXT NOT NULL DEFAULT '';
+UPDATE coupon_use SET hash = coalesce((SELECT r.hash FROM record r WHERE r.till = coupon_use.till
+    AND r.lane = coupon_use.lane AND r.sequence = coupon_use.sequence AND r.issuer = coupon_use.issuer
+    AND r.campaign = coupon_use.campaign AND r.idx = coupon_use.idx), '');
+
+ALTER TABLE conflict RENAME TO conflict_1;
+CREATE TABLE conflict (
+    issuer TEXT NOT NULL,
+    campaign INTEGER NOT NULL,
+    idx INTEGER NOT NULL,
+    till TEXT NOT NULL,
+    lane TEXT NOT NULL,
+    sequence INTEGER NOT NULL,
+    hash TEXT NOT NULL,
+    redemption_id TEXT NOT NULL,
+    received_at TEXT NOT NULL,
+    kind TEXT NOT NULL CHECK (kind IN ('double', 'fork', 'broken_chain')),
+    PRIMARY KEY (issuer, campaign, idx, till, lane, sequence, hash)
+) STRICT, WITHOUT ROWID;
+INSERT INTO conflict SELECT c.issuer, c.campaign, c.idx, c.till, c.lane, c.sequence, r.hash, c.redemption_id,
+    c.received_at, 'double' FROM conflict_1 c JOIN record r USING (till, lane, sequence);
+DROP TABLE conflict_1;
+"""
+
+SCRIPTS = (_0001, _0002)
 """One per schema version, never edited after a release: write the next one."""
 VERSION = len(SCRIPTS)
 

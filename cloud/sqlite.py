@@ -22,6 +22,7 @@ from cloud.indexes import coupon_index
 from cloud.ports import (
     Appended,
     ConflictLine,
+    GapLine,
     Judge,
     LedgerLine,
     Offer,
@@ -275,6 +276,9 @@ class SqliteStore:
 
     async def refusals(self, limit: int) -> list[RefusalLine]:
         return await self._threads.read(lambda db: sqlite_records.refusals(db, limit))
+
+    async def gaps(self, limit: int) -> list[GapLine]:
+        return await self._threads.read(lambda db: sqlite_records.gaps(db, limit))
 
     # --- bundles ---
 

@@ -6,13 +6,18 @@ import json
 import sqlite3
 from collections.abc import Sequence
 
-from cloud.chain import ChainView, Entry, Fate, places
-from cloud.ports import Appended, ConflictLine, Judge, LedgerLine, RefusalLine, Win
+from cloud.chain import ChainView, Entry, Fate, Hole, Ruling, places, split
+from cloud.ports import Appended, ConflictLine, GapLine, Judge, LedgerLine, RefusalLine, Win
 
 _SOME = "SELECT value FROM json_each(?)"
 _INSERT_RECORD = "INSERT INTO record VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-_INSERT_USE = "INSERT INTO coupon_use VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
-_WIN = "SELECT till, lane, sequence, redemption_id, received_at, time FROM coupon_use"
+_INSERT_USE = "INSERT INTO coupon_use VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
+# A record refused as broken_chain may be stored later, replayed in its place: it is listed once, by what became of it.
+_INSERT_CONFLICT = """
+INSERT INTO conflict VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET kind = excluded.kind
+"""
+_INSERT_HOLE = "INSERT INTO hole VALUES (?, ?, ?, ?, ?, ?)"
+_WIN = "SELECT till, lane, sequence, redemption_id, received_at, time, hash FROM coupon_use"
 
 
 def append(
@@ -24,27 +29,46 @@ def append(
         won_by = None
         if ruling.fate is Fate.STORE:
             won_by = _store(db, till, lane, entry, at)
+            holes = ((till, lane, hole.first, hole.last, hole.hash, at) for hole in ruling.holes)
+            db.executemany(_INSERT_HOLE, holes)
         elif ruling.fate is Fate.DUPLICATE:
             won_by = _lost_to(db, till, lane, entry)
         elif ruling.fate is Fate.REFUSE:
-            _use_all_the_same(db, till, lane, ruling.place, entry, at)
+            _use_all_the_same(db, till, lane, ruling, entry, at)
             db.execute(
                 "INSERT INTO refusal VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
                 (till, lane, ruling.place, entry.hash, ruling.code, entry.record_id, entry.text, at),
             )
+        if ruling.accounts:
+            _take_from_hole(db, till, lane, ruling.place, entry.prevhash)
         done.append(Appended(ruling, won_by))
     return done
 
 
+def _take_from_hole(db: sqlite3.Connection, till: str, lane: str, place: int, prevhash: str) -> None:
+    found = db.execute(
+        "SELECT first, last, hash, noticed_at FROM hole WHERE till = ? AND lane = ? AND first <= ?"
+        " ORDER BY first DESC LIMIT 1",
+        (till, lane, place),
+    ).fetchone()
+    if found is None or found[1] < place:
+        return
+    hole = Hole(*found[:3])
+    db.execute("DELETE FROM hole WHERE till = ? AND lane = ? AND first = ?", (till, lane, hole.first))
+    for part in split(hole, place, prevhash):
+        db.execute(_INSERT_HOLE, (till, lane, part.first, part.last, part.hash, found[3]))
+
+
 def chain_view(db: sqlite3.Connection, till: str, lane: str, entries: Sequence[Entry]) -> ChainView:
-    """The lane's head, and what stands at, before and behind each sequence that the entries may be placed at."""
+    """The lane's end, and what stands at, before and behind each sequence that the entries may be placed at."""
     key = (till, lane)
-    head = max(
+    last, refused_last = (
         db.execute(
             f"SELECT coalesce(max(sequence), 0) FROM {table} WHERE till = ? AND lane = ?", key
         ).fetchone()[0]
         for table in ("record", "refusal")
     )
+    head = max(last, refused_last)
     wanted = {place + step for place in places(entries, head) for step in (-1, 0, 1)}
     some = (*key, json.dumps(sorted(wanted)))
     stored = {
@@ -56,10 +80,12 @@ def chain_view(db: sqlite3.Connection, till: str, lane: str, entries: Sequence[E
     }
     refused: dict[int, frozenset[str]] = {}
     for sequence, claimed in db.execute(
-        f"SELECT sequence, hash FROM refusal WHERE till = ? AND lane = ? AND sequence IN ({_SOME})", some
+        "SELECT sequence, hash FROM refusal WHERE till = ? AND lane = ?"
+        f" AND (sequence IN ({_SOME}) OR sequence > ?)",
+        (*some, last),
     ):
         refused[sequence] = refused.get(sequence, frozenset()) | {claimed}
-    return ChainView(head, stored, refused)
+    return ChainView(head, last, stored, refused)
 
 
 def _store(db: sqlite3.Connection, till: str, lane: str, entry: Entry, at: str) -> Win | None:
@@ -71,30 +97,31 @@ def _store(db: sqlite3.Connection, till: str, lane: str, entry: Entry, at: str) 
         db.execute("UPDATE promo SET out = 1 WHERE till = ? AND short = ?", (till, entry.promo))
     if coupon is None:
         return None
-    use = (*identity, till, lane, entry.sequence, entry.record_id, at)
-    if _use(db, use, entry.time):
-        return None
-    winner = _lost_to(db, till, lane, entry)
-    if winner is not None:
-        db.execute("INSERT INTO conflict VALUES (?, ?, ?, ?, ?, ?, ?, ?)", use)
-    return winner
-
-
-def _use(db: sqlite3.Connection, use: tuple[object, ...], time: str) -> bool:
-    """Enter a coupon's use; False if it was used before."""
-    # A promo code that comes back was handed out, whether or not the till has said so.
-    db.execute("UPDATE promo SET out = 1 WHERE issuer = ? AND campaign = ? AND idx = ? AND NOT out", use[:3])
-    return db.execute(_INSERT_USE, (*use, time)).rowcount == 1
+    return _use(db, till, lane, entry, at, "double")
 
 
 def _use_all_the_same(
-    db: sqlite3.Connection, till: str, lane: str, place: int, entry: Entry, at: str
+    db: sqlite3.Connection, till: str, lane: str, ruling: Ruling, entry: Entry, at: str
 ) -> None:
     """A record that does not fit the chain, yet is signed by the till, tells of a coupon that was taken: it is used."""
+    if entry.coupon is not None and not entry.fault:
+        _use(db, till, lane, entry, at, ruling.code)
+
+
+def _use(db: sqlite3.Connection, till: str, lane: str, entry: Entry, at: str, kind: str) -> Win | None:
+    """Enter a coupon's use, or a conflict of this kind with the record that used it first, which is returned."""
     coupon = entry.coupon
-    if coupon is not None and not entry.fault:
-        use = (coupon.issuer, coupon.campaign, coupon.index, till, lane, place, entry.record_id, at)
-        _use(db, use, entry.time)
+    assert coupon is not None, "only a coupon is used"
+    identity = (coupon.issuer, coupon.campaign, coupon.index)
+    # A promo code that comes back was handed out, whether or not the till has said so.
+    db.execute("UPDATE promo SET out = 1 WHERE issuer = ? AND campaign = ? AND idx = ? AND NOT out", identity)
+    place = (*identity, till, lane, entry.sequence)
+    if db.execute(_INSERT_USE, (*place, entry.record_id, at, entry.time, entry.hash)).rowcount == 1:
+        return None
+    winner = _lost_to(db, till, lane, entry)
+    if winner is not None:
+        db.execute(_INSERT_CONFLICT, (*place, entry.hash, entry.record_id, at, kind))
+    return winner
 
 
 def _lost_to(db: sqlite3.Connection, till: str, lane: str, entry: Entry) -> Win | None:
@@ -103,8 +130,10 @@ def _lost_to(db: sqlite3.Connection, till: str, lane: str, entry: Entry) -> Win 
     if coupon is None:
         return None
     winner = _winner(db, (coupon.issuer, coupon.campaign, coupon.index))
-    own = (till, lane, entry.sequence)
-    return None if winner is None or (winner.till, winner.lane, winner.sequence) == own else winner
+    if winner is None:
+        return None
+    same_place = (winner.till, winner.lane, winner.sequence) == (till, lane, entry.sequence)
+    return None if same_place and winner.hash in (entry.hash, "") else winner
 
 
 def _winner(db: sqlite3.Connection, identity: tuple[object, ...]) -> Win | None:
@@ -128,13 +157,13 @@ def ledger(
 def conflicts(db: sqlite3.Connection, limit: int) -> list[ConflictLine]:
     """`CloudStore.conflicts`."""
     rows = db.execute(
-        "SELECT c.issuer, c.campaign, c.idx, c.till, c.lane, c.sequence, c.redemption_id, c.received_at,"
-        " u.till, u.lane, u.sequence, u.redemption_id, u.received_at, u.time"
+        "SELECT c.issuer, c.campaign, c.idx, c.till, c.lane, c.sequence, c.hash, c.redemption_id, c.received_at,"
+        " c.kind, u.till, u.lane, u.sequence, u.redemption_id, u.received_at, u.time, u.hash"
         " FROM conflict c JOIN coupon_use u USING (issuer, campaign, idx)"
         " ORDER BY c.received_at DESC, c.till, c.lane, c.sequence LIMIT ?",
         (limit,),
     )
-    return [ConflictLine(*(*row[:8], Win(*row[8:]))) for row in rows]
+    return [ConflictLine(*(*row[:10], Win(*row[10:]))) for row in rows]
 
 
 def refusals(db: sqlite3.Connection, limit: int) -> list[RefusalLine]:
@@ -145,3 +174,13 @@ def refusals(db: sqlite3.Connection, limit: int) -> list[RefusalLine]:
         (limit,),
     )
     return [RefusalLine(*row) for row in rows]
+
+
+def gaps(db: sqlite3.Connection, limit: int) -> list[GapLine]:
+    """`CloudStore.gaps`."""
+    rows = db.execute(
+        "SELECT till, lane, first, last, noticed_at, hash FROM hole"
+        " ORDER BY noticed_at DESC, till, lane, first LIMIT ?",
+        (limit,),
+    )
+    return [GapLine(*row) for row in rows]

@@ -13,9 +13,10 @@ import pytest
 from agent.domain.record import EVIDENCE_LANE, REDEMPTION_LANE, ChainHead
 from agent.domain.status import Status
 from cloud.ingest import ingest
+from cloud.ports import GapLine
 from cloud.sqlite import SqliteStore
 from sync.wire import Limits, ResultStatus, WireError, encode_results
-from tests.unit.cloud_kit import CAMPAIGN, ISSUER, NOW, SealingTill, batch, enrolled, sealing_till
+from tests.unit.cloud_kit import AT, CAMPAIGN, ISSUER, NOW, SealingTill, batch, enrolled, sealing_till
 
 
 @pytest.fixture
@@ -83,12 +84,74 @@ async def test_a_till_restored_from_a_copy_forks_and_goes_on(store: SqliteStore)
     assert await send(store, other, other.redeem(14)) == ["conflict"]
 
 
-async def test_a_gap_is_not_permanent_and_closes(store: SqliteStore) -> None:
+async def test_one_missing_record_holds_up_nothing_and_is_listed_until_it_comes(store: SqliteStore) -> None:
     till = sealing_till("T-1")
-    events = [till.redeem(index) for index in range(4)]
-    assert await send(store, till, events[0], *events[2:]) == ["stored", "gap!", "gap!"]
-    assert await send(store, till, *events[1:]) == ["stored"] * 3
+    events = [till.redeem(index) for index in range(6)]
+    assert await send(store, till, events[0], *events[3:]) == ["stored"] * 4
+    assert await store.mark_counts(ISSUER, CAMPAIGN) == (4, 0), "what came uses its coupons"
+    assert await store.gaps(10) == [GapLine("T-1", REDEMPTION_LANE, 2, 3, AT, events[2]["hash"])]
+    assert await send(store, till, events[1]) == ["stored"]
+    assert await store.gaps(10) == [GapLine("T-1", REDEMPTION_LANE, 3, 3, AT, events[2]["hash"])]
+    assert await send(store, till, *events) == ["duplicate", "duplicate", "stored", *["duplicate"] * 3]
+    assert await store.gaps(10) == []
     assert await store.refusals(10) == []
+
+
+async def test_gaps_are_kept_per_till_and_lane(store: SqliteStore) -> None:
+    till, other = sealing_till("T-1"), sealing_till("T-2", 2)
+    events = [till.redeem(index) for index in range(3)]
+    theirs = [other.redeem(index) for index in range(3, 8)]
+    await send(store, till, events[2])
+    await send(store, other, theirs[1], theirs[4])
+    assert {(gap.till, gap.first, gap.last) for gap in await store.gaps(10)} == {
+        ("T-1", 1, 2),
+        ("T-2", 1, 1),
+        ("T-2", 3, 4),
+    }
+    await send(store, other, theirs[0])
+    assert len(await store.gaps(10)) == 2
+    assert len(await store.gaps(1)) == 1
+
+
+async def test_a_fork_of_a_used_coupon_is_on_the_list_of_conflicts(store: SqliteStore) -> None:
+    """A restored or cloned till takes coupons again: also the same coupon at the same place of the chain."""
+    till = sealing_till("T-1")
+    first = till.redeem(0)
+    await send(store, till, first)
+    clone = sealing_till("T-1")
+    clone.heads = dict(till.heads)
+    events = [till.redeem(1), till.redeem(2)]
+    await send(store, till, *events)
+    forked = [clone.redeem(1, cashier="x"), clone.redeem(0)]
+    for _ in range(2):
+        assert await send(store, clone, *forked) == ["fork", "fork"]
+    found = await store.conflicts(10)
+    assert [(line.sequence, line.index, line.kind, line.hash, line.winner.hash) for line in found] == [
+        (2, 1, "fork", forked[0]["hash"], events[0]["hash"]),
+        (3, 0, "fork", forked[1]["hash"], first["hash"]),
+    ]
+    other = sealing_till("T-2", 2)
+    assert await send(store, other, other.redeem(2)) == ["conflict"]
+    assert {line.kind for line in await store.conflicts(10)} == {"fork", "double"}
+
+
+async def test_a_fork_whose_coupon_was_free_is_no_conflict_with_itself(store: SqliteStore) -> None:
+    till, clone = sealing_till("T-1"), sealing_till("T-1")
+    await send(store, till, till.redeem(1))
+    forked = clone.redeem(2)
+    for _ in range(2):
+        assert await send(store, clone, forked) == ["fork"]
+    assert await store.conflicts(10) == []
+
+
+async def test_a_broken_chain_that_is_stored_later_is_listed_once(store: SqliteStore) -> None:
+    till, other = sealing_till("T-1"), sealing_till("T-2", 2)
+    await send(store, other, other.redeem(2))
+    first, second = till.redeem(1), till.redeem(2)
+    await send(store, till, first | {"subject": "x", "hash": "b" * 64}, second)
+    assert [line.kind for line in await store.conflicts(10)] == ["broken_chain"]
+    assert await send(store, till, first, second) == ["stored", "conflict"]
+    assert [line.kind for line in await store.conflicts(10)] == ["double"]
 
 
 async def test_a_broken_chain_is_refused_and_the_rest_goes_on(store: SqliteStore) -> None:

@@ -88,6 +88,8 @@ async def test_real_answers_fit_it(document: dict[str, Any], tmp_path: Path) -> 
         poison = two.till.redeem(2) | {"subject": "poison"}
         said = await one.post(one.till.redeem(1), evidence)
         said += await two.post(poison, two.till.redeem(1), two.till.redeem(3))
+        two.till.redeem(4)  # it never comes: a gap
+        said += await two.post(two.till.redeem(5))
         assert {result.status.value for result in said} == {"stored", "refused", "conflict"}
         results = json.loads(wire.encode_results(said))
         check(document, document["components"]["schemas"]["Results"], results)
@@ -106,13 +108,16 @@ async def test_real_answers_fit_it(document: dict[str, Any], tmp_path: Path) -> 
             ("get", "tills", None),
             ("get", "conflicts", None),
             ("get", "refusals", None),
+            ("get", "gaps", None),
         ]
         for method, path, body in asked:
             status, answer = await cloud.admin(method.upper(), path, body)
             kind = "application/json" if status < 400 else "application/problem+json"
             check(document, answer_schema(document, method, f"/v1/admin/{path}", status, kind), answer)
+            if method == "get":
+                assert answer[path], "there is one to look at"
         lines = await cloud.lines()
-        assert len(lines) == 3
+        assert len(lines) == 4
         for line in lines:
             check(document, document["components"]["schemas"]["LedgerLine"], line)
         async with cloud.session.get(f"{cloud.url}/v1/health") as response:

@@ -10,10 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.domain.record import GENESIS
-from cloud.chain import UNKNOWN_HASH, ChainView, Entry, Fate, judge, places
+from cloud.chain import UNKNOWN_HASH, ChainView, Entry, Fate, Hole, judge, places, split
 from tests.unit.domain_kit import examples
-
-EMPTY = ChainView(0, {}, {})
 
 
 def entry(sequence: int | None, own: str, before: str, **more: Any) -> Entry:
@@ -35,9 +33,11 @@ class Lane:
     def __init__(self) -> None:
         self.stored: dict[int, tuple[str, str]] = {}
         self.refused: dict[int, frozenset[str]] = {}
+        self.holes: list[Hole] = []
 
     def view(self) -> ChainView:
-        return ChainView(max([0, *self.stored, *self.refused]), self.stored, self.refused)
+        head = max([0, *self.stored, *self.refused])
+        return ChainView(head, max([0, *self.stored]), self.stored, self.refused)
 
     def send(self, *entries: Entry) -> list[str]:
         said = []
@@ -47,6 +47,11 @@ class Lane:
                 self.stored[ruling.place] = (given_entry.hash, given_entry.prevhash)
             elif ruling.fate is Fate.REFUSE:
                 self.refused[ruling.place] = self.refused.get(ruling.place, frozenset()) | {given_entry.hash}
+            self.holes += ruling.holes
+            for hole in [each for each in self.holes if each.first <= ruling.place <= each.last]:
+                if ruling.accounts:
+                    self.holes.remove(hole)
+                    self.holes += split(hole, ruling.place, given_entry.prevhash)
             said.append(ruling.code or ruling.fate.value)
         return said
 
@@ -57,10 +62,72 @@ def test_a_batch_in_order_is_stored_and_again_is_a_duplicate() -> None:
     assert lane.send(*line(4)) == ["duplicate"] * 3 + ["store"]
 
 
-def test_a_gap_waits_and_closes() -> None:
+def test_a_record_past_a_hole_is_stored_and_the_hole_is_noted_until_it_is_filled() -> None:
+    lane, records = Lane(), line(8)
+    assert lane.send(records[0], *records[5:]) == ["store"] * 4
+    assert lane.holes == [Hole(2, 5, "h5")]
+    assert lane.send(records[3]) == ["store"], "in the midst of the hole nothing is known on either side"
+    assert sorted(lane.holes, key=lambda hole: hole.first) == [Hole(2, 3, "h3"), Hole(5, 5, "h5")]
+    assert lane.send(*records) == [
+        "duplicate",
+        "store",
+        "store",
+        "duplicate",
+        "store",
+        "duplicate",
+        "duplicate",
+        "duplicate",
+    ]
+    assert lane.holes == []
+
+
+def test_only_the_right_record_fills_a_hole() -> None:
     lane, records = Lane(), line(4)
-    assert lane.send(records[0], *records[2:]) == ["store", "gap", "gap"]
-    assert lane.send(*records[1:]) == ["store"] * 3
+    lane.send(records[0], records[2])
+    assert lane.send(entry(2, "other", "h1")) == ["broken_chain"], "record 3 names another"
+    assert lane.send(entry(2, "h2", "other")) == ["broken_chain"], "record 1 is another"
+    assert lane.send(entry(2, "x", "h1", fault="wrong_hash")) == ["wrong_hash"], "nor is it what 3 waits for"
+    assert lane.send(entry(2, "x", "h1")) == ["broken_chain"]
+    assert lane.send(records[1]) == ["store"]
+    assert lane.holes == []
+
+
+def test_a_stranger_that_is_refused_in_a_hole_leaves_it_open() -> None:
+    lane, records = Lane(), line(3)
+    lane.send(records[0], records[2])
+    lane.send(entry(2, "other", "h1"))
+    assert lane.holes == [Hole(2, 2, "h2")]
+    assert lane.send(replace(records[1], fault="malformed")) == ["malformed"], "the very one that was missing"
+    assert lane.holes == []
+
+
+def test_what_was_refused_before_it_is_no_part_of_a_hole() -> None:
+    lane, records = Lane(), line(9)
+    poison = replace(records[4], fault="malformed")
+    assert lane.send(records[0], poison, records[8]) == ["store", "malformed", "store"]
+    assert lane.holes == [Hole(2, 4, UNKNOWN_HASH), Hole(6, 8, "h8")]
+
+
+def test_a_damaged_record_that_claims_a_place_far_ahead_makes_no_hole() -> None:
+    lane, records = Lane(), line(4)
+    astray = replace(records[1], sequence=10**15 - 1, fault="wrong_hash")
+    assert lane.send(records[0], astray) == ["store", "wrong_hash"]
+    assert lane.send(*records[2:]) == ["store", "store"]
+    assert lane.holes == [Hole(2, 2, "h2")]
+
+
+def test_a_first_record_that_never_came_is_a_hole_too() -> None:
+    lane, records = Lane(), line(3)
+    assert lane.send(*records[2:]) == ["store"]
+    assert lane.holes == [Hole(1, 2, "h2")]
+    assert lane.send(entry(1, "h1", "x")) == ["broken_chain"], "the first names the genesis, also in a hole"
+
+
+def test_a_fork_stays_a_fork_beside_a_hole() -> None:
+    lane, records = Lane(), line(4)
+    lane.send(records[0], records[2])
+    assert lane.send(entry(3, "f3", "h2")) == ["fork"]
+    assert lane.holes == [Hole(2, 2, "h2")]
 
 
 def test_the_first_record_names_the_genesis() -> None:
@@ -92,13 +159,14 @@ def test_a_poison_record_holds_up_nothing() -> None:
     assert lane.send(*records) == ["store", "store", "wrong_hash", "store", "store"]
 
 
-def test_a_poison_record_behind_a_gap_waits_for_its_turn() -> None:
-    """Refused for good there, it would be missing for ever: nothing could stand at its place."""
-    records = line(3)
+def test_a_poison_record_behind_a_hole_is_refused_at_its_place() -> None:
+    records = line(4)
     records[2] = replace(records[2], fault="malformed")
     lane = Lane()
-    assert lane.send(*records[1:]) == ["gap", "gap"]
-    assert lane.refused == {}
+    assert lane.send(*records[1:]) == ["store", "malformed", "store"]
+    assert lane.holes == [Hole(1, 1, "h1")]
+    assert lane.send(records[0]) == ["store"]
+    assert lane.holes == []
 
 
 def test_a_record_without_a_readable_sequence_stands_between_its_neighbours() -> None:
@@ -146,10 +214,29 @@ def test_every_good_record_is_stored_once_whatever_the_line_does(
         if chance.random() < 0.3:
             continue  # the answer is lost
         for record, answer in zip(sent, said, strict=True):
-            if answer != "gap":
-                waiting.pop(record.sequence or 0)
+            waiting.pop(record.sequence or 0)
             if answer == "wrong_hash":
                 quarantine.add(record.sequence or 0)
     assert waiting == {}
     assert quarantine == {sequence for sequence in poisoned if sequence <= length}
     assert sorted(lane.stored) == sorted(set(records) - quarantine)
+    assert lane.holes == []
+
+
+@examples(60)
+@given(st.permutations(range(1, 13)), st.sets(st.integers(1, 12)), st.sets(st.integers(1, 12)))
+def test_holes_are_what_is_neither_stored_nor_refused_whatever_the_order(
+    order: list[int], missing: set[int], poisoned: set[int]
+) -> None:
+    records, lane = line(12), Lane()
+    for sequence in order:
+        record = records[sequence - 1]
+        if sequence not in missing:
+            lane.send(replace(record, fault="malformed") if sequence in poisoned else record)
+    noted = [place for hole in lane.holes for place in range(hole.first, hole.last + 1)]
+    last = max([0, *lane.stored])
+    assert sorted(noted) == [place for place in sorted(missing) if place < last], "each once, and no other"
+    for hole in lane.holes:
+        assert hole.hash in (f"h{hole.last}", UNKNOWN_HASH)
+        if hole.last + 1 in lane.stored:
+            assert hole.hash == f"h{hole.last}", "the record behind it names what is missing"
