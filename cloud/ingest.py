@@ -84,27 +84,43 @@ def _check(
     try:
         head = record.check(event, till, verifies)
     except record.RecordFault as fault:
-        return _fault(event, fault.code, text)
+        return _fault(event, fault.code, text, fault.detail if fault.code == "malformed" else "")
     if event.get("lane") != lane:
         return _fault(event, "wrong_lane", text)
     kind, time, prevhash, data = (event.get(name) for name in ("type", "time", "prevhash", "data"))
     if not (_short_text(kind) and _short_text(time) and _hash(prevhash)):
-        return _fault(event, "malformed", text)
+        return _fault(event, "malformed", text, "type, time or prevhash is not of the form it must have")
     coupon, discount_minor, promo = None, None, None
     if kind == REDEMPTION:
-        coupon = _coupon(data)
-        if coupon is None:
-            return _fault(event, "malformed", text)
-        discount_minor, promo = _number(data, "discount_minor", AMOUNT_MAX_MINOR), _promo(data)
+        sentence = _redemption_fault(data, event["id"])
+        if sentence:
+            return _fault(event, "malformed", text, sentence)
+        coupon, promo = _coupon(data), _promo(data)
+        discount_minor = _number(data, "discount_minor", AMOUNT_MAX_MINOR)
     said = (str(kind), str(time), coupon, discount_minor, promo)
     return Entry(event["id"], head.sequence, head.hash, str(prevhash), text, *said)
 
 
-def _fault(event: Mapping[str, Any], code: str, text: str) -> Entry:
+def _redemption_fault(data: Any, record_id: str) -> str:
+    """What is wrong with the data of a redemption, naming the member; empty if nothing is."""
+    if not isinstance(data, dict):
+        return "data is not an object"
+    if data.get("redemption_id") != record_id:
+        return "data.redemption_id is not the event's id"
+    if data.get("outcome") != "accepted":
+        return "data.outcome is not accepted: nothing else is a redemption"
+    if _coupon(data) is None:
+        return "data.coupon is not an object with issuer (1 to 32 characters), campaign and index (0 to 4294967295)"
+    discount = data.get("discount_minor", "")
+    if discount is not None and _number(data, "discount_minor", AMOUNT_MAX_MINOR) is None:
+        return f"data.discount_minor is not null or an integer from 0 to {AMOUNT_MAX_MINOR}"
+    return ""
+
+
+def _fault(event: Mapping[str, Any], code: str, text: str, sentence: str = "") -> Entry:
     """An entry that is refused for good, with the place and the hash that it claims, as far as they can be read."""
     sequence = event.get("sequence")
     claimed = int(sequence) if isinstance(sequence, str) and _SEQUENCE.fullmatch(sequence) else None
-    sentence = _SENTENCES.get(code, code)
     return Entry(
         event["id"],
         claimed,
@@ -112,7 +128,7 @@ def _fault(event: Mapping[str, Any], code: str, text: str) -> Entry:
         _hash(event.get("prevhash")),
         text,
         fault=code,
-        sentence=sentence,
+        sentence=sentence or _SENTENCES.get(code, code),
     )
 
 

@@ -35,11 +35,12 @@ def record_id(till: str, lane: str, sequence: int) -> str:
 
 
 class RecordFault(ValueError):
-    """An event that is not what it claims to be. code: stable."""
+    """An event that is not what it claims to be. code: stable. detail: for people."""
 
     def __init__(self, code: str, detail: str) -> None:
         super().__init__(f"{code}: {detail}")
         self.code = code
+        self.detail = detail
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +142,11 @@ def check(event: Mapping[str, Any], till: str, verify: Callable[[bytes, bytes], 
         raise RecordFault("wrong_hash", "the event is not what was hashed")
     if not verify(raw, _CONTEXT + digest):
         raise RecordFault("bad_signature", "not signed by this till's key")
+    lane = event.get("lane")
+    if lane not in LANES:
+        raise RecordFault("malformed", f"lane is none of {', '.join(LANES)}")
+    if event.get("id") != record_id(till, str(lane), int(sequence)):
+        raise RecordFault("malformed", "id does not name the till, the lane and the sequence")
     return ChainHead(int(sequence), digest.hex())
 
 

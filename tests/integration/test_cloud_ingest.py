@@ -17,6 +17,7 @@ from cloud.ports import GapLine
 from cloud.sqlite import SqliteStore
 from sync.wire import Limits, ResultStatus, WireError, encode_results
 from tests.unit.cloud_kit import AT, CAMPAIGN, ISSUER, NOW, SealingTill, batch, enrolled, sealing_till
+from tests.vectors.records import resigned
 
 
 @pytest.fixture
@@ -222,18 +223,53 @@ async def test_however_damaged_a_record_is_those_behind_it_are_stored(
     assert await send(store, till, fresh[1]) == ["stored"], "also when it came alone"
 
 
-async def test_a_record_in_the_wrong_lane_or_without_its_coupon(store: SqliteStore) -> None:
+async def test_a_record_in_the_wrong_lane(store: SqliteStore) -> None:
     till = sealing_till("T-1")
     assert await send(store, till, till.redeem(1), lane=EVIDENCE_LANE) == ["wrong_lane"]
-    fresh = sealing_till("T-2", 2)
-    bad = [
-        fresh.seal({}),
-        fresh.seal({"coupon": {"issuer": ISSUER, "campaign": CAMPAIGN, "index": -1}}),
-        fresh.seal({"coupon": {"issuer": ISSUER, "campaign": True, "index": 1}}),
-        fresh.seal({"coupon": {"issuer": "", "campaign": 1, "index": 1}}),
-        fresh.seal({"coupon": [], "filler": "x"}),
-    ]
-    assert await send(store, fresh, *bad, fresh.redeem(1)) == ["malformed"] * 5 + ["stored"]
+
+
+@pytest.mark.parametrize(
+    ("field", "values"),
+    [
+        ("coupon", [None, [], {"issuer": ISSUER, "campaign": CAMPAIGN}]),
+        (
+            "coupon",
+            [{"issuer": ISSUER, "campaign": CAMPAIGN, "index": bad} for bad in (-1, 2**32, "1", True)],
+        ),
+        ("coupon", [{"issuer": ISSUER, "campaign": bad, "index": 1} for bad in (-1, 2**32, None, True)]),
+        ("coupon", [{"issuer": bad, "campaign": 1, "index": 1} for bad in ("", "x" * 33, 7)]),
+        ("discount_minor", [-1, 10**12 + 1, True, "3000", []]),
+        ("outcome", ["expired", "", None, 1]),
+        ("redemption_id", ["T-1-99", "", None, 1, "T-2-1"]),
+    ],
+)
+async def test_a_redemption_of_malformed_data_is_refused_for_good_and_the_field_named(
+    store: SqliteStore, field: str, values: list[Any]
+) -> None:
+    till = sealing_till("T-1")
+    events = [till.redeem(number, **{field: value}) for number, value in enumerate(values)]
+    results = await ingest(store, till.known(), REDEMPTION_LANE, batch(events), lambda: NOW)
+    for result in results:
+        assert (result.code, result.permanent) == ("malformed", True)
+        assert result.sentence.startswith(f"data.{field} "), result.sentence
+    assert await store.marks(ISSUER, CAMPAIGN) == []
+    good = [till.redeem(8, discount_minor=None), till.redeem(9, discount_minor=10**12), till.redeem(10)]
+    assert await send(store, till, *good) == ["stored"] * 3, "those behind it are taken"
+
+
+async def test_a_redemption_without_data_or_discount_is_malformed(store: SqliteStore) -> None:
+    till = sealing_till("T-1")
+    coupon = {"issuer": ISSUER, "campaign": CAMPAIGN, "index": 1}
+    bare = {"outcome": "accepted", "redemption_id": "T-1-2", "coupon": coupon}
+    assert await send(store, till, till.seal({}), till.seal(bare)) == ["malformed", "malformed"]
+
+
+async def test_an_id_of_its_own_making_is_refused(store: SqliteStore) -> None:
+    """Signed as it should be, but its id is that of another record: two records of one id would be one."""
+    till = sealing_till("T-1")
+    forged = resigned(till.redeem(1, redemption_id="T-1-7") | {"id": "T-1-7"}, till.key.sign)
+    till.heads[REDEMPTION_LANE] = ChainHead(1, forged["hash"])
+    assert await send(store, till, forged, till.redeem(1)) == ["malformed", "stored"]
 
 
 async def test_a_record_beyond_the_size_of_an_event(store: SqliteStore) -> None:

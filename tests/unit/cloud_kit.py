@@ -12,7 +12,7 @@ from agent.domain import record
 from agent.domain.campaign import AmountOff, Budget, Campaign, OfflineClass, Words
 from agent.domain.keys import SigningKey, signing_key_from_seed
 from agent.domain.parts import Place
-from agent.domain.record import REDEMPTION_LANE, ChainHead
+from agent.domain.record import REDEMPTION_LANE, ChainHead, record_id
 from cloud.access import digest
 from cloud.ports import CloudStore, Till, TillState
 
@@ -76,7 +76,14 @@ class SealingTill:
 
     def redeem(self, index: int, **more: Any) -> dict[str, Any]:
         coupon = {"issuer": ISSUER, "campaign": CAMPAIGN, "index": index}
-        return self.seal({"coupon": coupon, "discount_minor": 3_000} | more)
+        number = self.heads.get(REDEMPTION_LANE, ChainHead()).sequence + 1
+        usual = {
+            "outcome": "accepted",
+            "redemption_id": record_id(self.name, REDEMPTION_LANE, number),
+            "coupon": coupon,
+            "discount_minor": 3_000,
+        }
+        return self.seal(usual | more)
 
     def known(self) -> Till:
         """As the cloud knows it."""

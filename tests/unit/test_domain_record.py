@@ -13,6 +13,7 @@ from agent.domain import record
 from agent.domain.keys import signature_ok
 from agent.domain.record import GENESIS, ChainHead, RecordFault, canonical_json
 from tests.unit.domain_kit import examples, key
+from tests.vectors.records import resigned
 
 TILL_KEY = key(21)
 
@@ -227,6 +228,26 @@ def test_another_tills_event():
     event = json.loads(sealed()[0])
     assert code_of(event, till="T-2") == "wrong_till"
     assert code_of(event | {"source": None}) == "wrong_till"
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"id": "T-1-2"}, "id"),
+        ({"id": "T-1-E1"}, "id"),
+        ({"id": "T-2-1"}, "id"),
+        ({"id": None}, "id"),
+        ({"lane": "evidence"}, "id"),
+        ({"lane": "other"}, "lane"),
+        ({"lane": None}, "lane"),
+        ({"lane": ["redemption"]}, "lane"),
+    ],
+    ids=str,
+)
+def test_an_id_that_names_another_place_is_refused_although_it_is_signed(change, named):
+    event = resigned(json.loads(sealed()[0]) | change, TILL_KEY.sign)
+    with pytest.raises(RecordFault, match=f"malformed: {named} "):
+        record.check(event, "T-1", verify)
 
 
 def test_another_keys_signature():

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
+from collections.abc import Callable
 from typing import Any
 
 from agent.domain import record
@@ -63,6 +66,14 @@ def _events() -> list[dict[str, Any]]:
     return made
 
 
+def resigned(event: dict[str, Any], sign: Callable[[bytes], bytes]) -> dict[str, Any]:
+    """An edited event with the right hash and signature again: what a till with its key could send."""
+    body = {name: value for name, value in event.items() if name not in ("hash", "signature")}
+    digest = hashlib.sha256(record.canonical_json(body)).digest()
+    signature = base64.urlsafe_b64encode(sign(b"redeemd/record/v1\0" + digest)).rstrip(b"=").decode()
+    return body | {"hash": digest.hex(), "signature": signature}
+
+
 def vectors() -> dict[str, Any]:
     """The content of records.json."""
     events = _events()
@@ -79,6 +90,9 @@ def vectors() -> dict[str, Any]:
         ("sequence as a number", {"sequence": 1}, "malformed"),
         ("sequence with a leading zero", {"sequence": "01"}, "malformed"),
         ("a fraction", {"data": {"amount": 1.5}}, "malformed"),
+        ("the id of another record", resigned(first | {"id": "T-0001-2"}, KEY.sign), "malformed"),
+        ("the id of the other lane", resigned(first | {"id": "T-0001-E1"}, KEY.sign), "malformed"),
+        ("a lane that is none", resigned(first | {"lane": "other"}, KEY.sign), "malformed"),
     ]
     return {
         "about": "docs/bundle-format.md, Records; hash and signature cover `canonical`",
