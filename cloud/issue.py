@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from agent.domain import token
+from agent.domain.campaign import Campaign, OfflineClass, personal
 from agent.domain.cose import Algorithm
 from agent.domain.keys import IssuerKey, SigningKey
 from agent.domain.time import timestamp
@@ -47,14 +48,41 @@ async def add_issuer(
 async def issue(
     store: CloudStore, keyring: Keyring, issuer: str, campaign: int, count: int, terms: Terms, now: datetime
 ) -> list[Issued]:
-    """Issue `count` coupons. Refused if the terms cannot be signed, the campaign is unknown or its size is used up."""
-    key = await signing_key(store, keyring, issuer, campaign)
-    _sign(key, campaign, 2**32 - 1, terms)  # an issuer's mistake is found before indexes are spent
+    """Issue `count` coupons. Refused if the campaign is unknown or used up, or no till could accept the coupons."""
+    offer = await store.offer(issuer, campaign)
+    if offer is None:
+        raise Refused(422, "unknown_campaign", f"issuer {issuer} has no campaign {campaign}")
+    # An issuer's mistake is found before indexes are spent.
+    _check_terms(offer.campaign, terms)
+    limits, key = await signing_key(store, keyring, issuer, campaign)
+    cost = personal(offer.campaign.benefit, terms.value_minor).exposure_minor()
+    if cost > limits.value_max_minor:
+        sentence = (
+            f"a coupon could cost {cost}, the issuer's key is good for {limits.value_max_minor} at most"
+        )
+        raise Refused(422, "beyond_key_limit", f"{sentence}: state a lower value_minor or make a new key")
+    _sign(key, campaign, 2**32 - 1, terms)
     indexes = await store.allot(issuer, campaign, count, terms, timestamp(now))
     return [Issued(index, _sign(key, campaign, index, terms)) for index in indexes]
 
 
-async def signing_key(store: CloudStore, keyring: Keyring, issuer: str, campaign: int) -> SigningKey:
+def _check_terms(campaign: Campaign, terms: Terms) -> None:
+    """Raise Refused(422) for terms that would make every till refuse the coupon."""
+    if campaign.offline_class is OfflineClass.BOUND and terms.store is None:
+        sentence = "a coupon of a campaign of class B counts in one store: send store, its number"
+        raise Refused(422, "store_needed", sentence)
+    most = campaign.benefit.exposure_minor()
+    if terms.value_minor is not None and terms.value_minor > most:
+        sentence = f"value_minor {terms.value_minor} is above what the campaign gives, at most {most}"
+        raise Refused(422, "value_too_high", sentence)
+    if terms.not_before > campaign.ends or terms.expires < campaign.starts:
+        sentence = f"the coupon's days {terms.not_before} to {terms.expires} are none of the campaign's"
+        raise Refused(422, "outside_campaign", f"{sentence}, {campaign.starts} to {campaign.ends}")
+
+
+async def signing_key(
+    store: CloudStore, keyring: Keyring, issuer: str, campaign: int
+) -> tuple[IssuerKey, SigningKey]:
     """The newest key of `issuer` that may sign `campaign` and whose private half is here."""
     fit = [
         key
@@ -66,7 +94,7 @@ async def signing_key(store: CloudStore, keyring: Keyring, issuer: str, campaign
     fit.sort(key=lambda key: (key.not_before, key.expires), reverse=True)
     for key in fit:
         try:
-            return keyring.load(issuer_prefix(issuer), key.kid)
+            return key, keyring.load(issuer_prefix(issuer), key.kid)
         except SetupError as error:
             last = error
     raise Refused(409, "no_private_key", f"no key of issuer {issuer} can sign here: {last}")

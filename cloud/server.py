@@ -69,8 +69,10 @@ def _problem_for(error: Exception) -> web.Response:
             return problem(503, "store_unavailable", "the cloud's database cannot be used now")
         case TimeoutError():
             return problem(408, "timeout", f"the body took longer than {READ_TIMEOUT_S:.0f} seconds")
+        case web.HTTPRequestEntityTooLarge():
+            return problem(413, "too_large", "the body is larger than a request may be", permanent=True)
         case web.HTTPException():
             code = error.reason.lower().replace(" ", "_").replace("-", "_").replace("'", "")
-            return problem(error.status, code, error.reason, permanent=error.status == 413)
+            return problem(error.status, code, error.reason)
     log.error("a request failed", exc_info=error)
     return problem(500, "internal", "the cloud made a mistake; nothing was acknowledged")

@@ -12,7 +12,9 @@ from typing import Any
 
 import pytest
 
+from agent.domain import campaign as campaigns
 from agent.domain import token
+from agent.domain.campaign import OfflineClass
 from cloud.errors import StoreUnavailable
 from cloud.http import BUSY_AFTER
 from sync import wire
@@ -24,7 +26,7 @@ from tests.integration.cloud_server_kit import (
     enrolment,
     running_cloud,
 )
-from tests.unit.cloud_kit import CAMPAIGN, ISSUER, TODAY, batch, sealing_till
+from tests.unit.cloud_kit import CAMPAIGN, ISSUER, TODAY, batch, campaign, sealing_till
 
 
 @pytest.fixture
@@ -204,7 +206,7 @@ async def test_what_a_batch_may_not_be(tmp_path: Path) -> None:
         four = batch([{"id": str(number)} for number in range(4)])
         squeezed = {"Content-Encoding": "gzip"}
         for sent, headers, expected, code in (
-            (b"x" * 4097, {}, 413, "request_entity_too_large"),
+            (b"x" * 4097, {}, 413, "too_large"),
             (gzip.compress(b"x" * 100_000), squeezed, 413, "too_large"),
             (gzip.compress(body)[:-3], squeezed, 400, "bad_gzip"),
             (body, squeezed, 400, "bad_gzip"),
@@ -267,8 +269,11 @@ async def test_coupons_are_signed_and_each_has_its_own_index(cloud: Running) -> 
         ("coupons", {"count": 10_001}, 422, "bad_field"),
         ("coupons", {"count": 0}, 422, "bad_field"),
         ("coupons", {"not_before": TODAY + 10}, 422, "bad_terms"),
-        ("coupons", {"campaign": 99}, 404, "unknown_campaign"),
-        ("coupons", {"issuer": "other"}, 404, "unknown_issuer"),
+        ("coupons", {"campaign": 99}, 422, "unknown_campaign"),
+        ("coupons", {"issuer": "other"}, 422, "unknown_campaign"),
+        ("coupons", {"value_minor": 3_001}, 422, "value_too_high"),
+        ("coupons", {"not_before": TODAY - 99, "expires": TODAY - 31}, 422, "outside_campaign"),
+        ("coupons", {"not_before": TODAY + 61, "expires": TODAY + 99}, 422, "outside_campaign"),
         ("coupons", {"count": 1001}, 409, "used_up"),
         ("coupons", {"value_minor": 0}, 422, "bad_field"),
         ("coupons", {"holder_name": "x"}, 422, "bad_field"),
@@ -299,6 +304,29 @@ async def test_what_an_admin_may_not_ask(
     assert (found, problem["code"]) == (status, code), problem
 
 
+async def test_coupons_that_every_till_would_refuse_are_not_issued(cloud: Running) -> None:
+    await cloud.set_up(number=8, offline_class=OfflineClass.BOUND, budget=None)
+    await cloud.admin("POST", "issuers", KEY_BODY | {"issuer": "poor", "value_max_minor": 2_999})
+    wire_form = campaigns.to_wire(campaign(issuer="poor"))
+    assert (await cloud.admin("POST", "campaigns", {"campaign": wire_form}))[0] == 201
+    days = {"count": 1, "not_before": TODAY, "expires": TODAY}
+    bound, poor = days | {"issuer": ISSUER, "campaign": 8}, days | {"issuer": "poor", "campaign": CAMPAIGN}
+    for body, expected in (
+        (bound, "store_needed"),
+        (bound | {"store": 12}, None),
+        (poor, "beyond_key_limit"),
+        (poor | {"value_minor": 3_000}, "beyond_key_limit"),
+        (poor | {"value_minor": 2_999}, None),
+    ):
+        status, answer = await cloud.admin("POST", "coupons", body)
+        assert (status, answer.get("code")) == ((422, expected) if expected else (201, None)), answer
+    assert cloud.cloud is not None
+    for issuer, number in ((ISSUER, 8), ("poor", CAMPAIGN)):
+        offer = await cloud.cloud.store.offer(issuer, number)
+        assert offer is not None
+        assert offer.issued == 1, "an order that is refused spends no index"
+
+
 async def test_bad_queries_and_bodies(cloud: Running) -> None:
     for query in ("limit=0", "limit=10001", "limit=x", "after=1", "after=a/b/x"):
         assert (await cloud.admin("GET", f"ledger?{query}"))[0] == 422
@@ -311,6 +339,10 @@ async def test_bad_queries_and_bodies(cloud: Running) -> None:
     ):
         found = await raw(cloud, "POST", "/v1/admin/stores", body, headers | {"Content-Type": kind})
         assert found[0] == expected
+    for path, size in (("admin/stores", 1024 * 1024 + 1), ("enrol", 4097), ("enrol", 1024 * 1024 + 1)):
+        sending = headers | {"Content-Type": "application/json"}
+        status, _, problem = await raw(cloud, "POST", f"/v1/{path}", b" " * size, sending)
+        assert (status, problem.code, problem.permanent) == (413, "too_large", True), "one code everywhere"
 
 
 async def test_an_overloaded_cloud_says_when_to_come_back(cloud: Running) -> None:
