@@ -163,6 +163,6 @@ class BundleCache(Protocol):
     async def apply(
         self, manifest: bytes, parts: Mapping[str, bytes], promos: Sequence[PromoCode], mark: datetime
     ) -> None:
-        """Replace the bundle and raise the mark in one transaction. Promo codes already taken stay taken."""
+        """Replace the bundle and set the mark in one transaction. Promo codes already taken stay taken."""
 
     async def mark(self) -> datetime | None: ...

@@ -59,6 +59,7 @@ class TillState:
     till: str
     trust: Trust | None = None
     mark: datetime | None = None
+    clock_ahead: bool = False
     stopped: str = ""
     ledger_fault: str = ""
     online: bool = False
@@ -66,7 +67,7 @@ class TillState:
 
     def time(self, wall: datetime) -> time.EffectiveTime:
         issued = None if self.trust is None else self.trust.manifest.issued
-        return time.effective_time(wall, self.mark, issued)
+        return time.effective_time(wall, self.mark, issued, known_ahead=self.clock_ahead)
 
     def zone(self) -> tzinfo:
         return UTC if self.trust is None else self.trust.zone
@@ -337,6 +338,8 @@ class _Work:
 
     def _raise_mark(self, tx: Transaction, now: time.EffectiveTime) -> None:
         mark = self._owner._state.mark
+        if now.doubt == "ahead":
+            return  # a clock that is not believed moves nothing
         raised = time.raised_mark(mark, now.wall, self._trust.manifest.issued)
         if raised is not None and (mark is None or raised - mark >= MARK_STEP):
             tx.raise_mark(raised)

@@ -9,12 +9,13 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
 from zoneinfo import ZoneInfoNotFoundError
 
 from agent.domain import bundle
 from agent.domain.bundle import BundleError, Manifest, Root
 from agent.domain.parts import Contents, read_parts
-from agent.domain.time import raised_mark
+from agent.domain.time import corrected_mark, is_ahead, timestamp
 from agent.ports import BundleCache, Clock, CommitUnknown, LedgerUnavailable
 from agent.redeem import TillState, Trust, make_trust
 from sync.ports import Answer, Failure, FailureKind, Uplink
@@ -55,6 +56,7 @@ class Refresher:
             return failure
         assert isinstance(answer, Answer), "a failure was handled"
         if answer.status == 304:
+            self._compare_clock(answer)
             return False
         try:
             changed = await self._apply(answer.body)
@@ -65,7 +67,22 @@ class Refresher:
         except _PartMissing as missing:
             return missing.failure
         self._etag = answer.headers.get("etag")
+        self._compare_clock(answer)
         return changed
+
+    def _compare_clock(self, answer: Answer) -> None:
+        """Look whether this till's clock is ahead of the cloud's; until the next contact it is then not believed."""
+        trust = self._state.trust
+        try:
+            cloud_time = parsedate_to_datetime(answer.headers.get("date", ""))
+        except ValueError:
+            return
+        if trust is None or cloud_time.tzinfo is None:
+            return
+        ahead = is_ahead(self._clock.now(), cloud_time, trust.manifest.issued)
+        if ahead and not self._state.clock_ahead:
+            log.warning("this till's clock is ahead of the cloud's time %s", timestamp(cloud_time))
+        self._state.clock_ahead = ahead
 
     async def _apply(self, document: bytes) -> bool:
         root = await self._root()
@@ -75,8 +92,7 @@ class Refresher:
             return False
         parts = await self._collect(manifest)
         trust = _typed(manifest, parts)
-        mark = raised_mark(self._state.mark, self._clock.now(), manifest.issued)
-        assert mark is not None, "a bundle raises the mark"
+        mark = corrected_mark(self._state.mark, manifest.issued)
         await self._cache.apply(document, parts, trust.contents.promos, mark)
         self._state.mark = mark
         self._state.trust = trust

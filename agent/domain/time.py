@@ -17,6 +17,8 @@ ABSENCE_MAX = timedelta(days=90)
 """How far after the last bundle the local clock may still raise the mark."""
 AHEAD_MAX = timedelta(days=120)
 """How far after the last bundle the clock is believed at all."""
+ONLINE_SLACK = timedelta(days=1)
+"""How far the clock may be ahead of the cloud's time at a contact."""
 EPOCH_DAY = date(1970, 1, 1)
 _TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", re.ASCII)
 
@@ -30,11 +32,16 @@ class EffectiveTime:
     doubt: str = ""
 
 
-def effective_time(wall: datetime, mark: datetime | None, bundle_issued: datetime | None) -> EffectiveTime:
-    """Effective time and doubt from the clock, the high-water mark and the last bundle's time of issue (all UTC)."""
+def effective_time(
+    wall: datetime, mark: datetime | None, bundle_issued: datetime | None, *, known_ahead: bool = False
+) -> EffectiveTime:
+    """Effective time and doubt from the clock, the high-water mark and the last bundle's time of issue (all UTC).
+
+    known_ahead: at the last contact the cloud's time showed that the clock is ahead (`is_ahead`).
+    """
     assert wall.tzinfo is UTC, "times are aware and UTC"
     floor = max((moment for moment in (mark, bundle_issued) if moment is not None), default=wall)
-    if bundle_issued is not None and wall > bundle_issued + AHEAD_MAX:
+    if bundle_issued is not None and (known_ahead or wall > bundle_issued + AHEAD_MAX):
         return EffectiveTime(floor, wall, "ahead")
     if wall < floor:
         return EffectiveTime(floor, wall, "behind" if wall < floor - SLACK else "")
@@ -49,6 +56,23 @@ def raised_mark(mark: datetime | None, wall: datetime, bundle_issued: datetime |
         wall = bundle_issued
     capped = max(bundle_issued, min(wall, bundle_issued + ABSENCE_MAX))
     return capped if mark is None else max(mark, capped)
+
+
+def corrected_mark(mark: datetime | None, bundle_issued: datetime) -> datetime:
+    """The mark after a newer bundle came over the line.
+
+    What stands far beyond its signed time was raised by a clock that was ahead, and would close the till for good
+    coupons: the newer bundle is the better witness. It can only go back to a time that is signed and later than
+    every bundle before; reviving a coupon would need the clock set back as well.
+    """
+    if mark is None or mark > bundle_issued + SLACK:
+        return bundle_issued
+    return max(mark, bundle_issued)
+
+
+def is_ahead(wall: datetime, cloud_time: datetime, bundle_issued: datetime) -> bool:
+    """Whether the clock is ahead of both what the cloud said just now and what it signed last, by more than a day."""
+    return wall > max(cloud_time, bundle_issued) + ONLINE_SLACK
 
 
 def day_number(moment: datetime, zone: tzinfo) -> int:

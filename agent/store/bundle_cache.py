@@ -9,9 +9,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from agent.domain.parts import PromoCode
-from agent.domain.time import from_timestamp
+from agent.domain.time import from_timestamp, timestamp
 from agent.store.database import Database
-from agent.store.ledger import SqlTransaction
 
 
 class SqlBundleCache:
@@ -62,7 +61,7 @@ def store_bundle(
     promos: Sequence[PromoCode],
     mark: datetime,
 ) -> None:
-    """Replace the stored bundle and raise the mark, in a transaction of the caller's."""
+    """Replace the stored bundle and set the mark, in a transaction of the caller's."""
     connection.execute("UPDATE bundle SET manifest = ?", (manifest,))
     connection.execute(
         "DELETE FROM part WHERE name NOT IN (SELECT value FROM json_each(?))", (json.dumps(sorted(parts)),)
@@ -74,7 +73,10 @@ def store_bundle(
             (name, hashlib.sha256(content).digest(), content),
         )
     _replace_promos(connection, promos)
-    SqlTransaction(connection).raise_mark(mark)
+    connection.execute(
+        "INSERT INTO setting VALUES ('time_mark', ?) ON CONFLICT DO UPDATE SET value = excluded.value",
+        (timestamp(mark),),
+    )
 
 
 def enrol(connection: sqlite3.Connection, till: str, root: bytes) -> None:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from datetime import timedelta
+from email.utils import format_datetime
 from pathlib import Path
 
 import pytest
@@ -320,3 +321,61 @@ while True:
         number = int(manifest)
         assert number >= said, "an acknowledged bundle is there"
         assert parts == {"a": manifest * 3000, f"b{number % 3}": manifest}
+
+
+async def test_a_clock_that_was_ahead_does_not_close_the_till_for_weeks(
+    till: Core, refresher: Refresher, factory: Factory
+) -> None:
+    """Forty days ahead for one scan; then the clock is set right and a newer bundle comes."""
+    right = till.clock.wall
+    till.clock.wall = right + timedelta(days=40)
+    await till.redeem("anything")
+    assert till.state.mark is not None
+    assert till.state.mark > right + timedelta(days=39), "without a line the clock is all there is"
+    till.clock.wall = right
+    assert till.state.time(right).doubt == "behind"
+    publish(factory)
+    factory.issued = right.replace(microsecond=0)
+    assert await refresher.fetch() is True
+    assert till.state.time(right).doubt == ""
+    assert till.state.time(right).now == right
+    assert (await till.redeem(factory.coupon(1))).outcome.value == "accepted"
+    assert await till.cache.mark() == factory.issued
+
+
+async def test_a_newer_bundle_never_brings_the_mark_before_its_own_time(
+    till: Core, refresher: Refresher, factory: Factory
+) -> None:
+    publish(factory)
+    assert await refresher.fetch() is True
+    assert till.state.mark is not None
+    assert till.state.mark >= factory.issued
+
+
+async def test_a_clock_ahead_is_noticed_at_the_next_contact(
+    till: Core, refresher: Refresher, cloud: FakeCloud, factory: Factory
+) -> None:
+    """The bundle was signed minutes ago and the cloud's own time says so too: the clock is not believed."""
+    till.clock.wall = factory.issued + timedelta(days=40)
+    date = format_datetime(factory.issued, usegmt=True)
+    cloud.answers[bundle_path(TILL)] = Answer(304, {"date": date}, b"")
+    assert await refresher.fetch() is False
+    assert till.state.time(till.clock.wall).doubt == "ahead"
+    assert till.state.time(till.clock.wall).now < factory.issued + timedelta(hours=1)
+    before = till.state.mark
+    await till.redeem("anything")
+    assert till.state.mark == before, "a clock that is not believed moves nothing"
+    till.clock.wall = factory.issued + timedelta(hours=1)
+    assert await refresher.fetch() is False
+    assert till.state.time(till.clock.wall).doubt == ""
+
+
+async def test_an_old_bundle_alone_does_not_make_a_right_clock_ahead(
+    till: Core, refresher: Refresher, cloud: FakeCloud, factory: Factory
+) -> None:
+    """A cloud that has signed nothing for a week, or a date nobody can read, proves nothing against the clock."""
+    till.clock.wall = factory.issued + timedelta(days=7)
+    for date in (format_datetime(till.clock.wall, usegmt=True), "yesterday", ""):
+        cloud.answers[bundle_path(TILL)] = Answer(304, {"date": date}, b"")
+        assert await refresher.fetch() is False
+        assert till.state.time(till.clock.wall).doubt == ""

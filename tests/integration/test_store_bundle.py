@@ -110,12 +110,11 @@ async def test_an_empty_pool_does_not_stop_a_redemption(till: Core, factory: Fac
     assert till.rows("SELECT count(*) FROM promo WHERE redemption_id IS NULL") == [(0,)]
 
 
-async def test_the_mark_never_falls_with_a_bundle(till: Core, factory: Factory) -> None:
-    before = await till.cache.mark()
-    assert before == factory.issued
-    factory.issued -= timedelta(days=2)
+async def test_the_mark_is_set_with_the_bundle(till: Core, factory: Factory) -> None:
+    assert await till.cache.mark() == factory.issued
+    factory.issued += timedelta(days=2)
     await apply(till, factory)
-    assert await till.cache.mark() == before
+    assert await till.cache.mark() == factory.issued
 
 
 async def test_the_tills_own_facts(till: Core, factory: Factory) -> None:
