@@ -30,6 +30,7 @@ from agent.ports import Clock, CommitUnknown, Ledger, LedgerUnavailable, Transac
 
 log = logging.getLogger(__name__)
 
+_ANSWER = json.JSONEncoder(ensure_ascii=False)  # made once: `json.dumps` would make one for every answer
 MARK_STEP = timedelta(minutes=5)
 """How far time must have moved before the high-water mark is written again."""
 
@@ -242,7 +243,7 @@ class _Work:
         self._append(tx, lane, previous, verdict, self._data(verdict, decision, now, day))
         tx.count(day, decision.outcome.value, (decision.discount_minor or 0) if accepted else 0)
         if request.request_id is not None:
-            answer = json.dumps(verdict.to_json(), ensure_ascii=False)
+            answer = _ANSWER.encode(verdict.to_json())
             tx.remember(request.request_id, request.fingerprint(), answer, now.now)
         self._raise_mark(tx, now)
         return verdict
