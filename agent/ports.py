@@ -146,6 +146,12 @@ class Prints(Protocol):
     async def copy_print(self, job_id: str) -> PrintJob | None:
         """Queue the job again as its next copy."""
 
+    async def list_prints(self, limit: int, *, unconfirmed: bool = False) -> Sequence[PrintJob]:
+        """The newest `limit` jobs, newest first; only those that are UNCONFIRMED if asked so."""
+
+    async def confirm_print(self, job_id: str) -> bool:
+        """Somebody saw the receipt: an UNCONFIRMED job becomes PRINTED. False if it is not one."""
+
     async def recover_prints(self) -> int:
         """After a start: jobs that were being sent become unconfirmed. Returns how many."""
 

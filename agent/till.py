@@ -64,6 +64,10 @@ class UnknownJob(LookupError):
     """No such print job."""
 
 
+class NotUnconfirmed(Exception):
+    """Only a receipt that is unconfirmed can be confirmed."""
+
+
 class Till:
     """What happens on this till, one object for pages and POS."""
 
@@ -169,6 +173,22 @@ class Till:
         if job is None:
             raise UnknownJob(job_id)
         return {**_print_json(job), "text": self._w.print_text(job)}
+
+    async def prints_json(self, limit: int, *, unconfirmed: bool) -> list[dict[str, Any]]:
+        """The newest print jobs without their text, newest first."""
+        jobs = await self._w.prints.list_prints(limit, unconfirmed=unconfirmed)
+        return [_print_json(job) for job in jobs]
+
+    async def confirm(self, job_id: str) -> dict[str, Any]:
+        """Somebody saw the unconfirmed receipt: it counts as printed. UnknownJob, NotUnconfirmed."""
+        confirmed = await self._w.prints.confirm_print(job_id)
+        job = await self._w.prints.print_job(job_id)
+        if job is None:
+            raise UnknownJob(job_id)
+        if not confirmed:
+            raise NotUnconfirmed(job_id)
+        self.tell_print(job)
+        return _print_json(job)
 
     async def reprint(self, job_id: str) -> dict[str, Any]:
         """Queue the receipt again, marked as a copy; UnknownJob.
@@ -356,6 +376,7 @@ def _print_json(job: PrintJob) -> dict[str, Any]:
         "cause": job.cause,
         "cause_zh": zh,
         "cause_en": en,
+        "updated_at": job.updated_at,
     }
 
 

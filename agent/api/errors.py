@@ -53,6 +53,9 @@ PROBLEMS: dict[str, Problem] = {
     "still_running": Problem(
         409, "同一请求正在处理", "The same request is being answered: ask again in a moment", retry=True
     ),
+    "not_unconfirmed": Problem(
+        409, "这张小票不是未确认状态", "This receipt is not unconfirmed: look at its state"
+    ),
     "no_bundle": Problem(409, "还没有活动数据", "No offers are loaded yet: the currency is not known"),
     "too_large": Problem(413, "请求过大", "The request is too large"),
     "json_needed": Problem(415, "请用 JSON", "Send Content-Type: application/json, without Content-Encoding"),

@@ -1,4 +1,4 @@
-"""Receipts: their state, their text, a copy on request."""
+"""Receipts: which there are, their state, their text, a copy on request, and a cashier's word that one is there."""
 
 from __future__ import annotations
 
@@ -6,9 +6,24 @@ from aiohttp import web
 
 from agent.api.errors import ApiError
 from agent.api.keys import TILL
-from agent.till import UnknownJob
+from agent.api.wire import read_limit
+from agent.ports import PrintState
+from agent.till import NotUnconfirmed, UnknownJob
+
+PRINTS_MAX, PRINTS_DEFAULT = 50, 20
 
 routes = web.RouteTableDef()
+
+
+@routes.get("/v1/prints")
+async def newest(request: web.Request) -> web.Response:
+    """The last receipts without their text, newest first; with state=unconfirmed only those."""
+    limit = read_limit(request, PRINTS_MAX, PRINTS_DEFAULT)
+    state = request.query.get("state")
+    if state not in (None, PrintState.UNCONFIRMED):
+        raise ApiError("bad_request", f"state is {PrintState.UNCONFIRMED} or left out")
+    found = await request.app[TILL].prints_json(limit, unconfirmed=state is not None)
+    return web.json_response({"prints": found})
 
 
 @routes.get("/v1/prints/{job}")
@@ -26,3 +41,14 @@ async def reprint(request: web.Request) -> web.Response:
         return web.json_response(await request.app[TILL].reprint(request.match_info["job"]))
     except UnknownJob:
         raise ApiError("unknown_job") from None
+
+
+@routes.post("/v1/prints/{job}/confirm")
+async def confirm(request: web.Request) -> web.Response:
+    """Somebody looked and the receipt is there."""
+    try:
+        return web.json_response(await request.app[TILL].confirm(request.match_info["job"]))
+    except UnknownJob:
+        raise ApiError("unknown_job") from None
+    except NotUnconfirmed:
+        raise ApiError("not_unconfirmed") from None

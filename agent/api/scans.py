@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import re
-
 from aiohttp import web
 
 from agent.api.errors import ApiError
 from agent.api.keys import TILL
-from agent.api.wire import NAME_CHARS_MAX, RedeemBody, ScanBody, answer, read_body, sale_of
+from agent.api.wire import NAME_CHARS_MAX, RedeemBody, ScanBody, answer, read_body, read_limit, sale_of
 from agent.hub import VERDICTS_KEPT
 from agent.intake import Overflow
 from agent.redeem import KeyReused
@@ -16,7 +14,6 @@ from agent.till import StillRunning
 
 KEY_CHARS_MAX = 128
 VERDICTS_DEFAULT = 20
-_COUNT = re.compile(r"[1-9][0-9]?")
 
 routes = web.RouteTableDef()
 
@@ -58,10 +55,8 @@ async def verify(request: web.Request) -> web.Response:
 @routes.get("/v1/verdicts")
 async def verdicts(request: web.Request) -> web.Response:
     """The last verdicts, newest first."""
-    said = request.query.get("limit", str(VERDICTS_DEFAULT))
-    if not _COUNT.fullmatch(said) or int(said) > VERDICTS_KEPT:
-        raise ApiError("bad_request", f"limit is a number from 1 to {VERDICTS_KEPT}")
-    return answer({"verdicts": list(request.app[TILL].hub.verdicts)[: int(said)]})
+    limit = read_limit(request, VERDICTS_KEPT, VERDICTS_DEFAULT)
+    return answer({"verdicts": list(request.app[TILL].hub.verdicts)[:limit]})
 
 
 def idempotency_key(request: web.Request) -> str:

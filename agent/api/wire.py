@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import Annotated, Any, TypeVar
 
 import msgspec
@@ -70,6 +71,17 @@ async def read_body(request: web.Request, kind: type[T]) -> T:
         raise ApiError("bad_body", error.sentence) from None
     except msgspec.ValidationError as error:
         raise ApiError("bad_body", str(error)) from None
+
+
+_COUNT = re.compile(r"[1-9][0-9]?")
+
+
+def read_limit(request: web.Request, most: int, default: int) -> int:
+    """The query's `limit` for a list, 1 to `most` (at most 99); ApiError bad_request."""
+    said = request.query.get("limit", str(default))
+    if not _COUNT.fullmatch(said) or int(said) > most:
+        raise ApiError("bad_request", f"limit is a number from 1 to {most}")
+    return int(said)
 
 
 _JSON = {"Content-Type": "application/json; charset=utf-8"}

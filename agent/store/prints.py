@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
 from dataclasses import replace
 
 from agent.domain.time import timestamp
@@ -48,6 +49,30 @@ class SqlPrints:
             return _find(connection, job_id)
 
         return await self._database.run(copy)
+
+    async def list_prints(self, limit: int, *, unconfirmed: bool = False) -> Sequence[PrintJob]:
+        # rowid: in the order of redemption, whatever the clock did, and read from its end
+        which = (
+            f"{OPEN_PRINTS} AND state = 'unconfirmed' ORDER BY queued_at DESC, job_id DESC"
+            if unconfirmed
+            else "print_job ORDER BY rowid DESC"
+        )
+
+        def newest(connection: sqlite3.Connection) -> Sequence[PrintJob]:
+            rows = connection.execute(f"SELECT {_COLUMNS} FROM {which} LIMIT ?", (limit,))
+            return [_job(row) for row in rows]
+
+        return await self._database.run(newest)
+
+    async def confirm_print(self, job_id: str) -> bool:
+        def confirm(connection: sqlite3.Connection) -> bool:
+            job = _find(connection, job_id)
+            if job is None or job.state is not PrintState.UNCONFIRMED:
+                return False
+            self._set(connection, job_id, PrintState.PRINTED, "")
+            return True
+
+        return await self._database.run(confirm)
 
     async def recover_prints(self) -> int:
         def recover(connection: sqlite3.Connection) -> int:

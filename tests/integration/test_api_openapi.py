@@ -18,7 +18,7 @@ import config
 from agent.api import server, wire
 from agent.domain.money import AMOUNT_MAX_MINOR
 from agent.hub import LISTENERS_MAX
-from drivers.virtual_printer import VirtualPrinter
+from drivers.virtual_printer import Fault, VirtualPrinter
 from tests.api_contract import METHODS, Contract
 from tests.factory import Factory
 from tests.integration.api_kit import WAIT_S, Answer, RealTill, listening, real_till
@@ -120,8 +120,33 @@ async def play_receipts(till: RealTill, checked: Checked) -> None:
     await checked.call("POST", f"/v1/prints/{job}/reprint", {})
     await checked.call("POST", f"/v1/prints/{job}/reprint", raw=b"")
     await checked.call("POST", f"/v1/prints/{job}/reprint", raw=b"", Content_Type="x/y")
-    for method, path in (("GET", "/v1/prints/none"), ("POST", "/v1/prints/none/reprint")):
+    await checked.call("POST", f"/v1/prints/{job}/confirm", raw=b"", Content_Type="x/y")
+    for query in ("", "?limit=1", "?limit=50&state=unconfirmed"):
+        assert (await checked.call("GET", f"/v1/prints{query}")).status == 200
+    for query in ("limit=0", "limit=51", "limit=x", "state=printed", "state="):
+        answer = await checked.call("GET", f"/v1/prints?{query}")
+        assert (answer.status, answer.code) == (400, "bad_request")
+    missing = [("POST", f"/v1/prints/none/{action}") for action in ("reprint", "confirm")]
+    for method, path in (("GET", "/v1/prints/none"), *missing):
         await checked.call(method, path, {} if method == "POST" else None)
+
+
+async def play_unconfirmed(till: RealTill, checked: Checked, printer: VirtualPrinter) -> None:
+    """A receipt cut off in its middle: listed, confirmed once, and then no longer in doubt."""
+    printer.set_fault(Fault.DROP, in_job=True)
+    job = (await checked.redeem(till.coupon(), "cut", total_minor=20_000)).json["print_job"]
+    async with asyncio.timeout(WAIT_S):
+        while not (listed := (await checked.call("GET", "/v1/prints?state=unconfirmed")).json["prints"]):
+            pass
+    printer.set_fault(Fault.DROP, on=False)
+    assert [(one["job"], one["state"]) for one in listed] == [(job, "unconfirmed")]
+    assert (await checked.call("GET", "/v1/prints?limit=1")).json["prints"] == listed
+    confirmed = await checked.call("POST", f"/v1/prints/{job}/confirm", {})
+    assert (confirmed.status, confirmed.json["state"], confirmed.json["cause"]) == (200, "printed", "")
+    again = await checked.call("POST", f"/v1/prints/{job}/confirm", {})
+    assert (again.status, again.code) == (409, "not_unconfirmed")
+    assert (await checked.call("GET", "/v1/prints?state=unconfirmed")).json == {"prints": []}
+    assert (await checked.call("GET", "/v1/status")).json["prints"]["unconfirmed"] == 0
 
 
 async def play_everywhere(contract: Contract, checked: Checked, **headers: str) -> None:
@@ -144,6 +169,7 @@ async def test_real_answers_of_every_route_fit_it(
             await play_coupons(till, checked)
             await play_errors(checked)
             await play_receipts(till, checked)
+            await play_unconfirmed(till, checked, printer)
             await play_everywhere(contract, checked, Host="evil.example")
             await checked.call("PUT", "/v1/sale", {"total_minor": 5, "sale_id": "x", "lines": []})
             await checked.call("GET", "/v1/sale")
@@ -228,7 +254,8 @@ async def play_damaged_ledger(till: RealTill, checked: Checked, folder: Path) ->
     beside = sqlite3.connect(folder / "till.db")
     beside.execute("ALTER TABLE print_job RENAME TO gone")
     beside.close()
-    for method, path in (("GET", "/v1/prints/x"), ("POST", "/v1/prints/x/reprint")):
+    acts = [("POST", f"/v1/prints/x/{action}") for action in ("reprint", "confirm")]
+    for method, path in (("GET", "/v1/prints"), ("GET", "/v1/prints/x"), *acts):
         answer = await checked.call(method, path, {} if method == "POST" else None)
         assert (answer.status, answer.code) == (503, "ledger_unavailable")
     stopped = (await checked.redeem(till.coupon(), "damaged", total_minor=20_000)).json

@@ -112,6 +112,32 @@ async def test_copies_are_counted_and_a_waiting_job_is_not_doubled(till: Core) -
         await till.prints.next_print()
 
 
+async def test_the_newest_jobs_are_listed_first_and_the_unconfirmed_ones_alone(till: Core) -> None:
+    await redeem(till, 12)
+    for job_id in ("T-0001-3", "T-0001-9", "T-0001-10"):
+        await till.prints.finish_print(job_id, PrintState.UNCONFIRMED, "restart")
+    newest = [job.job_id for job in await till.prints.list_prints(4)]
+    assert newest == ["T-0001-12", "T-0001-11", "T-0001-10", "T-0001-9"], "by time, not by spelling"
+    assert len(await till.prints.list_prints(50)) == 12
+    unconfirmed = await till.prints.list_prints(2, unconfirmed=True)
+    assert [(job.job_id, job.state) for job in unconfirmed] == [
+        ("T-0001-10", PrintState.UNCONFIRMED),
+        ("T-0001-9", PrintState.UNCONFIRMED),
+    ]
+
+
+async def test_only_an_unconfirmed_job_is_confirmed(till: Core) -> None:
+    await redeem(till, 1)
+    for other in (PrintState.QUEUED, PrintState.SENDING, PrintState.PRINTED, PrintState.FAILED):
+        await till.prints.finish_print("T-0001-1", other, "why")
+        assert not await till.prints.confirm_print("T-0001-1")
+        assert state(till, "T-0001-1") == (other.value, 0, "why")
+    await till.prints.finish_print("T-0001-1", PrintState.UNCONFIRMED, "restart")
+    assert await till.prints.confirm_print("T-0001-1")
+    assert state(till, "T-0001-1") == ("printed", 0, "")
+    assert not await till.prints.confirm_print("T-0001-9")
+
+
 async def test_an_unknown_job_is_none(till: Core) -> None:
     assert await till.prints.print_job("T-0001-9") is None
     assert await till.prints.copy_print("T-0001-9") is None
