@@ -73,6 +73,16 @@ class PrintQueue:
 
     async def run(self) -> None:
         """Print until cancelled."""
+        asking = asyncio.gather(*(device.printer.query() for device in self._devices))
+        try:
+            await self._work()
+        finally:
+            asking.cancel()
+            await asyncio.gather(asking, return_exceptions=True)
+
+    async def _work(self) -> None:
+        """Meanwhile each printer is asked once, so that an absent one is seen before the first customer. No job waits
+        for that; a printer takes its turns itself, and bounds them."""
         while True:
             try:
                 job = await self._prints.next_print()

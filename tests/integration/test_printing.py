@@ -12,7 +12,7 @@ import pytest
 from agent import printing
 from agent.ports import LedgerUnavailable, PrintJob
 from agent.printing import Device, PrintQueue
-from drivers.ports import Delivery, PrinterCause, PrinterStatus, SendResult
+from drivers.ports import Delivery, DeviceState, PrinterCause, PrinterStatus, SendResult
 from drivers.printers import NetworkPrinter
 from drivers.virtual_printer import Fault, VirtualPrinter
 from tests.core_kit import Core, core, install
@@ -86,6 +86,40 @@ async def test_each_redemption_is_printed_once_in_order(till: Core) -> None:
     assert [job[:8] for job in printer.printed] == [b"copy 0: "] * 3
 
 
+async def test_an_absent_printer_is_noticed_before_the_first_receipt(till: Core) -> None:
+    async with VirtualPrinter() as gone:
+        port = gone.port
+    absent = NetworkPrinter("absent", "127.0.0.1", port, 1.0)
+    async with VirtualPrinter() as virtual:
+        there = NetworkPrinter("there", "127.0.0.1", virtual.port, 1.0)
+        desk = Desk(till, Device(absent, render), Device(there, render))
+        async with running(desk):
+            await desk.until(lambda: absent.status().state is DeviceState.LOST)
+            await desk.until(lambda: there.status().state is DeviceState.READY)
+        assert virtual.jobs == []
+
+
+async def test_a_printer_that_never_answers_the_first_question_delays_no_job(till: Core) -> None:
+    asked = asyncio.Event()
+
+    class Mute(FakePrinter):
+        async def query(self) -> PrinterStatus:
+            asked.set()
+            await asyncio.Event().wait()
+            raise AssertionError
+
+        async def send(self, job: bytes) -> SendResult:
+            self.printed.append(job)
+            return SendResult(Delivery.CONFIRMED, None, "")
+
+    printer = Mute()
+    desk = Desk(till, fake(printer))
+    async with running(desk):
+        await asyncio.wait_for(asked.wait(), WAIT_S)
+        await desk.redeem(1)
+        await desk.until(lambda: len(printer.printed) == 1)
+
+
 async def test_what_was_committed_before_the_start_is_printed(till: Core) -> None:
     printer = FakePrinter()
     desk = Desk(till, fake(printer))
@@ -130,7 +164,7 @@ async def test_a_printer_without_paper_is_asked_again_without_writing(till: Core
     log = till.path.with_name("till.db-wal")
     async with running(desk):
         await desk.redeem(1)
-        await desk.until(lambda: asked >= 1)
+        await desk.until(lambda: bool(desk.told))
         assert desk.told == [("T-0001-1", "queued", "paper_out")]
         before, start = log.stat(), asked
         await desk.until(lambda: asked >= start + 10)
