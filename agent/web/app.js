@@ -12,8 +12,8 @@ const CALM_MS = 20000; // after this long a verdict is history and the screen re
 const SAME_MS = 1500; // an answer to our own scan and its event are one verdict, not two
 const STRIP = 8;
 
-const page = { status: null, verdicts: [], current: null, shownAt: -Infinity, calmTimer: 0, receipt: null, receiptNote: "", lastPrint: null, drawn: "" };
-const sale = { form: byId("sale"), field: byId("sale-total"), note: byId("sale-note"), pending: false };
+const page = { status: null, verdicts: [], current: null, shownAt: -Infinity, calmTimer: 0, receipt: null, receiptNote: "", loading: null, drawn: "" };
+const sale = { form: byId("sale"), field: byId("sale-total"), note: byId("sale-note"), pending: false, wrong: null };
 const manual = { form: byId("manual"), field: byId("manual-text"), note: byId("manual-note") };
 
 // ---- words -------------------------------------------------------------------------------------------------------
@@ -71,7 +71,7 @@ function showVerdict(verdict, { ageMs = 0, live = true } = {}) {
     pop(byId("stage"));
     sound.play(toneOf(verdict));
   }
-  if (verdict.print_job && verdict.print_job !== page.receipt?.job) void loadReceipt(verdict.print_job);
+  if (live && verdict.print_job && verdict.print_job !== page.receipt?.job) void loadReceipt(verdict.print_job);
 }
 
 async function submitScan(text) {
@@ -116,22 +116,29 @@ function drawSale() {
   byId("sale-symbol").textContent = symbol(currency);
   sale.form.classList.toggle("on", current !== null && !sale.pending);
   sale.form.classList.toggle("pending", sale.pending);
-  if (sale.pending) {
-    sale.note.textContent = t("sale_pending");
-    return;
+  if (!sale.pending) {
+    const total = current ? plainAmount(current.total_minor, currency) : "";
+    if (sale.field.value !== total) sale.wrong = null;
+    sale.field.value = total;
+    sale.field.placeholder = plainAmount(0, currency);
   }
-  sale.field.value = current ? plainAmount(current.total_minor, currency) : "";
-  sale.field.placeholder = plainAmount(0, currency);
-  sale.note.textContent = current ? t("sale_on") : t("sale_none");
+  sale.form.classList.toggle("wrong", sale.wrong !== null);
+  sale.note.textContent = sale.wrong?.() ?? t(sale.pending ? "sale_pending" : current ? "sale_on" : "sale_none");
 }
 
 async function setSale() {
   const total = parseAmount(sale.field.value, page.status?.currency);
   if (total === null || total === 0) {
-    sale.note.textContent = t("sale_wrong");
+    saleWrong(() => t("sale_wrong"));
     return;
   }
   await changeSale(() => call("PUT", "/v1/sale", { total_minor: total }));
+}
+
+// What is wrong stays said until the field changes. say: a function, for the language may change meanwhile.
+function saleWrong(say) {
+  sale.wrong = say;
+  drawSale();
 }
 
 async function changeSale(request) {
@@ -139,15 +146,17 @@ async function changeSale(request) {
     const answer = await request();
     page.status.sale = answer?.sale ?? null;
     sale.pending = false;
+    sale.wrong = null;
     sale.field.blur();
     drawSale();
   } catch (error) {
-    sale.note.textContent = complaint(error);
+    saleWrong(() => complaint(error));
   }
 }
 
 function clearSale() {
   sale.pending = false;
+  sale.wrong = null;
   drawSale();
   if (page.status) void changeSale(() => call("DELETE", "/v1/sale"));
 }
@@ -158,24 +167,52 @@ function drawReceipt() {
   renderReceipt(page.receipt, page.status?.prints, page.receiptNote);
 }
 
+const printPath = (job, action = "") => `/v1/prints/${encodeURIComponent(job)}${action}`;
+
+/** Show this receipt. Only the last one asked for is shown; what an event says of it meanwhile is newer than the answer. */
 async function loadReceipt(job) {
-  const before = page.lastPrint;
+  const loading = { job, change: null };
+  page.loading = loading;
   try {
-    const receipt = await call("GET", `/v1/prints/${encodeURIComponent(job)}`);
-    if (page.verdicts.find((verdict) => verdict.print_job)?.print_job !== job) return; // a newer one is on its way
+    const receipt = await call("GET", printPath(job));
+    if (page.loading !== loading) return;
     if (page.receipt?.job !== job) page.receiptNote = "";
-    const newer = page.lastPrint !== before && page.lastPrint.job === job ? page.lastPrint : null; // came meanwhile
-    page.receipt = { ...receipt, ...newer };
+    page.receipt = { ...receipt, ...loading.change };
+  } catch (error) {
+    if (page.loading !== loading) return;
+    page.receiptNote = complaint(error);
+  }
+  page.loading = null;
+  drawReceipt();
+}
+
+/** The next unconfirmed receipt after the one that is shown, newest first, round and round. */
+async function showDoubt() {
+  try {
+    const { prints } = await call("GET", "/v1/prints?state=unconfirmed&limit=50");
+    const next = prints[prints.findIndex((print) => print.job === page.receipt?.job) + 1] ?? prints[0];
+    if (next) await loadReceipt(next.job);
+  } catch (error) {
+    page.receiptNote = complaint(error);
+    drawReceipt();
+  }
+}
+
+async function confirmReceipt() {
+  byId("doubt-confirm").disabled = true;
+  try {
+    takePrint(await call("POST", printPath(page.receipt.job, "/confirm")));
   } catch (error) {
     page.receiptNote = complaint(error);
   }
+  byId("doubt-confirm").disabled = false;
   drawReceipt();
 }
 
 async function reprint() {
   byId("reprint").disabled = true;
   try {
-    const { copy } = await call("POST", `/v1/prints/${encodeURIComponent(page.receipt.job)}/reprint`);
+    const { copy } = await call("POST", printPath(page.receipt.job, "/reprint"));
     page.receiptNote = copy ? t("reprinted", { n: copy }) : ""; // 0: the receipt itself still waits for the printer
   } catch (error) {
     page.receiptNote = complaint(error);
@@ -184,7 +221,7 @@ async function reprint() {
 }
 
 function takePrint(change) {
-  page.lastPrint = change;
+  if (change.job === page.loading?.job) page.loading.change = change;
   if (change.job !== page.receipt?.job) return;
   page.receipt = { ...page.receipt, ...change };
   page.receiptNote = "";
@@ -201,7 +238,9 @@ function drawSound() {
 
 /** After every (re)connection: the whole state anew, for nothing tells us what was missed. */
 async function reload() {
-  const [status, { verdicts }] = await Promise.all([call("GET", "/v1/status"), call("GET", `/v1/verdicts?limit=20`)]);
+  const loading = page.loading, shown = page.receipt;
+  const [status, { verdicts }, { prints }] = await Promise.all(
+    ["/v1/status", "/v1/verdicts?limit=20", "/v1/prints?limit=1"].map((path) => call("GET", path))); // prints: from before a restart, too
   const before = page.current?.scan_id;
   page.verdicts = verdicts.slice(0, STRIP);
   takeStatus(status);
@@ -216,8 +255,8 @@ async function reload() {
     renderStage(byId("stage"), null);
   }
   renderStrip(byId("strip"), page.verdicts);
-  const job = verdicts.find((verdict) => verdict.print_job)?.print_job;
-  if (job) await loadReceipt(job);
+  const overtaken = page.loading !== loading || page.receipt !== shown; // a scan since then has a newer receipt
+  if (prints.length && !overtaken) void loadReceipt(prints[0].job); // events wait for this function, and none for a receipt
 }
 
 function lose() {
@@ -232,6 +271,7 @@ function wire() {
   sale.field.addEventListener("input", () => {
     const current = page.status?.sale;
     const typed = sale.field.value;
+    sale.wrong = null;
     sale.pending = typed !== (current ? plainAmount(current.total_minor, current.currency) : "");
     drawSale();
   });
@@ -244,6 +284,8 @@ function wire() {
     manual.field.blur();
   });
   byId("reprint").addEventListener("click", () => void reprint());
+  byId("doubt-next").addEventListener("click", () => void showDoubt());
+  byId("doubt-confirm").addEventListener("click", () => void confirmReceipt());
   byId("language").addEventListener("click", () => {
     setLanguage(getLanguage() === "en" ? "zh" : "en");
     memory.set("language", getLanguage());

@@ -92,16 +92,27 @@ export function renderToday({ today, currency }) {
 }
 
 function printsNote(prints) {
-  const names = ["failed", "unconfirmed", "waiting"].filter((name) => prints?.[name]);
+  const names = ["failed", "waiting"].filter((name) => prints?.[name]);
   return names.map((name) => t(`prints_${name}`, { n: prints[name] })).join(getLanguage() === "en" ? ", " : "，");
+}
+
+// The receipts that nobody knows to be on paper: show them one after the other, and say of one that it is there.
+function renderDoubt(receipt, count) {
+  const inDoubt = receipt?.state === "unconfirmed";
+  byId("doubt").hidden = !count;
+  byId("doubt-next").textContent = t(inDoubt ? "doubt_next" : "doubt_first", { n: count });
+  byId("doubt-next").disabled = inDoubt && count === 1; // it is the one that is shown
+  byId("doubt-confirm").hidden = !inDoubt;
 }
 
 /** receipt: what GET /v1/prints/{job} gave, or null. prints: the counts of the status. note: what a reprint answered. */
 export function renderReceipt(receipt, prints, note) {
+  renderDoubt(receipt, prints?.unconfirmed ?? 0);
   // A rule of U+2500 is as wide as its font pleases, and runs off the paper; a hyphen is one column.
   byId("receipt-text").textContent = receipt ? receipt.text.replaceAll("─", "-") : t("receipt_none");
   byId("receipt-text").classList.toggle("empty", !receipt);
   byId("receipt-state").textContent = receipt ? printState(receipt.state) : "";
   byId("reprint").disabled = !receipt;
-  byId("receipt-note").textContent = note || said({ zh: receipt?.cause_zh, en: receipt?.cause_en }) || printsNote(prints);
+  const which = receipt?.state === "unconfirmed" && t("receipt_at", { job: receipt.job, t: clock(receipt.updated_at) });
+  byId("receipt-note").textContent = note || which || said({ zh: receipt?.cause_zh, en: receipt?.cause_en }) || printsNote(prints);
 }

@@ -10,7 +10,8 @@ const TEXT = {
     sale_none: "输入后，下一张券按此金额判定", sale_pending: "尚未生效，请按确定", sale_on: "下一张券按此金额判定",
     sale_wrong: "请输入金额，例如 123.50",
     manual: "手工输入券码", manual_hint: "RC1…", manual_check: "判定",
-    receipt: "最近的小票", reprint: "重打", receipt_none: "还没有小票", reprinted: "已交给打印机：第 {n} 份副本",
+    receipt: "最近的小票", reprint: "重打", receipt_none: "还没有小票", reprinted: "已交给打印机：重打 第{n}次",
+    confirm: "小票已出", doubt_first: "未确认 {n} 张，点这里查看", doubt_next: "下一张（未确认 {n} 张）", receipt_at: "{job} · {t}",
     online: "在线", offline: "离线", offline_since: "离线 {t} 起", never: "从未联网", off: "单机",
     last_success: "上次成功联网：{t}",
     waiting: "待上传 {n}", waiting_tip: "有 {n} 条记录等待上传，联网后自动上传。", waiting_none: "全部记录都已上传。",
@@ -21,7 +22,7 @@ const TEXT = {
     clock: "时钟存疑",
     scanner: "扫码枪", camera: "摄像头", printer: "打印机",
     starting: "正在启动", ready: "正常", lost_device: "连接不上", denied: "无法打开", misconfigured: "设置有误",
-    prints_waiting: "待打印 {n} 张", prints_failed: "打印失败 {n} 张", prints_unconfirmed: "未确认 {n} 张",
+    prints_waiting: "待打印 {n} 张", prints_failed: "打印失败 {n} 张",
     today: "今日", today_accepted: "可用 {n}", today_refused: "拒绝 {n}",
     works_from: "何时可用", first_use: "首次使用", on_till: "{t}，收银台 {till}",
     decided_offline: "离线判定", replayed: "同一次扫码的原判定", support: "支持代码",
@@ -37,17 +38,22 @@ const TEXT = {
     sale_on: "The next coupon is judged against it", sale_wrong: "Enter an amount such as 123.50",
     manual: "Type a code", manual_hint: "RC1…", manual_check: "Check",
     receipt: "Last receipt", reprint: "Reprint", receipt_none: "No receipt yet", reprinted: "Sent to the printer: copy {n}",
+    confirm: "It is there", doubt_first: "{n} receipts unconfirmed: show", doubt_first_one: "1 receipt unconfirmed: show",
+    doubt_next: "Next of {n} receipts", doubt_next_one: "1 receipt unconfirmed", receipt_at: "{job} · {t}",
     online: "Online", offline: "Offline", offline_since: "Offline since {t}", never: "Never online", off: "Stand-alone",
     last_success: "Last contact: {t}",
     waiting: "{n} waiting", waiting_tip: "{n} records wait to be sent; they go by themselves once online.",
+    waiting_tip_one: "1 record waits to be sent; it goes by itself once online.",
     waiting_none: "Every record has been sent.", waiting_oldest: "Oldest: {t}",
     quarantined: "{n} quarantined", quarantined_tip: "The cloud refused {n} records for good. They are kept: call store support.",
+    quarantined_tip_one: "The cloud refused 1 record for good. It is kept: call store support.",
     bundle: "Offers", bundle_fresh: "Offers fresh", bundle_stale: "Offers stale", bundle_expired: "Offers expired", bundle_none: "No offers",
-    bundle_tip: "{n} campaigns, issued {t}, sequence {s}.",
+    bundle_tip: "{n} campaigns, issued {t}, sequence {s}.", bundle_tip_one: "1 campaign, issued {t}, sequence {s}.",
     clock: "Clock in doubt",
     scanner: "Scanner", camera: "Camera", printer: "Printer",
     starting: "starting", ready: "ready", lost_device: "not connected", denied: "cannot be opened", misconfigured: "wrong setting",
-    prints_waiting: "{n} to print", prints_failed: "{n} not printed", prints_unconfirmed: "{n} unconfirmed",
+    prints_waiting: "{n} receipts to print", prints_waiting_one: "1 receipt to print",
+    prints_failed: "{n} receipts not printed", prints_failed_one: "1 receipt not printed",
     today: "Today", today_accepted: "{n} accepted", today_refused: "{n} refused",
     works_from: "Works from", first_use: "First used", on_till: "{t} at {till}",
     decided_offline: "decided offline", replayed: "same scan, same answer", support: "Support code",
@@ -103,9 +109,10 @@ export const getLanguage = () => language;
 
 const choose = (pair) => pair[language === "en" ? 1 : 0];
 
-/** The page's own text under `key`, with {names} filled in. */
+/** The page's own text under `key`, with {names} filled in; for n = 1 that under `key`_one, where there is one. */
 export function t(key, values = {}) {
-  return TEXT[language][key].replace(/\{(\w+)\}/g, (_, name) => String(values[name]));
+  const texts = TEXT[language];
+  return ((values.n === 1 && texts[`${key}_one`]) || texts[key]).replace(/\{(\w+)\}/g, (_, name) => String(values[name]));
 }
 
 /** The daemon's text: `said(verdict)` is zh or en, `said(campaign, "title")` is title_zh or title_en; "" if it has none. */

@@ -18,6 +18,7 @@ from tests.browser.till_stand_in import (
     TillStandIn,
     accepted,
     ago,
+    receipt,
     status,
     truncated,
     used,
@@ -129,6 +130,13 @@ async def calm(till: TillStandIn, page: Page) -> None:
     await page.clock.fast_forward(21000)
 
 
+async def doubt(till: TillStandIn, page: Page) -> None:
+    till.prints = {f"T-0001-{n}": receipt(f"T-0001-{n}", "unconfirmed") for n in (117, 118)}
+    await till.tell_unconfirmed()
+    await page.locator("#doubt-next").click()
+    await page.wait_for_selector("#doubt-confirm:not([hidden])")
+
+
 async def tip(till: TillStandIn, page: Page) -> None:
     await nothing(till, page)
     await page.locator("#health li").last.hover()
@@ -168,6 +176,9 @@ SCENES: dict[str, tuple[Scene, tuple[int, int], dict[str, Any], dict[str, Any]]]
     "harm": (showing(used), SMALL, HARM, {}),
     "lost": (lost, SMALL, {}, {}),
     "calm": (calm, SMALL, {}, {}),
+    "doubt": (doubt, SMALL, {}, {}),
+    "doubt-english": (doubt, SMALL, {"language": "en"}, {}),
+    "doubt-phone": (doubt, PHONE, {}, {"has_touch": True, "is_mobile": True}),
     "tip": (tip, SMALL, PAPER_OUT, {}),
     "english": (showing(accepted), SMALL, {"language": "en"}, {}),
     "english-duplicate": (showing(used), WIDE, {"language": "en", **OFFLINE}, {}),

@@ -191,7 +191,7 @@ async def test_a_waiting_receipt_is_not_called_a_copy(page: Page, counter: Count
     await expect(page.locator("#receipt-text")).to_contain_text("T-0001-1")
     await page.locator("#reprint").click()
     await expect(page.locator("#reprint")).to_be_enabled()
-    await expect(page.locator("#receipt-note")).not_to_contain_text("副本")
+    await expect(page.locator("#receipt-note")).not_to_contain_text("重打")
     receipt = page.locator("#receipt-text")
     assert await receipt.evaluate("node => node.scrollWidth <= node.clientWidth"), "no line is cut off"
 

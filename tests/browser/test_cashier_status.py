@@ -10,7 +10,7 @@ from playwright.async_api import BrowserContext, Page, Route, expect
 from agent.ports import PrintState
 from tests.browser.page_kit import IN_CHROMIUM, show, visit
 from tests.browser.screenshots import HARM, OFFLINE, PAPER_OUT
-from tests.browser.till_stand_in import TillStandIn, accepted, ago, status, used, wrong_store
+from tests.browser.till_stand_in import TillStandIn, accepted, ago, receipt, status, used, wrong_store
 
 pytestmark = IN_CHROMIUM
 
@@ -45,20 +45,96 @@ async def test_everything_wrong_at_once_is_said(page: Page, till: TillStandIn) -
 
 
 async def test_printing_is_followed_and_reprinted(page: Page, till: TillStandIn) -> None:
-    till.prints["job-1"]["state"] = "queued"
+    till.prints.clear()
     await visit(page, till)
     await expect(page.locator("#reprint")).to_be_disabled()
+    till.prints["job-1"] = receipt("job-1", "queued")
     await show(till, page, accepted())
     await expect(page.locator("#receipt-text")).to_contain_text("优惠券核销凭证")
     await till.push("print", {"job": "job-1", "state": "failed", "cause_zh": "缺纸", "cause_en": "Paper out"})
     await expect(page.locator("#receipt-state")).to_have_text("没有打印")
     await expect(page.locator("#receipt-note")).to_have_text("缺纸")
     await page.locator("#reprint").click()
-    await expect(page.locator("#receipt-note")).to_have_text("已交给打印机：第 1 份副本")
+    await expect(page.locator("#receipt-note")).to_have_text("已交给打印机：重打 第1次")
     assert till.calls[-1][:2] == ("POST", "/v1/prints/job-1/reprint")
     till.refuse = {"code": "print_unknown", "zh": "找不到这张小票", "en": "No such receipt"}
     await page.locator("#reprint").click()
     await expect(page.locator("#receipt-note")).to_have_text("找不到这张小票")
+
+
+async def test_the_page_opens_with_the_newest_receipt(page: Page, till: TillStandIn) -> None:
+    """After a restart the daemon remembers no verdict, but every receipt."""
+    till.prints = {job: receipt(job, text=f"receipt of {job}") for job in ("job-1", "job-2")}
+    await visit(page, till)
+    await expect(page.locator("#receipt-text")).to_have_text("receipt of job-2")
+    await expect(page.locator("#doubt")).to_be_hidden()
+    await page.locator("#reprint").click()
+    await expect(page.locator("#receipt-note")).to_have_text("已交给打印机：重打 第1次")
+
+
+async def test_unconfirmed_receipts_are_shown_in_turn_and_confirmed(page: Page, till: TillStandIn) -> None:
+    states = ["unconfirmed", "printed", "unconfirmed", "printed"]
+    till.prints = {f"job-{n}": receipt(f"job-{n}", state) for n, state in enumerate(states, 1)}
+    await visit(page, till)
+    await till.tell_unconfirmed()
+    show_next, there, note = (
+        page.locator(name) for name in ("#doubt-next", "#doubt-confirm", "#receipt-note")
+    )
+    await expect(show_next).to_have_text("未确认 2 张，点这里查看")
+    await expect(there).to_be_hidden()
+    for job in ("job-3", "job-1", "job-3"):
+        await show_next.click()
+        await expect(note).to_have_text(re.compile(rf"^{job} · .*\d\d:\d\d$"))
+    await there.click()
+    await expect(page.locator("#receipt-state")).to_have_text("已打印")
+    assert till.calls[-1][:2] == ("POST", "/v1/prints/job-3/confirm")
+    await page.locator("#language").click()
+    await expect(show_next).to_have_text("1 receipt unconfirmed: show")
+    await show_next.click()
+    await expect(note).to_contain_text("job-1")
+    await there.click()
+    await expect(page.locator("#doubt")).to_be_hidden()
+
+
+async def test_a_late_answer_undoes_no_event_even_when_another_receipt_follows(
+    page: Page, till: TillStandIn
+) -> None:
+    till.prints = {"job-1": receipt("job-1", "sending")}
+    held, released = asyncio.Event(), asyncio.Event()
+
+    async def late(route: Route) -> None:
+        answer = await route.fetch()
+        held.set()
+        await released.wait()
+        await route.fulfill(response=answer)
+
+    await page.route("**/v1/prints/job-1", late)
+    await visit(page, till)
+    await held.wait()
+    await till.push("print", {"job": "job-1", "state": "printed", "cause_zh": "", "cause_en": ""})
+    await till.push("print", {"job": "job-0", "state": "queued", "cause_zh": "", "cause_en": ""})
+    await till.push("status", status(till="T-0002"))  # when it shows, both events have been taken
+    await expect(page.locator("#till")).to_have_text("T-0002")
+    released.set()
+    await expect(page.locator("#receipt-text")).to_contain_text("优惠券核销凭证")
+    await expect(page.locator("#receipt-state")).to_have_text("已打印")
+    await page.unroute("**/v1/prints/job-1")
+
+
+async def test_a_wrong_amount_stays_said_until_the_field_changes(page: Page, till: TillStandIn) -> None:
+    await visit(page, till)
+    total, note = page.locator("#sale-total"), page.locator("#sale-note")
+    for typed in ("12.345", ""):
+        await total.fill(typed)
+        await total.press("Enter")
+        await expect(note).to_have_text("请输入金额，例如 123.50")
+        await till.push(
+            "status", status(today={"accepted": 47 + len(typed), "refused": 5, "discount_minor": 0})
+        )
+        await expect(page.locator("#today")).to_contain_text(f"可用 {47 + len(typed)}")
+        await expect(note).to_have_text("请输入金额，例如 123.50")
+    await total.fill("12")
+    await expect(note).to_have_text("尚未生效，请按确定")
 
 
 async def test_language_is_the_tills_until_somebody_chooses(page: Page, till: TillStandIn) -> None:

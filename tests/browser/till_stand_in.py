@@ -129,6 +129,12 @@ RECEIPT = """\
 """
 
 
+def receipt(job: str, state: str = "printed", **changes: Any) -> Json:
+    """A receipt as GET /v1/prints/{job} gives it."""
+    causes = {"cause_zh": "", "cause_en": "", "updated_at": ago(minutes=6)}
+    return {"job": job, "state": state, "text": RECEIPT, "copies": 0, **causes, **changes}
+
+
 class TillStandIn:
     """The server; `url` is where the page is. Tests set its fields; `push` sends an event to every open page."""
 
@@ -141,16 +147,7 @@ class TillStandIn:
     def reset(self) -> None:
         self.status = status()
         self.verdicts: list[Json] = []
-        self.prints: dict[str, Json] = {
-            "job-1": {
-                "job": "job-1",
-                "state": "printed",
-                "text": RECEIPT,
-                "copies": 0,
-                "cause_zh": "",
-                "cause_en": "",
-            }
-        }
+        self.prints: dict[str, Json] = {"job-1": receipt("job-1")}
         self.calls: list[tuple[str, str, Any]] = []
         self.scan_answer: Json | None = None
         self.refuse: Json | None = None
@@ -175,7 +172,9 @@ class TillStandIn:
                 web.post("/v1/scan", self._scan),
                 web.put("/v1/sale", self._put_sale),
                 web.delete("/v1/sale", self._delete_sale),
+                web.get("/v1/prints", self._prints),
                 web.get("/v1/prints/{job}", self._print),
+                web.post("/v1/prints/{job}/confirm", self._confirm),
                 web.post("/v1/prints/{job}/reprint", self._reprint),
                 web.get("/{name}", self._file),
             ]
@@ -248,6 +247,22 @@ class TillStandIn:
     async def _delete_sale(self, _: web.Request) -> web.Response:
         await self.push("status", {**self.status, "sale": None})
         return web.Response(status=204)
+
+    async def _prints(self, request: web.Request) -> web.Response:
+        state = request.query.get("state")
+        newest = [job for job in reversed(self.prints.values()) if state in (None, job["state"])]
+        return web.json_response({"prints": newest[: int(request.query["limit"])]})
+
+    async def _confirm(self, request: web.Request) -> web.Response:
+        job = self.prints[request.match_info["job"]]
+        job["state"] = "printed"
+        await self.tell_unconfirmed()
+        return web.json_response({name: job[name] for name in job if name != "text"})
+
+    async def tell_unconfirmed(self) -> None:
+        """The status with as many unconfirmed receipts as there are."""
+        count = sum(job["state"] == "unconfirmed" for job in self.prints.values())
+        await self.push("status", {**self.status, "prints": {**self.status["prints"], "unconfirmed": count}})
 
     async def _print(self, request: web.Request) -> web.Response:
         return web.json_response(self.prints[request.match_info["job"]])
