@@ -54,6 +54,8 @@ async def issue(
         raise Refused(422, "unknown_campaign", f"issuer {issuer} has no campaign {campaign}")
     # An issuer's mistake is found before indexes are spent.
     _check_terms(offer.campaign, terms)
+    if terms.store is not None and await store.store_of_number(terms.store) is None:
+        raise Refused(422, "unknown_store", f"no store has the number {terms.store}: add the store first")
     limits, key = await signing_key(store, keyring, issuer, campaign)
     cost = personal(offer.campaign.benefit, terms.value_minor).exposure_minor()
     if cost > limits.value_max_minor:

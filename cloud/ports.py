@@ -207,6 +207,9 @@ class CloudStore(Protocol):
 
     async def place(self, store: str) -> Place | None: ...
 
+    async def store_of_number(self, number: int) -> str | None:
+        """The name of the store with this number, as coupons and campaigns state it."""
+
     async def add_key(self, key: IssuerKey) -> None:
         """Refused(409) if the kid exists."""
 

@@ -88,6 +88,10 @@ class SqliteStore:
         wire = json.loads(row[0])
         return Place(**wire | {"groups": frozenset(wire["groups"]), "title": Words(**wire["title"])})
 
+    async def store_of_number(self, number: int) -> str | None:
+        row = await self._one("SELECT store FROM place WHERE number = ?", (number,))
+        return None if row is None else row[0]
+
     async def add_key(self, key: IssuerKey) -> None:
         scope = None if key.campaigns is None else _json(sorted(key.campaigns))
         row = (key.issuer, key.kid, int(key.algorithm), key.public_key, scope)

@@ -109,13 +109,6 @@ class PrintedReceipt:
     def qr_codes(self) -> tuple[str, ...]:
         return tuple(mark.data for mark in self.marks if isinstance(mark, QrSymbol))
 
-    def png(self, side_dots: int = 0) -> bytes:
-        """The paper as a 1-bit PNG, dot for dot, with unprinted paper on both sides (80 mm paper has 32 dots).
-        Needs the extra `demo` (Pillow and a Chinese font)."""
-        from drivers.receipt_image import draw_png  # heavy: a picture library and a font of 5 MB
-
-        return draw_png(self, side_dots)
-
 
 def read_receipt(job: bytes, dots: int = 576) -> PrintedReceipt:
     """Interpret one job on paper `dots` wide. Never raises: whatever is wrong stands in `problems`."""

@@ -298,12 +298,14 @@ class SavedReceipt:
 
 def save_receipt(job: bytes, folder: Path, number: int, dots: int = 576) -> SavedReceipt:
     """Write NUMBER.escpos, NUMBER.txt and NUMBER.png. dots: width of the printed area (576: 80 mm, 384: 58 mm)."""
+    from drivers.receipt_image import draw_png  # heavy: a picture library and a font of 5 MB
+
     folder.mkdir(parents=True, exist_ok=True)
     saved = SavedReceipt(*(folder / f"{number}.{ending}" for ending in ("escpos", "txt", "png")))
     printed = read_receipt(job, dots)
     saved.escpos.write_bytes(job)
     saved.text.write_text(printed.text, encoding="utf-8")
-    saved.png.write_bytes(printed.png(side_dots=32))
+    saved.png.write_bytes(draw_png(printed, side_dots=32))
     return saved
 
 

@@ -9,9 +9,7 @@ from typing import Any
 
 from agent.commands.admin import CloudAdmin
 from agent.demo.parts import Daemon, DemoError, TillClient
-from drivers.escpos_reader import read_receipt
-from drivers.receipt_image import draw_png
-from drivers.virtual_printer import VirtualPrinter
+from drivers.virtual_printer import VirtualPrinter, save_receipt
 from drivers.virtual_scanner import VirtualScanner
 
 TILL = "T-0001"
@@ -43,15 +41,9 @@ class Day:
 
     def keep_receipt(self, job: bytes) -> None:
         """Write a printed job as bytes, as a picture and as text."""
-        number = len(self.receipts) + 1
-        base = self.folder / "receipts" / f"receipt-{number:02}"
-        printed = read_receipt(job)
-        paths = {kind: base.with_suffix(f".{kind}") for kind in ("escpos", "png", "txt")}
-        paths["escpos"].write_bytes(job)
-        paths["png"].write_bytes(draw_png(printed, 24))
-        paths["txt"].write_text(printed.text, "utf-8")
-        names = {"escpos": "escpos", "png": "png", "text": "txt"}
-        self.receipts.append({name: self.relative(paths[kind]) for name, kind in names.items()})
+        saved = save_receipt(job, self.folder / "receipts", len(self.receipts) + 1)
+        paths = {"escpos": saved.escpos, "png": saved.png, "text": saved.text}
+        self.receipts.append({name: self.relative(path) for name, path in paths.items()})
 
     async def scan(self, text: str) -> dict[str, Any]:
         """Scan with the serial scanner and wait for the verdict."""

@@ -46,6 +46,7 @@ async def open_cloud(day: Day) -> str:
     day.admin = CloudAdmin(day.cloud.url, made["admin_token"])
     await day.admin.__aenter__()
     await day.admin.post("/v1/admin/stores", STORE)
+    await day.admin.post("/v1/admin/stores", STORE | {"store": "S-99", "number": 99})  # "elsewhere"
     await day.admin.post("/v1/admin/issuers", issuer_key())
     for campaign in campaigns():
         await day.admin.post(

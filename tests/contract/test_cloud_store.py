@@ -74,6 +74,8 @@ async def test_places_are_replaced_by_name_and_numbers_are_unique(store: CloudSt
     await store.put_place(moved)
     assert await store.place(STORE.store) == moved
     assert await store.place("none") is None
+    assert await store.store_of_number(13) == STORE.store
+    assert await store.store_of_number(12) is None
     with pytest.raises(Refused) as refused:
         await store.put_place(replace(STORE, store="S-2", number=13))
     assert (refused.value.status, refused.value.code) == (409, "number_taken")

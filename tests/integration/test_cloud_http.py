@@ -271,6 +271,7 @@ async def test_coupons_are_signed_and_each_has_its_own_index(cloud: Running) -> 
         ("coupons", {"not_before": TODAY + 10}, 422, "bad_terms"),
         ("coupons", {"campaign": 99}, 422, "unknown_campaign"),
         ("coupons", {"issuer": "other"}, 422, "unknown_campaign"),
+        ("coupons", {"store": 99}, 422, "unknown_store"),
         ("coupons", {"value_minor": 3_001}, 422, "value_too_high"),
         ("coupons", {"not_before": TODAY - 99, "expires": TODAY - 31}, 422, "outside_campaign"),
         ("coupons", {"not_before": TODAY + 61, "expires": TODAY + 99}, 422, "outside_campaign"),

@@ -22,6 +22,7 @@ from agent.receipts.profile import GENERIC_58, GENERIC_80, PrinterProfile, print
 from agent.receipts.redemption import redemption_receipt
 from drivers.escpos_commands import split_commands
 from drivers.escpos_reader import Gap, PrintedReceipt, Raster, TextLine, read_receipt
+from drivers.receipt_image import draw_png
 from tests.receipt_samples import EN, TOKEN, ZH, golden_files
 
 PROFILES = [
@@ -50,7 +51,7 @@ def printed(job: bytes, profile: PrinterProfile) -> PrintedReceipt:
 
 
 def decoded_codes(receipt: PrintedReceipt) -> list[str]:
-    picture = Image.open(io.BytesIO(receipt.png(side_dots=32))).convert("L")
+    picture = Image.open(io.BytesIO(draw_png(receipt, side_dots=32))).convert("L")
     return [code.text for code in zxingcpp.read_barcodes(picture, formats=zxingcpp.BarcodeFormat.QRCode)]
 
 
@@ -197,7 +198,7 @@ def test_the_promotion_on_the_drawn_receipt_is_read_by_a_scanner(facts, profile)
 def test_a_raster_code_is_the_native_code_dot_for_dot(data, module_dots):
     receipt = Receipt((Text("above"), Qr(data, module_dots=module_dots), Text("below")))
     pictures = [
-        printed(render_escpos(receipt, replace(GENERIC_80, native_qr=native)), GENERIC_80).png()
+        draw_png(printed(render_escpos(receipt, replace(GENERIC_80, native_qr=native)), GENERIC_80))
         for native in (True, False)
     ]
     rows, columns = (Image.open(io.BytesIO(picture)) for picture in pictures)
@@ -222,7 +223,7 @@ def test_a_code_has_its_quiet_zone_above_and_below(native, module_dots):
     job = render_escpos(Receipt((Text("above"), Qr("RC1", module_dots=module_dots), Text("below"))), profile)
     result = printed(job, profile)
     assert [mark.dots >= 4 * module_dots for mark in result.marks if isinstance(mark, Gap)] == [True, True]
-    picture = Image.open(io.BytesIO(result.png())).convert("L")
+    picture = Image.open(io.BytesIO(draw_png(result))).convert("L")
     inked = [
         row for row in range(picture.height) if picture.crop((0, row, 576, row + 1)).getextrema()[0] == 0
     ]
