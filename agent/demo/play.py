@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
+import os
 import shutil
 import signal
+import stat
 import sys
 from pathlib import Path
 from typing import Any
@@ -87,16 +88,19 @@ async def _stay_up(day: Day) -> None:
     for kind, title in kinds.items():
         for text in day.tokens[kind][:2]:
             print(f"  {title}  {text}")
-    typed = asyncio.StreamReader()
-    with contextlib.suppress(ValueError, OSError):  # standard input that cannot be waited for: nobody types
-        await asyncio.get_running_loop().connect_read_pipe(
-            lambda: asyncio.StreamReaderProtocol(typed), sys.stdin
-        )
-        async for line in typed:
-            if text := line.decode(errors="replace").strip():
-                verdict = await day.scan(text)
-                print(f"  {verdict['zh']}  {verdict['next_zh']}   ({verdict['en']})")
+    if sys.stdin.isatty() or stat.S_ISFIFO(os.fstat(sys.stdin.fileno()).st_mode):
+        await _scan_what_is_typed(day)
     await asyncio.Event().wait()
+
+
+async def _scan_what_is_typed(day: Day) -> None:
+    """Until the end of standard input: each line is scanned."""
+    typed = asyncio.StreamReader()
+    await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(typed), sys.stdin)
+    async for line in typed:
+        if text := line.decode(errors="replace").strip():
+            verdict = await day.scan(text)
+            print(f"  {verdict['zh']}  {verdict['next_zh']}   ({verdict['en']})")
 
 
 async def _go_home(day: Day) -> None:
