@@ -155,7 +155,7 @@ class Redeemer:
     def explain(self, text: str, sale: Sale | None) -> Verdict:
         """What would be said of `text` now, from trust and rules alone: reads no ledger and records nothing."""
         trust = self._state.trust
-        request = Request(text, "explain", sale)
+        request = Request(text, "verify", sale)
         if trust is None:
             return self._bare(request, Decision(Outcome.TILL_STOPPED, detail="no_bundle"))
         found = verify_scan(text, trust.contents)

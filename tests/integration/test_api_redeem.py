@@ -147,6 +147,7 @@ async def test_verify_changes_nothing(till: RealTill, tmp_path: Path) -> None:
     for _ in range(2):
         said = (await till.call("POST", "/v1/verify", {"text": coupon, "sale": {"total_minor": 12_000}})).json
         assert (said["outcome"], said["redemption_id"], said["discount_minor"]) == ("accepted", None, 3_000)
+        assert said["source"] == "verify"
     assert redemptions(tmp_path) == 0
     assert (await till.call("GET", "/v1/verdicts")).json == {"verdicts": []}
     assert (await till.redeem(coupon)).json["accepted"] is True
