@@ -155,10 +155,12 @@ def _enrol(arguments: argparse.Namespace) -> int:
     from agent.store.database import StoreError
 
     try:
-        till = asyncio.run(enrol(config.load(arguments.config), arguments.code))
+        till, missing = asyncio.run(enrol(config.load(arguments.config), arguments.code))
     except (StartError, StoreError) as error:
         raise CommandError(str(error)) from error
     print(f"enrolled as {till}")
+    if missing:
+        print(f"no bundle yet, the till will ask again when it runs: {missing}", file=sys.stderr)
     return 0
 
 

@@ -9,21 +9,28 @@ import sqlite3
 from pathlib import Path
 
 import config
-from agent.app import database_path, key_path, make_key, prepare_state_dir
+from agent.app import SystemClock, database_path, key_path, make_key, prepare_state_dir
 from agent.commands.errors import CommandError
 from agent.domain import bundle
 from agent.domain.keys import SigningKey
+from agent.redeem import TillState
+from agent.refresh import Refresher
+from agent.store.bundle_cache import SqlBundleCache
 from agent.store.bundle_cache import enrol as store_enrolment
 from agent.store.database import Database
 from sync.ports import Failure
 from sync.status import failure_of
-from sync.uplink import HttpUplink
+from sync.uplink import HttpUplink, Identity
 
 CONTEXT = b"redeemd/enrol/v1\0"
 
 
-async def enrol(settings: config.Config, code: str) -> str:
-    """Enrol this till with `code`; returns its name. Safe to repeat: the key is kept, a used code is refused."""
+async def enrol(settings: config.Config, code: str) -> tuple[str, str]:
+    """Enrol this till with `code` and fetch its first bundle, so that it may start without a line.
+
+    Returns its name and why there is no bundle yet ("" if there is). Safe to repeat: the key is kept, the code only
+    works for this key.
+    """
     if not settings.cloud.url:
         raise CommandError("cloud.url is not set: write the cloud's address into the configuration first")
     prepare_state_dir(settings)
@@ -33,9 +40,19 @@ async def enrol(settings: config.Config, code: str) -> str:
         key = make_key(key_path(settings))
         till, root = await _ask(settings, code.strip(), key)
         await database.run(lambda connection: _store(connection, till, root))
+        missing = await _first_bundle(settings, database, till, key)
     finally:
         database.close()
-    return till
+    return till, missing
+
+
+async def _first_bundle(settings: config.Config, database: Database, till: str, key: SigningKey) -> str:
+    cloud = settings.cloud
+    ca_file = Path(cloud.ca_file) if cloud.ca_file else None
+    async with HttpUplink(cloud.url, Identity(till, till, key.sign), ca_file=ca_file) as uplink:
+        refresher = Refresher(SqlBundleCache(database), uplink, TillState(till), SystemClock())
+        fetched = await refresher.fetch()
+    return f"{fetched.sentence.en} ({fetched.detail})" if isinstance(fetched, Failure) else ""
 
 
 def _store(connection: sqlite3.Connection, till: str, root: bytes) -> None:
