@@ -36,7 +36,7 @@ from agent.receipts.model import ReceiptError
 from agent.redeem import Redeemer, TillState
 from agent.refresh import Refresher
 from agent.store.bundle_cache import SqlBundleCache
-from agent.store.database import Database, StoreError, check_history
+from agent.store.database import Database, StoreError, check_history, refusal_to_start
 from agent.store.housekeeping import Retention, tidy
 from agent.store.inspect import SqlNumbers
 from agent.store.ledger import SqlLedger
@@ -118,6 +118,16 @@ def make_key(path: Path) -> SigningKey:
     return key
 
 
+def _refuse_a_lost_ledger(settings: config.Config) -> None:
+    """A key without its ledger: starting blank would forget every use and every record that waits."""
+    database, key = database_path(settings), key_path(settings)
+    if key.exists() and (not database.exists() or database.stat().st_size == 0):
+        raise StartError(
+            f"{database} is missing or empty while {key} is there: its uses and records would be forgotten. "
+            f"Restore the file; to set this till up anew, remove {key} too and enrol again."
+        )
+
+
 class App:
     """One running till. `till` and `api` are there after `start`."""
 
@@ -137,8 +147,15 @@ class App:
     async def start(self) -> None:
         """Open the database, put the stored bundle in force, answer the API. Raises StartError or StoreError."""
         folder = prepare_state_dir(self._settings)
+        _refuse_a_lost_ledger(self._settings)
         self._database.open()
         self._stack.callback(self._database.close)
+        try:
+            await self._start(folder)
+        except LedgerUnavailable as error:
+            raise refusal_to_start(self._database.path, error) from error
+
+    async def _start(self, folder: Path) -> None:
         cache = SqlBundleCache(self._database)
         till_id = await cache.setting("till") or ""
         self._state = TillState(till_id, stopped="" if till_id else "not_enrolled")

@@ -33,6 +33,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt:
         return 130
+    except Exception as error:
+        from agent.commands.errors import sentence_of
+
+        if (sentence := sentence_of(error)) is None:
+            raise  # a bug: its traceback is what helps
+        print(f"redeemd: {sentence}", file=sys.stderr)
+        return 1
     except BrokenPipeError:
         return 0
 
@@ -131,11 +138,12 @@ def _run(arguments: argparse.Namespace) -> int:
     from agent import app
     from agent.api.server import ApiStartError
     from agent.store.database import StoreError
+    from sync.errors import UplinkConfigError
 
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(app.run(settings))
-    except (app.StartError, StoreError, ApiStartError) as error:
+    except (app.StartError, StoreError, ApiStartError, UplinkConfigError) as error:
         print(f"redeemd cannot start: {error}", file=sys.stderr)
         return EX_CONFIG
     return 0

@@ -206,7 +206,7 @@ def _device_issues(facts: Facts) -> list[Issue]:
                 "print_unconfirmed",
                 "info",
                 f"{stuck} 张小票未确认",
-                f"{stuck} receipts not confirmed",
+                f"{stuck} receipts not confirmed" if stuck > 1 else "1 receipt not confirmed",
                 zh,
                 en,
             )

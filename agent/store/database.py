@@ -28,7 +28,7 @@ T = TypeVar("T")
 
 QUEUE_MAX = 1000
 BUSY_TIMEOUT_MS = 2000
-LEDGER_TABLES = ("chain", "coupon_use", "budget", "request", "setting")
+LEDGER_TABLES = ("chain", "coupon_use", "budget", "request", "setting", "promo", "tally", "bundle")
 """What a decision rests on: checked before the database is used."""
 HISTORY_TABLES = ("record", "print_job")
 """Grows for years (100 000 records: 250 MB, 0.4 s to check even from memory): checked beside the running till."""
@@ -270,6 +270,14 @@ def _check(connection: sqlite3.Connection, path: Path) -> None:
         )
     for problem in _problems(connection, LEDGER_TABLES if version else ()):
         raise StoreError(_damaged(path, problem))
+
+
+def refusal_to_start(path: Path, error: LedgerUnavailable) -> StoreError:
+    """Why a till cannot start on a ledger that opened and then failed: mostly a damaged page."""
+    cause = error.__cause__
+    if isinstance(cause, sqlite3.DatabaseError) and not isinstance(cause, sqlite3.OperationalError):
+        return StoreError(_damaged(path, str(cause)))
+    return StoreError(_unusable(path, str(cause or error)))
 
 
 def _unusable(path: Path, what: str) -> str:
