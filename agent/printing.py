@@ -7,7 +7,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from agent.ports import CommitUnknown, LedgerUnavailable, PrintJob, Prints, PrintState
 from drivers.ports import Delivery, PrinterCause, ReceiptPrinter, SendResult
@@ -134,3 +134,17 @@ class PrintQueue:
                 await asyncio.sleep(RETRY_LEAST_S)
         if told is not None:
             self._tell(told)
+
+
+def print_json(job: PrintJob) -> dict[str, Any]:
+    zh, en = CAUSES.get(job.cause, (job.cause, job.cause))
+    return {
+        "job": job.job_id,
+        "redemption_id": job.redemption_id,
+        "state": job.state.value,
+        "copies": job.copies,
+        "cause": job.cause,
+        "cause_zh": zh,
+        "cause_en": en,
+        "updated_at": job.updated_at,
+    }

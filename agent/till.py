@@ -20,7 +20,7 @@ from agent.domain.verdict import Verdict
 from agent.hub import Hub
 from agent.intake import Arrival, Intake, Overflow
 from agent.ports import Clock, CommitUnknown, Counts, LedgerUnavailable, PrintJob, Prints
-from agent.printing import CAUSES, PrintQueue
+from agent.printing import PrintQueue, print_json
 from agent.redeem import Redeemer, Request, TillState, Trust, bundle_age
 from drivers.ports import DeviceStatus, Scan, ScanFault
 from sync.lanes import LaneState
@@ -172,12 +172,12 @@ class Till:
         job = await self._w.prints.print_job(job_id)
         if job is None:
             raise UnknownJob(job_id)
-        return {**_print_json(job), "text": self._w.print_text(job)}
+        return {**print_json(job), "text": self._w.print_text(job)}
 
     async def prints_json(self, limit: int, *, unconfirmed: bool) -> list[dict[str, Any]]:
         """The newest print jobs without their text, newest first."""
         jobs = await self._w.prints.list_prints(limit, unconfirmed=unconfirmed)
-        return [_print_json(job) for job in jobs]
+        return [print_json(job) for job in jobs]
 
     async def confirm(self, job_id: str) -> dict[str, Any]:
         """Somebody saw the unconfirmed receipt: it counts as printed. UnknownJob, NotUnconfirmed."""
@@ -188,7 +188,7 @@ class Till:
         if not confirmed:
             raise NotUnconfirmed(job_id)
         self.tell_print(job)
-        return _print_json(job)
+        return print_json(job)
 
     async def reprint(self, job_id: str) -> dict[str, Any]:
         """Queue the receipt again, marked as a copy; UnknownJob.
@@ -204,7 +204,7 @@ class Till:
         return {"job": job_id, "copy": job.copies, "state": job.state.value}
 
     def tell_print(self, job: PrintJob) -> None:
-        self.hub.publish("print", _print_json(job))
+        self.hub.publish("print", print_json(job))
         self._changed.set()
 
     # status
@@ -363,20 +363,6 @@ def _device_json(role: str, status: DeviceStatus) -> dict[str, Any]:
         "role": role,
         "state": status.state.value,
         "detail": status.detail,
-    }
-
-
-def _print_json(job: PrintJob) -> dict[str, Any]:
-    zh, en = CAUSES.get(job.cause, (job.cause, job.cause))
-    return {
-        "job": job.job_id,
-        "redemption_id": job.redemption_id,
-        "state": job.state.value,
-        "copies": job.copies,
-        "cause": job.cause,
-        "cause_zh": zh,
-        "cause_en": en,
-        "updated_at": job.updated_at,
     }
 
 
