@@ -1,4 +1,4 @@
-"""What staff and services ask, with a bearer token: places, issuers, offers, coupons, tills, and what came in."""
+"""What staff and services ask, with a bearer token: tokens, places, tills, and what came in."""
 
 from __future__ import annotations
 
@@ -14,8 +14,6 @@ from cloud import forms
 from cloud.access import CODE_HOURS, digest, new_code, new_token, plain_code
 from cloud.errors import Refused
 from cloud.http import json_answer, need_role, read_json
-from cloud.indexes import new_index_key
-from cloud.issue import add_issuer, issue
 from cloud.ports import LedgerLine, Role
 
 ROUTES = web.RouteTableDef()
@@ -38,42 +36,6 @@ async def put_store(request: web.Request) -> web.Response:
     place = forms.place(await read_json(request))
     await cloud.store.put_place(place)
     return json_answer({"store": place.store, "number": place.number}, 201)
-
-
-@ROUTES.post("/v1/admin/issuers")
-async def add_issuer_key(request: web.Request) -> web.Response:
-    cloud = await need_role(request, Role.ISSUER)
-    form = forms.new_key(await read_json(request))
-    key = await add_issuer(cloud.store, cloud.keyring, **dataclasses.asdict(form))
-    return json_answer({"issuer": key.issuer, "kid": key.kid.hex(), "public_key": key.public_key.hex()}, 201)
-
-
-@ROUTES.post("/v1/admin/campaigns")
-async def put_campaign(request: web.Request) -> web.Response:
-    cloud = await need_role(request, Role.ISSUER)
-    campaign, promo = forms.offer(await read_json(request))
-    await cloud.store.put_campaign(campaign, promo, new_index_key())
-    said = {"issuer": campaign.issuer, "campaign": campaign.number, "version": campaign.version}
-    return json_answer(said, 201)
-
-
-@ROUTES.post("/v1/admin/coupons")
-async def issue_coupons(request: web.Request) -> web.Response:
-    cloud = await need_role(request, Role.ISSUER)
-    form = forms.order(await read_json(request))
-    made = await issue(
-        cloud.store, cloud.keyring, form.issuer, form.campaign, form.count, form.terms, cloud.now()
-    )
-    coupons = [{"index": coupon.index, "token": coupon.text} for coupon in made]
-    return json_answer({"issuer": form.issuer, "campaign": form.campaign, "coupons": coupons}, 201)
-
-
-@ROUTES.post("/v1/admin/revocations")
-async def revoke(request: web.Request) -> web.Response:
-    cloud = await need_role(request, Role.ISSUER)
-    form = forms.revocation(await read_json(request))
-    changed = await cloud.store.revoke(form.issuer, form.campaign, form.indexes, timestamp(cloud.now()))
-    return json_answer({"issuer": form.issuer, "campaign": form.campaign, "revoked": changed})
 
 
 @ROUTES.post("/v1/admin/tills")

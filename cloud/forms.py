@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 from agent.domain import campaign as campaigns
 from agent.domain.campaign import Campaign, words_from_wire
+from agent.domain.cose import Algorithm
 from agent.domain.fields import FieldError, Fields
 from agent.domain.money import AMOUNT_MAX_MINOR
 from agent.domain.parts import Place
@@ -22,6 +23,9 @@ COUPONS_MAX = 10_000
 REVOCATIONS_MAX = 10_000
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}")
 _CURRENCY = re.compile(r"[A-Z]{3}")
+_KID = re.compile(r"[0-9a-f]{16}")
+PUBLIC_KEY_BYTES = {Algorithm.ED25519: 32, Algorithm.ESP256: 33}
+ALGORITHMS = {"ed25519": Algorithm.ED25519, "esp256": Algorithm.ESP256}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,21 +39,26 @@ class Enrolment:
 
 @dataclass(frozen=True, slots=True)
 class NewKey:
+    """public_key: of a key whose private half stays with the issuer; None: the cloud makes one."""
+
     issuer: str
     campaigns: frozenset[int] | None
     not_before: int
     expires: int
     value_max_minor: int
+    algorithm: Algorithm
+    public_key: bytes | None
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """Coupons asked for."""
+    """Coupons asked for. order: the same name again gives the same coupons."""
 
     issuer: str
     campaign: int
     count: int
     terms: Terms
+    order: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,9 +108,18 @@ def new_key(body: Any) -> NewKey:
         fields.integer("not_before", 0, DAY_MAX),
         fields.integer("expires", 0, DAY_MAX),
         fields.integer("value_max_minor", 0, AMOUNT_MAX_MINOR),
+        algorithm := fields.choice("algorithm", ALGORITHMS) if "algorithm" in body else Algorithm.ED25519,
+        _base64url(fields, "public_key", PUBLIC_KEY_BYTES[algorithm]) if "public_key" in body else None,
     )
     fields.done()
     return form
+
+
+def kid(text: str) -> bytes:
+    """A kid in a path: 16 hexadecimal digits."""
+    if not _KID.fullmatch(text):
+        raise FieldError("kid is not 16 digits of 0-9 a-f")
+    return bytes.fromhex(text)
 
 
 def offer(body: Any) -> tuple[Campaign, PromoPlan | None]:
@@ -139,6 +157,7 @@ def order(body: Any) -> Order:
         fields.integer("campaign", 0, UINT32_MAX),
         fields.integer("count", 1, COUPONS_MAX),
         Terms(fields.integer("not_before", 0, DAY_MAX), fields.integer("expires", 0, DAY_MAX), **optional),
+        fields.text("order", 64, least=1) if "order" in body else None,
     )
     fields.done()
     return form

@@ -1,19 +1,28 @@
-"""Issuing: indexes from the store, tokens from the issuer's key."""
+"""Issuing: indexes from the store, tokens from the issuer's key. The cloud does it, and an issuer without a cloud."""
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Protocol
 
 from agent.domain import token
 from agent.domain.campaign import Campaign, OfflineClass, personal
 from agent.domain.cose import Algorithm
-from agent.domain.keys import IssuerKey, SigningKey
-from agent.domain.time import timestamp
-from agent.domain.token import DAY_MAX, Claims
+from agent.domain.keys import IssuerKey, KeyFault, SigningKey, key_id
+from agent.domain.time import day_text, timestamp
+from agent.domain.token import DAY_MAX, UINT32_MAX, Claims
 from cloud.errors import Refused, SetupError
 from cloud.keyring import Keyring, issuer_prefix
-from cloud.ports import CloudStore, Terms
+from cloud.ports import CloudStore, HeldKey, KeyState, Terms
+
+
+class PrivateKeys(Protocol):
+    """Where private keys are: the cloud's `Keyring`, or the one file of an issuer without a cloud."""
+
+    def load(self, prefix: str, kid: bytes) -> SigningKey:
+        """Raises SetupError if it is not here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,40 +41,58 @@ async def add_issuer(
     not_before: int,
     expires: int,
     value_max_minor: int,
-) -> IssuerKey:
-    """Make an issuer's next key; the private half stays in the keyring."""
+    algorithm: Algorithm = Algorithm.ED25519,
+    public_key: bytes | None = None,
+) -> HeldKey:
+    """An issuer's next key. Without `public_key` it is made here and its private half stays in the keyring.
+
+    With it, the key is registered: its issuer signs with it where it pleases, and tills trust what it signs.
+    """
     if not_before > expires:
-        raise Refused(422, "bad_window", f"the key would expire on day {expires}, before it counts")
-    signing = keyring.create(issuer_prefix(issuer))
-    raw = signing.public_key
-    key = IssuerKey(
-        signing.kid, issuer, Algorithm.ED25519, raw, campaigns, not_before, expires, value_max_minor
-    )
-    await store.add_key(key)
-    return key
+        days = f"its last day {day_text(expires)} is before its first, {day_text(not_before)}"
+        raise Refused(422, "bad_window", f"the key would never count: {days}")
+    if public_key is None:
+        signing = keyring.create(issuer_prefix(issuer))
+        kid, raw = signing.kid, signing.public_key
+    else:
+        kid, raw = key_id(public_key), public_key
+    try:
+        key = IssuerKey(kid, issuer, algorithm, raw, campaigns, not_before, expires, value_max_minor)
+    except KeyFault as error:
+        raise Refused(422, "bad_key", f"public_key cannot be used: {error}") from None
+    await store.add_key(key, registered=public_key is not None)
+    return HeldKey(key, KeyState.ACTIVE, public_key is not None)
 
 
 async def issue(
-    store: CloudStore, keyring: Keyring, issuer: str, campaign: int, count: int, terms: Terms, now: datetime
+    store: CloudStore,
+    keys: PrivateKeys,
+    issuer: str,
+    campaign: int,
+    count: int,
+    terms: Terms,
+    now: datetime,
+    order: str | None = None,
 ) -> list[Issued]:
-    """Issue `count` coupons. Refused if the campaign is unknown or used up, or no till could accept the coupons."""
+    """Issue `count` coupons. Refused if the campaign is unknown or used up, or no till could accept the coupons.
+
+    order: a name of the caller's choice; the same order again gives the same coupons.
+    """
     offer = await store.offer(issuer, campaign)
     if offer is None:
         raise Refused(422, "unknown_campaign", f"issuer {issuer} has no campaign {campaign}")
     # An issuer's mistake is found before indexes are spent.
     _check_terms(offer.campaign, terms)
-    if terms.store is not None and await store.store_of_number(terms.store) is None:
-        raise Refused(422, "unknown_store", f"no store has the number {terms.store}: add the store first")
-    limits, key = await signing_key(store, keyring, issuer, campaign)
+    limits, key = await signing_key(store, keys, offer.campaign, terms)
     cost = personal(offer.campaign.benefit, terms.value_minor).exposure_minor()
     if cost > limits.value_max_minor:
         sentence = (
             f"a coupon could cost {cost}, the issuer's key is good for {limits.value_max_minor} at most"
         )
         raise Refused(422, "beyond_key_limit", f"{sentence}: state a lower value_minor or make a new key")
-    _sign(key, campaign, 2**32 - 1, terms)
-    indexes = await store.allot(issuer, campaign, count, terms, timestamp(now))
-    return [Issued(index, _sign(key, campaign, index, terms)) for index in indexes]
+    _sign(key, campaign, [UINT32_MAX], terms)
+    indexes = await store.allot(issuer, campaign, count, terms, timestamp(now), order)
+    return await asyncio.to_thread(_sign, key, campaign, indexes, terms)  # tills wait for the event loop
 
 
 def _check_terms(campaign: Campaign, terms: Terms) -> None:
@@ -78,42 +105,58 @@ def _check_terms(campaign: Campaign, terms: Terms) -> None:
         sentence = f"value_minor {terms.value_minor} is above what the campaign gives, at most {most}"
         raise Refused(422, "value_too_high", sentence)
     if terms.not_before > campaign.ends or terms.expires < campaign.starts:
-        sentence = f"the coupon's days {terms.not_before} to {terms.expires} are none of the campaign's"
-        raise Refused(422, "outside_campaign", f"{sentence}, {campaign.starts} to {campaign.ends}")
+        sentence = f"the coupon's days {_days(terms.not_before, terms.expires)} are none of the campaign's"
+        raise Refused(422, "outside_campaign", f"{sentence}, {_days(campaign.starts, campaign.ends)}")
 
 
 async def signing_key(
-    store: CloudStore, keyring: Keyring, issuer: str, campaign: int
+    store: CloudStore, keys: PrivateKeys, campaign: Campaign, terms: Terms
 ) -> tuple[IssuerKey, SigningKey]:
-    """The newest key of `issuer` that may sign `campaign` and whose private half is here."""
+    """The newest active key that may sign `campaign`, covers the coupon's days, and whose private half is here."""
+    issuer, number = campaign.issuer, campaign.number
     fit = [
-        key
-        for key in await store.issuer_keys()
-        if key.issuer == issuer and (key.campaigns is None or campaign in key.campaigns)
+        held
+        for held in await store.held_keys()
+        if held.key.issuer == issuer and (held.key.campaigns is None or number in held.key.campaigns)
     ]
-    if not fit:
-        raise Refused(404, "unknown_issuer", f"issuer {issuer} has no key for campaign {campaign}")
-    fit.sort(key=lambda key: (key.not_before, key.expires), reverse=True)
-    for key in fit:
+    if any(held.registered for held in fit):
+        # Whatever became of that key since: its holder drew indexes that are not known here.
+        sentence = f"campaign {number} is issued by the holder of a registered key of {issuer}"
+        raise Refused(409, "issued_elsewhere", f"{sentence}: issue it there, or make a new campaign")
+    active = [held.key for held in fit if held.state is KeyState.ACTIVE]
+    if not active:
+        sentence = f"issuer {issuer} has no key for campaign {number}"
+        raise Refused(404, "unknown_issuer", f"{sentence}: make one with redeemd keys new")
+    first = max(terms.not_before, campaign.starts)
+    last = min(terms.expires, campaign.ends) + campaign.grace_days
+    lasting = [key for key in active if key.not_before <= first and last <= key.expires]
+    if not lasting:
+        windows = ", ".join(_days(key.not_before, key.expires) for key in active)
+        sentence = f"coupons of {_days(first, last)} outlast the issuer's keys ({windows})"
+        raise Refused(422, "outside_key", f"{sentence}: make a key for these days, or choose other days")
+    lasting.sort(key=lambda key: (key.not_before, key.expires), reverse=True)
+    for key in lasting:
         try:
-            return key, keyring.load(issuer_prefix(issuer), key.kid)
+            return key, keys.load(issuer_prefix(issuer), key.kid)
         except SetupError as error:
-            last = error
-    raise Refused(409, "no_private_key", f"no key of issuer {issuer} can sign here: {last}")
+            failed = error
+    raise Refused(409, "no_private_key", f"no key of issuer {issuer} can sign here: {failed}")
 
 
-def _sign(key: SigningKey, campaign: int, index: int, terms: Terms) -> str:
-    claims = Claims(
-        campaign,
-        index,
-        terms.not_before,
-        min(terms.expires, DAY_MAX),
-        store=terms.store,
-        store_group=terms.store_group,
-        value_minor=terms.value_minor,
-        source=terms.source,
-    )
+def _sign(key: SigningKey, campaign: int, indexes: list[int], terms: Terms) -> list[Issued]:
+    shared = {name: getattr(terms, name) for name in ("store", "store_group", "value_minor", "source")}
+    last = min(terms.expires, DAY_MAX)
     try:
-        return token.to_text(token.sign(claims, key))
+        return [
+            Issued(
+                index,
+                token.to_text(token.sign(Claims(campaign, index, terms.not_before, last, **shared), key)),
+            )
+            for index in indexes
+        ]
     except token.TokenError as error:
         raise Refused(422, "bad_terms", f"these terms cannot be signed: {error}") from None
+
+
+def _days(first: int, last: int) -> str:
+    return f"{day_text(first)} to {day_text(last)}"

@@ -35,6 +35,26 @@ class TillState(StrEnum):
     REVOKED = "revoked"
 
 
+class KeyState(StrEnum):
+    """What becomes of an issuer's key. ACTIVE: signs. RETIRED: signs no more, its coupons count.
+
+    WITHDRAWN: stolen or lost, for good: in no bundle, so that every coupon it signed is refused.
+    """
+
+    ACTIVE = "active"
+    RETIRED = "retired"
+    WITHDRAWN = "withdrawn"
+
+
+@dataclass(frozen=True, slots=True)
+class HeldKey:
+    """An issuer's key as the cloud knows it. registered: its private half is the issuer's own and was never here."""
+
+    key: IssuerKey
+    state: KeyState
+    registered: bool
+
+
 @dataclass(frozen=True, slots=True)
 class Till:
     """public_key: 32 raw bytes of Ed25519, None before enrolment. Times are RFC 3339 in UTC."""
@@ -210,10 +230,17 @@ class CloudStore(Protocol):
     async def store_of_number(self, number: int) -> str | None:
         """The name of the store with this number, as coupons and campaigns state it."""
 
-    async def add_key(self, key: IssuerKey) -> None:
-        """Refused(409) if the kid exists."""
+    async def add_key(self, key: IssuerKey, *, registered: bool = False) -> None:
+        """Refused(409) if the kid exists, or if a registered key may sign what was issued here already."""
 
-    async def issuer_keys(self) -> list[IssuerKey]: ...
+    async def issuer_keys(self) -> list[IssuerKey]:
+        """Those that tills are to trust: all but the withdrawn."""
+
+    async def held_keys(self) -> list[HeldKey]:
+        """All of them, in order of (issuer, kid)."""
+
+    async def change_key(self, kid: bytes, state: KeyState) -> HeldKey:
+        """Refused(404) if unknown, Refused(409) for a withdrawn key: it stays so."""
 
     async def put_campaign(self, campaign: Campaign, promo: PromoPlan | None, key: bytes) -> None:
         """Add, or replace by a higher version of the same size; Refused(409) otherwise. key: kept from the first."""
@@ -223,8 +250,14 @@ class CloudStore(Protocol):
     async def offer(self, issuer: str, campaign: int) -> Offer | None: ...
 
     # --- coupons ---
-    async def allot(self, issuer: str, campaign: int, count: int, terms: Terms, at: str) -> list[int]:
-        """Issue `count` coupons: their indexes, never given before. Refused(404, 409) if unknown or used up."""
+    async def allot(
+        self, issuer: str, campaign: int, count: int, terms: Terms, at: str, order: str | None = None
+    ) -> list[int]:
+        """Issue `count` coupons: their indexes, never given before. Refused(404, 409) if unknown or used up.
+
+        order: a name of the caller's choice; the same order again gives the same indexes, so that a lost answer
+        costs nothing. Refused(409) if it was for another count or other terms.
+        """
 
     async def revoke(self, issuer: str, campaign: int, indexes: Iterable[int], at: str) -> int:
         """How many were not revoked before. Refused(404) if unknown, Refused(422) for an index beyond the size."""

@@ -196,7 +196,22 @@ INSERT INTO conflict SELECT c.issuer, c.campaign, c.idx, c.till, c.lane, c.seque
 DROP TABLE conflict_1;
 """
 
-SCRIPTS = (_0001, _0002)
+# A registered key's private half is the issuer's own. An order sent again gives the coupons of its first time.
+_0003 = """
+ALTER TABLE issuer_key ADD COLUMN state TEXT NOT NULL DEFAULT 'active';
+ALTER TABLE issuer_key ADD COLUMN registered INTEGER NOT NULL DEFAULT 0;
+CREATE TABLE coupon_order (
+    issuer TEXT NOT NULL,
+    campaign INTEGER NOT NULL,
+    name TEXT NOT NULL,
+    first INTEGER NOT NULL,           -- number of its first coupon, counted from 0
+    count INTEGER NOT NULL,
+    terms TEXT NOT NULL,              -- JSON
+    PRIMARY KEY (issuer, campaign, name)
+) STRICT, WITHOUT ROWID;
+"""
+
+SCRIPTS = (_0001, _0002, _0003)
 """One per schema version, never edited after a release: write the next one."""
 VERSION = len(SCRIPTS)
 

@@ -1,4 +1,4 @@
-"""The cloud's HTTP application: the resources of `till_routes` and `admin_routes`, and the answer to every error.
+"""The cloud's HTTP application: the resources of the modules `*_routes`, and the answer to every error.
 
 Nothing secret is logged: no token, no code, no body, and of a path only its route.
 """
@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 
 from agent.domain.fields import FieldError
-from cloud import admin_routes, till_routes
+from cloud import admin_routes, issuer_routes, till_routes
 from cloud.errors import Refused, StoreUnavailable
 from cloud.http import CLOUD, READ_TIMEOUT_S, Cloud, problem
 from sync.wire import SignatureError, WireError
@@ -31,6 +31,7 @@ def make_app(cloud: Cloud) -> web.Application:
     app[CLOUD] = cloud
     app.add_routes(till_routes.ROUTES)
     app.add_routes(admin_routes.ROUTES)
+    app.add_routes(issuer_routes.ROUTES)
     return app
 
 

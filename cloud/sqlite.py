@@ -11,19 +11,19 @@ from typing import Any
 
 from agent.domain import campaign as campaigns
 from agent.domain.campaign import Campaign, Words
-from agent.domain.cose import Algorithm
 from agent.domain.keys import IssuerKey
 from agent.domain.parts import Place, PromoCode, place_to_wire, promo_to_wire
 from agent.domain.status import Status
-from cloud import sqlite_records
+from cloud import sqlite_issuing, sqlite_records
 from cloud.chain import Entry
 from cloud.errors import Refused
-from cloud.indexes import coupon_index
 from cloud.ports import (
     Appended,
     ConflictLine,
     GapLine,
+    HeldKey,
     Judge,
+    KeyState,
     LedgerLine,
     Offer,
     PromoPlan,
@@ -92,29 +92,17 @@ class SqliteStore:
         row = await self._one("SELECT store FROM place WHERE number = ?", (number,))
         return None if row is None else row[0]
 
-    async def add_key(self, key: IssuerKey) -> None:
-        scope = None if key.campaigns is None else _json(sorted(key.campaigns))
-        row = (key.issuer, key.kid, int(key.algorithm), key.public_key, scope)
-
-        def work(db: sqlite3.Connection) -> None:
-            if db.execute("SELECT 1 FROM issuer_key WHERE kid = ?", (key.kid,)).fetchone():
-                raise Refused(409, "key_exists", f"the kid {key.kid.hex()} exists already")
-            db.execute(
-                "INSERT INTO issuer_key VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                (*row, key.not_before, key.expires, key.value_max_minor),
-            )
-
-        await self._threads.write(work)
+    async def add_key(self, key: IssuerKey, *, registered: bool = False) -> None:
+        await self._threads.write(lambda db: sqlite_issuing.add_key(db, key, registered))
 
     async def issuer_keys(self) -> list[IssuerKey]:
-        rows = await self._all(
-            "SELECT kid, issuer, algorithm, public_key, campaigns, not_before, expires, value_max_minor"
-            " FROM issuer_key ORDER BY issuer, kid"
-        )
-        return [
-            IssuerKey(kid, issuer, Algorithm(algorithm), raw, _number_set(scope), *rest)
-            for kid, issuer, algorithm, raw, scope, *rest in rows
-        ]
+        return [held.key for held in await self.held_keys() if held.state is not KeyState.WITHDRAWN]
+
+    async def held_keys(self) -> list[HeldKey]:
+        return await self._threads.read(sqlite_issuing.held_keys)
+
+    async def change_key(self, kid: bytes, state: KeyState) -> HeldKey:
+        return await self._threads.write(lambda db: sqlite_issuing.change_key(db, kid, state))
 
     async def put_campaign(self, campaign: Campaign, promo: PromoPlan | None, key: bytes) -> None:
         plan = promo or PromoPlan(0, 0)
@@ -155,49 +143,15 @@ class SqliteStore:
 
     # --- coupons ---
 
-    async def allot(self, issuer: str, campaign: int, count: int, terms: Terms, at: str) -> list[int]:
-        said = _json({name: value for name in Terms.__slots__ if (value := getattr(terms, name)) is not None})
-
-        def work(db: sqlite3.Connection) -> list[int]:
-            size, key, issued = _campaign_row(db, issuer, campaign)
-            if issued + count > size:
-                raise Refused(
-                    409,
-                    "used_up",
-                    f"{size - issued} coupons are left of campaign {campaign}, {count} were asked for",
-                )
-            indexes = [coupon_index(key, size, number) for number in range(issued, issued + count)]
-            db.execute(
-                "UPDATE campaign SET issued = issued + ? WHERE issuer = ? AND campaign = ?",
-                (count, issuer, campaign),
-            )
-            # One may stand there already: revoked before it was issued.
-            db.executemany(
-                "INSERT INTO coupon VALUES (?, ?, ?, ?, NULL, ?) ON CONFLICT DO UPDATE"
-                " SET issued_at = excluded.issued_at, terms = excluded.terms",
-                [(issuer, campaign, index, at, said) for index in indexes],
-            )
-            return indexes
-
-        return await self._threads.write(work)
+    async def allot(
+        self, issuer: str, campaign: int, count: int, terms: Terms, at: str, order: str | None = None
+    ) -> list[int]:
+        return await self._threads.write(
+            lambda db: sqlite_issuing.allot(db, issuer, campaign, count, terms, at, order)
+        )
 
     async def revoke(self, issuer: str, campaign: int, indexes: Iterable[int], at: str) -> int:
-        def work(db: sqlite3.Connection) -> int:
-            size, _, _ = _campaign_row(db, issuer, campaign)
-            changed = 0
-            for index in indexes:
-                if not 0 <= index < size:
-                    raise Refused(
-                        422, "no_such_coupon", f"index {index} is not below the campaign's size {size}"
-                    )
-                changed += db.execute(
-                    "INSERT INTO coupon VALUES (?, ?, ?, NULL, ?, NULL) ON CONFLICT DO UPDATE"
-                    " SET revoked_at = excluded.revoked_at WHERE revoked_at IS NULL",
-                    (issuer, campaign, index, at),
-                ).rowcount
-            return changed
-
-        return await self._threads.write(work)
+        return await self._threads.write(lambda db: sqlite_issuing.revoke(db, issuer, campaign, indexes, at))
 
     async def mark_counts(self, issuer: str, campaign: int) -> tuple[int, int]:
         row = await self._one(
@@ -361,16 +315,6 @@ class SqliteStore:
         return await self._threads.read(lambda db: db.execute(sql, values).fetchall())
 
 
-def _campaign_row(db: sqlite3.Connection, issuer: str, campaign: int) -> tuple[int, bytes, int]:
-    row = db.execute(
-        "SELECT size, index_key, issued FROM campaign WHERE issuer = ? AND campaign = ?", (issuer, campaign)
-    ).fetchone()
-    if row is None:
-        raise Refused(404, "unknown_campaign", f"issuer {issuer} has no campaign {campaign}")
-    size, key, issued = row
-    return size, key, issued
-
-
 def _offer(row: tuple[Any, ...]) -> Offer:
     document, per_till, valid_days, key, issued = row
     plan = PromoPlan(per_till, valid_days) if per_till else None
@@ -384,10 +328,6 @@ def _till(row: tuple[Any, ...]) -> Till:
 
 def _promo(wire: dict[str, Any]) -> PromoCode:
     return PromoCode(wire["token"], wire["short"], Words(**wire["title"]), Words(**wire["conditions"]))
-
-
-def _number_set(text: str | None) -> frozenset[int] | None:
-    return None if text is None else frozenset(json.loads(text))
 
 
 def _json(value: Any) -> str:

@@ -1,0 +1,126 @@
+"""What issuers ask, with a bearer token: keys, campaigns, coupons, revocations."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from aiohttp import web
+
+from agent.domain import campaign as campaigns
+from agent.domain.time import timestamp
+from cloud import forms
+from cloud.errors import Refused
+from cloud.http import Cloud, json_answer, need_role, read_json
+from cloud.indexes import new_index_key
+from cloud.issue import add_issuer, issue
+from cloud.ports import HeldKey, KeyState, Offer, Role, TillState
+
+ROUTES = web.RouteTableDef()
+_STATES = {"retire": KeyState.RETIRED, "withdraw": KeyState.WITHDRAWN}
+
+
+@ROUTES.post("/v1/admin/issuers")
+async def add_issuer_key(request: web.Request) -> web.Response:
+    cloud = await need_role(request, Role.ISSUER)
+    form = forms.new_key(await read_json(request))
+    held = await add_issuer(cloud.store, cloud.keyring, **dataclasses.asdict(form))
+    return json_answer(_key(held), 201)
+
+
+@ROUTES.get("/v1/admin/issuers")
+async def list_issuer_keys(request: web.Request) -> web.Response:
+    cloud = await need_role(request, Role.READER)
+    return json_answer({"keys": [_key(held) for held in await cloud.store.held_keys()]})
+
+
+@ROUTES.post("/v1/admin/issuers/{kid}/{change}")
+async def change_issuer_key(request: web.Request) -> web.Response:
+    cloud = await need_role(request, Role.ISSUER)
+    change, kid = request.match_info["change"], request.match_info["kid"]
+    if change not in _STATES:
+        raise Refused(404, "not_found", f"a key can be asked to {' or '.join(_STATES)}")
+    return json_answer(_key(await cloud.store.change_key(forms.kid(kid), _STATES[change])))
+
+
+@ROUTES.post("/v1/admin/campaigns")
+async def put_campaign(request: web.Request) -> web.Response:
+    cloud = await need_role(request, Role.ISSUER)
+    campaign, promo = forms.offer(await read_json(request))
+    await cloud.store.put_campaign(campaign, promo, new_index_key())
+    said = {"issuer": campaign.issuer, "campaign": campaign.number, "version": campaign.version}
+    return json_answer(said, 201)
+
+
+@ROUTES.get("/v1/admin/campaigns")
+async def list_campaigns(request: web.Request) -> web.Response:
+    cloud = await need_role(request, Role.READER)
+    return json_answer({"campaigns": [_summary(offer) for offer in await cloud.store.offers()]})
+
+
+@ROUTES.get("/v1/admin/campaigns/{issuer}/{campaign}")
+async def show_campaign(request: web.Request) -> web.Response:
+    cloud = await need_role(request, Role.READER)
+    issuer, text = request.match_info["issuer"], request.match_info["campaign"]
+    number = int(text) if text.isascii() and text.isdigit() and len(text) <= 10 else -1
+    offer = await cloud.store.offer(issuer, number)
+    if offer is None:
+        raise Refused(404, "unknown_campaign", f"issuer {issuer[:32]} has no campaign {text[:10]}")
+    used, revoked = await cloud.store.mark_counts(issuer, number)
+    promo = None if offer.promo is None else dataclasses.asdict(offer.promo)
+    said = {"campaign": campaigns.to_wire(offer.campaign), "promo": promo, "issued": offer.issued}
+    return json_answer(said | {"used": used, "revoked": revoked, "tills": await _tills(cloud, offer)})
+
+
+@ROUTES.post("/v1/admin/coupons")
+async def issue_coupons(request: web.Request) -> web.Response:
+    cloud = await need_role(request, Role.ISSUER)
+    form = forms.order(await read_json(request))
+    if form.terms.store is not None and await cloud.store.store_of_number(form.terms.store) is None:
+        sentence = f"no store has the number {form.terms.store}: add the store first"
+        raise Refused(422, "unknown_store", sentence)
+    what = (form.issuer, form.campaign, form.count, form.terms)
+    made = await issue(cloud.store, cloud.keyring, *what, cloud.now(), form.order)
+    coupons = [{"index": coupon.index, "token": coupon.text} for coupon in made]
+    return json_answer({"issuer": form.issuer, "campaign": form.campaign, "coupons": coupons}, 201)
+
+
+@ROUTES.post("/v1/admin/revocations")
+async def revoke(request: web.Request) -> web.Response:
+    cloud = await need_role(request, Role.ISSUER)
+    form = forms.revocation(await read_json(request))
+    changed = await cloud.store.revoke(form.issuer, form.campaign, form.indexes, timestamp(cloud.now()))
+    return json_answer({"issuer": form.issuer, "campaign": form.campaign, "revoked": changed})
+
+
+async def _tills(cloud: Cloud, offer: Offer) -> int:
+    """How many tills may take its coupons: what the loss by copies is multiplied by."""
+    stores = offer.campaign.stores
+    count = 0
+    for till in await cloud.store.tills():
+        place = await cloud.store.place(till.store)
+        assert place is not None, "a till stands in a store that is known"
+        count += till.state is not TillState.REVOKED and (stores is None or place.number in stores)
+    return count
+
+
+def _summary(offer: Offer) -> dict[str, Any]:
+    wire = campaigns.to_wire(offer.campaign)
+    names = ("issuer", "version", "title", "starts", "ends", "size", "offline_class")
+    return {"campaign": wire["number"], "issued": offer.issued} | {name: wire[name] for name in names}
+
+
+def _key(held: HeldKey) -> dict[str, Any]:
+    key = held.key
+    return {
+        "issuer": key.issuer,
+        "kid": key.kid.hex(),
+        "algorithm": key.algorithm.name.lower(),
+        "public_key": key.public_key.hex(),
+        "campaigns": None if key.campaigns is None else sorted(key.campaigns),
+        "not_before": key.not_before,
+        "expires": key.expires,
+        "value_max_minor": key.value_max_minor,
+        "state": held.state.value,
+        "registered": held.registered,
+    }

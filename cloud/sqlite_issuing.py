@@ -1,0 +1,130 @@
+"""The SQL of keys, campaigns' indexes and coupons: what `cloud.sqlite` runs in one transaction each."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable
+from typing import Any
+
+from agent.domain.cose import Algorithm
+from agent.domain.keys import IssuerKey
+from cloud.errors import Refused
+from cloud.indexes import coupon_index
+from cloud.ports import HeldKey, KeyState, Terms
+
+_KEY = (
+    "SELECT kid, issuer, algorithm, public_key, campaigns, not_before, expires, value_max_minor,"
+    " state, registered FROM issuer_key"
+)
+
+
+def add_key(db: sqlite3.Connection, key: IssuerKey, registered: bool) -> None:
+    if db.execute("SELECT 1 FROM issuer_key WHERE kid = ?", (key.kid,)).fetchone():
+        raise Refused(409, "key_exists", f"the kid {key.kid.hex()} exists already")
+    if registered:
+        _not_issued_here(db, key)
+    scope = None if key.campaigns is None else _json(sorted(key.campaigns))
+    row = (key.issuer, key.kid, int(key.algorithm), key.public_key, scope)
+    limits = (key.not_before, key.expires, key.value_max_minor)
+    db.execute(
+        "INSERT INTO issuer_key (issuer, kid, algorithm, public_key, campaigns, not_before, expires,"
+        " value_max_minor, state, registered) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (*row, *limits, KeyState.ACTIVE.value, int(registered)),
+    )
+
+
+def _not_issued_here(db: sqlite3.Connection, key: IssuerKey) -> None:
+    """Two who draw indexes of one campaign would give one identity to two coupons."""
+    issued = db.execute(
+        "SELECT campaign FROM campaign WHERE issuer = ? AND issued > 0 ORDER BY campaign", (key.issuer,)
+    )
+    for (number,) in issued.fetchall():
+        if key.campaigns is None or number in key.campaigns:
+            sentence = f"coupons of campaign {number} were issued by the cloud already"
+            raise Refused(409, "issued_here", f"{sentence}: name other campaigns for a key held elsewhere")
+
+
+def held_keys(db: sqlite3.Connection) -> list[HeldKey]:
+    return [_held(row) for row in db.execute(f"{_KEY} ORDER BY issuer, kid")]
+
+
+def change_key(db: sqlite3.Connection, kid: bytes, state: KeyState) -> HeldKey:
+    row = db.execute(f"{_KEY} WHERE kid = ?", (kid,)).fetchone()
+    if row is None:
+        raise Refused(404, "unknown_key", f"there is no key {kid.hex()}")
+    if _held(row).state is KeyState.WITHDRAWN and state is not KeyState.WITHDRAWN:
+        raise Refused(409, "key_withdrawn", f"key {kid.hex()} was withdrawn, for good: make a new one")
+    db.execute("UPDATE issuer_key SET state = ? WHERE kid = ?", (state.value, kid))
+    return _held(db.execute(f"{_KEY} WHERE kid = ?", (kid,)).fetchone())
+
+
+def campaign_row(db: sqlite3.Connection, issuer: str, campaign: int) -> tuple[int, bytes, int]:
+    """(size, key of the index permutation, coupons issued)."""
+    row = db.execute(
+        "SELECT size, index_key, issued FROM campaign WHERE issuer = ? AND campaign = ?", (issuer, campaign)
+    ).fetchone()
+    if row is None:
+        raise Refused(404, "unknown_campaign", f"issuer {issuer} has no campaign {campaign}")
+    size, key, issued = row
+    return size, key, issued
+
+
+def allot(
+    db: sqlite3.Connection, issuer: str, campaign: int, count: int, terms: Terms, at: str, order: str | None
+) -> list[int]:
+    said = _json({name: value for name in Terms.__slots__ if (value := getattr(terms, name)) is not None})
+    size, key, issued = campaign_row(db, issuer, campaign)
+    if order is not None:
+        known = db.execute(
+            "SELECT first, count, terms FROM coupon_order WHERE issuer = ? AND campaign = ? AND name = ?",
+            (issuer, campaign, order),
+        ).fetchone()
+        if known is not None:
+            if known[1:] != (count, said):
+                sentence = f"order {order} was for other coupons"
+                raise Refused(409, "order_differs", f"{sentence}: send what was sent first, or a new order")
+            return [coupon_index(key, size, number) for number in range(known[0], known[0] + count)]
+    if issued + count > size:
+        left = f"{size - issued} coupons are left of campaign {campaign}, {count} were asked for"
+        raise Refused(409, "used_up", left)
+    indexes = [coupon_index(key, size, number) for number in range(issued, issued + count)]
+    db.execute(
+        "UPDATE campaign SET issued = issued + ? WHERE issuer = ? AND campaign = ?", (count, issuer, campaign)
+    )
+    if order is not None:
+        row = (issuer, campaign, order, issued, count, said)
+        db.execute("INSERT INTO coupon_order VALUES (?, ?, ?, ?, ?, ?)", row)
+    # One may stand there already: revoked before it was issued.
+    db.executemany(
+        "INSERT INTO coupon VALUES (?, ?, ?, ?, NULL, ?) ON CONFLICT DO UPDATE"
+        " SET issued_at = excluded.issued_at, terms = excluded.terms",
+        [(issuer, campaign, index, at, said) for index in indexes],
+    )
+    return indexes
+
+
+def revoke(db: sqlite3.Connection, issuer: str, campaign: int, indexes: Iterable[int], at: str) -> int:
+    size, _, _ = campaign_row(db, issuer, campaign)
+    changed = 0
+    for index in indexes:
+        if not 0 <= index < size:
+            raise Refused(422, "no_such_coupon", f"index {index} is not below the campaign's size {size}")
+        changed += db.execute(
+            "INSERT INTO coupon VALUES (?, ?, ?, NULL, ?, NULL) ON CONFLICT DO UPDATE"
+            " SET revoked_at = excluded.revoked_at WHERE revoked_at IS NULL",
+            (issuer, campaign, index, at),
+        ).rowcount
+    return changed
+
+
+def _held(row: tuple[Any, ...]) -> HeldKey:
+    kid, issuer, algorithm, raw, scope, not_before, expires, value_max_minor, state, registered = row
+    campaigns = None if scope is None else frozenset(json.loads(scope))
+    limits = (campaigns, not_before, expires, value_max_minor)
+    key = IssuerKey(kid, issuer, Algorithm(algorithm), raw, *limits)
+    return HeldKey(key, KeyState(state), bool(registered))
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
