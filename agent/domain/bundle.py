@@ -1,6 +1,7 @@
 """The bundle: what a till may know and trust without a line. TUF's ideas in two signed documents.
 
     root      who may sign manifests: k of n root keys, an epoch            aad redeemd/root/1
+              a chain: each root is signed by a threshold of the one before and of itself
     manifest  one COSE_Sign1: epoch, sequence, issued, ages, parts by hash  aad redeemd/bundle/1
     parts     plain bytes, checked by length and SHA-256 before anything reads them
 
@@ -10,7 +11,7 @@ Times in both are whole seconds since 1970-01-01 UTC. docs/bundle-format.md is t
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -27,6 +28,8 @@ DOCUMENT_BYTES_MAX = 256 * 1024
 PART_BYTES_MAX = 64 * 1024 * 1024
 BUNDLE_BYTES_MAX = 1024 * 1024 * 1024
 PARTS_MAX = 2000
+KEYS_MAX = 64
+"""Root keys, manifest keys, or signatures of one root."""
 _SECONDS_MAX = 2**33
 """The year 2242: whatever is added to a time of issue still is a date that Python knows."""
 
@@ -86,7 +89,8 @@ class Manifest:
         return Age.STALE if now >= self.issued + self.stale_after else Age.FRESH
 
 
-def _document(payload: bytes, what: str) -> Fields:
+def read_document(payload: bytes, what: str) -> Fields:
+    """The fields of a CBOR map of bounded size; `what` names it in errors. BundleError."""
     if len(payload) > DOCUMENT_BYTES_MAX:
         raise BundleError("too_large", f"{what} of {len(payload)} bytes")
     try:
@@ -95,11 +99,25 @@ def _document(payload: bytes, what: str) -> Fields:
         raise BundleError("malformed", f"{what}: {error}") from None
 
 
-def _seconds(fields: Fields, name: str) -> datetime:
+def read_seconds(fields: Fields, name: str) -> datetime:
+    """A field of whole seconds since 1970-01-01 UTC; FieldError."""
     return datetime.fromtimestamp(fields.integer(name, 0, _SECONDS_MAX), UTC)
 
 
-def sign_root(root: Root, signers: list[SigningKey]) -> bytes:
+@dataclass(frozen=True, slots=True)
+class SignedRoot:
+    """A root document as it stands in a file: in form, and not judged. signatures: (kid, signature), any number."""
+
+    root: Root
+    payload: bytes
+    signatures: tuple[tuple[bytes, bytes], ...]
+
+    def signed_by(self, judge: Root) -> frozenset[bytes]:
+        """The kids of `judge`'s root keys that signed this; one key under two kids counts once."""
+        return good_signers(judge, ROOT_AAD + b"\0" + self.payload, self.signatures)
+
+
+def sign_root(root: Root, signers: Iterable[SigningKey]) -> bytes:
     """The root document, signed by each of `signers`."""
     payload = cbor.encode(
         {
@@ -110,35 +128,59 @@ def sign_root(root: Root, signers: list[SigningKey]) -> bytes:
             "manifest_keys": [[kid, key] for kid, key in sorted(root.manifest_keys.items())],
         }
     )
-    signatures = [[key.kid, key.sign(ROOT_AAD + b"\0" + payload)] for key in signers]
-    return cbor.encode({"root": payload, "signatures": signatures})
+    return _rootread_document(payload, ((key.kid, key.sign(ROOT_AAD + b"\0" + payload)) for key in signers))
 
 
-def read_root(data: bytes, trusted: Root | None) -> Root:
-    """Read a root; it must be signed by its own threshold and, where a root is trusted already, by that one's too."""
-    outer = _document(data, "root document")
+def add_signature(data: bytes, key: SigningKey) -> bytes:
+    """The root document `data` with `key`'s signature added (or made anew): how k keepers sign one after another."""
+    signed = open_root(data)
+    others = [item for item in signed.signatures if item[0] != key.kid]
+    return _rootread_document(signed.payload, [*others, (key.kid, key.sign(ROOT_AAD + b"\0" + signed.payload))])
+
+
+def _rootread_document(payload: bytes, signatures: Iterable[tuple[bytes, bytes]]) -> bytes:
+    return cbor.encode({"root": payload, "signatures": [list(item) for item in signatures]})
+
+
+def open_root(data: bytes) -> SignedRoot:
+    """Read a root's form; whether it may be trusted is `read_root`'s question."""
+    outer = read_document(data, "root document")
     try:
         payload = outer.octets("root", 1, DOCUMENT_BYTES_MAX)
-        signatures = outer.items("signatures", 64)
+        signatures = outer.items("signatures", KEYS_MAX)
         outer.done()
-        fields = _document(payload, "root")
+        fields = read_document(payload, "root")
         root = Root(
             fields.integer("epoch", 1, UINT32_MAX),
-            _seconds(fields, "issued"),
-            fields.integer("threshold", 1, 64),
-            _key_list(fields.items("root_keys", 64)),
-            _key_list(fields.items("manifest_keys", 64)),
+            read_seconds(fields, "issued"),
+            fields.integer("threshold", 1, KEYS_MAX),
+            _key_list(fields.items("root_keys", KEYS_MAX)),
+            _key_list(fields.items("manifest_keys", KEYS_MAX)),
         )
         fields.done()
     except FieldError as error:
         raise BundleError("malformed", str(error)) from None
+    return SignedRoot(root, payload, signature_list(signatures))
+
+
+def read_root(data: bytes, trusted: Root | None) -> Root:
+    """Read a root; it must be signed by its own threshold and, where a root is trusted already, by that one's too.
+
+    trusted: the root before it, or the same one again. A till walks the chain one epoch at a time.
+    """
+    signed = open_root(data)
+    root = signed.root
     for judge in (root,) if trusted is None else (root, trusted):
-        if _good_signatures(judge, payload, signatures) < judge.threshold:
+        if len(signed.signed_by(judge)) < judge.threshold:
             raise BundleError(
                 "bad_signature", f"fewer than {judge.threshold} keys of root {judge.epoch} signed"
             )
-    if trusted is not None and root != trusted and root.epoch <= trusted.epoch:
+    if trusted is None or root == trusted:
+        return root
+    if root.epoch <= trusted.epoch:
         raise BundleError("rollback", f"another root of epoch {root.epoch} after {trusted.epoch}")
+    if root.epoch > trusted.epoch + 1:
+        raise BundleError("epoch_gap", f"root {root.epoch} does not follow {trusted.epoch}")
     return root
 
 
@@ -157,18 +199,22 @@ def _key_list(items: list[Any]) -> dict[bytes, bytes]:
     return keys
 
 
-def _good_signatures(root: Root, payload: bytes, signatures: list[Any]) -> int:
-    good = set()
-    for item in signatures:
+def signature_list(items: list[Any]) -> tuple[tuple[bytes, bytes], ...]:
+    """The pairs [kid, signature] of a document that root keys sign."""
+    for item in items:
         if type(item) is not list or [type(value) for value in item] != [bytes, bytes]:
             raise BundleError("malformed", "a signature is [kid, signature]")
-        kid, signature = item
+    return tuple((kid, signature) for kid, signature in items)
+
+
+def good_signers(root: Root, message: bytes, signatures: Iterable[tuple[bytes, bytes]]) -> frozenset[bytes]:
+    """The kids of those of `root`'s root keys that signed `message`, one for each key; others are passed over."""
+    good: dict[bytes, bytes] = {}
+    for kid, signature in signatures:
         raw = root.root_keys.get(kid)
-        if raw is None:
-            continue
-        if signature_ok(load_public_key(cose.Algorithm.ED25519, raw), signature, ROOT_AAD + b"\0" + payload):
-            good.add(raw)
-    return len(good)
+        if raw is not None and signature_ok(load_public_key(cose.Algorithm.ED25519, raw), signature, message):
+            good[raw] = kid
+    return frozenset(good.values())
 
 
 def sign_manifest(manifest: Manifest, key: SigningKey) -> bytes:
@@ -178,8 +224,8 @@ def sign_manifest(manifest: Manifest, key: SigningKey) -> bytes:
         "epoch": manifest.epoch,
         "sequence": manifest.sequence,
         "issued": int(manifest.issued.timestamp()),
-        "stale_after_s": int(manifest.stale_after.total_seconds()),
-        "expires_after_s": int(manifest.expires_after.total_seconds()),
+        "stale_after_s": int(manifest.stale_after.totalread_seconds()),
+        "expires_after_s": int(manifest.expires_after.totalread_seconds()),
         "parts": [[part.name, part.length, part.sha256] for part in manifest.parts],
     }
     return key.sign1(cbor.encode(payload), MANIFEST_AAD)
@@ -198,13 +244,13 @@ def read_manifest(data: bytes, root: Root, till: str, current: Manifest | None) 
         raise BundleError("unknown_key", f"no manifest key {envelope.kid.hex()} in root {root.epoch}")
     if not signature_ok(load_public_key(envelope.algorithm, raw), envelope.signature, envelope.signed):
         raise BundleError("bad_signature", "manifest")
-    fields = _document(envelope.payload, "manifest")
+    fields = read_document(envelope.payload, "manifest")
     try:
         manifest = Manifest(
             fields.text("till", 32, least=1),
             fields.integer("epoch", 1, UINT32_MAX),
             fields.integer("sequence", 1, UINT32_MAX),
-            _seconds(fields, "issued"),
+            read_seconds(fields, "issued"),
             timedelta(seconds=fields.integer("stale_after_s", 1, UINT32_MAX)),
             timedelta(seconds=fields.integer("expires_after_s", 1, UINT32_MAX)),
             tuple(_part(item) for item in fields.items("parts", PARTS_MAX)),

@@ -297,6 +297,33 @@ def test_rollback_of_the_root_or_a_second_one_of_its_epoch(older):
     assert code_of(bundle.read_root, signed_root(older), ROOT_2) == "rollback"
 
 
+def test_a_root_that_skips_one_is_not_taken_and_the_chain_is_walked():
+    keepers = [key(21), key(22), key(23)]
+    ROOT_3 = replace(ROOT_2, epoch=3, root_keys={keeper.kid: keeper.public_key for keeper in keepers})
+    ROOT_4 = replace(ROOT_3, epoch=4, threshold=1)
+    third = signed_root(ROOT_3, *keepers[:2], *ROOT_KEYS[1:])
+    fourth = signed_root(ROOT_4, *keepers[1:])
+    assert code_of(bundle.read_root, third, ROOT) == "epoch_gap"
+    assert code_of(bundle.read_root, fourth, ROOT) == "bad_signature", (
+        "new keepers alone say nothing to an old till"
+    )
+    trusted = ROOT
+    for document in (signed_root(ROOT_2), third, fourth):
+        trusted = bundle.read_root(document, trusted)
+    assert trusted == ROOT_4
+    assert code_of(bundle.read_root, third, ROOT_4) == "rollback"
+
+
+def test_keepers_sign_one_after_the_other():
+    document = signed_root(ROOT, ROOT_KEYS[2])
+    assert code_of(bundle.read_root, document, None) == "bad_signature"
+    assert bundle.open_root(document).signed_by(ROOT) == {ROOT_KEYS[2].kid}
+    document = bundle.add_signature(bundle.add_signature(document, ROOT_KEYS[0]), ROOT_KEYS[0])
+    assert document == signed_root(ROOT, ROOT_KEYS[2], ROOT_KEYS[0])
+    assert bundle.read_root(document, None) == ROOT
+    assert code_of(bundle.add_signature, b"\xa0", ROOT_KEYS[0]) == "malformed"
+
+
 def test_a_manifest_signature_is_no_root_signature():
     payload = cbor2.loads(signed_root(ROOT))["root"]
     forged = [[signer.kid, signer.sign(MANIFEST_AAD + b"\0" + payload)] for signer in ROOT_KEYS]

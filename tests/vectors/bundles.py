@@ -80,6 +80,7 @@ def vectors() -> dict[str, Any]:
         ("one signature three times", _root(ROOT_KEYS[:1] * 3), "bad_signature"),
         ("no signature", _root([]), "bad_signature"),
         ("another one of the same epoch", _root(ROOT_KEYS, threshold=1), "rollback"),
+        ("epoch 3 after epoch 1", _root(ROOT_KEYS, epoch=3, issued=ISSUED), "epoch_gap"),
         ("a key of small order", _root(ROOT_KEYS, manifest_keys={bytes(8): bytes(32)}), "bad_key"),
         ("one byte more", _root(ROOT_KEYS) + "00", "malformed"),
     ]
