@@ -128,17 +128,17 @@ def sign_root(root: Root, signers: Iterable[SigningKey]) -> bytes:
             "manifest_keys": [[kid, key] for kid, key in sorted(root.manifest_keys.items())],
         }
     )
-    return _rootread_document(payload, ((key.kid, key.sign(ROOT_AAD + b"\0" + payload)) for key in signers))
+    return _root_document(payload, ((key.kid, key.sign(ROOT_AAD + b"\0" + payload)) for key in signers))
 
 
 def add_signature(data: bytes, key: SigningKey) -> bytes:
     """The root document `data` with `key`'s signature added (or made anew): how k keepers sign one after another."""
     signed = open_root(data)
     others = [item for item in signed.signatures if item[0] != key.kid]
-    return _rootread_document(signed.payload, [*others, (key.kid, key.sign(ROOT_AAD + b"\0" + signed.payload))])
+    return _root_document(signed.payload, [*others, (key.kid, key.sign(ROOT_AAD + b"\0" + signed.payload))])
 
 
-def _rootread_document(payload: bytes, signatures: Iterable[tuple[bytes, bytes]]) -> bytes:
+def _root_document(payload: bytes, signatures: Iterable[tuple[bytes, bytes]]) -> bytes:
     return cbor.encode({"root": payload, "signatures": [list(item) for item in signatures]})
 
 
@@ -224,8 +224,8 @@ def sign_manifest(manifest: Manifest, key: SigningKey) -> bytes:
         "epoch": manifest.epoch,
         "sequence": manifest.sequence,
         "issued": int(manifest.issued.timestamp()),
-        "stale_after_s": int(manifest.stale_after.totalread_seconds()),
-        "expires_after_s": int(manifest.expires_after.totalread_seconds()),
+        "stale_after_s": int(manifest.stale_after.total_seconds()),
+        "expires_after_s": int(manifest.expires_after.total_seconds()),
         "parts": [[part.name, part.length, part.sha256] for part in manifest.parts],
     }
     return key.sign1(cbor.encode(payload), MANIFEST_AAD)

@@ -299,10 +299,10 @@ def test_rollback_of_the_root_or_a_second_one_of_its_epoch(older):
 
 def test_a_root_that_skips_one_is_not_taken_and_the_chain_is_walked():
     keepers = [key(21), key(22), key(23)]
-    ROOT_3 = replace(ROOT_2, epoch=3, root_keys={keeper.kid: keeper.public_key for keeper in keepers})
-    ROOT_4 = replace(ROOT_3, epoch=4, threshold=1)
-    third = signed_root(ROOT_3, *keepers[:2], *ROOT_KEYS[1:])
-    fourth = signed_root(ROOT_4, *keepers[1:])
+    root_3 = replace(ROOT_2, epoch=3, root_keys={keeper.kid: keeper.public_key for keeper in keepers})
+    root_4 = replace(root_3, epoch=4, threshold=1)
+    third = signed_root(root_3, *keepers[:2], *ROOT_KEYS[1:])
+    fourth = signed_root(root_4, *keepers[1:])
     assert code_of(bundle.read_root, third, ROOT) == "epoch_gap"
     assert code_of(bundle.read_root, fourth, ROOT) == "bad_signature", (
         "new keepers alone say nothing to an old till"
@@ -310,8 +310,8 @@ def test_a_root_that_skips_one_is_not_taken_and_the_chain_is_walked():
     trusted = ROOT
     for document in (signed_root(ROOT_2), third, fourth):
         trusted = bundle.read_root(document, trusted)
-    assert trusted == ROOT_4
-    assert code_of(bundle.read_root, third, ROOT_4) == "rollback"
+    assert trusted == root_4
+    assert code_of(bundle.read_root, third, root_4) == "rollback"
 
 
 def test_keepers_sign_one_after_the_other():
