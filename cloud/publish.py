@@ -21,8 +21,8 @@ from agent.domain.parts import (
     key_to_wire,
     place_to_wire,
     promo_to_wire,
-    status_to_wire,
 )
+from agent.domain.status_parts import snapshot_to_wire
 from agent.domain.time import day_number, timestamp
 from cloud.errors import CloudError, Refused, StoreUnavailable
 from cloud.issue import issue
@@ -207,7 +207,7 @@ def _concerns(offer: Campaign, place: Place, today: int) -> bool:
 def _status_bytes(offer: Campaign, marks: list[tuple[int, status.Status]]) -> bytes:
     # A till may report the use of an index beyond the size: recorded, but there is no bit for it.
     known = ((index, mark) for index, mark in marks if index < offer.size)
-    return cbor.encode(status_to_wire(offer.issuer, offer.number, status.make(offer.size, known)))
+    return cbor.encode(snapshot_to_wire(offer.issuer, offer.number, status.make(offer.size, known)))
 
 
 def _short(holder: Campaign, index: int) -> str:

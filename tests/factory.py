@@ -16,6 +16,7 @@ from agent.domain.cose import Algorithm
 from agent.domain.keys import IssuerKey, SigningKey, new_signing_key
 from agent.domain.parts import Contents, Place, PromoCode
 from agent.domain.status import Status
+from agent.domain.status_parts import snapshot_name, snapshot_to_wire
 from agent.domain.time import EPOCH_DAY
 from agent.domain.token import Claims
 from agent.store.bundle_cache import enrol, store_bundle
@@ -110,8 +111,8 @@ class Factory:
         }
         for offer in self.campaigns:
             listed = status.make(offer.size, self.marked.get(offer.number, []))
-            made[f"status/acme/{offer.number}"] = cbor.encode(
-                parts.status_to_wire("acme", offer.number, listed)
+            made[snapshot_name("acme", offer.number)] = cbor.encode(
+                snapshot_to_wire("acme", offer.number, listed)
             )
         return made
 

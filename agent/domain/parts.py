@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from agent.domain import campaign as campaigns
-from agent.domain import cbor, cose, status
-from agent.domain.bundle import PART_BYTES_MAX, BundleError
+from agent.domain import cbor, cose
+from agent.domain.bundle import BundleError
 from agent.domain.campaign import Campaign, Words, words_from_wire, words_to_wire
 from agent.domain.fields import FieldError, Fields
 from agent.domain.keys import IssuerKey, KeyFault
 from agent.domain.money import AMOUNT_MAX_MINOR
 from agent.domain.status import StatusList
+from agent.domain.status_parts import read_lists
 from agent.domain.token import DAY_MAX, UINT32_MAX
 
 ITEMS_MAX = 100_000
@@ -69,15 +70,10 @@ def read_parts(parts: Mapping[str, bytes]) -> Contents:
         keys = _read_keys(_items(parts, name))
         name = "campaigns"
         offers, skipped = _read_campaigns(_items(parts, name))
-        lists: dict[tuple[str, int], StatusList] = {}
-        for name in sorted(part for part in parts if part.startswith("status/")):
-            coupons, listed = _read_status(cbor.decode(parts[name]))
-            if coupons in lists:  # the later one could give back what the earlier one revoked
-                raise FieldError(f"a second status list of {coupons[0]} {coupons[1]}")
-            lists[coupons] = listed
+        lists = read_lists(parts)
         name = "promos"
         promos = tuple(_read_promo(item) for item in _items(parts, name)) if name in parts else ()
-    except (cbor.CborError, FieldError, KeyFault, status.StatusFault) as error:
+    except (cbor.CborError, FieldError, KeyFault) as error:
         raise BundleError("malformed", f"part {name}: {error}") from None
     return Contents(place, keys, offers, lists, promos, skipped)
 
@@ -179,20 +175,6 @@ def _read_campaigns(items: list[Any]) -> tuple[dict[tuple[str, int], Campaign], 
             raise FieldError(f"campaign {campaign.number} of {campaign.issuer} stands twice")
         offers[campaign.issuer, campaign.number] = campaign
     return offers, tuple(skipped)
-
-
-def status_to_wire(issuer: str, campaign: int, listed: StatusList) -> dict[str, Any]:
-    """The content of part "status/ISSUER/CAMPAIGN"."""
-    return {"issuer": issuer, "campaign": campaign, "count": listed.count, "bits": status.compress(listed)}
-
-
-def _read_status(value: Any) -> tuple[tuple[str, int], StatusList]:
-    fields = Fields(value, "status")
-    coupons = fields.text("issuer", 32, least=1), fields.integer("campaign", 0, UINT32_MAX)
-    count = fields.integer("count", 1, status.COUNT_MAX)
-    listed = status.inflate(count, fields.octets("bits", 1, PART_BYTES_MAX))
-    fields.done()
-    return coupons, listed
 
 
 def promo_to_wire(promo: PromoCode) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from agent.domain.cose import Algorithm
 from agent.domain.fields import FieldError
 from agent.domain.parts import ITEMS_MAX, PromoCode
 from agent.domain.status import Status
+from agent.domain.status_parts import snapshot_to_wire
 from tests.unit.domain_kit import ISSUER_KEY, PLACE, campaign, examples, issuer_key, key
 
 OTHER = issuer_key(
@@ -29,7 +30,7 @@ WIRE = {
     "place": parts.place_to_wire(PLACE),
     "keys": [parts.key_to_wire(issuer_key()), parts.key_to_wire(OTHER)],
     "campaigns": [campaigns.to_wire(campaign()), campaigns.to_wire(campaign(number=8))],
-    "status/acme/7": parts.status_to_wire("acme", 7, LISTED),
+    "status/acme/7": snapshot_to_wire("acme", 7, LISTED),
     "promos": [parts.promo_to_wire(PROMO)],
 }
 
@@ -122,8 +123,8 @@ def test_two_campaigns_under_one_number():
 
 def test_two_status_lists_of_one_campaign():
     """The second would give back what the first one revoked."""
-    clean = parts.status_to_wire("acme", 7, status.make(100, []))
-    assert "second status list" in str(error_of(status__acme__8=clean))
+    clean = snapshot_to_wire("acme", 7, status.make(100, []))
+    assert "part status/acme/8: holds the list of status/acme/7" in str(error_of(status__acme__8=clean))
 
 
 def test_more_items_than_a_till_holds():
@@ -147,7 +148,7 @@ def test_more_items_than_a_till_holds():
     ids=lambda change: str(change)[:40],
 )
 def test_a_status_part_that_is_not_what_it_says(change):
-    assert error_of(status__acme__7=parts.status_to_wire("acme", 7, LISTED) | change).code == "malformed"
+    assert error_of(status__acme__7=snapshot_to_wire("acme", 7, LISTED) | change).code == "malformed"
 
 
 def test_a_campaign_for_a_later_version_is_skipped_and_the_others_hold():

@@ -16,10 +16,11 @@ from agent.domain.cose import Algorithm
 from agent.domain.decide import BudgetUse, LedgerView, PriorUse, Refusal, Setting, decide, verify_scan
 from agent.domain.keys import key_id, load_public_key, signature_ok
 from agent.domain.outcome import Outcome
-from agent.domain.parts import read_parts, status_to_wire
+from agent.domain.parts import read_parts
 from agent.domain.record import GENESIS, ChainHead, RecordFault
 from agent.domain.sale import Line, Sale
 from agent.domain.status import Status
+from agent.domain.status_parts import snapshot_name, snapshot_to_wire
 from agent.domain.time import EffectiveTime, from_timestamp, timestamp
 from agent.domain.token import Claims, TokenError, TokenFault
 from tests.vectors import generate
@@ -102,7 +103,8 @@ def contents():
         marks = [(index, Status.USED) for index in listed["used"]]
         marks += [(index, Status.REVOKED) for index in listed["revoked"]]
         made = status.make(listed["count"], marks)
-        wire[f"status/{listed['campaign']}"] = status_to_wire(listed["issuer"], listed["campaign"], made)
+        coupons = listed["issuer"], listed["campaign"]
+        wire[snapshot_name(*coupons)] = snapshot_to_wire(*coupons, made)
     return read_parts({name: cbor.encode(value) for name, value in wire.items()})
 
 
