@@ -1,4 +1,4 @@
-"""Refresh: bring the bundle from the cloud (or from a file) into the till, whole or not at all.
+"""Refresh: bring the bundle from the cloud or from a file into the till, whole or not at all.
 
 Everything is verified before it is stored and stored before it is used. A bundle that fails leaves the old one in
 force.
@@ -6,14 +6,16 @@ force.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import logging
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
+from typing import Protocol
 from zoneinfo import ZoneInfoNotFoundError
 
 from agent.domain import bundle
-from agent.domain.bundle import BundleError, Manifest, Root
+from agent.domain.bundle import BundleError, Manifest, Part, Root
 from agent.domain.parts import Contents, read_parts
 from agent.domain.time import corrected_mark, is_ahead, timestamp
 from agent.ports import BundleCache, Clock, CommitUnknown, LedgerUnavailable
@@ -25,8 +27,15 @@ from sync.wire import bundle_path, part_path
 log = logging.getLogger(__name__)
 
 
+class Source(Protocol):
+    """Where a bundle comes from. Nothing it gives is believed before it is checked."""
+
+    async def part(self, part: Part) -> bytes:
+        """The bytes behind one line of the manifest; at most `part.length` are read."""
+
+
 class Refresher:
-    """Keeps `TillState.trust` as new as the line allows."""
+    """Keeps `TillState.trust` as new as the line, or what is carried here, allows."""
 
     def __init__(self, cache: BundleCache, uplink: Uplink | None, state: TillState, clock: Clock) -> None:
         self._cache = cache
@@ -34,6 +43,7 @@ class Refresher:
         self._state = state
         self._clock = clock
         self._etag: str | None = None
+        self._one_at_a_time = asyncio.Lock()  # the line and a file may bring bundles at the same moment
 
     async def load(self) -> None:
         """Put the stored bundle in force; BundleError if it is damaged (it was whole when it was stored)."""
@@ -59,13 +69,13 @@ class Refresher:
             self._compare_clock(answer)
             return False
         try:
-            changed = await self._apply(answer.body)
+            changed = await self.take(answer.body, _Line(self._uplink))
         except BundleError as error:
             return Failure(FailureKind.PROTOCOL, f"bundle refused: {error}")
         except (LedgerUnavailable, CommitUnknown) as error:  # what is stored twice is stored once
             return Failure(FailureKind.OUTBOX, str(error))
-        except _PartMissing as missing:
-            return missing.failure
+        except _LineFailed as failed:
+            return failed.failure
         self._etag = answer.headers.get("etag")
         self._compare_clock(answer)
         return changed
@@ -84,13 +94,22 @@ class Refresher:
             log.warning("this till's clock is ahead of the cloud's time %s", timestamp(cloud_time))
         self._state.clock_ahead = ahead
 
-    async def _apply(self, document: bytes) -> bool:
+    async def take(self, document: bytes, source: Source) -> bool:
+        """Verify the manifest `document`, gather its parts and put it in force; False if it is in force already.
+
+        Raises BundleError, LedgerUnavailable, CommitUnknown (it may be in force after the next start) and what
+        `source` raises; the bundle in force then stays.
+        """
+        async with self._one_at_a_time:
+            return await self._apply(document, source)
+
+    async def _apply(self, document: bytes, source: Source) -> bool:
         root = await self._root()
         current = None if self._state.trust is None else self._state.trust.manifest
         manifest = bundle.read_manifest(document, root, self._state.till, current)
         if manifest == current:
             return False
-        parts = await self._collect(manifest)
+        parts = await self._collect(manifest, source)
         trust = _typed(manifest, parts)
         mark = corrected_mark(self._state.mark, manifest.issued)
         await self._cache.apply(document, parts, trust.contents.promos, mark)
@@ -107,8 +126,8 @@ class Refresher:
             raise BundleError("not_enrolled", "this till trusts no root yet")
         return bundle.read_root(document, None)
 
-    async def _collect(self, manifest: Manifest) -> dict[str, bytes]:
-        """Every part of `manifest`: those that did not change from the store, the others from the cloud."""
+    async def _collect(self, manifest: Manifest, source: Source) -> dict[str, bytes]:
+        """Every part of `manifest`: those that did not change from the store, the others from `source`."""
         stored = {
             hashlib.sha256(content).digest(): content for content in (await self._cache.parts()).values()
         }
@@ -116,22 +135,31 @@ class Refresher:
         for part in manifest.parts:
             content = stored.get(part.sha256)
             if content is None:
-                content = await self._download(part)
+                content = await source.part(part)
             bundle.check_part(part, content)
             parts[part.name] = content
         return parts
 
-    async def _download(self, part: bundle.Part) -> bytes:
-        assert self._uplink is not None, "only a till with a cloud fetches"
-        answer = await self._uplink.get(part_path(part.sha256.hex()), max_bytes=part.length)
+
+class _Line:
+    """`Source` over the uplink."""
+
+    def __init__(self, uplink: Uplink) -> None:
+        self._uplink = uplink
+
+    async def part(self, part: Part) -> bytes:
+        return await self._get(part_path(part.sha256.hex()), part.length)
+
+    async def _get(self, path: str, max_bytes: int) -> bytes:
+        answer = await self._uplink.get(path, max_bytes=max_bytes)
         failure = answer if isinstance(answer, Failure) else failure_of(answer)
         if failure is not None:
-            raise _PartMissing(failure)
+            raise _LineFailed(failure)
         assert isinstance(answer, Answer), "a failure was handled"
         return answer.body
 
 
-class _PartMissing(Exception):
+class _LineFailed(Exception):
     def __init__(self, failure: Failure) -> None:
         super().__init__(failure.detail)
         self.failure = failure
