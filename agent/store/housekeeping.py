@@ -11,12 +11,12 @@ from typing import NamedTuple
 from agent.domain.record import EVIDENCE_LANE, REDEMPTION_LANE
 from agent.domain.time import timestamp
 from agent.store.database import Database
+from agent.store.inspect import TABLES
 
 ROWS_A_STEP = 500
 """Rows deleted in one transaction: a scan never waits longer than for these."""
 REQUEST_KEEP = timedelta(days=7)
 PRINT_KEEP = timedelta(days=30)
-TALLY_KEEP_DAYS = 400
 
 
 class Retention(NamedTuple):
@@ -39,39 +39,38 @@ async def tidy(database: Database, now: datetime, day: int, retention: Retention
     return deleted
 
 
-# Only the oldest rows are looked at: a lane's sequence rises with time.
+# Only the oldest rows are looked at: a lane's sequence rises with time. Its last row stays: the chain goes on from it.
 _OLDEST = (
-    "lane = ? AND sequence IN (SELECT sequence FROM record WHERE lane = ? AND state = 'acknowledged'"
+    "sequence IN (SELECT sequence FROM {table} WHERE state = 'acknowledged'"
     f" ORDER BY sequence LIMIT {ROWS_A_STEP})"
+    " AND sequence <= (SELECT max(sequence) - ? FROM {table})"
 )
-_BEYOND = "sequence <= (SELECT chain.sequence - ? FROM chain WHERE lane = 'evidence')"
 
 
 def _rules(now: datetime, day: int, retention: Retention) -> list[tuple[str, str, tuple[object, ...]]]:
     """(table, condition on its primary key's rows, parameters)"""
+    redemptions, evidence = TABLES[REDEMPTION_LANE], TABLES[EVIDENCE_LANE]
     keep = timestamp(now - timedelta(days=retention.redemption_keep_days))
     return [
         ("coupon_use", "forget_after < ?", (day,)),
         ("budget", "day >= 0 AND day < ?", (day - 1,)),
-        ("tally", "day < ?", (day - TALLY_KEEP_DAYS,)),
         ("request", "at < ?", (timestamp(now - REQUEST_KEEP),)),
         ("print_job", "state = 'printed' AND updated_at < ?", (timestamp(now - PRINT_KEEP),)),
         (
-            "record",
-            f"{_OLDEST} AND json_extract(event, '$.time') < ?",
-            (REDEMPTION_LANE, REDEMPTION_LANE, keep),
+            redemptions,
+            f"{_OLDEST.format(table=redemptions)} AND json_extract(event, '$.time') < ?",
+            (1, keep),
         ),
-        ("record", f"{_OLDEST} AND {_BEYOND}", (EVIDENCE_LANE, EVIDENCE_LANE, retention.evidence_max_rows)),
+        (evidence, _OLDEST.format(table=evidence), (retention.evidence_max_rows,)),
     ]
 
 
 _KEYS = {
     "coupon_use": "issuer, campaign, idx",
     "budget": "issuer, campaign, day",
-    "tally": "day, outcome",
     "request": "request_id",
-    "print_job": "job_id",
-    "record": "lane, sequence",
+    "print_job": "number",
+    **dict.fromkeys(TABLES.values(), "sequence"),
 }
 
 

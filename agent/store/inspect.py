@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -15,7 +16,11 @@ from agent.domain.time import day_text, from_timestamp
 from agent.ports import CONFLICT_DAYS, Counts
 from agent.store.database import Database
 
-WAITING = "record INDEXED BY record_waiting"
+TABLES = {lane: f"{lane}_record" for lane in LANES}
+"""The records of each lane. The view `record` is both."""
+WAITING = {
+    lane: f"{table} INDEXED BY {lane}_waiting WHERE state = 'waiting'" for lane, table in TABLES.items()
+}
 """The outbox. Left alone SQLite reads the lane from its first record on, acknowledged ones and all."""
 OPEN_PRINTS = (
     "print_job INDEXED BY print_job_open WHERE state IN ('queued', 'sending', 'unconfirmed', 'failed')"
@@ -23,22 +28,27 @@ OPEN_PRINTS = (
 """Print jobs that are not on paper; SQLite takes the index only where its condition stands word for word."""
 
 
+def job_number(job_id: str) -> int | None:
+    """The number of a print job from its id: T-0001-42 is 42; None for what is no job's id."""
+    digits = job_id.rpartition("-")[2]
+    return int(digits) if digits.isascii() and digits.isdecimal() and len(digits) <= 15 else None
+
+
 def counts(connection: sqlite3.Connection, day: int) -> Counts:
     """What waits on store day `day`, without reading a whole table."""
     waiting = {
-        lane: connection.execute(
-            f"SELECT count(*) FROM {WAITING} WHERE lane = ? AND state = 'waiting'", (lane,)
-        ).fetchone()[0]
-        for lane in LANES
+        lane: connection.execute(f"SELECT count(*) FROM {outbox}").fetchone()[0]
+        for lane, outbox in WAITING.items()
     }
     oldest = connection.execute(
-        f"SELECT json_extract(event, '$.time') FROM {WAITING} WHERE lane = ? AND state = 'waiting'"
-        " ORDER BY sequence LIMIT 1",
-        (REDEMPTION_LANE,),
+        f"SELECT json_extract(event, '$.time') FROM {WAITING[REDEMPTION_LANE]} ORDER BY sequence LIMIT 1"
     ).fetchone()
-    quarantined = connection.execute("SELECT count(*) FROM record WHERE state = 'quarantined'").fetchone()[0]
+    quarantined = sum(
+        connection.execute(f"SELECT count(*) FROM {table} WHERE state = 'quarantined'").fetchone()[0]
+        for table in TABLES.values()
+    )
     conflicts = connection.execute(
-        "SELECT count(*) FROM record INDEXED BY record_conflict"
+        "SELECT count(*) FROM redemption_record INDEXED BY redemption_conflict"
         " WHERE state = 'conflict' AND json_extract(event, '$.data.business_date') >= ?",
         (day_text(day - CONFLICT_DAYS),),
     ).fetchone()[0]
@@ -67,18 +77,40 @@ def outbox_rows(
         }
 
 
-def tally(connection: sqlite3.Connection, day: int) -> dict[str, int]:
-    """What happened on store day `day`: accepted and refused scans, discount given in minor units."""
-    accepted = refused = discount = 0
-    for outcome, count, discount_minor in connection.execute(
-        "SELECT outcome, count, discount_minor FROM tally WHERE day = ?", (day,)
-    ):
-        if outcome == Outcome.ACCEPTED:
-            accepted += count
-        else:
-            refused += count
-        discount += discount_minor
-    return {"accepted": accepted, "refused": refused, "discount_minor": discount}
+@dataclass
+class Tally:
+    """What happened on one store day: accepted and refused scans, discount given in minor units."""
+
+    day: int
+    accepted: int = 0
+    refused: int = 0
+    discount_minor: int = 0
+    counted: dict[str, int] = field(default_factory=lambda: dict.fromkeys(LANES, 0))
+    """The last record of each lane that is in it."""
+
+    def add_new(self, connection: sqlite3.Connection) -> None:
+        """Add the day's records since the last call. Backwards from the newest, so that only they are read."""
+        today = day_text(self.day)
+        for lane, table in TABLES.items():
+            rows = connection.execute(
+                "SELECT sequence, json_extract(event, '$.data.business_date'), json_extract(event, '$.data.outcome'),"
+                f" json_extract(event, '$.data.discount_minor') FROM {table} WHERE sequence > ? ORDER BY sequence DESC",
+                (self.counted[lane],),
+            )
+            for sequence, date, outcome, discount_minor in rows:
+                self.counted[lane] = max(self.counted[lane], sequence)
+                if date < today:
+                    break
+                if date > today:
+                    continue  # of a day that a clock set back has not reached yet
+                if outcome == Outcome.ACCEPTED:
+                    self.accepted += 1
+                else:
+                    self.refused += 1
+                self.discount_minor += discount_minor or 0
+
+    def to_json(self) -> dict[str, int]:
+        return {"accepted": self.accepted, "refused": self.refused, "discount_minor": self.discount_minor}
 
 
 class StoredBundle(NamedTuple):
@@ -122,6 +154,13 @@ class SqlNumbers:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._tally = Tally(-1)
 
     async def counts(self, day: int) -> tuple[Counts, dict[str, int]]:
-        return await self._database.run(lambda connection: (counts(connection, day), tally(connection, day)))
+        def read(connection: sqlite3.Connection) -> tuple[Counts, dict[str, int]]:
+            if self._tally.day != day:
+                self._tally = Tally(day)
+            self._tally.add_new(connection)
+            return counts(connection, day), self._tally.to_json()
+
+        return await self._database.run(read)

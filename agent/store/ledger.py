@@ -15,7 +15,7 @@ from agent.domain.record import ChainHead
 from agent.domain.time import from_timestamp, timestamp
 from agent.ports import Remembered
 from agent.store.database import Database
-from agent.store.inspect import prior_of
+from agent.store.inspect import TABLES, job_number, prior_of
 
 T = TypeVar("T")
 
@@ -32,14 +32,11 @@ _UPSERT_BUDGET = """
 INSERT INTO budget VALUES (?1, ?2, ?3, 1, ?5), (?1, ?2, ?4, 1, ?5)
 ON CONFLICT DO UPDATE SET count = count + 1, value_minor = value_minor + excluded.value_minor
 """
-_UPSERT_TALLY = """
-INSERT INTO tally VALUES (?, ?, 1, ?)
-ON CONFLICT DO UPDATE SET count = count + 1, discount_minor = discount_minor + excluded.discount_minor
-"""
-_UPSERT_CHAIN = """
-INSERT INTO chain VALUES (?, ?, ?)
-ON CONFLICT DO UPDATE SET sequence = excluded.sequence, hash = excluded.hash
-"""
+_HEAD = {
+    lane: f"SELECT sequence, hash FROM {table} WHERE sequence = (SELECT max(sequence) FROM {table})"
+    for lane, table in TABLES.items()
+}
+_APPEND = {lane: f"INSERT INTO {table} VALUES (?, ?, ?, 'waiting', NULL)" for lane, table in TABLES.items()}
 
 
 class SqlTransaction:
@@ -66,16 +63,12 @@ class SqlTransaction:
     def charge(self, issuer: str, campaign: int, day: int, value_minor: int) -> None:
         self._execute(_UPSERT_BUDGET, (issuer, campaign, day, OFFLINE_DAY, value_minor))
 
-    def count(self, day: int, outcome: str, discount_minor: int) -> None:
-        self._execute(_UPSERT_TALLY, (day, outcome, discount_minor))
-
     def head(self, lane: str) -> ChainHead:
-        row = self._execute("SELECT sequence, hash FROM chain WHERE lane = ?", (lane,)).fetchone()
+        row = self._execute(_HEAD[lane]).fetchone()
         return ChainHead() if row is None else ChainHead(*row)
 
     def append(self, lane: str, head: ChainHead, event: str) -> None:
-        self._execute("INSERT INTO record VALUES (?, ?, ?, 'waiting', NULL)", (lane, head.sequence, event))
-        self._execute(_UPSERT_CHAIN, (lane, head.sequence, head.hash))
+        self._execute(_APPEND[lane], (head.sequence, event, head.hash))
 
     def take_promo(self, redemption_id: str) -> PromoCode | None:
         row = self._execute(
@@ -90,9 +83,8 @@ class SqlTransaction:
     def queue_print(self, job_id: str, redemption_id: str, receipt: str, at: datetime) -> None:
         now = timestamp(at)
         self._execute(
-            "INSERT INTO print_job (job_id, redemption_id, receipt, state, queued_at, updated_at)"
-            " VALUES (?, ?, ?, 'queued', ?, ?)",
-            (job_id, redemption_id, receipt, now, now),
+            "INSERT INTO print_job VALUES (?, ?, ?, ?, 'queued', 0, '', ?, ?)",
+            (job_number(job_id), job_id, redemption_id, receipt, now, now),
         )
 
     def recall(self, request_id: str) -> Remembered | None:

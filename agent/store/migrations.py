@@ -18,26 +18,35 @@ CREATE TABLE setting (
     value TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 
--- The immutable record of each lane; what waits here is the outbox. Rows above 1 kB are kept by rowid: without one,
--- SQLite would give each a page of its own (measured: 4.7 kB a record against 1.4 kB).
-CREATE TABLE record (
-    lane TEXT NOT NULL,
-    sequence INTEGER NOT NULL CHECK (sequence > 0),
+-- The immutable records, a table for each lane; what waits there is the outbox. The sequence is the rowid: no index
+-- beside it to write, and the lane's head is its last row. (Rows above 1 kB without a rowid would get a page each:
+-- measured, 4.7 kB a record against 1.4 kB.)
+CREATE TABLE redemption_record (
+    sequence INTEGER PRIMARY KEY CHECK (sequence > 0),
     event TEXT NOT NULL,
+    hash TEXT NOT NULL,
     -- conflict: acknowledged, and the coupon was redeemed at another till as well
     state TEXT NOT NULL CHECK (state IN ('waiting', 'acknowledged', 'conflict', 'quarantined')),
-    outcome TEXT,              -- the cloud's answer as JSON
-    PRIMARY KEY (lane, sequence)
+    outcome TEXT               -- the cloud's answer as JSON
 ) STRICT;
-CREATE INDEX record_waiting ON record (lane, sequence) WHERE state = 'waiting';
-CREATE INDEX record_quarantined ON record (lane, sequence) WHERE state = 'quarantined';
-CREATE INDEX record_conflict ON record (lane, sequence) WHERE state = 'conflict';
+CREATE INDEX redemption_waiting ON redemption_record (sequence) WHERE state = 'waiting';
+CREATE INDEX redemption_quarantined ON redemption_record (sequence) WHERE state = 'quarantined';
+CREATE INDEX redemption_conflict ON redemption_record (sequence) WHERE state = 'conflict';
 
-CREATE TABLE chain (
-    lane TEXT PRIMARY KEY,
-    sequence INTEGER NOT NULL,
-    hash TEXT NOT NULL
-) STRICT, WITHOUT ROWID;
+CREATE TABLE evidence_record (
+    sequence INTEGER PRIMARY KEY CHECK (sequence > 0),
+    event TEXT NOT NULL,
+    hash TEXT NOT NULL,
+    state TEXT NOT NULL CHECK (state IN ('waiting', 'acknowledged', 'conflict', 'quarantined')),
+    outcome TEXT
+) STRICT;
+CREATE INDEX evidence_waiting ON evidence_record (sequence) WHERE state = 'waiting';
+CREATE INDEX evidence_quarantined ON evidence_record (sequence) WHERE state = 'quarantined';
+CREATE INDEX evidence_conflict ON evidence_record (sequence) WHERE state = 'conflict';
+
+CREATE VIEW record AS
+    SELECT 'redemption' AS lane, sequence, event, hash, state, outcome FROM redemption_record
+    UNION ALL SELECT 'evidence', sequence, event, hash, state, outcome FROM evidence_record;
 
 -- A use is remembered until the coupon's own end, not until the outbox drains.
 CREATE TABLE coupon_use (
@@ -60,16 +69,10 @@ CREATE TABLE budget (
     PRIMARY KEY (issuer, campaign, day)
 ) STRICT, WITHOUT ROWID;
 
-CREATE TABLE tally (
-    day INTEGER NOT NULL,
-    outcome TEXT NOT NULL,
-    count INTEGER NOT NULL,
-    discount_minor INTEGER NOT NULL,
-    PRIMARY KEY (day, outcome)
-) STRICT, WITHOUT ROWID;
-
+-- number: the redemption's sequence.
 CREATE TABLE print_job (
-    job_id TEXT PRIMARY KEY,
+    number INTEGER PRIMARY KEY,
+    job_id TEXT NOT NULL,
     redemption_id TEXT NOT NULL,
     receipt TEXT NOT NULL,
     state TEXT NOT NULL,
@@ -78,7 +81,7 @@ CREATE TABLE print_job (
     queued_at TEXT NOT NULL,
     updated_at TEXT NOT NULL
 ) STRICT;
-CREATE INDEX print_job_open ON print_job (queued_at) WHERE state IN ('queued', 'sending', 'unconfirmed', 'failed');
+CREATE INDEX print_job_open ON print_job (number) WHERE state IN ('queued', 'sending', 'unconfirmed', 'failed');
 
 CREATE TABLE promo (
     short TEXT PRIMARY KEY,

@@ -11,7 +11,7 @@ from typing import TypeVar
 from agent.domain.record import REDEMPTION_LANE, record_id
 from agent.ports import CommitUnknown, LedgerUnavailable
 from agent.store.database import Database
-from agent.store.inspect import WAITING
+from agent.store.inspect import TABLES, WAITING
 from agent.store.ledger import OFFLINE_DAY
 from sync.ports import OutboxUnavailable
 from sync.wire import Record, RecordResult, ResultStatus
@@ -38,8 +38,7 @@ class SqlOutbox:
     async def waiting(self, lane: str, max_records: int, max_bytes: int) -> list[Record]:
         def read(connection: sqlite3.Connection) -> list[Record]:
             rows = connection.execute(
-                f"SELECT sequence, event FROM {WAITING} WHERE lane = ? AND state = 'waiting' ORDER BY sequence LIMIT ?",
-                (lane, max_records),
+                f"SELECT sequence, event FROM {WAITING[lane]} ORDER BY sequence LIMIT ?", (max_records,)
             )
             records: list[Record] = []
             size = 0
@@ -57,9 +56,7 @@ class SqlOutbox:
         def write(connection: sqlite3.Connection) -> None:
             for result in results:
                 self._settle_one(connection, lane, result)
-            still = connection.execute(
-                f"SELECT 1 FROM {WAITING} WHERE lane = ? AND state = 'waiting' LIMIT 1", (REDEMPTION_LANE,)
-            ).fetchone()
+            still = connection.execute(f"SELECT 1 FROM {WAITING[REDEMPTION_LANE]} LIMIT 1").fetchone()
             if lane == REDEMPTION_LANE and still is None:
                 # The cloud has everything: what was accepted alone is no longer at risk unseen.
                 connection.execute("DELETE FROM budget WHERE day = ?", (OFFLINE_DAY,))
@@ -80,8 +77,8 @@ class SqlOutbox:
             "conflict": result.conflict,
         }
         connection.execute(
-            "UPDATE record SET state = ?, outcome = ? WHERE lane = ? AND sequence = ? AND state = 'waiting'",
-            (state, json.dumps(outcome, ensure_ascii=False), lane, sequence),
+            f"UPDATE {TABLES[lane]} SET state = ?, outcome = ? WHERE sequence = ? AND state = 'waiting'",
+            (state, json.dumps(outcome, ensure_ascii=False), sequence),
         )
 
     def _sequence(self, lane: str, identifier: str) -> int | None:
@@ -95,9 +92,9 @@ class SqlOutbox:
 
         def write(connection: sqlite3.Connection) -> int:
             return connection.execute(
-                "UPDATE record INDEXED BY record_quarantined SET state = 'waiting', outcome = NULL"
-                " WHERE lane = ? AND state = 'quarantined' AND sequence = coalesce(?, sequence)",
-                (lane, sequence),
+                f"UPDATE {TABLES[lane]} INDEXED BY {lane}_quarantined SET state = 'waiting', outcome = NULL"
+                " WHERE state = 'quarantined' AND sequence = coalesce(?, sequence)",
+                (sequence,),
             ).rowcount
 
         return await self._run(write)

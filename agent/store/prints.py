@@ -9,7 +9,7 @@ from dataclasses import replace
 from agent.domain.time import timestamp
 from agent.ports import Clock, PrintJob, PrintState
 from agent.store.database import Database
-from agent.store.inspect import OPEN_PRINTS
+from agent.store.inspect import OPEN_PRINTS, job_number
 
 _COLUMNS = "job_id, redemption_id, receipt, state, copies, cause, updated_at"
 
@@ -24,7 +24,7 @@ class SqlPrints:
     async def next_print(self) -> PrintJob | None:
         def take(connection: sqlite3.Connection) -> PrintJob | None:
             row = connection.execute(
-                f"SELECT {_COLUMNS} FROM {OPEN_PRINTS} AND state = 'queued' ORDER BY queued_at, job_id LIMIT 1"
+                f"SELECT {_COLUMNS} FROM {OPEN_PRINTS} AND state = 'queued' ORDER BY number LIMIT 1"
             ).fetchone()
             if row is None:
                 return None
@@ -44,22 +44,21 @@ class SqlPrints:
             job = _find(connection, job_id)
             if job is None or job.state in (PrintState.QUEUED, PrintState.SENDING):
                 return job
-            connection.execute("UPDATE print_job SET copies = copies + 1 WHERE job_id = ?", (job_id,))
+            connection.execute(
+                "UPDATE print_job SET copies = copies + 1 WHERE number = ?", (job_number(job_id),)
+            )
             self._set(connection, job_id, PrintState.QUEUED, "")
             return _find(connection, job_id)
 
         return await self._database.run(copy)
 
     async def list_prints(self, limit: int, *, unconfirmed: bool = False) -> Sequence[PrintJob]:
-        # rowid: in the order of redemption, whatever the clock did, and read from its end
-        which = (
-            f"{OPEN_PRINTS} AND state = 'unconfirmed' ORDER BY queued_at DESC, job_id DESC"
-            if unconfirmed
-            else "print_job ORDER BY rowid DESC"
-        )
+        which = f"{OPEN_PRINTS} AND state = 'unconfirmed'" if unconfirmed else "print_job"
 
         def newest(connection: sqlite3.Connection) -> Sequence[PrintJob]:
-            rows = connection.execute(f"SELECT {_COLUMNS} FROM {which} LIMIT ?", (limit,))
+            rows = connection.execute(
+                f"SELECT {_COLUMNS} FROM {which} ORDER BY number DESC LIMIT ?", (limit,)
+            )
             return [_job(row) for row in rows]
 
         return await self._database.run(newest)
@@ -78,20 +77,22 @@ class SqlPrints:
         def recover(connection: sqlite3.Connection) -> int:
             return connection.execute(
                 "UPDATE print_job SET state = 'unconfirmed', cause = 'restart'"
-                f" WHERE job_id IN (SELECT job_id FROM {OPEN_PRINTS} AND state = 'sending')"
+                f" WHERE number IN (SELECT number FROM {OPEN_PRINTS} AND state = 'sending')"
             ).rowcount
 
         return await self._database.run(recover)
 
     def _set(self, connection: sqlite3.Connection, job_id: str, state: PrintState, cause: str) -> None:
         connection.execute(
-            "UPDATE print_job SET state = ?, cause = ?, updated_at = ? WHERE job_id = ?",
-            (state.value, cause, timestamp(self._clock.now()), job_id),
+            "UPDATE print_job SET state = ?, cause = ?, updated_at = ? WHERE number = ? AND job_id = ?",
+            (state.value, cause, timestamp(self._clock.now()), job_number(job_id), job_id),
         )
 
 
 def _find(connection: sqlite3.Connection, job_id: str) -> PrintJob | None:
-    row = connection.execute(f"SELECT {_COLUMNS} FROM print_job WHERE job_id = ?", (job_id,)).fetchone()
+    row = connection.execute(
+        f"SELECT {_COLUMNS} FROM print_job WHERE number = ? AND job_id = ?", (job_number(job_id), job_id)
+    ).fetchone()
     return None if row is None else _job(row)
 
 

@@ -36,7 +36,7 @@ def fill(path: Path) -> None:
     connection = connect(path)
     connection.execute("BEGIN")
     connection.executemany(
-        "INSERT INTO record VALUES ('redemption', ?, ?, 'waiting', NULL)",
+        "INSERT INTO redemption_record VALUES (?, ?, '', 'waiting', NULL)",
         ((number, f"event {number} " * 50) for number in range(1, 2000)),
     )
     connection.execute("COMMIT")
@@ -345,7 +345,7 @@ async def test_the_queue_has_a_bound(path: Path) -> None:
 
     def insert(db: sqlite3.Connection) -> int:
         return db.execute(
-            "INSERT INTO record SELECT 'evidence', 1 + count(*), '{}', 'waiting', NULL FROM record"
+            "INSERT INTO evidence_record SELECT 1 + count(*), '{}', '', 'waiting', NULL FROM evidence_record"
         ).rowcount
 
     held = asyncio.create_task(database.run(hold))

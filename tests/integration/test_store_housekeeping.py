@@ -59,22 +59,36 @@ async def test_a_use_is_kept_to_the_end_of_its_day(database: Database) -> None:
 async def test_waiting_and_quarantined_records_are_never_deleted(database: Database) -> None:
     old = event(1000)
     for lane in ("redemption", "evidence"):
-        kept = [(lane, number, old, ("waiting", "quarantined")[number % 2]) for number in range(1, 200)]
-        gone = [(lane, number, old, "acknowledged") for number in range(200, 300)]
-        await put(database, "INSERT INTO record VALUES (?, ?, ?, ?, NULL)", *kept, *gone)
-        await put(database, "INSERT INTO chain VALUES (?, 10000, '')", (lane,))
-    assert (await sweep(database))["record"] == 200
+        kept = [(number, old, ("waiting", "quarantined")[number % 2]) for number in range(1, 200)]
+        gone = [(number, old, "acknowledged") for number in range(200, 300)]
+        newest = (10_000, old, "acknowledged")
+        await put(database, f"INSERT INTO {lane}_record VALUES (?, ?, '', ?, NULL)", *kept, *gone, newest)
+    deleted = await sweep(database)
+    assert (deleted["redemption_record"], deleted["evidence_record"]) == (100, 100)
     assert rows(database.path, "SELECT lane, count(*) FROM record GROUP BY lane ORDER BY lane") == [
-        ("evidence", 199),
-        ("redemption", 199),
+        ("evidence", 200),
+        ("redemption", 200),
+    ]
+
+
+async def test_the_last_record_of_a_lane_is_kept_however_old(database: Database) -> None:
+    """The chain goes on from it."""
+    row = (7, event(1000))
+    for lane in ("redemption", "evidence"):
+        await put(database, f"INSERT INTO {lane}_record VALUES (?, ?, '', 'acknowledged', NULL)", row)
+    await sweep(database)
+    assert rows(database.path, "SELECT lane, sequence FROM record ORDER BY lane") == [
+        ("evidence", 7),
+        ("redemption", 7),
     ]
 
 
 async def test_delivered_redemptions_go_by_age_and_evidence_by_number(database: Database) -> None:
-    redemptions = [("redemption", 200 - days, event(days)) for days in range(90, 110)]
-    evidence = [("evidence", number, event(0)) for number in range(1, 101)]
-    await put(database, "INSERT INTO record VALUES (?, ?, ?, 'acknowledged', NULL)", *redemptions, *evidence)
-    await put(database, "INSERT INTO chain VALUES (?, ?, '')", ("redemption", 110), ("evidence", 100))
+    redemptions = [(200 - days, event(days)) for days in range(90, 110)]
+    evidence = [(number, event(0)) for number in range(1, 101)]
+    insert = "INSERT INTO {}_record VALUES (?, ?, '', 'acknowledged', NULL)"
+    await put(database, insert.format("redemption"), *redemptions)
+    await put(database, insert.format("evidence"), *evidence)
     await sweep(database)
     assert rows(database.path, "SELECT count(*), min(sequence) FROM record WHERE lane = 'redemption'") == [
         (11, 100)
@@ -84,9 +98,9 @@ async def test_delivered_redemptions_go_by_age_and_evidence_by_number(database: 
     ]
 
 
-async def test_prints_requests_budgets_and_tallies_have_their_time(database: Database) -> None:
+async def test_prints_requests_and_budgets_have_their_time(database: Database) -> None:
     old, young = timestamp(NOW - timedelta(days=31)), timestamp(NOW - timedelta(days=6))
-    insert = "INSERT INTO print_job VALUES (?, '', '', ?, 0, '', '', ?)"
+    insert = "INSERT INTO print_job VALUES (NULL, ?, '', '', ?, 0, '', '', ?)"
     states = ("printed", "queued", "sending", "unconfirmed", "failed")
     await put(
         database, insert, *((f"{state}-old", state, old) for state in states), ("new", "printed", young)
@@ -94,15 +108,14 @@ async def test_prints_requests_budgets_and_tallies_have_their_time(database: Dat
     await put(database, "INSERT INTO request VALUES (?, '', '', ?)", ("old", old), ("new", young))
     budget = "INSERT INTO budget VALUES ('acme', 1, ?, 1, 1)"
     await put(database, budget, *((day,) for day in (-1, DAY - 2, DAY - 1, DAY)))
-    await put(database, "INSERT INTO tally VALUES (?, 'accepted', 1, 1)", (DAY - 401,), (DAY - 400,))
     deleted = await sweep(database)
     assert deleted == {
         "coupon_use": 0,
         "budget": 1,
-        "tally": 1,
         "request": 1,
         "print_job": 1,
-        "record": 0,
+        "redemption_record": 0,
+        "evidence_record": 0,
     }
     assert rows(database.path, "SELECT job_id FROM print_job WHERE job_id = 'printed-old'") == []
     assert rows(database.path, "SELECT day FROM budget ORDER BY day") == [(-1,), (DAY - 1,), (DAY,)]

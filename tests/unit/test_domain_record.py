@@ -5,6 +5,7 @@ import hashlib
 import json
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,6 +15,9 @@ from agent.domain.keys import signature_ok
 from agent.domain.record import GENESIS, ChainHead, RecordFault, canonical_json
 from tests.unit.domain_kit import examples, key
 from tests.vectors.records import resigned
+
+QUICK = msgspec.json.Encoder(order="sorted").encode
+"""What the till writes its records with."""
 
 TILL_KEY = key(21)
 
@@ -86,13 +90,14 @@ json_values = st.recursive(
 @given(json_values)
 def test_canonical_json_is_that_of_rfc_8785(value):
     octets = canonical_json(value)
-    assert octets == ecmascript(value).encode()
+    assert octets == ecmascript(value).encode() == QUICK(value)
     assert json.loads(octets) == value
 
 
-def test_the_signs_that_writers_differ_in():
+@pytest.mark.parametrize("write", [canonical_json, QUICK], ids=["canonical_json", "msgspec"])
+def test_the_signs_that_writers_differ_in(write):
     text = "\u20ac$\u000f\u000aA'\u0042\u0022\u005c\\\"/\u007f\u2028\U0001f600"
-    assert canonical_json({"b": text, "a": 0, "B": -1, "": []}).decode() == (
+    assert write({"b": text, "a": 0, "B": -1, "": []}).decode() == (
         '{"":[],"B":-1,"a":0,"b":"\u20ac$\\u000f\\nA\'B\\"\\\\\\\\\\"/\u007f\u2028\U0001f600"}'
     )
 
