@@ -81,16 +81,38 @@ def key_path(settings: config.Config) -> Path:
 def prepare_state_dir(settings: config.Config) -> Path:
     """The state directory, made if need be; StartError if it cannot be used or others may read it."""
     folder = Path(settings.till.state_dir)
+    if (fault := state_dir_fault(folder)) is None:
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            return folder
+        except OSError as error:
+            fault = f"cannot be made: {error.strerror}", "give it to the service's user"
+    raise StartError(f"state_dir {folder} {fault[0]}; {fault[1]}")
+
+
+def state_dir_fault(folder: Path) -> tuple[str, str] | None:
+    """What is wrong with a state directory and what to do; None for a good one and for one that can be made."""
+    found = folder
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        mode = stat.S_IMODE(folder.stat().st_mode)
+        while not found.exists():
+            found = found.parent
+        about = found.stat()
     except OSError as error:
-        raise StartError(f"state_dir {folder}: {error.strerror}. Give it to the service's user.") from error
+        return f"cannot be reached: {error.strerror}", "give it to the service's user"
+    if not stat.S_ISDIR(about.st_mode):
+        return f"is no folder: {found} is a file", "name a folder"
+    if found != folder:
+        if os.access(found, os.W_OK | os.X_OK):
+            return None
+        return f"does not exist and cannot be made in {found}", "make it, mode 700, for the service's user"
+    mode = stat.S_IMODE(about.st_mode)
     if mode & 0o007:
-        raise StartError(
-            f"state_dir {folder} may be read by everybody (mode {mode:o}). Run: chmod 700 {folder}"
-        )
-    return folder
+        return f"may be read by everybody (mode {mode:o})", f"run: chmod 700 {folder}"
+    if os.geteuid() not in (0, about.st_uid):
+        return "belongs to another user", "run this as the service's user, or give the folder to it (chown)"
+    if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
+        return "cannot be read and written", f"run: chmod 700 {folder}"
+    return None
 
 
 def load_key(path: Path) -> SigningKey:

@@ -6,20 +6,33 @@ import argparse
 import asyncio
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from agent.commands.verify import Knowledge
 
 DEFAULT_CONFIG = Path("/etc/redeemd/till.toml")
-EX_USAGE, EX_CONFIG = 64, 78  # sysexits.h
+
+
+class _Version(argparse.Action):
+    """--version; the version is looked up only when it is asked for, for that takes time at every start."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
+        from importlib.metadata import version
+
+        print(f"redeemd {version('redeemd')}")
+        parser.exit()
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point of the `redeemd` script; returns the exit code."""
     argv = sys.argv[1:] if argv is None else list(argv)
     arguments = _parser(with_cloud=argv[:1] == ["cloud"]).parse_args(argv)
-    from agent.commands.errors import CommandError
+    from agent.commands.errors import EX_CONFIG, CommandError
     from config import ConfigError
 
     try:
@@ -30,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return EX_CONFIG
     except CommandError as error:
         print(f"redeemd: {error}", file=sys.stderr)
-        return 1
+        return error.code
     except KeyboardInterrupt:
         return 130
     except Exception as error:
@@ -48,6 +61,7 @@ def _parser(*, with_cloud: bool) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="redeemd", description="Offline-first coupon redemption for store tills."
     )
+    parser.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     def add(name: str, run: Callable[[argparse.Namespace], int], text: str) -> argparse.ArgumentParser:
@@ -73,6 +87,10 @@ def _parser(*, with_cloud: bool) -> argparse.ArgumentParser:
     _issue_arguments(command)
     with_json(command)
     command = add("verify", _verify, "Explain a coupon. Records nothing.")
+    command.epilog = (
+        "Exit codes: 0 accepted, or all of standard input was explained; 1 refused; 2 wrong arguments; "
+        "65 no picture, or no code in it; 66 the picture cannot be read."
+    )
     command.add_argument("token", nargs="?", help="the coupon's text, or - for one a line on standard input")
     command.add_argument("--image", type=Path, help="read the coupon from a picture")
     command.add_argument("--keys", type=Path, help="JSON file of public keys instead of the till's bundle")
@@ -88,11 +106,14 @@ def _parser(*, with_cloud: bool) -> argparse.ArgumentParser:
     command.add_argument("--quarantined", action="store_true", help="only those the cloud refused for good")
     command.add_argument("--conflicts", action="store_true", help="coupons that another till redeemed too")
     command.add_argument("--all", action="store_true", help="acknowledged ones too: the whole ledger")
-    command.add_argument("--limit", type=int, default=1000, help="default: %(default)s")
+    command.add_argument("--limit", type=_at_least_one, default=1000, help="default: %(default)s")
     with_config(command)
     with_json(command)
     command = add("check-config", _check_config, "Check the configuration file and name every problem in it.")
     command.add_argument("file", type=Path, nargs="?", default=DEFAULT_CONFIG, help="default: %(default)s")
+    command.add_argument(
+        "--file-only", action="store_true", help="not the folders, files and printer models that it names"
+    )
     with_json(command)
     command = add("cloud", _nothing, "The reference cloud: init DIR, serve DIR.")
     if with_cloud:
@@ -101,6 +122,12 @@ def _parser(*, with_cloud: bool) -> argparse.ArgumentParser:
         cloud_main.add_arguments(command)
         command.set_defaults(run=cloud_main.run)
     return parser
+
+
+def _at_least_one(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or len(text) > 9 or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text[:20]!r} is not a whole number from 1 to 999999999")
+    return int(text)
 
 
 def _nothing(_arguments: argparse.Namespace) -> int:
@@ -128,10 +155,11 @@ def _print_json(value: Any) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    import config
     from agent import logs
+    from agent.commands import check
+    from agent.commands.errors import EX_CONFIG
 
-    settings = config.load(arguments.config)
+    settings = check.load(arguments.config)
     logs.set_up(settings.till.log_level)
     import uvloop
 
@@ -200,40 +228,36 @@ def _issue(arguments: argparse.Namespace) -> int:
 
 def _verify(arguments: argparse.Namespace) -> int:
     from agent.commands import verify
-    from agent.commands.errors import CommandError
+    from agent.commands.errors import EX_USAGE, CommandError
 
     if (arguments.token is None) == (arguments.image is None):
-        raise CommandError("name one coupon: its text, --image FILE, or - for standard input")
-    if arguments.keys is not None:
-        known = verify.from_keys(arguments.keys)
-    else:
-        import config
-        from agent.app import database_path
-
-        known = verify.from_till(database_path(config.load(arguments.config)))
+        raise CommandError("name one coupon: its text, --image FILE, or - for standard input", EX_USAGE)
+    texts: Iterable[str] = [arguments.token]
+    if arguments.token == "-":
+        texts = (line.rstrip("\r\n") for line in sys.stdin)
+    elif arguments.image is not None:
+        texts = verify.texts_in(arguments.image)
     good = True
-    for text in _texts(arguments):
-        answer = verify.explain(text, known)
-        good = good and answer["outcome"] in ("accepted", verify.VERIFIED)
-        if arguments.json:
-            _print_json(answer)
-        else:
-            _print_explanation(answer)
+    with _known(arguments) as known:
+        for text in texts:
+            answer = verify.explain(text, known)
+            good = good and answer["outcome"] in ("accepted", verify.VERIFIED)
+            if arguments.json:
+                _print_json(answer)
+            else:
+                _print_explanation(answer)
     return 0 if good or arguments.token == "-" else 1
 
 
-def _texts(arguments: argparse.Namespace) -> Sequence[str] | Any:
-    if arguments.token == "-":
-        return (line.rstrip("\r\n") for line in sys.stdin)
-    if arguments.image is None:
-        return [arguments.token]
-    from agent.commands.errors import CommandError
-    from drivers.pictures import read_paths
+def _known(arguments: argparse.Namespace) -> AbstractContextManager[Knowledge]:
+    from agent.commands import verify
 
-    for reading in read_paths([arguments.image]):
-        if reading["texts"]:
-            return reading["texts"]
-    raise CommandError(f"no QR code was read in {arguments.image}")
+    if arguments.keys is not None:
+        return nullcontext(verify.from_keys(arguments.keys))
+    import config
+    from agent.app import database_path
+
+    return verify.from_till(database_path(config.load(arguments.config)))
 
 
 def _print_explanation(answer: dict[str, Any]) -> None:
@@ -313,9 +337,10 @@ def _outbox(arguments: argparse.Namespace) -> int:
 
 
 def _check_config(arguments: argparse.Namespace) -> int:
-    import config
+    from agent.commands.check import check
+    from agent.commands.errors import EX_CONFIG
 
-    problems = config.check(arguments.file)
+    problems = check(arguments.file, file_only=arguments.file_only)
     for problem in problems:
         if arguments.json:
             _print_json(problem.to_json())

@@ -1,5 +1,6 @@
 """The till's configuration: one TOML file in, one frozen `Config` out, or a `ConfigError` that names every problem."""
 
+from config.consistency import Finding
 from config.devices import (
     Camera,
     FilePrinter,
@@ -10,7 +11,7 @@ from config.devices import (
     TcpPrinter,
     WedgeScanner,
 )
-from config.load import check, load, parse
+from config.load import check, load, located, parse
 from config.problem import ConfigError, Problem
 from config.schema import Api, Cloud, Config, Promo, Scan, Storage, Sync, Till
 
@@ -21,6 +22,7 @@ __all__ = [
     "Config",
     "ConfigError",
     "FilePrinter",
+    "Finding",
     "Printer",
     "Problem",
     "Promo",
@@ -35,5 +37,6 @@ __all__ = [
     "WedgeScanner",
     "check",
     "load",
+    "located",
     "parse",
 ]

@@ -60,6 +60,13 @@ def _wedge(vendor: str, product: str, serial: str, device_name: str) -> Iterator
     elif not (vendor or serial or device_name):
         wrong = "nothing says which keyboard is the scanner"
         yield "device_name", wrong, "use vendor and product, or serial, or device_name"
+    for key, value in (("serial", serial), ("device_name", device_name)):
+        if value != value.strip():  # the system's names are read without the blanks around them
+            yield (
+                key,
+                f"{quote(value)} begins or ends with a space, so no device fits",
+                "take the spaces away",
+            )
 
 
 def _decoders(decoders: Sequence[str]) -> Iterator[Fault]:

@@ -6,12 +6,14 @@ import os
 import re
 import stat
 import tomllib
+from collections.abc import Iterable
 from itertools import islice
 from pathlib import Path
 
 import msgspec
 
 from config import lines, walk
+from config.consistency import Finding
 from config.problem import ConfigError, Problem, printable, quote
 from config.schema import Config
 
@@ -37,21 +39,30 @@ def check(path: Path) -> tuple[Problem, ...]:
     return ()
 
 
+def located(path: Path, found: Iterable[Finding]) -> tuple[Problem, ...]:
+    """`found`, about the file at `path` that `load` has accepted, as problems in the order of its lines."""
+    return _problems(_read(path), str(path), found)
+
+
 def parse(text: str, file: str) -> Config:
     """The settings in `text`; `file` is only the name used in problems. Raises `ConfigError`."""
     document = _document(text, file)
     found = list(islice(walk.findings(document), MAX_PROBLEMS + 1))
     if not found:
         return msgspec.convert(document, Config)
+    problems = _problems(text, file, found[:MAX_PROBLEMS])
+    if len(found) > MAX_PROBLEMS:
+        more = Problem(file, 0, "", f"has more than {MAX_PROBLEMS - 1} problems", "mend these first")
+        problems = (*problems[:-1], more)
+    raise ConfigError(problems)
+
+
+def _problems(text: str, file: str, found: Iterable[Finding]) -> tuple[Problem, ...]:
     at = lines.find_lines(text)
     problems = [
-        Problem(file, _line(at, path), dotted(path), wrong, allowed)
-        for path, wrong, allowed in found[:MAX_PROBLEMS]
+        Problem(file, _line(at, path), dotted(path), wrong, allowed) for path, wrong, allowed in found
     ]
-    problems.sort(key=lambda problem: problem.line)
-    if len(found) > MAX_PROBLEMS:
-        problems[-1] = Problem(file, 0, "", f"has more than {MAX_PROBLEMS - 1} problems", "mend these first")
-    raise ConfigError(tuple(problems))
+    return tuple(sorted(problems, key=lambda problem: problem.line))
 
 
 def dotted(path: lines.Path) -> str:

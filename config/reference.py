@@ -26,7 +26,8 @@ One [TOML](https://toml.io/en/v1.0.0) file holds every setting of a till. Every 
 [config/till.example.toml](../config/till.example.toml); all defaults are in
 [config/defaults.toml](../config/defaults.toml).
 
-`redeemd check-config FILE` reads the file as the service does and lists everything that is wrong with it at once:
+`redeemd check-config FILE` reads the file as the service does and lists everything that is wrong with it at once, and
+what this machine cannot serve of it: state folder, token and CA file, printer models (`--file-only` leaves that out):
 
 ```
 till.toml:14: scanner[0].baud: 9601 is not allowed; use one of 1200, 2400, 4800, 9600, ...

@@ -81,7 +81,7 @@ class HttpUplink:
         self._identity = identity
         self._limits = limits
         self._timeouts = timeouts or Timeouts()
-        self._tls = _tls_context(ca_file) if self._base.startswith("https:") else None
+        self._tls = tls_context(ca_file) if self._base.startswith("https:") else None
         self._wall_clock = wall_clock
         self._nonce = nonce
         self._session: aiohttp.ClientSession | None = None
@@ -261,8 +261,11 @@ def _is_this_machine(host: str) -> bool:
         return host == "localhost"
 
 
-def _tls_context(ca_file: Path | None) -> ssl.SSLContext:
+def tls_context(ca_file: Path | None) -> ssl.SSLContext:
+    """What to trust: the certificates in `ca_file` (PEM), or the system's. Raises UplinkConfigError."""
     try:
+        if ca_file and ca_file.exists() and not ca_file.is_file():  # a pipe would be waited for without end
+            raise UplinkConfigError(f"the CA file {ca_file} is no regular file")
         return ssl.create_default_context(cafile=str(ca_file) if ca_file else None)
     except (OSError, ssl.SSLError) as error:
         raise UplinkConfigError(f"the CA file {ca_file} cannot be used: {error}") from None

@@ -117,12 +117,17 @@ def read_token(path: str) -> str:
     if not path:
         return ""
     try:
-        raw = Path(path).read_bytes()[: TOKEN_BYTES_MAX + 1]
-        token = raw.decode("ascii").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ApiStartError(f"api.token_file {path}: {error}") from error
+        if not Path(path).is_file():  # a pipe would be waited for without end
+            reason = "is no regular file" if Path(path).exists() else "does not exist"
+            raise ApiStartError(f"token file {path} {reason}")
+        with Path(path).open("rb") as file:
+            token = file.read(TOKEN_BYTES_MAX + 1).decode("ascii").strip()
+    except OSError as error:
+        raise ApiStartError(f"token file {path} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError:
+        raise ApiStartError(f"token file {path} holds characters beyond ASCII") from None
     if not TOKEN_BYTES_MIN <= len(token) <= TOKEN_BYTES_MAX:
         raise ApiStartError(
-            f"api.token_file {path}: the token has {len(token)} characters; at least {TOKEN_BYTES_MIN} are needed"
+            f"the token in {path} has {len(token)} characters, {TOKEN_BYTES_MIN} to {TOKEN_BYTES_MAX} are allowed"
         )
     return token

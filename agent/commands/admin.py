@@ -10,6 +10,7 @@ from typing import Any, Self
 import aiohttp
 
 from agent.commands.errors import CommandError
+from sync import wire
 
 TIMEOUT_S = 60.0
 
@@ -56,8 +57,19 @@ class CloudAdmin:
         except (aiohttp.ClientError, TimeoutError) as error:
             raise CommandError(f"{self._url} cannot be reached: {error or 'no answer in time'}") from error
         if response.status >= 400:
-            raise CommandError(f"{method} {path}: {response.status} {text[:500]}")
+            raise CommandError(f"the cloud refused: {_reason(response, text)}")
         return text
+
+
+def _reason(response: aiohttp.ClientResponse, text: str) -> str:
+    """What the cloud says of itself; of anything else that answers, no more than its status."""
+    headers = {name.lower(): value for name, value in response.headers.items()}
+    said = wire.decode_problem(response.status, headers, text.encode())
+    if said is not None:
+        return said.sentence
+    return (
+        f"HTTP {response.status} {response.reason or ''}, and no words with it. Is this the cloud's address?"
+    )
 
 
 def read_token(path: Path) -> str:

@@ -4,9 +4,16 @@ from __future__ import annotations
 
 import sqlite3
 
+EX_USAGE, EX_DATAERR, EX_NOINPUT, EX_CONFIG = 2, 65, 66, 78
+"""Exit codes after sysexits.h; usage is argparse's own."""
+
 
 class CommandError(Exception):
-    """The command cannot be done. The text says what is wrong and what to do; the exit code is 1."""
+    """The command cannot be done. The text says what is wrong and what to do; code: the exit code."""
+
+    def __init__(self, text: str, code: int = 1) -> None:
+        super().__init__(text)
+        self.code = code
 
 
 def sentence_of(error: Exception) -> str | None:

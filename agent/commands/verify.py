@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from agent.commands.errors import CommandError
+from agent.commands.errors import EX_DATAERR, EX_NOINPUT, CommandError
 from agent.domain import bundle
 from agent.domain.bundle import BundleError
 from agent.domain.campaign import Words
@@ -33,32 +35,34 @@ VERIFIED = "verified"
 
 @dataclass(frozen=True, slots=True)
 class Knowledge:
-    """What the explanation rests on. trust is None where only keys are known."""
+    """What the explanation rests on. trust is None where only keys are known. ledger: where uses are looked up."""
 
     contents: Contents
     trust: Trust | None
     mark: datetime | None
-    database: Path | None
+    ledger: sqlite3.Connection | None
 
 
-def from_till(database: Path) -> Knowledge:
-    """The bundle that a till has stored. CommandError if there is none."""
+@contextmanager
+def from_till(database: Path) -> Iterator[Knowledge]:
+    """The bundle that a till has stored, and its open ledger. CommandError if there is none."""
     try:
         connection = connect_read_only(database)
+    except StoreError as error:
+        raise CommandError(f"{error} Or name public keys with --keys FILE.") from None
+    with closing(connection):
         stored = stored_bundle(connection)
-        connection.close()
         if stored is None:
             raise CommandError(
                 f"{database} holds no bundle yet: enrol the till and let it reach the cloud once"
             )
-        root = bundle.read_root(stored.root, None)
-        manifest = bundle.read_manifest(stored.manifest, root, stored.till, None)
-    except StoreError as error:
-        raise CommandError(f"{error} Or name public keys with --keys FILE.") from None
-    except BundleError as error:
-        raise CommandError(f"the stored bundle cannot be used: {error}") from None
-    contents = read_parts(stored.parts)
-    return Knowledge(contents, make_trust(manifest, contents), stored.mark, database)
+        try:
+            root = bundle.read_root(stored.root, None)
+            manifest = bundle.read_manifest(stored.manifest, root, stored.till, None)
+            contents = read_parts(stored.parts)
+        except BundleError as error:
+            raise CommandError(f"the stored bundle cannot be used: {error}") from None
+        yield Knowledge(contents, make_trust(manifest, contents), stored.mark, connection)
 
 
 def from_keys(path: Path) -> Knowledge:
@@ -88,6 +92,30 @@ def _key(item: Mapping[str, Any]) -> IssuerKey:
     return key
 
 
+def texts_in(picture: Path) -> list[str]:
+    """The texts of the codes in one picture file; CommandError says why there are none."""
+    if not picture.is_file():
+        reason = "is no file" if picture.exists() else "does not exist"
+        raise CommandError(f"{picture} {reason}: name one picture with --image", EX_NOINPUT)
+    try:
+        picture.open("rb").close()
+    except OSError as error:
+        raise CommandError(
+            f"{picture} cannot be read: {error.strerror}. Is it yours to read?", EX_NOINPUT
+        ) from None
+    from drivers.pictures import read_paths
+
+    (reading,) = read_paths([picture])
+    if "error" in reading:
+        raise CommandError(f"{picture} {reading['error']}: name a PNG or JPEG file", EX_DATAERR)
+    if not reading["texts"]:
+        raise CommandError(
+            f"{picture} is a picture, but no QR code was read in it: take it straight, sharp and whole",
+            EX_DATAERR,
+        )
+    return reading["texts"]
+
+
 def explain(text: str, known: Knowledge) -> dict[str, Any]:
     """{"outcome", "issuer", "campaign", "index", "detail", "zh", "en", ...} of one token's text. Records nothing."""
     found = verify_scan(text, known.contents)
@@ -98,7 +126,7 @@ def explain(text: str, known: Knowledge) -> dict[str, Any]:
         saying = SAYINGS[found.outcome]
         return _answer(found.outcome.value, None, found.detail) | {"zh": saying.zh, "en": saying.en}
     now = effective_time(datetime.now(UTC), known.mark, known.trust.manifest.issued)
-    prior = _prior_use(found, known.database)
+    prior = _prior_use(found, known.ledger)
     decision = judge(found, known.trust, None, LedgerView(prior), now)
     coupon = found if isinstance(found, Coupon) else None
     campaign = None if coupon is None else known.contents.campaigns.get(coupon.identity[:2])
@@ -118,14 +146,8 @@ def explain(text: str, known: Knowledge) -> dict[str, Any]:
     return _answer(verdict.outcome.value, coupon, decision.detail) | said | {"title": title}
 
 
-def _prior_use(found: Coupon | Refusal, database: Path | None) -> PriorUse | None:
-    if isinstance(found, Refusal) or database is None:
-        return None
-    connection = connect_read_only(database)
-    try:
-        return prior_use(connection, found.identity)
-    finally:
-        connection.close()
+def _prior_use(found: Coupon | Refusal, ledger: sqlite3.Connection | None) -> PriorUse | None:
+    return None if isinstance(found, Refusal) or ledger is None else prior_use(ledger, found.identity)
 
 
 def _answer(outcome: str, coupon: Coupon | None, detail: str | None) -> dict[str, Any]:

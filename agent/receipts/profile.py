@@ -84,9 +84,7 @@ def _database() -> dict[str, Any]:
 def _from_database(name: str, columns: int | None) -> PrinterProfile:
     entry = _database().get(name)
     if entry is None:
-        raise ReceiptError(
-            f"printer profile {name!r} is not known; use generic-80, generic-58 or a model of python-escpos"
-        )
+        raise ReceiptError(f"printer profile {name!r} is not known")
     columns = columns or int(entry["fonts"]["0"]["columns"])
     dots, features = entry["media"]["width"].get("pixels"), entry["features"]
     return PrinterProfile(

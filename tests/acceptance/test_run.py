@@ -233,18 +233,13 @@ def lose_key(state: Path) -> str:
     return "redeemd enrol"
 
 
-def open_folder(state: Path) -> str:
-    state.chmod(0o755)
-    return "chmod 700"
-
-
 def damage_database(state: Path) -> str:
     with (state / "till.db").open("r+b") as file:
         file.write(b"\0" * 200)
     return "damaged"
 
 
-@pytest.mark.parametrize("harm", [damage_key, open_key, lose_key, open_folder, damage_database])
+@pytest.mark.parametrize("harm", [damage_key, open_key, lose_key, damage_database])
 def test_what_is_wrong_with_the_state_is_named(here: Here, config: Path, harm: object) -> None:
     assert callable(harm)
     told = harm(config.parent / "state")

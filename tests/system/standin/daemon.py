@@ -96,7 +96,9 @@ def run(path: Path) -> int:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="redeemd")
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("check-config").add_argument("config", type=Path)
+    check = commands.add_parser("check-config")
+    check.add_argument("config", type=Path)
+    check.add_argument("--file-only", action="store_true")
     outbox = commands.add_parser("outbox")
     outbox.add_argument("--json", action="store_true")
     outbox.add_argument("--limit", type=int)

@@ -1,0 +1,98 @@
+"""Check: what the configuration names on this machine. `run` and `check-config` ask here, so they refuse the same.
+
+Each check calls what the till itself will use and turns its complaint into a finding about one key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from difflib import get_close_matches
+from itertools import chain
+from pathlib import Path
+
+import config
+from config import ConfigError, Finding, Problem
+
+
+def load(path: Path) -> config.Config:
+    """The settings in the file at `path`, all of which this machine can serve; ConfigError with every problem."""
+    settings = config.load(path)
+    found = tuple(findings(settings))
+    if found:
+        raise ConfigError(config.located(path, found))
+    return settings
+
+
+def check(path: Path, *, file_only: bool = False) -> tuple[Problem, ...]:
+    """Every problem of the file and, unless `file_only`, of what it names here. () when `redeemd run` would begin."""
+    try:
+        config.load(path) if file_only else load(path)
+    except ConfigError as error:
+        return error.problems
+    return ()
+
+
+def findings(settings: config.Config) -> Iterator[Finding]:
+    """What this machine cannot serve."""
+    return chain(_state_dir(settings), _token_file(settings), _ca_file(settings), _devices(settings))
+
+
+def _state_dir(settings: config.Config) -> Iterator[Finding]:
+    from agent.app import state_dir_fault
+
+    folder = Path(settings.till.state_dir)
+    if (fault := state_dir_fault(folder)) is not None:
+        yield ("till", "state_dir"), f"{folder} {fault[0]}", fault[1]
+
+
+def _token_file(settings: config.Config) -> Iterator[Finding]:
+    from agent.api.server import TOKEN_BYTES_MIN, ApiStartError, read_token
+
+    try:
+        read_token(settings.api.token_file)
+    except ApiStartError as error:
+        allowed = f"write at least {TOKEN_BYTES_MIN} random letters and digits into a file that the service may read"
+        yield ("api", "token_file"), str(error), f'{allowed}, or use "" for none'
+
+
+def _ca_file(settings: config.Config) -> Iterator[Finding]:
+    if not settings.cloud.ca_file:
+        return
+    from sync.errors import UplinkConfigError
+    from sync.uplink import tls_context
+
+    try:
+        tls_context(Path(settings.cloud.ca_file))
+    except UplinkConfigError as error:
+        allowed = 'name a PEM file of certificates that the service may read, or use "" for the system\'s'
+        yield ("cloud", "ca_file"), str(error), allowed
+
+
+def _devices(settings: config.Config) -> Iterator[Finding]:
+    for number, scanner in enumerate(settings.scanner):
+        if isinstance(scanner, config.SerialScanner):
+            yield from _device_path(("scanner", number, "port"), scanner.port)
+    for number, printer in enumerate(settings.printer):
+        if not isinstance(printer, config.TcpPrinter):
+            yield from _device_path(("printer", number, "device"), printer.device)
+        yield from _profile(("printer", number, "profile"), printer)
+
+
+def _device_path(key: tuple[str | int, ...], path: str) -> Iterator[Finding]:
+    """A device that is not plugged in is no fault; a folder will never be one."""
+    if Path(path).is_dir():
+        yield key, f"{path} is a folder", "name the device in it"
+
+
+def _profile(key: tuple[str | int, ...], printer: config.Printer) -> Iterator[Finding]:
+    from agent.receipts.model import ReceiptError
+    from agent.receipts.profile import BUILT_IN, printer_profile, profile_names
+
+    try:
+        printer_profile(
+            printer.profile, columns=printer.columns, encoding=printer.encoding, native_qr=printer.native_qr
+        )
+    except ReceiptError as error:
+        near = get_close_matches(printer.profile, profile_names(), n=1)
+        generic = " or ".join(f'"{name}"' for name in BUILT_IN)
+        yield key, str(error), f'did you mean "{near[0]}"?' if near else f"use {generic}, or a model's name"
