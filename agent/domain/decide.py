@@ -17,6 +17,8 @@ from agent.domain.token import Coupon, TokenFault
 
 DOUBT_PERCENT = 25
 """The share of its budget that a till keeps while its clock is in doubt."""
+DOUBT_CLASSES = frozenset({OfflineClass.BUDGETED, OfflineClass.OPEN})
+"""What it takes at all then: where a budget or a low value bounds what a wrong date can cost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +96,8 @@ def verify_scan(text: str, contents: Contents) -> Coupon | Refusal:
     key = contents.keys.get(parsed.envelope.kid)
     if key is None:
         return Refusal(Outcome.UNKNOWN_KEY, parsed.envelope.kid.hex())
+    if parsed.envelope.algorithm is not key.algorithm:
+        return Refusal(Outcome.BAD_SIGNATURE, "wrong_algorithm")
     if not token.verify(parsed, key):
         return Refusal(Outcome.BAD_SIGNATURE, parsed.envelope.kid.hex())
     claims = parsed.claims
@@ -126,20 +130,21 @@ def decide(
         return _window_objection(key, setting) or Decision(Outcome.UNKNOWN_CAMPAIGN)
     rule = personal(campaign.benefit, coupon.claims.value_minor)
     if rule.exposure_minor() > key.value_max_minor:
-        return Decision(Outcome.BEYOND_KEY_LIMIT, detail="campaign value")
+        return Decision(Outcome.BEYOND_KEY_LIMIT, detail="campaign_value")
     return (
         _window_objection(key, setting)
         or _use_objection(coupon, contents, campaign, view)
         or _date_objection(coupon, campaign, setting)
         or _place_objection(coupon, campaign, setting.place)
-        or _till_objection(coupon, campaign, setting)
+        or _till_objection(max(key.not_before, _first_day(coupon, campaign)), campaign, setting)
         or _price(rule, campaign, sale, view.used, setting)
     )
 
 
 def _window_objection(key: IssuerKey, setting: Setting) -> Decision | None:
     today = time.day_number(setting.time.now, setting.zone)
-    return None if key.not_before <= today <= key.expires else Decision(Outcome.KEY_NOT_VALID)
+    too_early = today < key.not_before and not setting.time.doubt  # as with a coupon's first day
+    return Decision(Outcome.KEY_NOT_VALID) if too_early or today > key.expires else None
 
 
 def _use_objection(
@@ -183,14 +188,16 @@ def _place_objection(coupon: Coupon, campaign: Campaign, place: Place) -> Decisi
     return None
 
 
-def _till_objection(coupon: Coupon, campaign: Campaign, setting: Setting) -> Decision | None:
+def _till_objection(first_day: int, campaign: Campaign, setting: Setting) -> Decision | None:
     if not _share_percent(campaign, setting.age):
         return Decision(Outcome.BUNDLE_EXPIRED, detail=setting.age.value)
-    if time.day_number(setting.time.now, setting.zone) < _first_day(coupon, campaign):
+    if time.day_number(setting.time.now, setting.zone) < first_day:
         # A clock in doubt could not say "not yet" among the dates: the coupon is refused for what is wrong.
         return Decision(Outcome.CLOCK_UNTRUSTED, detail=setting.time.doubt)
     if campaign.offline_class is OfflineClass.ONLINE:
         return Decision(Outcome.ONLINE_ONLY)
+    if setting.time.doubt and campaign.offline_class not in DOUBT_CLASSES:
+        return Decision(Outcome.CLOCK_UNTRUSTED, detail=setting.time.doubt)
     return None
 
 

@@ -2,6 +2,9 @@
 
 The mark is raised by signed bundles, and by the local clock only up to ABSENCE_MAX after the last bundle: one bad
 battery must not brick a till for years. It is never raised by a coupon: any issuer could brick a till.
+
+Within one boot the machine also counts elapsed time that nobody can set (CLOCK_BOOTTIME). So the mark is kept
+with the reading of that count (`Anchor`): what has elapsed since is added to it, until the machine is switched off.
 """
 
 from __future__ import annotations
@@ -20,7 +23,36 @@ AHEAD_MAX = timedelta(days=120)
 ONLINE_SLACK = timedelta(days=1)
 """How far the clock may be ahead of the cloud's time at a contact."""
 EPOCH_DAY = date(1970, 1, 1)
+_ELAPSED_MAX_S = 10 * 366 * 86400.0
+"""No till runs for ten years: a count beyond it is not one."""
 _TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class BootTime:
+    """Seconds since the machine's start, sleep included, that only rise. boot: names that start; "" if not known."""
+
+    boot: str
+    elapsed_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Anchor:
+    """It was at least `at` (UTC) when the machine's count stood at `reading`."""
+
+    at: datetime
+    reading: BootTime
+
+    def floor(self, reading: BootTime) -> datetime:
+        """The earliest that it can be at `reading`. After a new start only `at` itself is known."""
+        elapsed_s = reading.elapsed_s - self.reading.elapsed_s
+        if not reading.boot or reading.boot != self.reading.boot or not 0 < elapsed_s < _ELAPSED_MAX_S:
+            return self.at
+        return self.at + timedelta(seconds=elapsed_s)
+
+    def to_text(self) -> str:
+        """For the till's store; `anchor_from_text` reads it."""
+        return f"{timestamp(self.at)} {self.reading.boot or '-'} {self.reading.elapsed_s:.3f}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +69,8 @@ def effective_time(
 ) -> EffectiveTime:
     """Effective time and doubt from the clock, the high-water mark and the last bundle's time of issue (all UTC).
 
-    known_ahead: at the last contact the cloud's time showed that the clock is ahead (`is_ahead`).
+    mark: with what has elapsed since, where that is known (`Anchor.floor`). known_ahead: at the last contact the
+    cloud's time showed that the clock is ahead (`is_ahead`).
     """
     assert wall.tzinfo is UTC, "times are aware and UTC"
     floor = max((moment for moment in (mark, bundle_issued) if moment is not None), default=wall)
@@ -73,6 +106,12 @@ def corrected_mark(mark: datetime | None, bundle_issued: datetime) -> datetime:
 def is_ahead(wall: datetime, cloud_time: datetime, bundle_issued: datetime) -> bool:
     """Whether the clock is ahead of both what the cloud said just now and what it signed last, by more than a day."""
     return wall > max(cloud_time, bundle_issued) + ONLINE_SLACK
+
+
+def anchor_from_text(text: str) -> Anchor:
+    """Read what `Anchor.to_text` wrote; ValueError otherwise."""
+    at, boot, elapsed_s = text.split(" ")
+    return Anchor(from_timestamp(at), BootTime("" if boot == "-" else boot, float(elapsed_s)))
 
 
 def day_number(moment: datetime, zone: tzinfo) -> int:

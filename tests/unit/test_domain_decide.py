@@ -85,7 +85,7 @@ def test_pairs_that_exclude_one_another_yield_one_of_both(one, other):
 def holding(world):
     """All objections of `world`, from the words of docs/coupon-format.md rather than from the code."""
     holds, offer, claimed, sale, today = set(), world.campaign, world.claims, world.sale, world.today
-    if not world.key.not_before <= today <= world.key.expires:
+    if (today < world.key.not_before and not world.doubt) or today > world.key.expires:
         holds.add(Outcome.KEY_NOT_VALID)
     if offer is None:
         return holds | {Outcome.UNKNOWN_CAMPAIGN}
@@ -129,7 +129,8 @@ def holding(world):
         Outcome.ALREADY_REDEEMED: world.prior is not None,
         Outcome.EXPIRED: today > last or first > last,
         Outcome.NOT_YET_VALID: today < first and not world.doubt,
-        Outcome.CLOCK_UNTRUSTED: today < first and bool(world.doubt),
+        Outcome.CLOCK_UNTRUSTED: bool(world.doubt)
+        and (today < max(first, world.key.not_before) or offer.offline_class == "B"),
         Outcome.WRONG_STORE: (claimed.store is not None and claimed.store != world.place.number)
         or (claimed.store_group is not None and claimed.store_group not in world.place.groups)
         or (offer.stores is not None and world.place.number not in offer.stores)
@@ -363,6 +364,35 @@ def test_what_is_over_before_it_begins_promises_no_day():
 def test_a_clock_in_doubt_never_revives_an_expired_coupon():
     world = World(doubt="behind").with_claims(not_before=TODAY - 9, expires=TODAY - 1)
     assert world.decide().outcome is Outcome.EXPIRED
+
+
+@pytest.mark.parametrize("doubt", ["behind", "ahead"])
+@pytest.mark.parametrize(
+    ("offline_class", "budget", "outcome"),
+    [
+        (OfflineClass.ONLINE, None, Outcome.ONLINE_ONLY),
+        (OfflineClass.BOUND, None, Outcome.CLOCK_UNTRUSTED),
+        (OfflineClass.BOUND, Budget(100, 10**9, 100, 10**9), Outcome.CLOCK_UNTRUSTED),
+        (OfflineClass.BUDGETED, Budget(4, 10**9, 4, 10**9), Outcome.ACCEPTED),
+        (OfflineClass.BUDGETED, Budget(3, 10**9, 3, 10**9), Outcome.BUDGET_REACHED),
+        (OfflineClass.OPEN, None, Outcome.ACCEPTED),
+        (OfflineClass.OPEN, Budget(3, 10**9, 3, 10**9), Outcome.BUDGET_REACHED),
+    ],
+)
+def test_a_clock_in_doubt_narrows_to_the_low_classes(doubt, offline_class, budget, outcome):
+    world = World().with_claims(store=12).with_campaign(offline_class=offline_class, budget=budget)
+    assert world.but(doubt=doubt).decide().outcome is outcome
+    usual = Outcome.ONLINE_ONLY if offline_class is OfflineClass.ONLINE else Outcome.ACCEPTED
+    assert world.decide().outcome is usual
+
+
+@pytest.mark.parametrize("doubt", ["behind", "ahead"])
+def test_a_clock_in_doubt_does_not_say_that_a_key_is_not_valid_yet(doubt):
+    world = World(key=issuer_key(not_before=TODAY + 1))
+    assert world.decide().outcome is Outcome.KEY_NOT_VALID
+    assert world.but(doubt=doubt).decide().outcome is Outcome.CLOCK_UNTRUSTED
+    ended = World(key=issuer_key(expires=TODAY - 1))
+    assert ended.but(doubt=doubt).decide().outcome is Outcome.KEY_NOT_VALID
 
 
 def test_an_issuer_cannot_sign_for_anothers_campaign():

@@ -1,5 +1,6 @@
 """Effective time, the high-water mark and the store's days, with and without daylight saving."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta, timezone
 from zoneinfo import ZoneInfo
 
@@ -8,8 +9,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.domain import time
-from agent.domain.time import ABSENCE_MAX, AHEAD_MAX, SLACK, EffectiveTime, effective_time, raised_mark
-from tests.unit.domain_kit import NOON, examples
+from agent.domain.outcome import Outcome
+from agent.domain.time import (
+    ABSENCE_MAX,
+    AHEAD_MAX,
+    SLACK,
+    Anchor,
+    BootTime,
+    EffectiveTime,
+    anchor_from_text,
+    effective_time,
+    raised_mark,
+)
+from tests.unit.domain_kit import NOON, World, examples
 
 ZONES = [
     "Asia/Shanghai",  # none
@@ -109,6 +121,104 @@ def test_time_never_runs_back(wall, mark, issued):
         assert raised <= max(moment for moment in (mark, issued + ABSENCE_MAX) if moment is not None)
         # what one bad clock did to the mark does not bring the till into doubt for ever
         assert effective_time(issued + ABSENCE_MAX, raised_mark(None, wall, issued), issued).doubt == ""
+
+
+# --- what has elapsed within one boot ---
+
+
+def test_what_has_elapsed_is_added_within_one_boot():
+    anchor = Anchor(NOON, BootTime("b1", 100.0))
+    assert anchor.floor(BootTime("b1", 100.0)) == NOON
+    assert anchor.floor(BootTime("b1", 3700.5)) == NOON + timedelta(hours=1, milliseconds=500)
+
+
+@pytest.mark.parametrize(
+    "reading",
+    [
+        BootTime("b2", 5000.0),  # switched off in between: how long is not known
+        BootTime("", 5000.0),
+        BootTime("b1", 50.0),  # a count that went back is none
+        BootTime("b1", float("inf")),
+        BootTime("b1", float("nan")),
+    ],
+)
+def test_across_a_start_the_mark_alone_is_the_floor(reading):
+    assert Anchor(NOON, BootTime("b1", 100.0)).floor(reading) == NOON
+
+
+def test_a_boot_without_a_name_is_never_the_same_one():
+    assert Anchor(NOON, BootTime("", 100.0)).floor(BootTime("", 5000.0)) == NOON
+
+
+elapsed = st.floats(0, 10**8)
+
+
+@examples(150)
+@given(
+    moments, st.sampled_from(["b1", "b2", ""]), elapsed, st.sampled_from(["b1", "b2", ""]), elapsed, elapsed
+)
+def test_the_floor_only_rises_within_a_boot(at, boot, start, now, one, other):
+    anchor = Anchor(at, BootTime(boot, start))
+    earlier, later = sorted((one, other))
+    assert at <= anchor.floor(BootTime(now, earlier)) <= anchor.floor(BootTime(now, later))
+
+
+@examples(150)
+@given(moments, moments, moments, elapsed)
+def test_a_clock_set_back_while_running_does_not_move_time_back(wall, back, issued, seconds):
+    """The clock is set to any earlier time: effective time is still at least what has elapsed later."""
+    before = effective_time(wall, None, issued)
+    floor = Anchor(before.now, BootTime("b", 0.0)).floor(BootTime("b", seconds))
+    after = effective_time(min(back, wall), floor, issued)
+    assert after.now >= before.now + timedelta(seconds=seconds) - timedelta(microseconds=1)
+    if min(back, wall) < floor - SLACK:
+        assert after.doubt
+
+
+@examples(100)
+@given(moments, st.sampled_from(["", "6e9c-1"]), elapsed)
+def test_an_anchor_is_read_back(at, boot, seconds):
+    read = anchor_from_text(Anchor(at, BootTime(boot, seconds)).to_text())
+    assert at - timedelta(milliseconds=1) < read.at <= at
+    assert read.reading.boot == boot
+    assert abs(read.reading.elapsed_s - seconds) <= 0.001
+
+
+# --- validity by the store's date ---
+
+
+@examples(300)
+@given(moments, st.sampled_from(ZONES), st.integers(-3, 3), st.integers(0, 3), st.integers(0, 2))
+def test_a_coupon_counts_on_its_days_in_the_store(moment, name, first, more, grace):
+    """From the first moment of its first day to the last one of its last day, whatever the clocks of that zone do."""
+    zone = ZoneInfo(name)
+    today = moment.astimezone(zone).date()
+    day = (today - date(1970, 1, 1)).days
+    starts, ends = day + first, day + first + more
+    world = (
+        World(zone=zone, now=moment)
+        .with_claims(not_before=starts, expires=ends)
+        .with_campaign(starts=starts - 400, ends=ends + 400, grace_days=grace)
+    )
+    world = world.but(key=replace(world.key, not_before=day - 500, expires=day + 500))
+    decision = world.decide()
+    if today < date(1970, 1, 1) + timedelta(days=starts):
+        assert decision.outcome is Outcome.NOT_YET_VALID
+        works_from = decision.works_from
+        assert works_from > moment
+        assert world.but(now=works_from).decide().outcome is Outcome.ACCEPTED or name == "Pacific/Apia"
+        assert world.but(now=works_from - SECOND).decide().outcome is Outcome.NOT_YET_VALID
+    elif today > date(1970, 1, 1) + timedelta(days=ends + grace):
+        assert decision.outcome is Outcome.EXPIRED
+    else:
+        assert decision.outcome is Outcome.ACCEPTED
+
+
+def test_a_day_that_did_not_exist_begins_with_the_next_one():
+    """Samoa went from 29 to 31 December 2011: a coupon from the 30th on counts from the 31st."""
+    zone, day = ZoneInfo("Pacific/Apia"), (date(2011, 12, 30) - date(1970, 1, 1)).days
+    assert time.day_start(day, zone) == time.day_start(day + 1, zone) == utc("2011-12-30T10:00Z")
+    assert time.day_number(time.day_start(day, zone), zone) == day + 1
 
 
 def test_a_clock_without_a_bundle_raises_nothing():

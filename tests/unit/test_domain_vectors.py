@@ -8,25 +8,30 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from agent.domain import bundle, cbor, record, status, token
 from agent.domain.bundle import Age, BundleError
+from agent.domain.campaign import Words
 from agent.domain.cose import Algorithm
 from agent.domain.decide import BudgetUse, LedgerView, PriorUse, Refusal, Setting, decide, verify_scan
-from agent.domain.keys import key_id, load_public_key, signature_ok
+from agent.domain.keys import IssuerKey, KeyFault, key_id, load_public_key, signature_ok
 from agent.domain.outcome import Outcome
-from agent.domain.parts import read_parts
+from agent.domain.parts import Contents, Place, read_parts
 from agent.domain.record import GENESIS, ChainHead, RecordFault
 from agent.domain.sale import Line, Sale
 from agent.domain.status import Status
 from agent.domain.status_parts import snapshot_name, snapshot_to_wire
 from agent.domain.time import EffectiveTime, from_timestamp, timestamp
-from agent.domain.token import Claims, TokenError, TokenFault
+from agent.domain.token import Claims, Coupon, TokenError, TokenFault
 from tests.vectors import generate
 
 FILES = {name: json.loads((generate.FOLDER / name).read_text(encoding="utf-8")) for name in generate.FILES}
-TOKENS, DECISIONS, RECORDS, BUNDLE = FILES.values()
+TOKENS, DECISIONS, RECORDS, BUNDLE = (
+    FILES[f"{name}.json"] for name in ("tokens", "decisions", "records", "bundle")
+)
 
 
 def named(cases):
@@ -49,7 +54,7 @@ def test_the_generator_tells_what_differs(monkeypatch, tmp_path, capsys):
 
 @pytest.mark.parametrize(
     "key",
-    [TOKENS["key"], RECORDS["key"], BUNDLE["manifest_key"], *BUNDLE["root_keys"]],
+    [RECORDS["key"], BUNDLE["manifest_key"], *BUNDLE["root_keys"]],
     ids=lambda key: key["kid"],
 )
 def test_the_keys_come_from_their_seeds(key):
@@ -61,6 +66,35 @@ def test_the_keys_come_from_their_seeds(key):
 # --- tokens ---
 
 
+ISSUER_KEYS = {
+    bytes.fromhex(key["kid"]): IssuerKey(
+        bytes.fromhex(key["kid"]),
+        key["issuer"],
+        Algorithm(key["algorithm"]),
+        bytes.fromhex(key["public_key"]),
+        None if key["campaigns"] is None else frozenset(key["campaigns"]),
+        0,
+        65_535,
+        key["value_max_minor"],
+    )
+    for key in TOKENS["keys"]
+}
+KNOWN = Contents(Place("", 0, frozenset(), "", Words("", ""), "UTC", ""), ISSUER_KEYS, {}, {}, (), ())
+
+
+@pytest.mark.parametrize("key", ISSUER_KEYS.values(), ids=lambda key: key.algorithm.name)
+def test_the_issuers_keys_come_from_their_private_halves(key):
+    """Checked with cryptography alone."""
+    private = bytes.fromhex(TOKENS["private"][key.kid.hex()])
+    if key.algorithm is Algorithm.ESP256:
+        point = ec.derive_private_key(int.from_bytes(private, "big"), ec.SECP256R1()).public_key()
+        public = point.public_bytes(Encoding.X962, PublicFormat.CompressedPoint)
+    else:
+        public = Ed25519PrivateKey.from_private_bytes(private).public_key().public_bytes_raw()
+    assert public == key.public_key
+    assert key_id(public) == key.kid
+
+
 @named(TOKENS["valid"])
 def test_a_valid_token(case):
     named_claims: dict[str, Any] = {
@@ -69,11 +103,11 @@ def test_a_valid_token(case):
     }
     parsed = token.parse(case["text"])
     assert parsed.claims == Claims(**named_claims)
+    assert parsed.envelope.kid.hex() == case["kid"]
     assert parsed.envelope.payload.hex() == case["payload"]
     assert parsed.envelope.signed.hex() == case["to_be_signed"]
     assert parsed.envelope.signature.hex() == case["signature"]
-    public = load_public_key(Algorithm.ED25519, bytes.fromhex(TOKENS["key"]["public_key"]))
-    assert signature_ok(public, bytes.fromhex(case["signature"]), bytes.fromhex(case["to_be_signed"]))
+    assert verify_scan(case["text"], KNOWN) == Coupon("acme", parsed.claims, parsed.envelope.kid)
     assert token.to_text(bytes.fromhex(case["token"])) == case["text"]
 
 
@@ -82,10 +116,27 @@ def test_an_invalid_token(case):
     with pytest.raises(TokenError) as caught:
         token.parse(case["text"])
     assert caught.value.fault.value == case["fault"]
+    assert verify_scan(case["text"], KNOWN) == Refusal(Outcome(case["outcome"]), case["fault"])
+
+
+@named(TOKENS["untrusted"])
+def test_a_token_that_the_keys_do_not_stand_for(case):
+    assert verify_scan(case["text"], KNOWN) == Refusal(Outcome(case["outcome"]), case["fault"])
+
+
+@named(TOKENS["refused_keys"])
+def test_a_public_key_that_is_refused(case):
+    with pytest.raises(KeyFault):
+        load_public_key(Algorithm(case["algorithm"]), bytes.fromhex(case["public_key"]))
 
 
 def test_every_fault_has_a_vector():
     assert {case["fault"] for case in TOKENS["invalid"]} == set(TokenFault)
+
+
+def test_every_vector_has_a_name_and_a_text_of_its_own():
+    cases = [*TOKENS["valid"], *TOKENS["invalid"], *TOKENS["untrusted"]]
+    assert len({case["name"] for case in cases}) == len({case["text"] for case in cases}) == len(cases)
 
 
 # --- decisions ---

@@ -170,7 +170,7 @@ def _of_the_scan() -> list[dict[str, Any]]:
 def _refused() -> list[dict[str, Any]]:
     late = "2026-11-27T23:00:00.000Z"
     return [
-        _case("campaign above the key's value", _scan(6), "beyond_key_limit", {"detail": "campaign value"}),
+        _case("campaign above the key's value", _scan(6), "beyond_key_limit", {"detail": "campaign_value"}),
         _case("day after the key's last", _scan(1, signer=SHOP), "key_not_valid", now=late),
         _case("unknown campaign", _scan(99), "unknown_campaign"),
         _case("campaign of this key, not in the bundle", _scan(2, signer=SHOP), "unknown_campaign"),
@@ -240,6 +240,13 @@ def _refused_here() -> list[dict[str, Any]]:
             "budget_reached",
             doubt="ahead",
             used=[2, 0, 0, 0],
+        ),
+        _case(
+            "class B while the clock is in doubt",
+            _scan(5, store=12),
+            "clock_untrusted",
+            {"detail": "ahead"},
+            doubt="ahead",
         ),
     ]
 

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tests.vectors import bundles, decisions, records, tokens
+from tests.vectors import bundles, decisions, records, statements, tokens
 
 FOLDER = Path(__file__).parent
 FILES: dict[str, Callable[[], dict[str, Any]]] = {
@@ -23,6 +23,7 @@ FILES: dict[str, Callable[[], dict[str, Any]]] = {
     "decisions.json": decisions.vectors,
     "records.json": records.vectors,
     "bundle.json": bundles.vectors,
+    "statements.json": statements.vectors,
 }
 
 
