@@ -1,11 +1,14 @@
 // Keys without focus, and telling a person from a scanner.
 //
 // The daemon grabs its scanner, so the page normally never sees a scan. A scanner that is not grabbed types like a very
-// fast keyboard: at least BURST_CHARS keys, none more than BURST_GAP_MS after the last, then Enter or Tab. No person does
-// that. Such a burst is handed over whole as a scan, and whatever it typed into our fields on the way is taken back.
+// fast keyboard: at least SCAN_CHARS_MIN keys, each within FAST_MS of the last, then Enter or Tab. No person does that.
+// A wireless or busy one pauses now and then: once a burst runs, every fourth gap may be up to PAUSE_MS. The line end, not
+// a pause, divides two scans. A burst is handed over whole, and what it typed into our fields on the way is taken back.
 
-const BURST_GAP_MS = 50;
-const BURST_CHARS = 6;
+const FAST_MS = 50;
+const PAUSE_MS = 250; // drivers/framing.py waits twice as long, but need not tell a scanner from a person
+const GAPS_PER_PAUSE = 4;
+const SCAN_CHARS_MIN = 6;
 const SCAN_CHARS_MAX = 4096;
 
 const isField = (node) => node instanceof HTMLInputElement;
@@ -23,14 +26,23 @@ export function watchKeys({ sale, manual, onScan, onClear }) {
   const fields = [sale, manual];
   let burst = null;
 
+  const gapBefore = (event) => (burst === null ? Infinity : event.timeStamp - burst.last);
+
   function endsScan(event) {
     const isEnd = event.key === "Enter" || event.key === "Tab";
-    return isEnd && burst !== null && burst.text.length >= BURST_CHARS && event.timeStamp - burst.last <= BURST_GAP_MS;
+    const gap = gapBefore(event);
+    if (!isEnd || gap > PAUSE_MS || burst.text.length < SCAN_CHARS_MIN) return false;
+    const pauses = burst.pauses + (gap > FAST_MS ? 1 : 0);
+    return pauses * GAPS_PER_PAUSE <= burst.text.length; // as many gaps as characters, that before the line end included
   }
 
   function collect(event) {
-    if (burst === null || event.timeStamp - burst.last > BURST_GAP_MS) {
-      burst = { text: "", last: 0, values: fields.map((field) => field.value), active: document.activeElement };
+    const gap = gapBefore(event);
+    const runs = burst !== null && burst.text.length > 1; // a single key before a burst is a person's
+    if (gap > (runs ? PAUSE_MS : FAST_MS)) {
+      burst = { text: "", last: 0, pauses: 0, values: fields.map((field) => field.value), active: document.activeElement };
+    } else if (gap > FAST_MS) {
+      burst.pauses += 1;
     }
     burst.last = event.timeStamp;
     if (burst.text.length <= SCAN_CHARS_MAX) burst.text += event.key;

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 from playwright.async_api import Page, expect
 
@@ -88,3 +89,54 @@ async def test_scanner_that_types_is_a_scan(page: Page, till: TillStandIn) -> No
         await expect(page.locator("#manual-text")).to_have_value("")
         await expect(page.locator("html")).to_have_attribute("lang", "zh-CN")
     assert till.calls == [("POST", "/v1/scan", {"text": text})] * 4
+
+
+TEXT = "RC1A2B3C4/765432ABCDEF 234567"
+
+
+async def scans(page: Page, till: TillStandIn, keys: list[tuple[str, float]]) -> list[Any]:
+    """What was sent as scans after `keys`, each with its gap in ms, and one fast scan at the end that is left out."""
+    keyboard = await Keyboard.of(page)
+    till.scan_answer = accepted(source="screen")
+    for struck, gap_ms in keys:
+        await keyboard.strike(struck, gap_ms)
+    till.scan_answer = accepted(source="screen")
+    await keyboard.strike("R", 1000)  # a second later
+    await keyboard.scanner("C1LAST77\n")
+    await expect(page.locator("#stage")).to_have_attribute("data-scan", till.scan_answer["scan_id"])
+    assert till.calls.pop() == ("POST", "/v1/scan", {"text": "RC1LAST77"})
+    return [body["text"] for method, path, body in till.calls if path == "/v1/scan"]
+
+
+async def test_scanner_that_pauses_within_a_code_is_one_scan(page: Page, till: TillStandIn) -> None:
+    await visit(page, till)
+    await page.locator("#sale-total").focus()
+    paused = [(TEXT[:9], 4), (TEXT[9], 200), (TEXT[10:20], 4), (TEXT[20], 240), (TEXT[21:], 4), ("\n", 200)]
+    assert await scans(page, till, paused) == [TEXT]
+    await expect(page.locator("#sale-total")).to_have_value("")
+
+
+async def test_two_quick_scans_stay_two(page: Page, till: TillStandIn) -> None:
+    await visit(page, till)
+    quick = [(f"{TEXT}\n", 4), ("S", 20), (f"{TEXT}\n", 4)]
+    assert await scans(page, till, quick) == [TEXT, f"S{TEXT}"]
+
+
+async def test_key_of_a_person_is_no_part_of_the_scan_behind_it(page: Page, till: TillStandIn) -> None:
+    await visit(page, till)
+    await page.locator("#sale-total").focus()
+    assert await scans(page, till, [("4", 500), (TEXT[0], 100), (f"{TEXT[1:]}\n", 4)]) == [TEXT]
+    await expect(page.locator("#sale-total")).to_have_value("4")
+
+
+async def test_code_given_up_in_the_middle_is_no_part_of_the_next(page: Page, till: TillStandIn) -> None:
+    await visit(page, till)
+    assert await scans(page, till, [(TEXT[:9], 4), (TEXT[0], 300), (f"{TEXT[1:]}\n", 4)]) == [TEXT]
+
+
+async def test_person_who_rolls_over_keys_is_no_scanner(page: Page, till: TillStandIn) -> None:
+    await visit(page, till)
+    await page.locator("#sale-total").focus()
+    rolled = [("1", 500), ("2", 40), ("3", 90), ("4", 40), (".", 110), ("5", 40), ("0", 40), ("\n", 150)]
+    assert await scans(page, till, rolled) == []
+    assert till.calls == [("PUT", "/v1/sale", {"total_minor": 123450})]

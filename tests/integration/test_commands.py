@@ -146,7 +146,7 @@ def test_a_coupon_used_while_standard_input_is_open_is_seen(till: tuple[Path, Fa
         with closing(connect(database)) as writer:
             writer.execute(
                 "INSERT INTO coupon_use (issuer, campaign, idx, redemption_id, at, forget_after)"
-                " VALUES ('acme', 1, 4, 'T-0001-1', '2026-01-01T00:00:00Z', 99999)"
+                " VALUES ('acme', 1, 4, 'T-0001-1', '2026-01-01T00:00:00.000Z', 99999)"
             )
         assert verify.explain(factory.coupon(4), known)["outcome"] == "already_redeemed"
 
