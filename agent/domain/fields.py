@@ -38,14 +38,24 @@ class Fields:
             raise self.error(name, f"is not an integer from {least} to {greatest}")
         return value
 
+    def has(self, name: str) -> bool:
+        """True while the field is there and not taken yet: how an optional one is told from one of any value."""
+        return name in self._left
+
+    def boolean(self, name: str, default: Any = _REQUIRED) -> bool:
+        value = self._take(name, default)
+        if type(value) is not bool:
+            raise self.error(name, "is not true or false")
+        return value
+
     def text(self, name: str, longest: int, *, least: int = 0, default: Any = _REQUIRED) -> str:
         value = self._take(name, default)
         if type(value) is not str or not least <= len(value) <= longest or not value.isprintable():
             raise self.error(name, f"is not a printable text of {least} to {longest} characters")
         return value
 
-    def texts(self, name: str, least: int, most: int, longest: int) -> list[str]:
-        value = self._take(name, _REQUIRED)
+    def texts(self, name: str, least: int, most: int, longest: int, default: Any = _REQUIRED) -> list[str]:
+        value = self._take(name, default)
         if type(value) not in (list, tuple) or not least <= len(value) <= most:
             raise self.error(name, f"is not a list of {least} to {most} texts")
         if any(
