@@ -15,9 +15,25 @@ MAX_DEPTH = 8
 _FALSE, _TRUE, _NULL = 0xF4, 0xF5, 0xF6
 _SIMPLE: dict[int, bool | None] = {_FALSE: False, _TRUE: True, _NULL: None}
 
+CODES = frozenset(
+    (
+        *(
+            "incomplete",
+            "trailing_bytes",
+            "not_minimal",
+            "indefinite_length",
+            "reserved",
+            "too_deep",
+            "bad_utf8",
+        ),
+        *("float", "bignum", "tag", "simple_value", "unsorted_map", "duplicate_key", "map_key"),
+    )
+)
+"""Everything that can be wrong with an input, each one word."""
+
 
 class CborError(ValueError):
-    """Bytes that are not deterministic CBOR. code: one stable word; offset: where in the input, in bytes."""
+    """Bytes that are not deterministic CBOR. code: one of CODES; offset: where in the input, in bytes."""
 
     def __init__(self, code: str, offset: int) -> None:
         super().__init__(f"{code} at byte {offset}")
@@ -104,7 +120,7 @@ def decode_item(data: bytes, at: int, depth: int) -> tuple[Any, int]:
     """(value, offset behind it) of the item at offset `at`, nested at most `depth` deep."""
     if at < len(data) and data[at] >> 5 == 7:
         if data[at] not in _SIMPLE:
-            raise CborError("unsupported_type", at)
+            raise CborError(_fault_of_simple(data[at] & 31), at)
         return _SIMPLE[data[at]], at + 1
     major, argument, after = decode_head(data, at)
     if major == 0:
@@ -117,12 +133,19 @@ def decode_item(data: bytes, at: int, depth: int) -> tuple[Any, int]:
             raise CborError("incomplete", at)
         return (data[after:end], end) if major == 2 else (_text(data, after, end), end)
     if major == 6:
-        raise CborError("unsupported_type", at)
+        raise CborError("bignum" if argument in (2, 3) else "tag", at)
     if depth <= 0:
         raise CborError("too_deep", at)
     if argument > len(data) - after:  # every item takes a byte at least
         raise CborError("incomplete", at)
     return (_array if major == 4 else _map)(data, after, argument, depth - 1)
+
+
+def _fault_of_simple(info: int) -> str:
+    """What major type 7 with this additional information is, if it is none of our three values."""
+    if info < 25:
+        return "simple_value"
+    return "float" if info < 28 else "reserved" if info < 31 else "indefinite_length"
 
 
 def _text(data: bytes, start: int, end: int) -> str:
@@ -147,7 +170,7 @@ def _map(data: bytes, at: int, count: int, depth: int) -> tuple[dict[Any, Any], 
         start = at
         key, at = decode_item(data, at, 0)
         if type(key) not in (int, str, bytes):
-            raise CborError("unsupported_type", start)
+            raise CborError("map_key", start)
         encoded = data[start:at]
         if encoded <= previous:
             raise CborError("duplicate_key" if encoded == previous else "unsorted_map", start)

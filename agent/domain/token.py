@@ -30,36 +30,61 @@ _CHARS_OF_REST = (0, 2, 4, 5, 7)  # characters that 0 to 4 bytes beyond whole gr
 
 
 class TokenFault(StrEnum):
-    """Why a text is not a token: first the text, then the envelope, the CBOR of the payload, its fields."""
+    """Why a text is not a token: first the text, then the envelope, the CBOR of the payload, its fields.
+
+    The codes of `cbor` and `cose` stand here too: this is the whole list.
+    """
 
     NOT_A_TOKEN = "not_a_token"
     TOO_LONG = "too_long"
+    LOWER_CASE = "lower_case"
+    PADDING = "padding"
+    WHITE_SPACE = "white_space"
     BAD_CHARACTER = "bad_character"
     INCOMPLETE = "incomplete"  # the text ends before the token does
+    TEXT_LENGTH = "text_length"  # a number of characters that no number of bytes gives
     NOT_CANONICAL_TEXT = "not_canonical_text"  # stray bits behind the last byte
     TAGGED = "tagged"
     NOT_COSE_SIGN1 = "not_cose_sign1"
-    PROTECTED_HEADER = "protected_header"
+    PROTECTED_HEADER = "protected_header"  # not a byte string that holds one map
+    CRITICAL_HEADER = "critical_header"
+    UNKNOWN_HEADER = "unknown_header"
+    ALGORITHM_MISSING = "algorithm_missing"
+    ALGORITHM_UNPROTECTED = "algorithm_unprotected"
     UNKNOWN_ALGORITHM = "unknown_algorithm"
+    KID_MISSING = "kid_missing"
+    KID_UNPROTECTED = "kid_unprotected"
+    KID_LENGTH = "kid_length"
     UNPROTECTED_NOT_EMPTY = "unprotected_not_empty"
     PAYLOAD_NOT_BYTES = "payload_not_bytes"
     SIGNATURE_FORM = "signature_form"
+    SIGNATURE_LENGTH = "signature_length"
+    HIGH_S = "high_s"
     TRAILING_BYTES = "trailing_bytes"
     NOT_MINIMAL = "not_minimal"
     INDEFINITE_LENGTH = "indefinite_length"
     RESERVED = "reserved"
-    UNSUPPORTED_TYPE = "unsupported_type"
+    FLOAT = "float"
+    BIGNUM = "bignum"
+    TAG = "tag"
+    SIMPLE_VALUE = "simple_value"
     UNSORTED_MAP = "unsorted_map"
     DUPLICATE_KEY = "duplicate_key"
+    MAP_KEY = "map_key"
     TOO_DEEP = "too_deep"
     BAD_UTF8 = "bad_utf8"
     PAYLOAD_TRAILING_BYTES = "payload_trailing_bytes"
     PAYLOAD_INCOMPLETE = "payload_incomplete"
     PAYLOAD_FORM = "payload_form"  # not an array of five
+    FIELD_BOOLEAN = "field_boolean"
+    FIELD_NULL = "field_null"
     FIELD_TYPE = "field_type"
     FIELD_RANGE = "field_range"
     UNKNOWN_FIELD = "unknown_field"
     EXPIRES_BEFORE_START = "expires_before_start"
+
+
+assert set(TokenFault) >= cose.CODES, "every code below has its fault"
 
 
 class TokenError(ValueError):
@@ -124,6 +149,7 @@ _EXTRAS: dict[int, tuple[str, type, int, int]] = {
     5: ("referrer", bytes, 8, 8),
     6: ("source", int, 0, UINT32_MAX),
 }
+_WRONG_TYPE = {bool: TokenFault.FIELD_BOOLEAN, type(None): TokenFault.FIELD_NULL}
 _FIXED = (
     ("campaign", 0, UINT32_MAX),
     ("index", 0, UINT32_MAX),
@@ -176,7 +202,9 @@ def _extras(fields: Mapping[Any, Any]) -> dict[str, Any]:
 
 def _check_field(name: str, value: Any, kind: type, least: int, greatest: int) -> None:
     if type(value) is not kind:  # bool is an int to isinstance
-        raise TokenError(TokenFault.FIELD_TYPE, f"{name} is not {kind.__name__}")
+        raise TokenError(
+            _WRONG_TYPE.get(type(value), TokenFault.FIELD_TYPE), f"{name} is not {kind.__name__}"
+        )
     size: Any = len(value) if isinstance(value, bytes) else value
     if not least <= size <= greatest:
         raise TokenError(TokenFault.FIELD_RANGE, f"{name} is not within {least} to {greatest}")
@@ -209,23 +237,33 @@ def parse(text: str) -> Token:
     body = text[len(TEXT_PREFIX) :]
     if body.strip(_ALPHABET):  # strip stops at the first stranger; none left means none at all
         stranger = body.strip(_ALPHABET)[0]
-        raise TokenError(
-            TokenFault.BAD_CHARACTER,
-            f"U+{ord(stranger):04X} at character {text.index(stranger, len(TEXT_PREFIX)) + 1}",
-        )
+        at = text.index(stranger, len(TEXT_PREFIX)) + 1
+        raise TokenError(_fault_of_stranger(stranger), f"U+{ord(stranger):04X} at character {at}")
     size, stray_bits = divmod(len(body) * 5, 8)
     number = int(body.translate(_FROM_BASE32), 32) if body else 0
-    canonical = len(body) % 8 in _CHARS_OF_REST and not number & (1 << stray_bits) - 1
+    fault: TokenFault | None = None
+    if len(body) % 8 not in _CHARS_OF_REST:
+        fault = TokenFault.TEXT_LENGTH
+    elif number & (1 << stray_bits) - 1:
+        fault = TokenFault.NOT_CANONICAL_TEXT
     try:
         envelope = cose.parse((number >> stray_bits).to_bytes(size, "big"), AAD)
     except cose.CoseError as error:
-        # A cut text mostly leaves stray bits too: being incomplete explains both.
-        if canonical or error.code == "incomplete":
-            raise TokenError(TokenFault(error.code)) from None
-        raise TokenError(TokenFault.NOT_CANONICAL_TEXT) from None
-    if not canonical:
-        raise TokenError(TokenFault.NOT_CANONICAL_TEXT)
+        # A cut text mostly is of an odd length or leaves stray bits too: being incomplete explains both.
+        if fault is None or error.code == "incomplete":
+            fault = TokenFault(error.code)
+        raise TokenError(fault) from None
+    if fault is not None:
+        raise TokenError(fault)
     return Token(envelope, decode_claims(envelope.payload))
+
+
+def _fault_of_stranger(character: str) -> TokenFault:
+    if character == "=":
+        return TokenFault.PADDING
+    if character.isspace():
+        return TokenFault.WHITE_SPACE
+    return TokenFault.LOWER_CASE if "a" <= character <= "z" else TokenFault.BAD_CHARACTER
 
 
 def verify(token: Token, key: IssuerKey) -> bool:

@@ -34,6 +34,9 @@ def test_the_file_that_the_page_shows_verifies_coupons(tmp_path: Path) -> None:
     known = from_keys(written(tmp_path / "keys.json", keys))
     outcomes = set()
     for case in TOKENS["valid"]:
+        if case["kid"] != keys[0]["kid"]:
+            assert explain(case["text"], known)["outcome"] == "unknown_key"
+            continue
         claims = case["claims"]
         good = claims["campaign"] in keys[0]["campaigns"]
         good = good and claims.get("value_minor", 0) <= keys[0]["value_max_minor"]
@@ -41,6 +44,19 @@ def test_the_file_that_the_page_shows_verifies_coupons(tmp_path: Path) -> None:
         assert outcome == ("verified" if good else "beyond_key_limit"), case["name"]
         outcomes.add(outcome)
     assert outcomes == {"verified", "beyond_key_limit"}
+
+
+def test_the_keys_of_the_vectors_are_such_a_file(tmp_path: Path) -> None:
+    known = from_keys(written(tmp_path / "keys.json", TOKENS["keys"]))
+    for case in TOKENS["valid"]:
+        assert explain(case["text"], known)["outcome"] == "verified", case["name"]
+    for case in [*TOKENS["invalid"], *TOKENS["untrusted"]]:
+        answer = explain(case["text"], known)
+        assert (answer["outcome"], answer["detail"]) == (case["outcome"], case["fault"]), case["name"]
+    for refused in TOKENS["refused_keys"]:
+        wrong = {name: refused[name] for name in ("algorithm", "public_key")}
+        with pytest.raises(CommandError, match=r"public key|compressed point"):
+            from_keys(written(tmp_path / "refused.json", [TOKENS["keys"][0] | wrong]))
 
 
 def test_the_pages_table_names_every_field_and_which_must_be_there(tmp_path: Path) -> None:

@@ -54,23 +54,25 @@ REFUSED = [
     ("7f6161ff", "indefinite_length"),
     ("9fff", "indefinite_length"),
     ("bfff", "indefinite_length"),
-    ("f90000", "unsupported_type"),
-    ("fa47c35000", "unsupported_type"),
-    ("fb7e37e43c8800759c", "unsupported_type"),
-    ("f7", "unsupported_type"),
-    ("f0", "unsupported_type"),
-    ("f820", "unsupported_type"),
-    ("ff", "unsupported_type"),
-    ("c11a514b67b0", "unsupported_type"),
-    ("c249010000000000000000", "unsupported_type"),
-    ("d9d9f700", "unsupported_type"),
+    ("f90000", "float"),
+    ("fa47c35000", "float"),
+    ("fb7e37e43c8800759c", "float"),
+    ("f7", "simple_value"),
+    ("f0", "simple_value"),
+    ("f820", "simple_value"),
+    ("fc", "reserved"),
+    ("ff", "indefinite_length"),
+    ("c11a514b67b0", "tag"),
+    ("c249010000000000000000", "bignum"),
+    ("c34100", "bignum"),
+    ("d9d9f700", "tag"),
     ("0000", "trailing_bytes"),
     ("a201000000", "unsorted_map"),
     ("a201000100", "duplicate_key"),
     ("a261620061610000", "unsorted_map"),
     ("a2616100010000", "unsorted_map"),
-    ("a1f500", "unsupported_type"),
-    ("a1f600", "unsupported_type"),
+    ("a1f500", "map_key"),
+    ("a1f600", "map_key"),
     ("a18000", "too_deep"),
     ("a1a000", "too_deep"),
     ("61ff", "bad_utf8"),
@@ -106,6 +108,10 @@ def test_any_other_form_is_refused_by_name(octets, code):
         cbor.decode(bytes.fromhex(octets))
     assert caught.value.code == code
     assert 0 <= caught.value.offset <= len(octets) // 2
+
+
+def test_every_code_is_shown_here():
+    assert {code for _, code in REFUSED} == cbor.CODES
 
 
 def test_eight_levels_and_no_more():

@@ -5,13 +5,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.domain import cose
+from agent.domain import cbor, cose
 from agent.domain.cose import Algorithm, CoseError
 from tests.unit.domain_kit import examples, key
 
 KID = bytes(range(8))
 AAD = b"redeemd/test/1"
 SIGNATURE = bytes(range(64))
+PROTECTED = cbor2.dumps({1: -19, 4: KID})
 
 
 def message(protected=None, unprotected=None, payload=b"hello", signature=SIGNATURE, items=None):
@@ -52,33 +53,67 @@ FORMS = {
     "tagged 61": (b"\xd8\x3d\xd2" + message(), "tagged"),
     "three items": (message(items=[b"", {}, b""]), "not_cose_sign1"),
     "a map": (b"\xa0", "not_cose_sign1"),
-    "indefinite array": (b"\x9f" + message()[1:] + b"\xff", "not_cose_sign1"),
-    "long array head": (b"\x98\x04" + message()[1:], "not_cose_sign1"),
-    "empty protected": (message(protected=b""), "protected_header"),
-    "no kid": (message(protected=cbor2.dumps({1: -19})), "protected_header"),
-    "kid of 7": (message(protected=cbor2.dumps({1: -19, 4: KID[:7]})), "protected_header"),
-    "kid before alg": (message(protected=b"\xa2\x04\x48" + KID + b"\x01\x32"), "protected_header"),
-    "critical label": (message(protected=cbor2.dumps({1: -19, 2: [99], 4: KID})), "protected_header"),
-    "duplicate alg": (message(protected=b"\xa2\x01\x32\x01\x32" + bytes(8)), "protected_header"),
-    "long head of protected": (b"\x84\x58\x0d" + message()[2:], "protected_header"),
-    "ES384": (message(protected=b"\xa2\x01\x38\x22\x04\x48" + KID[:7]), "unknown_algorithm"),
+    "indefinite array": (b"\x9f" + message()[1:] + b"\xff", "indefinite_length"),
+    "long array head": (b"\x98\x04" + message()[1:], "not_minimal"),
+    "empty protected": (message(protected=b""), "algorithm_missing"),
+    "protected as a map": (message(items=[{1: -19, 4: KID}, {}, b"", SIGNATURE]), "protected_header"),
+    "protected holds an array": (message(protected=cbor2.dumps([1, -19])), "protected_header"),
+    "protected of 2^62": (b"\x84\x5b\x40" + bytes(7), "protected_header"),
+    "protected with a byte behind": (message(protected=PROTECTED + b"\0"), "protected_header"),
+    "protected cut": (message(protected=PROTECTED[:-1]), "protected_header"),
+    "kid before alg": (message(protected=b"\xa2\x04\x48" + KID + b"\x01\x32"), "unsorted_map"),
+    "duplicate alg": (message(protected=b"\xa2\x01\x32\x01\x32"), "duplicate_key"),
+    "long label in protected": (message(protected=b"\xa2\x18\x01" + PROTECTED[2:]), "not_minimal"),
+    "indefinite protected": (message(protected=b"\xbf" + PROTECTED[1:] + b"\xff"), "indefinite_length"),
+    "long head of protected": (b"\x84\x58\x0d" + message()[2:], "not_minimal"),
+    "alg as a float": (message(protected=b"\xa2\x01\xf9\xcc\xc0\x04\x48" + KID), "float"),
+    "critical label": (message(protected=cbor2.dumps({1: -19, 2: [99], 4: KID})), "critical_header"),
+    "critical label of ours": (message(protected=cbor2.dumps({1: -19, 2: [4], 4: KID})), "critical_header"),
+    "content type": (message(protected=cbor2.dumps({1: -19, 3: 60, 4: KID})), "unknown_header"),
+    "no alg": (message(protected=cbor2.dumps({4: KID})), "algorithm_missing"),
+    "ES384": (message(protected=b"\xa2\x01\x38\x22\x04\x48" + KID), "unknown_algorithm"),
+    "ES256 by its older name": (message(protected=cbor2.dumps({1: -7, 4: KID})), "unknown_algorithm"),
     "HMAC": (message(protected=cbor2.dumps({1: 5, 4: KID})), "unknown_algorithm"),
     "none": (message(protected=cbor2.dumps({1: None, 4: KID})), "unknown_algorithm"),
-    "alg in the unprotected": (message(unprotected={1: -19}), "unprotected_not_empty"),
-    "kid in the unprotected": (message(unprotected={4: KID}), "unprotected_not_empty"),
+    "alg true": (message(protected=cbor2.dumps({1: True, 4: KID})), "unknown_algorithm"),
+    "alg by name": (message(protected=cbor2.dumps({1: "EdDSA", 4: KID})), "unknown_algorithm"),
+    "no kid": (message(protected=cbor2.dumps({1: -19})), "kid_missing"),
+    "kid of 7": (message(protected=cbor2.dumps({1: -19, 4: KID[:7]})), "kid_length"),
+    "kid of 9": (message(protected=cbor2.dumps({1: -19, 4: KID + b"9"})), "kid_length"),
+    "kid as text": (message(protected=cbor2.dumps({1: -19, 4: "12345678"})), "kid_length"),
+    "alg in both": (message(unprotected={1: -19}), "algorithm_unprotected"),
+    "another alg in the unprotected": (message(unprotected={1: -9}), "algorithm_unprotected"),
+    "alg moved": (message(protected=cbor2.dumps({4: KID}), unprotected={1: -19}), "algorithm_unprotected"),
+    "kid in both": (message(unprotected={4: KID}), "kid_unprotected"),
+    "kid moved": (message(protected=cbor2.dumps({1: -19}), unprotected={4: KID}), "kid_unprotected"),
+    "something else unprotected": (message(unprotected={99: b"x"}), "unprotected_not_empty"),
+    "unprotected cut": (message(unprotected={99: b"x"})[:17], "unprotected_not_empty"),
+    "unprotected is an array": (message(items=[PROTECTED, [], b"", SIGNATURE]), "not_cose_sign1"),
+    "unprotected twice the same": (
+        message()[:15] + b"\xa2\x01\x32\x01\x32" + message()[16:],
+        "duplicate_key",
+    ),
+    "unprotected too deep": (message()[:15] + b"\xa1\x07" + b"\x81" * 9, "too_deep"),
+    "indefinite unprotected": (message()[:15] + b"\xbf\xff" + message()[16:], "indefinite_length"),
     "detached payload": (message(payload=None), "payload_not_bytes"),
     "payload as text": (message(payload="hello"), "payload_not_bytes"),
     "chunked payload": (message()[:16] + b"\x5f\x45hello\xff" + message()[22:], "indefinite_length"),
     "long head of payload": (message()[:16] + b"\x58\x05" + message()[17:], "not_minimal"),
     "reserved head of payload": (message()[:16] + b"\x5c" + message()[17:], "reserved"),
-    "signature of 63": (message(signature=bytes(63)), "signature_form"),
-    "signature of 65": (message(signature=bytes(65)), "signature_form"),
-    "no signature": (message(signature=b""), "signature_form"),
-    "signature of 2^16 head": (message()[:22] + b"\x59\x00\x40" + SIGNATURE, "signature_form"),
+    "signature of 63": (message(signature=bytes(63)), "signature_length"),
+    "signature of 65": (message(signature=bytes(65)), "signature_length"),
+    "no signature": (message(signature=b""), "signature_length"),
+    "signature as text": (message(signature="s" * 64), "signature_form"),
+    "signature is null": (message(signature=None), "signature_form"),
+    "signature of 2^16 head": (message()[:22] + b"\x59\x00\x40" + SIGNATURE, "not_minimal"),
     "one byte more": (message() + b"\0", "trailing_bytes"),
     "twice": (message() + message(), "trailing_bytes"),
     "nothing": (b"", "incomplete"),
     "payload of 2^64": (message()[:16] + b"\x5b" + b"\xff" * 8, "incomplete"),
+    "high s": (
+        message(protected=cbor2.dumps({1: -9, 4: KID}), signature=bytes(32) + b"\x80" + bytes(31)),
+        "high_s",
+    ),
 }
 
 
@@ -88,6 +123,40 @@ def test_other_forms_are_refused_by_name(name):
     with pytest.raises(CoseError) as caught:
         cose.parse(data, AAD)
     assert caught.value.code == code
+
+
+def test_every_code_of_the_envelope_is_shown_here():
+    assert {code for _, code in FORMS.values()} >= cose.CODES - cbor.CODES
+
+
+def code_of(data):
+    """The code of the refusal, "" if there is none."""
+    try:
+        cose.parse(data, AAD)
+    except CoseError as error:
+        return error.code
+    return ""
+
+
+ITEMS = st.recursive(
+    st.one_of(
+        st.none(),
+        st.booleans(),
+        st.integers(-30, 30),
+        st.binary(max_size=14),
+        st.floats(),
+        st.text(max_size=9),
+    ),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.integers(-1, 5), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@examples(400)
+@given(st.lists(st.one_of(ITEMS, st.sampled_from([PROTECTED, {}, SIGNATURE])), min_size=3, max_size=5))
+def test_whatever_is_no_envelope_has_a_name(items):
+    code = code_of(cbor2.dumps(items))
+    assert code in cose.CODES if code else items[:2] == [PROTECTED, {}]
 
 
 @examples(500)

@@ -26,7 +26,7 @@ from agent.domain.status import Status
 from agent.domain.status_parts import snapshot_name, snapshot_to_wire
 from agent.domain.time import EffectiveTime, from_timestamp, timestamp
 from agent.domain.token import Claims, Coupon, TokenError, TokenFault
-from tests.vectors import generate
+from tests.vectors import examples, generate
 
 FILES = {name: json.loads((generate.FOLDER / name).read_text(encoding="utf-8")) for name in generate.FILES}
 TOKENS, DECISIONS, RECORDS, BUNDLE = (
@@ -270,21 +270,17 @@ PAGES = {
 }
 
 
-def squeezed(page):
-    """A page without what breaks a long string into lines."""
-    return "".join(PAGES[page].split())
-
-
-def test_the_example_of_the_coupon_page_is_a_vector():
-    (typical,) = (case for case in TOKENS["valid"] if case["name"] == "typical")
-    page = squeezed("coupon-format.md")
-    assert typical["text"] in page
-    assert typical["signature"] in page
-    assert typical["payload"] in page
-    assert TOKENS["key"]["public_key"] in page
-    to_be_signed = PAGES["coupon-format.md"].split("to be signed", 1)[1].split("token ", 1)[0]
-    digits = "".join(re.sub(r'"[^"]*"|protected', "", to_be_signed).split())
-    assert digits == typical["to_be_signed"]
+@pytest.mark.parametrize(("name", "vector"), [("Ed25519", "typical"), ("ES256", "typical, P-256")])
+def test_an_example_of_the_coupon_page_is_a_vector(name, vector):
+    """The page shows what tests/vectors/examples.py writes, and that is the vector."""
+    shown = PAGES["coupon-format.md"].split(f"```text example {name}\n", 1)[1].split("\n```", 1)[0]
+    assert shown == examples.all_examples()[name], "print it with: python -m tests.vectors.examples"
+    (case,) = (case for case in TOKENS["valid"] if case["name"] == vector)
+    for piece in ("token", "text"):
+        lines = "".join(re.split(rf"^{piece} ", shown, flags=re.MULTILINE)[1].split("\n\n")[0].split())
+        assert lines == case[piece]
+    pieces = re.split(r"^to be signed ", shown, flags=re.MULTILINE)[1].split("\n\n")[0].splitlines()
+    assert "".join(piece.split()[0] for piece in pieces) == case["to_be_signed"]
 
 
 def test_the_example_of_the_bundle_page_is_a_vector():
@@ -296,8 +292,10 @@ def test_the_example_of_the_bundle_page_is_a_vector():
 
 
 def test_the_pages_name_every_code():
-    for code in (*TokenFault, *set(Outcome)):
-        assert f"`{code.value}`" in PAGES["coupon-format.md"], code
+    trust = {case["fault"] for case in TOKENS["untrusted"] if not re.fullmatch("[0-9a-f]{16}", case["fault"])}
+    assert trust == {"wrong_algorithm", "campaign", "value"}
+    for code in (*TokenFault, *set(Outcome), *trust, "campaign_value"):
+        assert f"`{code}`" in PAGES["coupon-format.md"], code
     codes = {case["code"] for name in ("invalid_manifests", "invalid_roots") for case in BUNDLE[name]}
     for code in (
         codes | {case["code"] for case in RECORDS["invalid"]} | {"wrong_part", "missing_part", "too_large"}
