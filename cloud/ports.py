@@ -7,7 +7,7 @@ records and refusals with the till; no transaction needs a counter that all till
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
@@ -208,6 +208,24 @@ class PromoRow:
     expires: int
 
 
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """What became known of a coupon. change: its number, rising within the campaign."""
+
+    change: int
+    index: int
+    status: Status
+
+
+@dataclass(frozen=True, slots=True)
+class StatusPart:
+    """One part of a status list. change: the last mark that the list knows with it."""
+
+    change: int
+    sha256: bytes
+    content: bytes
+
+
 class CloudStore(Protocol):
     """The cloud's memory."""
 
@@ -263,9 +281,21 @@ class CloudStore(Protocol):
         """How many were not revoked before. Refused(404) if unknown, Refused(422) for an index beyond the size."""
 
     async def mark_counts(self, issuer: str, campaign: int) -> tuple[int, int]:
-        """(used, revoked): both only rise, so equal counts mean an equal status list."""
+        """(used, revoked)."""
 
-    async def marks(self, issuer: str, campaign: int) -> list[tuple[int, Status]]: ...
+    async def mark_numbers(self) -> dict[tuple[str, int], int]:
+        """The number of the last mark of each campaign that has one."""
+
+    async def marks(self, issuer: str, campaign: int, after: int, limit: int) -> list[Mark]:
+        """What became known behind number `after`, in that order. A mark may come twice; none is passed over."""
+
+    async def status_parts(self, issuer: str, campaign: int) -> list[StatusPart]:
+        """What was put last, in its order. A part that is lost has no content."""
+
+    async def put_status_parts(
+        self, issuer: str, campaign: int, before: int | None, parts: Sequence[StatusPart], at: str
+    ) -> bool:
+        """Replace the parts that end at mark `before` (None: there are none); False if they end elsewhere by now."""
 
     # --- tills ---
     async def add_till(self, till: str, store: str, code_digest: bytes, expires: str) -> None:
@@ -306,8 +336,10 @@ class CloudStore(Protocol):
     # --- bundles ---
     async def published(self, till: str) -> Published | None: ...
 
-    async def publish(self, new: Published, parts: Iterable[bytes], at: str) -> bool:
-        """Replace the manifest of the sequence before, add the parts; False if that is not the newest."""
+    async def publish(self, new: Published, parts: Mapping[bytes, bytes], at: str) -> bool:
+        """Replace the manifest of the sequence before, or of an epoch before, add the parts (by their SHA-256); False
+        if that is not the newest.
+        """
 
     async def part(self, sha256: bytes) -> bytes | None: ...
 

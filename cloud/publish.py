@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import weakref
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from agent.domain import bundle, campaign, cbor, status
-from agent.domain.bundle import Manifest, Root
+from agent.domain import bundle, campaign, cbor
+from agent.domain.bundle import Manifest, Part, Root
 from agent.domain.campaign import Campaign
 from agent.domain.keys import SigningKey
 from agent.domain.parts import (
@@ -22,18 +22,17 @@ from agent.domain.parts import (
     place_to_wire,
     promo_to_wire,
 )
-from agent.domain.status_parts import snapshot_to_wire
 from agent.domain.time import day_number, timestamp
 from cloud.errors import CloudError, Refused, StoreUnavailable
 from cloud.issue import issue
 from cloud.keyring import Keyring
 from cloud.ports import CloudStore, Offer, PromoRow, Published, Terms, Till
+from cloud.status_lists import StatusLists
 
 KEEP_ENDED_DAYS = 30
 """How long after its end and grace a campaign stays in bundles, so that its coupons are called expired, not unknown."""
 PROMO_LOW_PERCENT = 40
 """Below this share of its promo codes left a till gets more."""
-STATUS_CACHE_LISTS = 1000
 _ATTEMPTS = 5
 
 
@@ -44,6 +43,13 @@ class Ages:
     refresh_s: int = 300
     stale_after_s: int = 24 * 3600
     expires_after_s: int = 14 * 24 * 3600
+
+
+class _Content(NamedTuple):
+    """A part's bytes, hashed once."""
+
+    content: bytes
+    sha256: bytes
 
 
 class Publisher:
@@ -66,7 +72,7 @@ class Publisher:
         self._now = now
         self._ages = ages or Ages()
         self._locks: weakref.WeakValueDictionary[str, asyncio.Lock] = weakref.WeakValueDictionary()
-        self._status: OrderedDict[tuple[str, int], tuple[tuple[int, ...], bytes]] = OrderedDict()
+        self._status = StatusLists(store)
 
     async def bundle(self, till: Till) -> Published:
         """The newest manifest of an enrolled till; its parts are in the store. Raises StoreUnavailable."""
@@ -84,11 +90,12 @@ class Publisher:
             if current is not None and self._good_enough(current, parts, now):
                 return current
             new = self._sign(till, current, parts, now)
-            if await self._store.publish(new, parts.values(), timestamp(now)):
+            contents = {made.sha256: made.content for made in parts.values()}
+            if await self._store.publish(new, contents, timestamp(now)):
                 return new
         raise StoreUnavailable(f"the bundle of {till.till} is being published by others all the time")
 
-    def _good_enough(self, current: Published, parts: dict[str, bytes], now: datetime) -> bool:
+    def _good_enough(self, current: Published, parts: dict[str, _Content], now: datetime) -> bool:
         age_s = now.timestamp() - current.issued
         return (
             current.epoch == self._root.epoch
@@ -97,7 +104,7 @@ class Publisher:
         )
 
     def _sign(
-        self, till: Till, current: Published | None, parts: dict[str, bytes], now: datetime
+        self, till: Till, current: Published | None, parts: dict[str, _Content], now: datetime
     ) -> Published:
         sequence = 1 if current is None else current.sequence + 1
         # The cloud's own clock may be set back; what a till compares only rises.
@@ -109,14 +116,15 @@ class Publisher:
             datetime.fromtimestamp(issued, UTC),
             timedelta(seconds=self._ages.stale_after_s),
             timedelta(seconds=self._ages.expires_after_s),
-            tuple(bundle.describe_part(name, content) for name, content in parts.items()),
+            tuple(Part(name, len(made.content), made.sha256) for name, made in parts.items()),
         )
         signed = bundle.sign_manifest(manifest, self._key)
         return Published(till.till, manifest.epoch, sequence, issued, _parts_key(parts), signed)
 
-    async def _parts(self, till: Till, place: Place, now: datetime) -> dict[str, bytes]:
+    async def _parts(self, till: Till, place: Place, now: datetime) -> dict[str, _Content]:
         today = day_number(now, ZoneInfo(place.zone))
-        offers = [offer for offer in await self._store.offers() if _concerns(offer.campaign, place, today)]
+        all_offers = await self._store.offers()
+        offers = [offer for offer in all_offers if _concerns(offer.campaign, place, today)]
         keys = await self._store.issuer_keys()
         promos = await self._promos(till, offers, today)
         parts = {
@@ -125,24 +133,9 @@ class Publisher:
             "campaigns": cbor.encode([campaign.to_wire(offer.campaign) for offer in offers]),
             "promos": cbor.encode([promo_to_wire(row.code) for row in promos]),
         }
-        for offer in offers:
-            name = f"status/{offer.campaign.issuer}/{offer.campaign.number}"
-            parts[name] = await self._status_part(offer.campaign)
-        return parts
-
-    async def _status_part(self, offer: Campaign) -> bytes:
-        identity = (offer.issuer, offer.number)
-        counts = (offer.size, *await self._store.mark_counts(*identity))
-        kept = self._status.get(identity)
-        if kept is not None and kept[0] == counts:
-            self._status.move_to_end(identity)
-            return kept[1]
-        marks = await self._store.marks(*identity)
-        part = await asyncio.to_thread(_status_bytes, offer, marks)
-        self._status[identity] = (counts, part)
-        if len(self._status) > STATUS_CACHE_LISTS:
-            self._status.popitem(last=False)
-        return part
+        listed = await self._status.parts([offer.campaign for offer in offers], len(all_offers), timestamp(now))
+        made = {name: _Content(content, hashlib.sha256(content).digest()) for name, content in parts.items()}
+        return made | {name: _Content(part.content, part.sha256) for name, part in listed.items()}
 
     async def _promos(self, till: Till, offers: list[Offer], today: int) -> list[PromoRow]:
         """The till's promo codes that still count, after topping up where few are left."""
@@ -204,19 +197,13 @@ def _concerns(offer: Campaign, place: Place, today: int) -> bool:
     return here and today <= offer.ends + offer.grace_days + KEEP_ENDED_DAYS
 
 
-def _status_bytes(offer: Campaign, marks: list[tuple[int, status.Status]]) -> bytes:
-    # A till may report the use of an index beyond the size: recorded, but there is no bit for it.
-    known = ((index, mark) for index, mark in marks if index < offer.size)
-    return cbor.encode(snapshot_to_wire(offer.issuer, offer.number, status.make(offer.size, known)))
-
-
 def _short(holder: Campaign, index: int) -> str:
     """What staff read out: the campaign and the index, of equal length within a campaign."""
     return f"{holder.number}-{index:0{len(str(holder.size - 1))}d}"
 
 
-def _parts_key(parts: dict[str, bytes]) -> bytes:
+def _parts_key(parts: dict[str, _Content]) -> bytes:
     digest = hashlib.sha256()
-    for name, content in sorted(parts.items()):
-        digest.update(f"{name}\0{len(content)}\0".encode() + hashlib.sha256(content).digest())
+    for name, made in sorted(parts.items()):
+        digest.update(f"{name}\0{len(made.content)}\0".encode() + made.sha256)
     return digest.digest()

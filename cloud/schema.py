@@ -211,7 +211,35 @@ CREATE TABLE coupon_order (
 ) STRICT, WITHOUT ROWID;
 """
 
-SCRIPTS = (_0001, _0002, _0003)
+# Status lists grow by what became known of coupons since, not by looking at every coupon again.
+_0004 = """
+-- What became known of a campaign's coupons, in that order: `change` counts from 1.
+CREATE TABLE mark (
+    issuer TEXT NOT NULL,
+    campaign INTEGER NOT NULL,
+    change INTEGER NOT NULL,
+    idx INTEGER NOT NULL,
+    status INTEGER NOT NULL CHECK (status IN (1, 2)),
+    PRIMARY KEY (issuer, campaign, change)
+) STRICT, WITHOUT ROWID;
+INSERT INTO mark
+    SELECT issuer, campaign, row_number() OVER (PARTITION BY issuer, campaign ORDER BY idx, status), idx, status FROM (
+        SELECT issuer, campaign, idx, 1 AS status FROM coupon_use UNION ALL
+        SELECT issuer, campaign, idx, 2 AS status FROM coupon WHERE revoked_at IS NOT NULL);
+
+-- A campaign's status list as tills get it: the snapshot at place 0, then the deltas. The contents stand in `part`.
+CREATE TABLE status_part (
+    issuer TEXT NOT NULL,
+    campaign INTEGER NOT NULL,
+    place INTEGER NOT NULL,
+    change INTEGER NOT NULL,          -- the last mark that the list up to here knows
+    sha256 BLOB NOT NULL,
+    PRIMARY KEY (issuer, campaign, place)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX part_used ON part (used_at); -- in the table it stands behind the content, megabytes to pass by
+"""
+
+SCRIPTS = (_0001, _0002, _0003, _0004)
 """One per schema version, never edited after a release: write the next one."""
 VERSION = len(SCRIPTS)
 

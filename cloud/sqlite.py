@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +12,7 @@ from agent.domain import campaign as campaigns
 from agent.domain.campaign import Campaign, Words
 from agent.domain.keys import IssuerKey
 from agent.domain.parts import Place, PromoCode, place_to_wire, promo_to_wire
-from agent.domain.status import Status
-from cloud import sqlite_issuing, sqlite_records
+from cloud import sqlite_issuing, sqlite_records, sqlite_status
 from cloud.chain import Entry
 from cloud.errors import Refused
 from cloud.ports import (
@@ -25,20 +23,20 @@ from cloud.ports import (
     Judge,
     KeyState,
     LedgerLine,
+    Mark,
     Offer,
     PromoPlan,
     PromoRow,
     Published,
     RefusalLine,
     Role,
+    StatusPart,
     Terms,
     Till,
     TillState,
 )
 from cloud.sqlite_thread import SqliteThreads
 
-PART_KEEP_DAYS = 30
-"""How long a part that no till was given any more is kept: a slow download may still want it."""
 _OFFER = "SELECT document, promo_per_till, promo_valid_days, index_key, issued FROM campaign"
 _TILL = "SELECT till, store, state, public_key, enrolled_at FROM till"
 
@@ -162,13 +160,21 @@ class SqliteStore:
         assert row is not None, "counts are always there"
         return row[0], row[1]
 
-    async def marks(self, issuer: str, campaign: int) -> list[tuple[int, Status]]:
-        rows = await self._all(
-            "SELECT idx, 1 FROM coupon_use WHERE issuer = ?1 AND campaign = ?2 UNION ALL"
-            " SELECT idx, 2 FROM coupon WHERE issuer = ?1 AND campaign = ?2 AND revoked_at IS NOT NULL",
-            (issuer, campaign),
+    async def mark_numbers(self) -> dict[tuple[str, int], int]:
+        return await self._threads.read(sqlite_status.mark_numbers)
+
+    async def marks(self, issuer: str, campaign: int, after: int, limit: int) -> list[Mark]:
+        return await self._threads.read(lambda db: sqlite_status.marks(db, issuer, campaign, after, limit))
+
+    async def status_parts(self, issuer: str, campaign: int) -> list[StatusPart]:
+        return await self._threads.read(lambda db: sqlite_status.status_parts(db, issuer, campaign))
+
+    async def put_status_parts(
+        self, issuer: str, campaign: int, before: int | None, parts: Sequence[StatusPart], at: str
+    ) -> bool:
+        return await self._threads.write(
+            lambda db: sqlite_status.put_status_parts(db, issuer, campaign, before, parts, at)
         )
-        return [(index, Status(status)) for index, status in rows]
 
     # --- tills ---
 
@@ -246,26 +252,8 @@ class SqliteStore:
         )
         return None if row is None else Published(*row)
 
-    async def publish(self, new: Published, parts: Iterable[bytes], at: str) -> bool:
-        named = [(hashlib.sha256(content).digest(), content, at) for content in parts]
-        row = (new.till, new.epoch, new.sequence, new.issued, new.parts_key, new.manifest)
-
-        def work(db: sqlite3.Connection) -> bool:
-            found = db.execute("SELECT sequence FROM manifest WHERE till = ?", (new.till,)).fetchone()
-            if new.sequence != (found[0] if found else 0) + 1:
-                return False  # another receiver was faster
-            db.execute("INSERT OR REPLACE INTO manifest VALUES (?, ?, ?, ?, ?, ?)", row)
-            db.executemany(
-                "INSERT INTO part VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET used_at = excluded.used_at",
-                named,
-            )
-            db.execute(
-                "DELETE FROM part WHERE used_at < strftime('%Y-%m-%dT%H:%M:%fZ', ?, ?)",
-                (at, f"-{PART_KEEP_DAYS} days"),
-            )
-            return True
-
-        return await self._threads.write(work)
+    async def publish(self, new: Published, parts: Mapping[bytes, bytes], at: str) -> bool:
+        return await self._threads.write(lambda db: sqlite_status.publish(db, new, parts, at))
 
     async def part(self, sha256: bytes) -> bytes | None:
         row = await self._one("SELECT content FROM part WHERE sha256 = ?", (sha256,))

@@ -9,9 +9,11 @@ from typing import Any
 
 from agent.domain.cose import Algorithm
 from agent.domain.keys import IssuerKey
+from agent.domain.status import Status
 from cloud.errors import Refused
 from cloud.indexes import coupon_index
 from cloud.ports import HeldKey, KeyState, Terms
+from cloud.sqlite_status import mark
 
 _KEY = (
     "SELECT kid, issuer, algorithm, public_key, campaigns, not_before, expires, value_max_minor,"
@@ -106,16 +108,19 @@ def allot(
 
 def revoke(db: sqlite3.Connection, issuer: str, campaign: int, indexes: Iterable[int], at: str) -> int:
     size, _, _ = campaign_row(db, issuer, campaign)
-    changed = 0
+    changed = []
     for index in indexes:
         if not 0 <= index < size:
             raise Refused(422, "no_such_coupon", f"index {index} is not below the campaign's size {size}")
-        changed += db.execute(
+        done = db.execute(
             "INSERT INTO coupon VALUES (?, ?, ?, NULL, ?, NULL) ON CONFLICT DO UPDATE"
             " SET revoked_at = excluded.revoked_at WHERE revoked_at IS NULL",
             (issuer, campaign, index, at),
-        ).rowcount
-    return changed
+        )
+        if done.rowcount:
+            changed.append((index, Status.REVOKED))
+    mark(db, issuer, campaign, changed)
+    return len(changed)
 
 
 def _held(row: tuple[Any, ...]) -> HeldKey:

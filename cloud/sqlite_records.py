@@ -6,8 +6,10 @@ import json
 import sqlite3
 from collections.abc import Sequence
 
+from agent.domain.status import Status
 from cloud.chain import ChainView, Entry, Fate, Hole, Ruling, places, split
 from cloud.ports import Appended, ConflictLine, GapLine, Judge, LedgerLine, RefusalLine, Win
+from cloud.sqlite_status import mark
 
 _SOME = "SELECT value FROM json_each(?)"
 _INSERT_RECORD = "INSERT INTO record VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
@@ -117,6 +119,7 @@ def _use(db: sqlite3.Connection, till: str, lane: str, entry: Entry, at: str, ki
     db.execute("UPDATE promo SET out = 1 WHERE issuer = ? AND campaign = ? AND idx = ? AND NOT out", identity)
     place = (*identity, till, lane, entry.sequence)
     if db.execute(_INSERT_USE, (*place, entry.record_id, at, entry.time, entry.hash)).rowcount == 1:
+        mark(db, coupon.issuer, coupon.campaign, [(coupon.index, Status.USED)])
         return None
     winner = _lost_to(db, till, lane, entry)
     if winner is not None:

@@ -20,9 +20,20 @@ from cloud.access import digest
 from cloud.chain import CouponRef, Entry, judge
 from cloud.errors import Refused
 from cloud.indexes import new_index_key
-from cloud.ports import CloudStore, Offer, PromoPlan, PromoRow, Published, Role, Terms, TillState
+from cloud.ports import CloudStore, Offer, PromoPlan, PromoRow, Published, Role, StatusPart, Terms, TillState
 from cloud.sqlite import SqliteStore
-from tests.unit.cloud_kit import AT, CAMPAIGN, ISSUER, LATER, STORE, TODAY, campaign, enrolled, sealing_till
+from tests.unit.cloud_kit import (
+    AT,
+    CAMPAIGN,
+    ISSUER,
+    LATER,
+    STORE,
+    TODAY,
+    campaign,
+    enrolled,
+    known_marks,
+    sealing_till,
+)
 
 STORES: dict[str, Callable[[Path], CloudStore]] = {"sqlite": lambda folder: SqliteStore(folder / "cloud.db")}
 TERMS = Terms(TODAY, TODAY + 30)
@@ -49,6 +60,14 @@ def entry(sequence: int, index: int | None = None, own: str = "", before: str = 
         f"id-{sequence}", sequence, own, before, '{"a":1}', "redeemd.redemption.v1", AT, coupon, 3000
     )
     return replace(usual, **more)  # type: ignore[arg-type]  # the fields of the test's choice
+
+
+def named(*contents: bytes) -> dict[bytes, bytes]:
+    return {hashlib.sha256(content).digest(): content for content in contents}
+
+
+def status_parts(*parts: tuple[int, bytes]) -> list[StatusPart]:
+    return [StatusPart(change, hashlib.sha256(content).digest(), content) for change, content in parts]
 
 
 async def codes(
@@ -128,7 +147,7 @@ async def test_revocations_are_marked_also_before_issue(store: CloudStore) -> No
     with pytest.raises(Refused) as refused:
         await store.revoke(ISSUER, CAMPAIGN, [6, 10], AT)
     assert refused.value.status == 422
-    assert sorted(await store.marks(ISSUER, CAMPAIGN)) == [(index, Status.REVOKED) for index in (3, 4, 5)]
+    assert await known_marks(store) == [(index, Status.REVOKED) for index in (3, 4, 5)]
     assert await store.mark_counts(ISSUER, CAMPAIGN) == (0, 3)
 
 
@@ -203,7 +222,7 @@ async def test_the_first_use_wins_and_the_second_is_kept_as_a_conflict(store: Cl
     assert [(line.till, line.index, line.received_at, line.winner) for line in conflicts] == [
         ("T-2", 5, LATER, win)
     ]
-    assert await store.marks(ISSUER, CAMPAIGN) == [(5, Status.USED)]
+    assert await known_marks(store) == [(5, Status.USED)]
     assert await store.mark_counts(ISSUER, CAMPAIGN) == (1, 0)
     assert len(await store.ledger(None, ("", "", 0), 10)) == 2
 
@@ -242,19 +261,60 @@ async def test_a_judge_that_fails_leaves_nothing_behind(store: CloudStore) -> No
 async def test_manifests_follow_one_another(store: CloudStore) -> None:
     first = Published("T-1", 1, 1, 1000, b"k" * 32, b"manifest 1")
     assert await store.published("T-1") is None
-    assert await store.publish(first, [b"one", b"two"], AT)
-    assert not await store.publish(replace(first, manifest=b"late"), [], AT), "another receiver was faster"
+    assert await store.publish(first, named(b"one", b"two"), AT)
+    assert not await store.publish(replace(first, manifest=b"late"), {}, AT), "another receiver was faster"
     assert await store.published("T-1") == first
     second = replace(first, sequence=2, manifest=b"manifest 2")
-    assert await store.publish(second, [b"two", b"three"], LATER)
+    assert await store.publish(second, named(b"two", b"three"), LATER)
     assert await store.published("T-1") == second
     for content in (b"one", b"two", b"three"):
         assert await store.part(hashlib.sha256(content).digest()) == content
     assert await store.part(b"0" * 32) is None
     months_later = "2026-06-01T00:00:00.000Z"
-    assert await store.publish(replace(second, sequence=3), [b"three"], months_later)
+    assert await store.publish(replace(second, sequence=3), named(b"three"), months_later)
     assert await store.part(hashlib.sha256(b"one").digest()) is None, "nobody was given it for a month"
     assert await store.part(hashlib.sha256(b"three").digest()) == b"three"
+
+
+async def test_marks_are_numbered_in_each_campaign(store: CloudStore) -> None:
+    await store.put_campaign(campaign(size=10), None, new_index_key())
+    await store.put_campaign(campaign(number=8, size=10), None, new_index_key())
+    assert await store.mark_numbers() == {}
+    await codes(store, "T-1", entry(1, 5), entry(2, 9), entry(3, 5))
+    await store.revoke(ISSUER, CAMPAIGN, [5, 1, 5], AT)
+    await store.revoke(ISSUER, 8, [2], AT)
+    assert await store.mark_numbers() == {(ISSUER, CAMPAIGN): 4, (ISSUER, 8): 1}
+    expected = [(1, 5, Status.USED), (2, 9, Status.USED), (3, 5, Status.REVOKED), (4, 1, Status.REVOKED)]
+    for after in range(5):
+        for limit in (1, 2, 9):
+            found = await store.marks(ISSUER, CAMPAIGN, after, limit)
+            assert [(mark.change, mark.index, mark.status) for mark in found] == expected[after:][:limit]
+
+
+async def test_the_parts_of_a_status_list_are_replaced_by_whoever_saw_the_last_ones(
+    store: CloudStore,
+) -> None:
+    one, two = status_parts((0, b"snapshot")), status_parts((0, b"snapshot"), (7, b"delta"))
+    assert await store.status_parts(ISSUER, CAMPAIGN) == []
+    assert not await store.put_status_parts(ISSUER, CAMPAIGN, 0, two, AT)
+    assert await store.put_status_parts(ISSUER, CAMPAIGN, None, one, AT)
+    assert not await store.put_status_parts(ISSUER, CAMPAIGN, None, two, AT)
+    assert await store.put_status_parts(ISSUER, CAMPAIGN, 0, two, AT)
+    assert not await store.put_status_parts(ISSUER, CAMPAIGN, 0, one, AT)
+    assert await store.status_parts(ISSUER, CAMPAIGN) == two
+    assert await store.status_parts(ISSUER, 8) == []
+    assert await store.part(two[1].sha256) == b"delta"
+    months_later = "2026-06-01T00:00:00.000Z"
+    first = Published("T-1", 1, 1, 1000, b"k" * 32, b"manifest 1")
+    assert await store.publish(first, {}, months_later)
+    assert await store.status_parts(ISSUER, CAMPAIGN) == two, "what is part of a list is kept"
+    three = status_parts((9, b"new snapshot"))
+    assert await store.put_status_parts(ISSUER, CAMPAIGN, 7, three, months_later)
+    assert await store.status_parts(ISSUER, CAMPAIGN) == three
+    assert await store.part(two[1].sha256) == b"delta", "a slow download may still want it"
+    assert await store.publish(replace(first, sequence=2), {}, months_later)
+    assert await store.part(two[1].sha256) is None
+    assert await store.part(three[0].sha256) == b"new snapshot"
 
 
 async def test_promo_codes_leave_when_they_are_handed_out(store: CloudStore) -> None:

@@ -16,7 +16,17 @@ from cloud.ingest import ingest
 from cloud.ports import GapLine
 from cloud.sqlite import SqliteStore
 from sync.wire import Limits, ResultStatus, WireError, encode_results
-from tests.unit.cloud_kit import AT, CAMPAIGN, ISSUER, NOW, SealingTill, batch, enrolled, sealing_till
+from tests.unit.cloud_kit import (
+    AT,
+    CAMPAIGN,
+    ISSUER,
+    NOW,
+    SealingTill,
+    batch,
+    enrolled,
+    known_marks,
+    sealing_till,
+)
 from tests.vectors.records import resigned
 
 
@@ -60,13 +70,13 @@ async def test_evidence_is_kept_and_uses_no_coupon(store: SqliteStore) -> None:
     coupon = {"issuer": ISSUER, "campaign": CAMPAIGN, "index": 3}
     seen = till.seal({"coupon": coupon, "outcome": "expired"}, EVIDENCE_LANE, "evidence")
     assert await send(store, till, seen, lane=EVIDENCE_LANE) == ["stored"]
-    assert await store.marks(ISSUER, CAMPAIGN) == []
+    assert await known_marks(store) == []
 
 
 async def test_what_is_not_signed_by_the_till_uses_no_coupon(store: SqliteStore) -> None:
     till, thief = sealing_till("T-1"), sealing_till("T-1", 9)
     assert await send(store, till, thief.redeem(1)) == ["bad_signature"]
-    assert await store.marks(ISSUER, CAMPAIGN) == []
+    assert await known_marks(store) == []
 
 
 async def test_a_till_restored_from_a_copy_forks_and_goes_on(store: SqliteStore) -> None:
@@ -79,7 +89,7 @@ async def test_a_till_restored_from_a_copy_forks_and_goes_on(store: SqliteStore)
     assert await send(store, copy, *forked) == ["fork", "fork", "stored"]
     assert await send(store, copy, *forked) == ["fork", "fork", "duplicate"]
     assert sorted(line.sequence for line in await store.refusals(10)) == [5, 6]
-    used = {index for index, _ in await store.marks(ISSUER, CAMPAIGN)}
+    used = {index for index, _ in await known_marks(store)}
     assert used == {0, 1, 2, 3, 4, 5, 14, 15, 16}, "a coupon that a till took is used, whatever its place"
     other = sealing_till("T-2", 2)
     assert await send(store, other, other.redeem(14)) == ["conflict"]
@@ -252,7 +262,7 @@ async def test_a_redemption_of_malformed_data_is_refused_for_good_and_the_field_
     for result in results:
         assert (result.code, result.permanent) == ("malformed", True)
         assert result.sentence.startswith(f"data.{field} "), result.sentence
-    assert await store.marks(ISSUER, CAMPAIGN) == []
+    assert await known_marks(store) == []
     good = [till.redeem(8, discount_minor=None), till.redeem(9, discount_minor=10**12), till.redeem(10)]
     assert await send(store, till, *good) == ["stored"] * 3, "those behind it are taken"
 
@@ -304,7 +314,7 @@ async def test_the_second_till_gets_the_conflict_with_whom_and_when(store: Sqlit
     assert await send(store, first, winner) == ["duplicate"]
     assert len(await store.conflicts(10)) == 1
     assert len(await store.ledger(None, ("", "", 0), 10)) == 2, "what happened is recorded"
-    assert await store.marks(ISSUER, CAMPAIGN) == [(5, Status.USED)]
+    assert await known_marks(store) == [(5, Status.USED)]
 
 
 async def test_concurrent_batches_of_many_tills(store: SqliteStore) -> None:

@@ -13,6 +13,7 @@ from agent.domain.campaign import AmountOff, Budget, Campaign, OfflineClass, Wor
 from agent.domain.keys import SigningKey, signing_key_from_seed
 from agent.domain.parts import Place
 from agent.domain.record import REDEMPTION_LANE, ChainHead, record_id
+from agent.domain.status import Status
 from cloud.access import digest
 from cloud.ports import CloudStore, Till, TillState
 
@@ -96,6 +97,11 @@ def sealing_till(name: str, seed: int = 1) -> SealingTill:
 
 def batch(events: Sequence[dict[str, Any]]) -> bytes:
     return json.dumps(list(events), ensure_ascii=False, separators=(",", ":")).encode()
+
+
+async def known_marks(store: CloudStore) -> list[tuple[int, Status]]:
+    """What the store knows of the campaign's coupons, in the order in which it became known."""
+    return [(mark.index, mark.status) for mark in await store.marks(ISSUER, CAMPAIGN, 0, 1000)]
 
 
 async def enrolled(store: CloudStore, *tills: SealingTill) -> None:
