@@ -23,6 +23,7 @@ from cloud.errors import Refused
 from cloud.keyring import Keyring
 from cloud.ports import CloudStore, Role, Till, TillState
 from cloud.publish import Publisher
+from cloud.roots import Roots
 from sync import strict_json, wire
 from sync.wire import Limits, Problem, SignatureError
 
@@ -42,15 +43,15 @@ def utc_now() -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class Cloud:
-    """What the handlers share. root: the root document as every till gets it."""
+    """What the handlers share."""
 
     store: CloudStore
     keyring: Keyring
     publisher: Publisher
-    root: bytes
+    roots: Roots
     now: Callable[[], datetime] = utc_now
     limits: Limits = wire.DEFAULT_LIMITS
-    attempts: Attempts = field(default_factory=lambda: Attempts(10, 600.0, time.monotonic))
+    attempts: Attempts = field(default_factory=lambda: Attempts(10, 6.0, time.monotonic))
     slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(BUSY_AFTER))
 
 

@@ -1,8 +1,8 @@
 """`redeemd cloud init DIR` and `redeemd cloud serve DIR`: make a cloud's data directory, and serve it.
 
-DIR/cloud.db     the database
-DIR/root.cbor    the root document that tills trust
-DIR/keys/*.pem   private keys, readable by the service alone
+DIR/cloud.db        the database
+DIR/roots/N.cbor    the chain of roots that tills trust
+DIR/keys/*.pem      private keys, readable by the service alone; no root key, but for a trial
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import asyncio
 import ipaddress
 import json
 import logging
-import os
 import signal
 import ssl
 import sys
@@ -24,73 +23,74 @@ from typing import Any
 from aiohttp import web
 
 from agent.domain import bundle
-from agent.domain.bundle import BundleError, Root
+from agent.domain.bundle import Root
 from agent.domain.time import timestamp
+from cloud import root_commands, roots
 from cloud.access import digest, new_token
 from cloud.errors import CloudError, SetupError
 from cloud.http import Cloud, utc_now
-from cloud.keyring import MANIFEST, ROOT, Keyring
+from cloud.keyring import MANIFEST, ROOT, Keyring, key_name, write_public
 from cloud.ports import CloudStore, Role
-from cloud.publish import Ages, Publisher, load_manifest_key
+from cloud.publish import Ages, Publisher
+from cloud.roots import Roots
 from cloud.schema import create
 from cloud.server import make_app
 from cloud.sqlite import SqliteStore
 
 DATABASE = "cloud.db"
-ROOT_FILE = "root.cbor"
 KEYS = "keys"
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 8420
 STOP_TIMEOUT_S = 10.0
 
 
-def init(data_dir: Path, now: Callable[[], datetime] = utc_now) -> dict[str, Any]:
-    """Make a data directory: {"data_dir", "admin_token", "root_kid", "manifest_kid"}.
+def init(
+    data_dir: Path, now: Callable[[], datetime] = utc_now, *, offline_root: bool = False
+) -> dict[str, Any]:
+    """Make a data directory: {"data_dir", "admin_token", "manifest_kid", "manifest_public" (a file), "root_kid"}.
 
-    The token is shown here only and stored as a hash. Raises SetupError if there is a cloud already.
+    The token is shown here only and stored as a hash. offline_root: make no root; its keys are kept elsewhere, and the
+    cloud serves once their root is published. Otherwise one root key is made here, which does for a trial: who breaks
+    into this server then owns every till. Raises SetupError if there is a cloud already.
     """
-    root_file = data_dir / ROOT_FILE
-    if root_file.exists() or (data_dir / DATABASE).exists():
+    if (data_dir / roots.FOLDER).exists() or (data_dir / DATABASE).exists():
         raise SetupError(f"{data_dir} holds a cloud already; choose another directory")
     data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    keyring = Keyring(data_dir / KEYS)
-    root_key, manifest_key = keyring.create(ROOT), keyring.create(MANIFEST)
-    root = Root(
-        epoch=1,
-        issued=now(),
-        threshold=1,
-        root_keys={root_key.kid: root_key.public_key},
-        manifest_keys={manifest_key.kid: manifest_key.public_key},
-    )
     token = new_token()
     create(data_dir / DATABASE, digest(token), Role.ADMIN.value, timestamp(now()))
-    # Last and at once: while it is missing, the directory holds no cloud.
-    fresh = root_file.with_suffix(".tmp")
-    with open(os.open(fresh, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600), "wb") as file:
-        file.write(bundle.sign_root(root, [root_key]))
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.replace(root_file)
-    kids = {"root_kid": root_key.kid.hex(), "manifest_kid": manifest_key.kid.hex()}
-    return {"data_dir": str(data_dir), "admin_token": token, **kids}
+    made = {"data_dir": str(data_dir), "admin_token": token, "root_kid": None, **new_manifest_key(data_dir)}
+    if not offline_root:
+        keyring = Keyring(data_dir / KEYS)
+        root_key, manifest_key = (
+            keyring.create(ROOT),
+            keyring.load(MANIFEST, bytes.fromhex(made["manifest_kid"])),
+        )
+        root = Root(
+            epoch=1,
+            issued=now(),
+            threshold=1,
+            root_keys={root_key.kid: root_key.public_key},
+            manifest_keys={manifest_key.kid: manifest_key.public_key},
+        )
+        roots.publish(data_dir / roots.FOLDER, keyring, bundle.sign_root(root, [root_key]))
+        made["root_kid"] = root_key.kid.hex()
+    return made
+
+
+def new_manifest_key(data_dir: Path) -> dict[str, Any]:
+    """Make a manifest key here: {"manifest_kid", "manifest_public"}. It signs once a root names its public half."""
+    key = Keyring(data_dir / KEYS).create(MANIFEST)
+    public = data_dir / f"{key_name(MANIFEST, key.kid)}.pub"
+    write_public(public, key.public_key)
+    return {"manifest_kid": key.kid.hex(), "manifest_public": str(public)}
 
 
 def open_cloud(data_dir: Path, ages: Ages | None = None, now: Callable[[], datetime] = utc_now) -> Cloud:
     """What `make_app` serves, from a data directory that `init` made. Raises SetupError. Close its store at the end."""
-    root_file = data_dir / ROOT_FILE
-    try:
-        document = root_file.read_bytes()
-        root = bundle.read_root(document, None)
-    except OSError as error:
-        raise SetupError(
-            f"{root_file}: {error.strerror}; make a cloud with: redeemd cloud init DIR"
-        ) from error
-    except BundleError as error:
-        raise SetupError(f"{root_file} is damaged: {error}") from error
     keyring = Keyring(data_dir / KEYS)
-    manifest_key = load_manifest_key(keyring, MANIFEST, root)
+    chain = Roots(data_dir / roots.FOLDER, keyring)
     store: CloudStore = SqliteStore(data_dir / DATABASE)
-    return Cloud(store, keyring, Publisher(store, keyring, manifest_key, root, now, ages), document, now)
+    return Cloud(store, keyring, Publisher(store, keyring, chain, now, ages), chain, now)
 
 
 async def serve(
@@ -167,6 +167,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     making = actions.add_parser("init", help="make a cloud's data directory and print its first admin token")
     making.add_argument("dir", type=Path)
     making.add_argument("--json", action="store_true", help="print one JSON object")
+    making.add_argument(
+        "--offline-root",
+        action="store_true",
+        help="make no root key here: keepers make theirs elsewhere (redeemd cloud root); for anything but a trial",
+    )
+    renewing = actions.add_parser("manifest-key", help="make another manifest key, for the next root to name")
+    renewing.add_argument("dir", type=Path)
+    root_commands.add_arguments(
+        actions.add_parser("root", help="root keys and roots: who may sign what tills trust")
+    )
     serving = actions.add_parser("serve", help="serve a data directory")
     serving.add_argument("dir", type=Path)
     serving.add_argument("--host", default=DEFAULT_HOST, help="address to listen on (default %(default)s)")
@@ -201,7 +211,12 @@ def run(args: argparse.Namespace) -> int:
     """Do what `add_arguments` parsed; the exit status."""
     try:
         if args.cloud_action == "init":
-            _show(init(args.dir), args.json)
+            _show(init(args.dir, offline_root=args.offline_root), args.json)
+        elif args.cloud_action == "manifest-key":
+            made = new_manifest_key(args.dir)
+            print(f"manifest key {made['manifest_kid']}: name {made['manifest_public']} in the next root")
+        elif args.cloud_action == "root":
+            root_commands.run(args, utc_now)
         else:
             logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s %(message)s")
             ages = Ages(args.refresh_s, args.stale_after_s, args.expires_after_s)
@@ -219,6 +234,11 @@ def _show(made: dict[str, Any], as_json: bool) -> None:
         return
     print(f"cloud made in {made['data_dir']}")
     print(f"admin token (shown once): {made['admin_token']}")
+    if made["root_kid"] is None:
+        print(f"no root yet: have one made that names {made['manifest_public']} (redeemd cloud root new),")
+        print(f"then: redeemd cloud root publish {made['data_dir']} FILE")
+        return
+    print("its root key lies on this server, which does for a trial only (else: --offline-root)")
     print(f"start it: redeemd cloud serve {made['data_dir']}")
 
 

@@ -12,9 +12,8 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from agent.domain import bundle, campaign, cbor
-from agent.domain.bundle import Manifest, Part, Root
+from agent.domain.bundle import Manifest, Part
 from agent.domain.campaign import Campaign
-from agent.domain.keys import SigningKey
 from agent.domain.parts import (
     Place,
     PromoCode,
@@ -23,10 +22,11 @@ from agent.domain.parts import (
     promo_to_wire,
 )
 from agent.domain.time import day_number, timestamp
-from cloud.errors import CloudError, Refused, StoreUnavailable
+from cloud.errors import Refused, StoreUnavailable
 from cloud.issue import issue
 from cloud.keyring import Keyring
 from cloud.ports import CloudStore, Offer, PromoRow, Published, Terms, Till
+from cloud.roots import InForce, Roots
 from cloud.status_lists import StatusLists
 
 KEEP_ENDED_DAYS = 30
@@ -53,22 +53,19 @@ class _Content(NamedTuple):
 
 
 class Publisher:
-    """Builds bundles. manifest_key must stand in `root`."""
+    """Builds bundles, signed by the manifest key of the newest root."""
 
     def __init__(
         self,
         store: CloudStore,
         keyring: Keyring,
-        manifest_key: SigningKey,
-        root: Root,
+        roots: Roots,
         now: Callable[[], datetime],
         ages: Ages | None = None,
     ) -> None:
-        assert manifest_key.kid in root.manifest_keys, "the root names the manifest key"
         self._store = store
         self._keyring = keyring
-        self._key = manifest_key
-        self._root = root
+        self._roots = roots
         self._now = now
         self._ages = ages or Ages()
         self._locks: weakref.WeakValueDictionary[str, asyncio.Lock] = weakref.WeakValueDictionary()
@@ -85,40 +82,50 @@ class Publisher:
         assert place is not None, "a till stands in a store that is known"
         for _ in range(_ATTEMPTS):
             now = self._now().astimezone(UTC)
+            in_force = self._roots.newest()
             current = await self._store.published(till.till)
             parts = await self._parts(till, place, now)
-            if current is not None and self._good_enough(current, parts, now):
+            if current is not None and self._good_enough(current, in_force, parts, now):
                 return current
-            new = self._sign(till, current, parts, now)
+            new = self._sign(till, current, in_force, parts, now)
             contents = {made.sha256: made.content for made in parts.values()}
             if await self._store.publish(new, contents, timestamp(now)):
                 return new
         raise StoreUnavailable(f"the bundle of {till.till} is being published by others all the time")
 
-    def _good_enough(self, current: Published, parts: dict[str, _Content], now: datetime) -> bool:
+    def _good_enough(
+        self, current: Published, in_force: InForce, parts: dict[str, _Content], now: datetime
+    ) -> bool:
         age_s = now.timestamp() - current.issued
         return (
-            current.epoch == self._root.epoch
+            current.epoch == in_force.root.epoch
             and current.parts_key == _parts_key(parts)
             and age_s < self._ages.refresh_s
         )
 
     def _sign(
-        self, till: Till, current: Published | None, parts: dict[str, _Content], now: datetime
+        self,
+        till: Till,
+        current: Published | None,
+        in_force: InForce,
+        parts: dict[str, _Content],
+        now: datetime,
     ) -> Published:
-        sequence = 1 if current is None else current.sequence + 1
-        # The cloud's own clock may be set back; what a till compares only rises.
-        issued = max(int(now.timestamp()), 0 if current is None else current.issued)
+        sequence, issued = 1, int(now.timestamp())
+        if current is not None and current.epoch == in_force.root.epoch:
+            # The cloud's own clock may be set back; what a till compares only rises. A new epoch begins afresh: it is
+            # how tills come back from a stolen key, or a clock, that was far ahead.
+            sequence, issued = current.sequence + 1, max(issued, current.issued)
         manifest = Manifest(
             till.till,
-            self._root.epoch,
+            in_force.root.epoch,
             sequence,
             datetime.fromtimestamp(issued, UTC),
             timedelta(seconds=self._ages.stale_after_s),
             timedelta(seconds=self._ages.expires_after_s),
             tuple(Part(name, len(made.content), made.sha256) for name, made in parts.items()),
         )
-        signed = bundle.sign_manifest(manifest, self._key)
+        signed = bundle.sign_manifest(manifest, in_force.manifest_key)
         return Published(till.till, manifest.epoch, sequence, issued, _parts_key(parts), signed)
 
     async def _parts(self, till: Till, place: Place, now: datetime) -> dict[str, _Content]:
@@ -133,7 +140,9 @@ class Publisher:
             "campaigns": cbor.encode([campaign.to_wire(offer.campaign) for offer in offers]),
             "promos": cbor.encode([promo_to_wire(row.code) for row in promos]),
         }
-        listed = await self._status.parts([offer.campaign for offer in offers], len(all_offers), timestamp(now))
+        listed = await self._status.parts(
+            [offer.campaign for offer in offers], len(all_offers), timestamp(now)
+        )
         made = {name: _Content(content, hashlib.sha256(content).digest()) for name, content in parts.items()}
         return made | {name: _Content(part.content, part.sha256) for name, part in listed.items()}
 
@@ -179,17 +188,6 @@ class Publisher:
         ]
         await self._store.add_promos(till.till, rows)
         return True
-
-
-def load_manifest_key(keyring: Keyring, prefix: str, root: Root) -> SigningKey:
-    """The manifest key that the root names. Raises SetupError if none is here."""
-    errors: list[CloudError] = []
-    for kid in root.manifest_keys:
-        try:
-            return keyring.load(prefix, kid)
-        except CloudError as error:
-            errors.append(error)
-    raise errors[0]
 
 
 def _concerns(offer: Campaign, place: Place, today: int) -> bool:

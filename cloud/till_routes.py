@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import math
 
 from aiohttp import web
 
@@ -30,20 +31,22 @@ async def health(request: web.Request) -> web.Response:
 
 @ROUTES.get("/v1/root")
 async def root(request: web.Request) -> web.Response:
-    return web.Response(body=request.app[CLOUD].root, content_type="application/cbor")
+    return web.Response(body=request.app[CLOUD].roots.newest().document, content_type="application/cbor")
+
+
+@ROUTES.get("/v1/roots/{epoch:[1-9][0-9]{0,9}}")
+async def root_of(request: web.Request) -> web.Response:
+    cloud = request.app[CLOUD]
+    epoch = int(request.match_info["epoch"])
+    document = cloud.roots.document(epoch) if epoch <= cloud.roots.newest().root.epoch else None
+    if document is None:
+        raise Refused(404, "unknown_root", f"there is no root of epoch {epoch}")
+    return web.Response(body=document, content_type="application/cbor")
 
 
 @ROUTES.post("/v1/enrol")
 async def enrol(request: web.Request) -> web.Response:
     cloud = request.app[CLOUD]
-    address = request.remote or "unknown"
-    wait_s = cloud.attempts.wait_s(address)
-    if wait_s > 0:
-        answer = problem(
-            429, "too_many_attempts", "too many wrong codes from this address; wait and try again"
-        )
-        answer.headers["Retry-After"] = str(int(wait_s) + 1)
-        return answer
     form = forms.enrolment(await read_json(request, ENROL_BYTES_MAX))
     try:
         key = load_public_key(Algorithm.ED25519, form.public_key)
@@ -51,13 +54,30 @@ async def enrol(request: web.Request) -> web.Response:
         raise Refused(422, "bad_key", f"till_public_key: {error}") from None
     if not signature_ok(key, form.proof, ENROL_CONTEXT + form.code.encode()):
         raise Refused(422, "bad_proof", "proof was not made by the private half of till_public_key")
-    async with slot(cloud):
-        till = await cloud.store.enrol(digest(plain_code(form.code)), form.public_key, timestamp(cloud.now()))
+    address = request.remote or "unknown"
+    if (wait_s := math.ceil(cloud.attempts.take(address))) > 0:
+        sentence = f"too many wrong codes came from this address just now: try again in {wait_s} s"
+        answer = problem(429, "too_many_attempts", sentence)
+        answer.headers["Retry-After"] = str(wait_s)
+        return answer
+    wrong = False
+    try:
+        async with slot(cloud):
+            till = await cloud.store.enrol(
+                digest(plain_code(form.code)), form.public_key, timestamp(cloud.now())
+            )
+        wrong = till is None
+    finally:
+        if not wrong:
+            cloud.attempts.give_back(address)
     if till is None:
-        cloud.attempts.failed(address)
         raise Refused(403, "wrong_code", _WRONG_CODE)
     return json_answer(
-        {"till": till.till, "store": till.store, "root": base64.b64encode(cloud.root).decode()}
+        {
+            "till": till.till,
+            "store": till.store,
+            "root": base64.b64encode(cloud.roots.newest().document).decode(),
+        }
     )
 
 

@@ -59,6 +59,7 @@ __all__ = [  # the request signing of sync.signing is part of the wire that till
     "media_type",
     "parse_signature",
     "part_path",
+    "root_path",
     "sign_headers",
     "signature_base",
     "verify",
@@ -166,6 +167,10 @@ def batch_path(till_id: str, lane: str) -> str:
 
 def bundle_path(till_id: str) -> str:
     return f"/v1/tills/{_segment(till_id)}/bundle"
+
+
+def root_path(epoch: int) -> str:
+    return f"/v1/roots/{epoch:d}"
 
 
 def part_path(sha256_hex: str) -> str:

@@ -47,7 +47,7 @@ def complaint(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
 def test_init_says_what_it_made(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("init", str(tmp_path / "a"), "--json") == 0
     made = json.loads(capsys.readouterr().out)
-    assert sorted(made) == ["admin_token", "data_dir", "manifest_kid", "root_kid"]
+    assert sorted(made) == ["admin_token", "data_dir", "manifest_kid", "manifest_public", "root_kid"]
     assert run("init", str(tmp_path / "b")) == 0
     assert "admin token (shown once): rca_" in capsys.readouterr().out
     database = (tmp_path / "a" / "cloud.db").read_bytes()
@@ -79,7 +79,7 @@ def test_a_key_that_others_may_read_is_refused(folder: Path, capsys: pytest.Capt
 
 
 def test_a_damaged_root_is_refused(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (folder / "root.cbor").write_bytes(b"\xa0")
+    (folder / "roots" / "1.cbor").write_bytes(b"\xa0")
     assert "damaged" in complaint(capsys, "serve", str(folder))
 
 

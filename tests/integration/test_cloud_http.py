@@ -56,7 +56,7 @@ async def test_health_and_root_need_no_key(cloud: Running) -> None:
     status, headers, body = await raw(cloud, "GET", "/v1/root")
     assert (status, headers["content-type"]) == (200, "application/cbor")
     assert cloud.cloud is not None
-    assert body == cloud.cloud.root
+    assert body == cloud.cloud.roots.newest().document
 
 
 async def test_an_enrolment_code_works_once(cloud: Running) -> None:
