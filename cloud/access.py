@@ -9,6 +9,7 @@ import hashlib
 import secrets
 from collections import OrderedDict
 from collections.abc import Callable
+from ipaddress import IPv4Address, ip_address, ip_network
 
 from cloud.ports import Role
 
@@ -50,31 +51,52 @@ def plain_code(typed: str) -> str:
     return typed.upper().replace("-", "").replace(" ", "").translate(_LOOKALIKES)
 
 
+def neighbourhood(address: str) -> str:
+    """What counts as one address: an IPv4 address, or the /64 that one IPv6 host has to itself."""
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return address
+    if isinstance(parsed, IPv4Address):
+        return address
+    return str(parsed.ipv4_mapped or ip_network((int(parsed) >> 64 << 64, 64)))
+
+
 class Attempts:
-    """Wrong guesses per address: `most` within `window_s` seconds, then wait. Forgets the oldest beyond `addresses`."""
+    """Guesses at enrolment codes, a bucket for each address: `most` at once, one more every `refill_s` seconds.
+
+    A guess is taken before the code is looked up, or many at the same moment would count as none, and given back when
+    the code was right. So no number of wrong codes holds up the tills behind one address for longer than `refill_s`,
+    and no address makes more than 86400 / refill_s guesses a day. Forgets the oldest beyond `addresses`.
+    """
 
     def __init__(
-        self, most: int, window_s: float, monotonic: Callable[[], float], addresses: int = 10_000
+        self, most: int, refill_s: float, monotonic: Callable[[], float], addresses: int = 10_000
     ) -> None:
         self._most = most
-        self._window_s = window_s
+        self._refill_s = refill_s
         self._monotonic = monotonic
         self._addresses = addresses
-        self._failures: OrderedDict[str, list[float]] = OrderedDict()
+        self._owed: OrderedDict[str, tuple[float, float]] = OrderedDict()
+        """Seconds until the bucket is full again, and since when."""
 
-    def wait_s(self, address: str) -> float:
-        """Seconds until this address may guess again, 0 if it may now."""
-        recent = self._recent(address)
-        if len(recent) < self._most:
-            return 0.0
-        return max(0.0, recent[0] + self._window_s - self._monotonic())
+    def take(self, address: str) -> float:
+        """0 when this address may guess, which is then counted; else the seconds until it may."""
+        place, now = neighbourhood(address), self._monotonic()
+        owed_s, since = self._owed.get(place, (0.0, now))
+        owed_s = max(0.0, owed_s - (now - since)) + self._refill_s
+        wait_s = owed_s - self._most * self._refill_s
+        if wait_s > 0:
+            return wait_s
+        self._owed[place] = owed_s, now
+        self._owed.move_to_end(place)
+        if len(self._owed) > self._addresses:
+            self._owed.popitem(last=False)
+        return 0.0
 
-    def failed(self, address: str) -> None:
-        self._failures[address] = [*self._recent(address), self._monotonic()][-self._most :]
-        self._failures.move_to_end(address)
-        if len(self._failures) > self._addresses:
-            self._failures.popitem(last=False)
-
-    def _recent(self, address: str) -> list[float]:
-        since = self._monotonic() - self._window_s
-        return [moment for moment in self._failures.get(address, ()) if moment > since]
+    def give_back(self, address: str) -> None:
+        """The guess that was taken is not to be counted: the code was right, or was not looked up after all."""
+        place = neighbourhood(address)
+        if place in self._owed:
+            owed_s, since = self._owed[place]
+            self._owed[place] = owed_s - self._refill_s, since

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from playwright.async_api import Page, expect
@@ -94,7 +95,7 @@ async def test_scanner_that_types_is_a_scan(page: Page, till: TillStandIn) -> No
 TEXT = "RC1A2B3C4/765432ABCDEF 234567"
 
 
-async def scans(page: Page, till: TillStandIn, keys: list[tuple[str, float]]) -> list[Any]:
+async def scans(page: Page, till: TillStandIn, keys: Sequence[tuple[str, float]]) -> list[Any]:
     """What was sent as scans after `keys`, each with its gap in ms, and one fast scan at the end that is left out."""
     keyboard = await Keyboard.of(page)
     till.scan_answer = accepted(source="screen")
