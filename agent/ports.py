@@ -13,6 +13,7 @@ from typing import Protocol, TypeVar
 from agent.domain.decide import LedgerView
 from agent.domain.parts import PromoCode
 from agent.domain.record import ChainHead
+from agent.domain.time import Anchor, BootTime
 
 T = TypeVar("T")
 
@@ -25,6 +26,9 @@ class Clock(Protocol):
 
     def monotonic(self) -> float:
         """Seconds that only rise, for durations."""
+
+    def boot_time(self) -> BootTime:
+        """What the machine has counted since its start, sleep included (CLOCK_BOOTTIME). Nobody can set it."""
 
 
 class LedgerUnavailable(Exception):
@@ -91,14 +95,11 @@ class Transaction(Protocol):
         """What the ledger says of one coupon on store day `day`."""
 
     def consume(
-        self, identity: tuple[str, int, int], redemption_id: str, at: datetime, forget_after: int
+        self, identity: tuple[str, int, int], redemption_id: str, at: datetime, forget_after: int, uses: int
     ) -> None:
-        """Remember the use until the end of store day `forget_after`."""
+        """Remember one more use of a coupon that had `uses`, until the end of store day `forget_after`."""
 
     def charge(self, issuer: str, campaign: int, day: int, value_minor: int) -> None: ...
-
-    def count(self, day: int, outcome: str, discount_minor: int) -> None:
-        """Add one to the day's tally of an outcome."""
 
     def head(self, lane: str) -> ChainHead: ...
 
@@ -117,7 +118,8 @@ class Transaction(Protocol):
     def mark(self) -> datetime | None:
         """The high-water mark of time."""
 
-    def raise_mark(self, mark: datetime) -> None: ...
+    def raise_mark(self, anchor: Anchor) -> None:
+        """Set the mark, unless it is higher already."""
 
 
 class Ledger(Protocol):
@@ -159,16 +161,32 @@ class Prints(Protocol):
 class BundleCache(Protocol):
     """Where the bundle is kept."""
 
-    async def root(self) -> bytes | None: ...
+    async def root(self) -> bytes | None:
+        """The newest root: what is fetched from now on stands under it."""
+
+    async def add_root(self, epoch: int, document: bytes) -> None:
+        """Keep a root that was checked against the newest one."""
 
     async def manifest(self) -> bytes | None: ...
+
+    async def judge(self) -> bytes | None:
+        """The root under which the stored manifest was taken; older than the newest until a bundle of that comes."""
 
     async def parts(self) -> Mapping[str, bytes]:
         """Content of each part by name."""
 
     async def apply(
-        self, manifest: bytes, parts: Mapping[str, bytes], promos: Sequence[PromoCode], mark: datetime
+        self, manifest: bytes, parts: Mapping[str, bytes], promos: Sequence[PromoCode], mark: Anchor
     ) -> None:
         """Replace the bundle and set the mark in one transaction. Promo codes already taken stay taken."""
 
     async def mark(self) -> datetime | None: ...
+
+    async def anchor(self) -> Anchor | None:
+        """The mark with the count of the boot that it was written in."""
+
+    async def last_time_statement(self) -> int:
+        """The number of the last time statement that was applied; 0 before the first."""
+
+    async def repair_time(self, number: int, mark: Anchor) -> bool:
+        """Set the mark, down too, and remember `number` with it in one transaction; False if it was used before."""

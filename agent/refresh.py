@@ -17,18 +17,26 @@ from zoneinfo import ZoneInfoNotFoundError
 from agent.domain import bundle
 from agent.domain.bundle import BundleError, Manifest, Part, Root
 from agent.domain.parts import Contents, read_parts
-from agent.domain.time import corrected_mark, is_ahead, timestamp
+from agent.domain.statement import TIME_PART, TimeStatement, read_time
+from agent.domain.time import Anchor, corrected_mark, is_ahead, raised_by_bundle, timestamp
 from agent.ports import BundleCache, Clock, CommitUnknown, LedgerUnavailable
 from agent.redeem import TillState, Trust, make_trust
 from sync.ports import Answer, Failure, FailureKind, Uplink
 from sync.status import failure_of
-from sync.wire import bundle_path, part_path
+from sync.wire import bundle_path, part_path, root_path
 
 log = logging.getLogger(__name__)
 
 
+ROOTS_MAX = 32
+"""Roots taken at one contact."""
+
+
 class Source(Protocol):
     """Where a bundle comes from. Nothing it gives is believed before it is checked."""
+
+    async def root(self, epoch: int) -> bytes | None:
+        """The root document of this epoch; None if there is none yet."""
 
     async def part(self, part: Part) -> bytes:
         """The bytes behind one line of the manifest; at most `part.length` are read."""
@@ -48,7 +56,8 @@ class Refresher:
     async def load(self) -> None:
         """Put the stored bundle in force; BundleError if it is damaged (it was whole when it was stored)."""
         self._state.mark = await self._cache.mark()
-        root, manifest = await self._cache.root(), await self._cache.manifest()
+        self._state.anchor = await self._cache.anchor()
+        root, manifest = await self._cache.judge(), await self._cache.manifest()
         if root is None or manifest is None:
             return
         stored = bundle.read_manifest(manifest, bundle.read_root(root, None), self._state.till, None)
@@ -56,6 +65,7 @@ class Refresher:
         for part in stored.parts:  # a page that went bad could give back what was revoked
             bundle.check_part(part, parts.get(part.name, b""))
         self._state.trust = _typed(stored, {part.name: parts[part.name] for part in stored.parts})
+        self._state.observe(self._clock)
 
     async def fetch(self) -> bool | Failure:
         """Ask the cloud for a newer bundle and put it in force: True if there was one."""
@@ -104,21 +114,74 @@ class Refresher:
             return await self._apply(document, source)
 
     async def _apply(self, document: bytes, source: Source) -> bool:
-        root = await self._root()
         current = None if self._state.trust is None else self._state.trust.manifest
-        manifest = bundle.read_manifest(document, root, self._state.till, current)
+        manifest = await self._judge(document, current, source)
         if manifest == current:
             return False
         parts = await self._collect(manifest, source)
         trust = _typed(manifest, parts)
-        mark = corrected_mark(self._state.mark, manifest.issued)
+        reading = self._clock.boot_time()
+        # What was carried here may be weeks old: only the line's newest corrects what a clock ahead left behind.
+        settle = corrected_mark if isinstance(source, _Line) else raised_by_bundle
+        mark = Anchor(settle(self._state.floor(reading), manifest.issued), reading)
         await self._cache.apply(document, parts, trust.contents.promos, mark)
-        self._state.mark = mark
+        self._state.set_mark(mark)
         self._state.trust = trust
+        await self._repair_from(parts)
         for reason in trust.contents.skipped:
             log.warning("campaign skipped: %s", reason)
         log.info("bundle in force", extra={"epoch": manifest.epoch, "sequence": manifest.sequence})
         return True
+
+    async def _judge(self, document: bytes, current: Manifest | None, source: Source) -> Manifest:
+        """The manifest, verified under the newest root; where that does not know its key or epoch, roots may follow."""
+        root, till = await self._root(), self._state.till
+        try:
+            return bundle.read_manifest(document, root, till, current)
+        except BundleError as error:
+            if error.code not in ("unknown_key", "wrong_epoch"):
+                raise
+            newest = await self._walk(root, source)
+            if newest == root:
+                raise
+        return bundle.read_manifest(document, newest, till, current)
+
+    async def _walk(self, root: Root, source: Source) -> Root:
+        """Take the roots that follow `root`, one at a time, each on disk before the next is asked for."""
+        for _ in range(ROOTS_MAX):
+            document = await source.root(root.epoch + 1)
+            if document is None:
+                break
+            following = bundle.read_root(document, root)
+            if following == root:
+                raise BundleError("rollback", f"root {root.epoch} again where {root.epoch + 1} was asked for")
+            await self._cache.add_root(following.epoch, document)
+            root = following
+            log.warning("a new root is trusted", extra={"epoch": root.epoch})
+        return root
+
+    async def repair_time(self, data: bytes) -> TimeStatement:
+        """Set the mark as a time statement of the root keys says, once. Raises BundleError, LedgerUnavailable."""
+        root, last = await self._root(), await self._cache.last_time_statement()
+        statement = read_time(data, root, self._state.till, last)
+        at, trust = statement.time, self._state.trust
+        if trust is not None:  # what is signed in the bundle stays the floor
+            at = max(at, trust.manifest.issued)
+        mark = Anchor(at, self._clock.boot_time())
+        if not await self._cache.repair_time(statement.number, mark):
+            raise BundleError("used", f"number {statement.number} was used before")
+        self._state.set_mark(mark)
+        log.warning("time repaired", extra={"statement": statement.number, "mark": timestamp(at)})
+        return statement
+
+    async def _repair_from(self, parts: Mapping[str, bytes]) -> None:
+        """Apply the time statement that came with the bundle, if it is a new one."""
+        try:
+            if TIME_PART in parts:
+                await self.repair_time(parts[TIME_PART])
+        except BundleError as error:
+            if error.code != "used":
+                log.error("the bundle's time statement is not taken: %s", error)
 
     async def _root(self) -> Root:
         document = await self._cache.root()
@@ -146,6 +209,14 @@ class _Line:
 
     def __init__(self, uplink: Uplink) -> None:
         self._uplink = uplink
+
+    async def root(self, epoch: int) -> bytes | None:
+        try:
+            return await self._get(root_path(epoch), bundle.DOCUMENT_BYTES_MAX)
+        except _LineFailed as failed:
+            if failed.failure.kind is FailureKind.NOT_FOUND:
+                return None
+            raise
 
     async def part(self, part: Part) -> bytes:
         return await self._get(part_path(part.sha256.hex()), part.length)

@@ -8,8 +8,10 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
+from agent.domain.bundle import open_root
 from agent.domain.parts import PromoCode
-from agent.domain.time import from_timestamp, timestamp
+from agent.domain.time import Anchor, from_timestamp
+from agent.store import till_facts
 from agent.store.database import Database
 
 
@@ -20,7 +22,13 @@ class SqlBundleCache:
         self._database = database
 
     async def root(self) -> bytes | None:
-        return await self._one("SELECT root FROM bundle")
+        return await self._one("SELECT document FROM root ORDER BY epoch DESC LIMIT 1")
+
+    async def add_root(self, epoch: int, document: bytes) -> None:
+        await self._database.run(lambda connection: store_root(connection, epoch, document))
+
+    async def judge(self) -> bytes | None:
+        return await self._one("SELECT document FROM bundle JOIN root USING (epoch)")
 
     async def manifest(self) -> bytes | None:
         return await self._one("SELECT manifest FROM bundle")
@@ -36,18 +44,22 @@ class SqlBundleCache:
         return await self._database.run(read)
 
     async def apply(
-        self, manifest: bytes, parts: Mapping[str, bytes], promos: Sequence[PromoCode], mark: datetime
+        self, manifest: bytes, parts: Mapping[str, bytes], promos: Sequence[PromoCode], mark: Anchor
     ) -> None:
         await self._database.run(lambda connection: store_bundle(connection, manifest, parts, promos, mark))
 
+    async def anchor(self) -> Anchor | None:
+        return await self._database.run(till_facts.read_anchor)
+
+    async def last_time_statement(self) -> int:
+        return await self._database.run(till_facts.last_time_statement)
+
+    async def repair_time(self, number: int, mark: Anchor) -> bool:
+        return await self._database.run(lambda connection: till_facts.repair_time(connection, number, mark))
+
     async def setting(self, name: str) -> str | None:
         """One of the till's own facts (till, enrolled_at, ...)."""
-        found = await self._database.run(
-            lambda connection: connection.execute(
-                "SELECT value FROM setting WHERE name = ?", (name,)
-            ).fetchone()
-        )
-        return None if found is None else str(found[0])
+        return await self._database.run(lambda connection: till_facts.setting(connection, name))
 
     async def _one(self, statement: str) -> bytes | None:
         row = await self._database.run(lambda connection: connection.execute(statement).fetchone())
@@ -59,10 +71,10 @@ def store_bundle(
     manifest: bytes,
     parts: Mapping[str, bytes],
     promos: Sequence[PromoCode],
-    mark: datetime,
+    mark: Anchor,
 ) -> None:
     """Replace the stored bundle and set the mark, in a transaction of the caller's."""
-    connection.execute("UPDATE bundle SET manifest = ?", (manifest,))
+    connection.execute("UPDATE bundle SET manifest = ?, epoch = (SELECT max(epoch) FROM root)", (manifest,))
     connection.execute(
         "DELETE FROM part WHERE name NOT IN (SELECT value FROM json_each(?))", (json.dumps(sorted(parts)),)
     )
@@ -73,10 +85,12 @@ def store_bundle(
             (name, hashlib.sha256(content).digest(), content),
         )
     _replace_promos(connection, promos)
-    connection.execute(
-        "INSERT INTO setting VALUES ('time_mark', ?) ON CONFLICT DO UPDATE SET value = excluded.value",
-        (timestamp(mark),),
-    )
+    till_facts.put_anchor(connection, mark)
+
+
+def store_root(connection: sqlite3.Connection, epoch: int, document: bytes) -> None:
+    """Add a root that was checked, in a transaction of the caller's; again is no error."""
+    connection.execute("INSERT INTO root VALUES (?, ?) ON CONFLICT DO NOTHING", (epoch, document))
 
 
 def enrol(connection: sqlite3.Connection, till: str, root: bytes) -> None:
@@ -84,9 +98,14 @@ def enrol(connection: sqlite3.Connection, till: str, root: bytes) -> None:
     connection.execute(
         "INSERT INTO setting VALUES ('till', ?) ON CONFLICT DO UPDATE SET value = excluded.value", (till,)
     )
-    connection.execute(
-        "INSERT INTO bundle (id, root) VALUES (1, ?) ON CONFLICT DO UPDATE SET root = excluded.root", (root,)
-    )
+    connection.execute("INSERT INTO bundle (id) VALUES (1) ON CONFLICT DO NOTHING")
+    known = connection.execute("SELECT document FROM root ORDER BY epoch DESC LIMIT 1").fetchone()
+    if (
+        known is None or known[0] != root
+    ):  # trust begins anew: what another chain signed says nothing any more
+        connection.execute("UPDATE bundle SET manifest = NULL, epoch = NULL")
+        connection.execute("DELETE FROM root")
+        store_root(connection, open_root(root).root.epoch, root)
 
 
 def _replace_promos(connection: sqlite3.Connection, promos: Sequence[PromoCode]) -> None:

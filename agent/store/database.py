@@ -28,7 +28,7 @@ T = TypeVar("T")
 
 QUEUE_MAX = 1000
 BUSY_TIMEOUT_MS = 2000
-LEDGER_TABLES = ("coupon_use", "budget", "request", "setting", "promo", "bundle")
+LEDGER_TABLES = ("coupon_use", "budget", "request", "setting", "promo", "root", "bundle")
 """What a decision rests on: checked before the database is used."""
 HISTORY_TABLES = ("redemption_record", "evidence_record", "print_job")
 """Grows for years (100 000 records: 250 MB, 0.4 s to check even from memory): checked beside the running till."""

@@ -114,7 +114,7 @@ class Tally:
 
 
 class StoredBundle(NamedTuple):
-    """What a second look finds of the bundle."""
+    """What a second look finds of the bundle. root: the one that judged the manifest."""
 
     till: str
     root: bytes
@@ -125,7 +125,9 @@ class StoredBundle(NamedTuple):
 
 def stored_bundle(connection: sqlite3.Connection) -> StoredBundle | None:
     """The bundle in force; None before the first."""
-    row = connection.execute("SELECT root, manifest FROM bundle WHERE manifest IS NOT NULL").fetchone()
+    row = connection.execute(
+        "SELECT document, manifest FROM bundle JOIN root USING (epoch) WHERE manifest IS NOT NULL"
+    ).fetchone()
     if row is None:
         return None
     settings = dict(connection.execute("SELECT name, value FROM setting").fetchall())
@@ -137,16 +139,17 @@ def stored_bundle(connection: sqlite3.Connection) -> StoredBundle | None:
 
 
 def prior_use(connection: sqlite3.Connection, identity: tuple[str, int, int]) -> PriorUse | None:
-    """The redemption that used this coupon here."""
+    """The last redemption of this coupon here."""
     row = connection.execute(
-        "SELECT redemption_id, at FROM coupon_use WHERE issuer = ? AND campaign = ? AND idx = ?", identity
+        "SELECT redemption_id, at, uses FROM coupon_use WHERE issuer = ? AND campaign = ? AND idx = ?",
+        identity,
     ).fetchone()
     return None if row is None else prior_of(*row)
 
 
-def prior_of(redemption_id: str, at: str) -> PriorUse:
+def prior_of(redemption_id: str, at: str, uses: int) -> PriorUse:
     """The redemption that a row of coupon_use names."""
-    return PriorUse(redemption_id, from_timestamp(at), redemption_id.rpartition("-")[0])
+    return PriorUse(redemption_id, from_timestamp(at), redemption_id.rpartition("-")[0], uses)
 
 
 class SqlNumbers:

@@ -49,6 +49,7 @@ CREATE VIEW record AS
     UNION ALL SELECT 'evidence', sequence, event, hash, state, outcome FROM evidence_record;
 
 -- A use is remembered until the coupon's own end, not until the outbox drains.
+-- A promo code may be used again: then the row names its last use.
 CREATE TABLE coupon_use (
     issuer TEXT NOT NULL,
     campaign INTEGER NOT NULL,
@@ -56,6 +57,7 @@ CREATE TABLE coupon_use (
     redemption_id TEXT NOT NULL,
     at TEXT NOT NULL,
     forget_after INTEGER NOT NULL,
+    uses INTEGER NOT NULL DEFAULT 1 CHECK (uses > 0),
     PRIMARY KEY (issuer, campaign, idx)
 ) STRICT, WITHOUT ROWID;
 
@@ -99,9 +101,16 @@ CREATE TABLE request (
     at TEXT NOT NULL
 ) STRICT;
 
+-- The roots this till came to trust, one after the other; the newest judges what comes next.
+CREATE TABLE root (
+    epoch INTEGER PRIMARY KEY,
+    document BLOB NOT NULL
+) STRICT;
+
+-- epoch: of the root that judged the manifest.
 CREATE TABLE bundle (
     id INTEGER PRIMARY KEY CHECK (id = 1),
-    root BLOB NOT NULL,
+    epoch INTEGER,
     manifest BLOB
 ) STRICT;
 

@@ -50,6 +50,8 @@ class FakeCloud:
             if etag == tag:
                 return Answer(304, {}, b"")
             return Answer(200, OCTETS | {"etag": tag}, self.factory.manifest(made))
+        if path.startswith("/v1/roots/"):
+            return Answer(404, {}, b"")
         by_path = {part_path(hashlib.sha256(content).hexdigest()): content for content in made.values()}
         content = by_path[path]
         assert max_bytes == len(content), "no more is read than the manifest promised"
@@ -298,6 +300,8 @@ from agent.store.bundle_cache import store_bundle
 from agent.store.database import connect
 connection = connect(Path({str(path)!r}))
 from datetime import UTC, datetime
+from agent.domain.time import Anchor, BootTime
+mark = Anchor(datetime(2026, 1, 1, tzinfo=UTC), BootTime("", 0.0))
 print("open", flush=True)
 number = 0
 while True:
@@ -305,7 +309,7 @@ while True:
     name = str(number).encode()
     connection.execute("BEGIN IMMEDIATE")
     made = {{"a": name * 3000, "b" + str(number % 3): name}}
-    store_bundle(connection, name, made, [], datetime(2026, 1, 1, tzinfo=UTC))
+    store_bundle(connection, name, made, [], mark)
     connection.execute("COMMIT")
     print(number, flush=True)
 """
