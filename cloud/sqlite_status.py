@@ -38,7 +38,7 @@ def marks(db: sqlite3.Connection, issuer: str, campaign: int, after: int, limit:
         " ORDER BY change LIMIT ?",
         (issuer, campaign, after, limit),
     )
-    return [Mark(change, index, Status(status)) for change, index, status in rows]
+    return rows.fetchall()
 
 
 def status_parts(db: sqlite3.Connection, issuer: str, campaign: int) -> list[StatusPart]:

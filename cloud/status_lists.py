@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from agent.domain import cbor, status, status_delta
 from agent.domain.bundle import BundleError
 from agent.domain.campaign import Campaign
-from agent.domain.status import Status, StatusList
+from agent.domain.status import StatusList
 from agent.domain.status_delta import Delta
 from agent.domain.status_parts import (
     Coupons,
@@ -42,7 +42,7 @@ DELTAS_MOST_IN_ALL = 1000
 CACHE_BYTES = 256 * 1024 * 1024
 MARKS_AT_ONCE = 50_000
 CHANGES_MOST = 200_000
-"""More at once make a snapshot without trying a delta."""
+"""More at once make a snapshot and no delta is tried."""
 _ATTEMPTS = 5
 
 
@@ -112,14 +112,16 @@ class StatusLists:
         coupons = offer.issuer, offer.number
         before, change = (status.make(offer.size, []), 0) if chain is None else (chain.listed, chain.change)
         base = chain
-        changes: dict[int, Status] = {}
+        changes: dict[int, int] = {}
         while marks := await self._store.marks(*coupons, change, MARKS_AT_ONCE):
-            change = marks[-1].change
+            change = marks[-1][0]
             # A till may report the use of an index beyond the size: recorded, but there is no bit for it.
-            known = [(mark.index, mark.status) for mark in marks if mark.index < offer.size]
-            changes = await asyncio.to_thread(status_delta.rising, before, [*changes.items(), *known])
-            if len(changes) >= CHANGES_MOST:
-                before, changes, base = status.raised(before, changes.items()), {}, None
+            known = [(index, mark) for _, index, mark in marks if index < offer.size]
+            if base is not None:
+                changes = await asyncio.to_thread(status_delta.rising, before, [*changes.items(), *known])
+            if base is None or len(changes) >= CHANGES_MOST:
+                known += changes.items()
+                before, changes, base = await asyncio.to_thread(status.raised, before, known), {}, None
         return await asyncio.to_thread(_next, coupons, base, before, changes, change, most)
 
     def _keep(self, coupons: Coupons, chain: Chain) -> None:
@@ -156,7 +158,7 @@ def _next(
     coupons: Coupons,
     chain: Chain | None,
     before: StatusList,
-    changes: dict[int, Status],
+    changes: dict[int, int],
     change: int,
     most: int,
 ) -> Chain:

@@ -64,24 +64,24 @@ def decode_gaps(data: bytes) -> tuple[int, ...]:
     return tuple(found)
 
 
-def rising(listed: StatusList, marked: Iterable[tuple[int, int]]) -> dict[int, Status]:
+def rising(listed: StatusList, marked: Iterable[tuple[int, int]]) -> dict[int, int]:
     """Those of `marked` that raise a status of `listed`, the highest of each coupon; in no order."""
-    found: dict[int, Status] = {}
+    found: dict[int, int] = {}
     bits = listed.bits
     for index, status in marked:
         assert 0 <= index < listed.count, "an index beyond the list"
-        if status > bits[index >> 2] >> 2 * (index & 3) & 3 and status > found.get(index, Status.VALID):
-            found[index] = Status(status)
+        if status > bits[index >> 2] >> 2 * (index & 3) & 3 and status > found.get(index, 0):
+            found[index] = status
     return found
 
 
 def make_delta(
-    issuer: str, campaign: int, before: StatusList, changes: Iterable[tuple[int, Status]]
+    issuer: str, campaign: int, before: StatusList, changes: Iterable[tuple[int, int]]
 ) -> tuple[Delta, StatusList]:
     """The delta of `changes` on `before`, of which each raises a status, and the list after it."""
     ordered = sorted(changes)
-    used = tuple(index for index, status in ordered if status is Status.USED)
-    revoked = tuple(index for index, status in ordered if status is Status.REVOKED)
+    used = tuple(index for index, status in ordered if status == Status.USED)
+    revoked = tuple(index for index, status in ordered if status > Status.USED)
     after = _raise(before, used, revoked)
     base, target = (state_hash(issuer, campaign, state) for state in (before, after))
     return Delta(issuer, campaign, base, target, used, revoked), after

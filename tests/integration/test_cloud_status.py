@@ -124,8 +124,8 @@ async def test_uses_beyond_the_size_and_marks_of_no_consequence_make_no_delta(st
     lists = StatusLists(store)
     await revoke(store, 100, 0)
     before = await parts_of(lists)
-    (mark, *_) = await store.marks(*NAME, 0, 1)
-    rows = [(*NAME, 101, mark.index, 1), (*NAME, 102, SIZE, 1), (*NAME, 103, 2**32 - 1, 1)]
+    ((_, revoked, _),) = await store.marks(*NAME, 0, 1)
+    rows = [(*NAME, 101, revoked, 1), (*NAME, 102, SIZE, 1), (*NAME, 103, 2**32 - 1, 1)]
     await store._threads.write(
         lambda db: db.executemany("INSERT INTO mark VALUES (?, ?, ?, ?, ?)", rows) and None
     )

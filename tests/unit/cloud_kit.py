@@ -101,7 +101,7 @@ def batch(events: Sequence[dict[str, Any]]) -> bytes:
 
 async def known_marks(store: CloudStore) -> list[tuple[int, Status]]:
     """What the store knows of the campaign's coupons, in the order in which it became known."""
-    return [(mark.index, mark.status) for mark in await store.marks(ISSUER, CAMPAIGN, 0, 1000)]
+    return [(index, Status(mark)) for _, index, mark in await store.marks(ISSUER, CAMPAIGN, 0, 1000)]
 
 
 async def enrolled(store: CloudStore, *tills: SealingTill) -> None:
