@@ -25,6 +25,8 @@ from sync import wire
 from sync.wire import Limits, RecordResult, ResultStatus
 
 REDEMPTION = "redeemd.redemption.v1"
+_LANE_OF = {REDEMPTION: record.REDEMPTION_LANE, "redeemd.evidence.v1": record.EVIDENCE_LANE}
+"""Types that stand in one lane only: a use hidden in the other would escape the ledger's order."""
 UNREADABLE = "unreadable"
 CONFLICT_FOLLOWS = "recorded"
 """What follows a conflict: both records stand and the coupon is on the status list; no policy settles it yet."""
@@ -90,6 +92,8 @@ def _check(
     kind, time, prevhash, data = (event.get(name) for name in ("type", "time", "prevhash", "data"))
     if not (_short_text(kind) and _short_text(time) and _hash(prevhash)):
         return _fault(event, "malformed", text, "type, time or prevhash is not of the form it must have")
+    if _LANE_OF.get(str(kind), lane) != lane:
+        return _fault(event, "wrong_lane", text, f"{kind} belongs to the lane {_LANE_OF[str(kind)]}")
     coupon, discount_minor, promo = None, None, None
     if kind == REDEMPTION:
         sentence = _redemption_fault(data, event["id"])

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from agent.domain.record import EVIDENCE_LANE, REDEMPTION_LANE, ChainHead
+from agent.domain.record import EVIDENCE_LANE, REDEMPTION_LANE, ChainHead, record_id
 from agent.domain.status import Status
 from cloud.ingest import ingest
 from cloud.ports import GapLine
@@ -236,6 +236,25 @@ async def test_however_damaged_a_record_is_those_behind_it_are_stored(
 async def test_a_record_in_the_wrong_lane(store: SqliteStore) -> None:
     till = sealing_till("T-1")
     assert await send(store, till, till.redeem(1), lane=EVIDENCE_LANE) == ["wrong_lane"]
+
+
+@pytest.mark.parametrize(("lane", "kind"), [(EVIDENCE_LANE, "redemption"), (REDEMPTION_LANE, "evidence")])
+async def test_a_type_stands_in_its_own_lane_only(store: SqliteStore, lane: str, kind: str) -> None:
+    till = sealing_till("T-1")
+    identifier = record_id("T-1", lane, 1)
+    data = {
+        "redemption_id": identifier,
+        "outcome": "accepted",
+        "coupon": {"issuer": ISSUER, "campaign": CAMPAIGN, "index": 1},
+        "discount_minor": 100,
+    }
+    hidden = till.seal(data, lane, kind)
+    assert hidden["id"] == identifier
+    (result,) = await ingest(store, till.known(), lane, batch([hidden]), lambda: NOW)
+    assert (result.code, result.permanent) == ("wrong_lane", True)
+    assert result.sentence == f"redeemd.{kind}.v1 belongs to the lane {kind}"
+    later = till.seal({"reading": 1}, lane, "of_a_later_version")
+    assert await send(store, till, later, lane=lane) == ["stored"], "types it does not know are kept"
 
 
 @pytest.mark.parametrize(
