@@ -32,9 +32,19 @@ function facts(verdict) {
   return el("dl", "facts", ...rows.map(([name, value]) => el("div", "", el("dt", "", name), el("dd", "", value))));
 }
 
+/** The daemon's sentence, unless the rest of the screen says all of it: a cashier reads a thing once. */
+function headline(verdict) {
+  const sentence = said(verdict);
+  const accepted = verdict.outcome === "accepted" && toneOf(verdict) === "good";
+  const benefitShown = hasAmount(verdict) || (verdict.discount_minor === null && said(verdict.campaign, "benefit"));
+  const shownElsewhere = (accepted && benefitShown) || verdict.first_use || sentence === bigWord(verdict);
+  return shownElsewhere ? null : el("p", "headline", sentence);
+}
+
 function campaign(verdict) {
   const title = said(verdict.campaign, "title");
-  const benefit = said(verdict.campaign, "benefit");
+  const inNext = said(verdict, "next").includes(said(verdict.campaign, "benefit"));
+  const benefit = inNext ? "" : said(verdict.campaign, "benefit");
   if (!title && !benefit) return null;
   return el("p", "campaign", title && el("b", "", title), benefit && el("span", "", benefit));
 }
@@ -62,7 +72,7 @@ function shown(verdict) {
     tags(verdict),
     el("div", "mark", icon(tone), fitted("p", "word", bigWord(verdict))),
     hasAmount(verdict) ? amount(verdict) : null,
-    el("p", "headline", said(verdict)),
+    headline(verdict),
     facts(verdict),
     next && el("p", "next", icon("arrow"), el("span", "", next)),
     campaign(verdict),

@@ -97,7 +97,10 @@ def verdict(outcome: Outcome = Outcome.ACCEPTED, **changes: Any) -> Json:
 
 
 def accepted(minor: int | None = 3000, **changes: Any) -> Json:
-    fields = {"discount_minor": minor, "redemption_id": str(uuid4()), "print_job": "job-1"}
+    fields: Json = {"discount_minor": minor, "redemption_id": str(uuid4()), "print_job": "job-1"}
+    if minor is None:  # the sale is not known: the cashier is told what to check
+        fields |= {"zh": "可用：满 100 减 30", "en": "Accepted: 30 off 100"}
+        fields |= {"next_zh": "请核对：满 100 减 30", "next_en": "Check: 30 off 100"}
     return verdict(**{**fields, **changes})
 
 
