@@ -8,7 +8,7 @@ import json
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from datetime import date
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,14 @@ if TYPE_CHECKING:
     from agent.commands.verify import Knowledge
 
 DEFAULT_CONFIG = Path("/etc/redeemd/till.toml")
+
+GROUPS = {
+    "issue": ("agent.commands.issue", "Issue coupons: CSV, QR pictures, sheets to print."),
+    "keys": ("agent.commands.keys", "An issuer's keys: new, register, list, show, retire, withdraw."),
+    "campaign": ("agent.commands.campaign", "Campaigns: new, check, publish, list, show, end."),
+    "cloud": ("cloud.main", "The reference cloud: init DIR, serve DIR."),
+}
+"""Commands with arguments of their own: a module with add_arguments(parser) and run(arguments), imported on demand."""
 
 
 class _Version(argparse.Action):
@@ -31,7 +39,7 @@ class _Version(argparse.Action):
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point of the `redeemd` script; returns the exit code."""
     argv = sys.argv[1:] if argv is None else list(argv)
-    arguments = _parser(with_cloud=argv[:1] == ["cloud"]).parse_args(argv)
+    arguments = _parser(argv[0] if argv else "").parse_args(argv)
     from agent.commands.errors import EX_CONFIG, CommandError
     from config import ConfigError
 
@@ -57,7 +65,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
 
 
-def _parser(*, with_cloud: bool) -> argparse.ArgumentParser:
+def _parser(chosen: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="redeemd", description="Offline-first coupon redemption for store tills."
     )
@@ -83,17 +91,8 @@ def _parser(*, with_cloud: bool) -> argparse.ArgumentParser:
     command = add("enrol", _enrol, "Make this machine a till of the cloud, with a one-time code.")
     with_config(command)
     command.add_argument("--code", required=True, help="the one-time code from the cloud")
-    command = add("issue", _issue, "Issue coupons as QR pictures and text.")
-    _issue_arguments(command)
-    with_json(command)
     command = add("verify", _verify, "Explain a coupon. Records nothing.")
-    command.epilog = (
-        "Exit codes: 0 accepted, or all of standard input was explained; 1 refused; 2 wrong arguments; "
-        "65 no picture, or no code in it; 66 the picture cannot be read."
-    )
-    command.add_argument("token", nargs="?", help="the coupon's text, or - for one a line on standard input")
-    command.add_argument("--image", type=Path, help="read the coupon from a picture")
-    command.add_argument("--keys", type=Path, help="JSON file of public keys instead of the till's bundle")
+    _verify_arguments(command)
     with_config(command)
     with_json(command)
     command = add("decode", _decode, "Read QR codes from pictures as the camera pipeline does.")
@@ -115,12 +114,12 @@ def _parser(*, with_cloud: bool) -> argparse.ArgumentParser:
         "--file-only", action="store_true", help="not the folders, files and printer models that it names"
     )
     with_json(command)
-    command = add("cloud", _nothing, "The reference cloud: init DIR, serve DIR.")
-    if with_cloud:
-        from cloud import main as cloud_main
-
-        cloud_main.add_arguments(command)
-        command.set_defaults(run=cloud_main.run)
+    for name, (module, text) in GROUPS.items():
+        command = add(name, _nothing, text)
+        if name == chosen:
+            group = import_module(module)
+            group.add_arguments(command)
+            command.set_defaults(run=group.run)
     return parser
 
 
@@ -130,24 +129,18 @@ def _at_least_one(text: str) -> int:
     return int(text)
 
 
+def _verify_arguments(command: argparse.ArgumentParser) -> None:
+    command.epilog = (
+        "Exit codes: 0 accepted, or all of standard input was explained; 1 refused; 2 wrong arguments; "
+        "65 no picture, or no code in it; 66 the picture cannot be read."
+    )
+    command.add_argument("token", nargs="?", help="the coupon's text, or - for one a line on standard input")
+    command.add_argument("--image", type=Path, help="read the coupon from a picture")
+    command.add_argument("--keys", type=Path, help="JSON file of public keys instead of the till's bundle")
+
+
 def _nothing(_arguments: argparse.Namespace) -> int:
-    raise AssertionError("the cloud's commands are added when they are asked for")
-
-
-def _issue_arguments(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--cloud", required=True, help="the cloud's address")
-    command.add_argument("--token-file", type=Path, required=True, help="file with a token of role issuer")
-    command.add_argument("--issuer", required=True)
-    command.add_argument("--campaign", type=int, required=True, help="the campaign's number")
-    command.add_argument("--count", type=int, default=1)
-    command.add_argument(
-        "--from", dest="first", type=date.fromisoformat, required=True, help="first day, YYYY-MM-DD"
-    )
-    command.add_argument(
-        "--to", dest="last", type=date.fromisoformat, required=True, help="last day, YYYY-MM-DD"
-    )
-    command.add_argument("--store", type=int, help="number of the only store where they count")
-    command.add_argument("--out", type=Path, required=True, help="folder for the pictures and coupons.txt")
+    raise AssertionError("the arguments of a group are added when it is asked for")
 
 
 def _print_json(value: Any) -> None:
@@ -197,32 +190,6 @@ def _enrol(arguments: argparse.Namespace) -> int:
     print(f"enrolled as {till}")
     if missing:
         print(f"no bundle yet, the till will ask again when it runs: {missing}", file=sys.stderr)
-    return 0
-
-
-def _issue(arguments: argparse.Namespace) -> int:
-    from agent.commands.admin import CloudAdmin, read_token
-    from agent.commands.issue import Order, issue
-
-    order = Order(
-        arguments.issuer,
-        arguments.campaign,
-        arguments.count,
-        arguments.first,
-        arguments.last,
-        arguments.store,
-    )
-
-    async def work() -> list[dict[str, Any]]:
-        async with CloudAdmin(arguments.cloud, read_token(arguments.token_file)) as admin:
-            return await issue(admin, order, arguments.out)
-
-    made = asyncio.run(work())
-    if arguments.json:
-        for coupon in made:
-            _print_json(coupon)
-    else:
-        print(f"{len(made)} coupons in {arguments.out}")
     return 0
 
 

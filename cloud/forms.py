@@ -25,7 +25,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}")
 _CURRENCY = re.compile(r"[A-Z]{3}")
 _KID = re.compile(r"[0-9a-f]{16}")
 PUBLIC_KEY_BYTES = {Algorithm.ED25519: 32, Algorithm.ESP256: 33}
-ALGORITHMS = {"ed25519": Algorithm.ED25519, "esp256": Algorithm.ESP256}
+ALGORITHMS = {"ed25519": Algorithm.ED25519, "es256": Algorithm.ESP256}
 
 
 @dataclass(frozen=True, slots=True)

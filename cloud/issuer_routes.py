@@ -8,6 +8,7 @@ from typing import Any
 from aiohttp import web
 
 from agent.domain import campaign as campaigns
+from agent.domain.cose import Algorithm
 from agent.domain.time import timestamp
 from cloud import forms
 from cloud.errors import Refused
@@ -17,6 +18,9 @@ from cloud.issue import add_issuer, issue
 from cloud.ports import HeldKey, KeyState, Offer, Role, TillState
 
 ROUTES = web.RouteTableDef()
+_ALGORITHM_NAMES = {algorithm: name for name, algorithm in forms.ALGORITHMS.items()} | {
+    Algorithm.EDDSA: "eddsa"
+}
 _STATES = {"retire": KeyState.RETIRED, "withdraw": KeyState.WITHDRAWN}
 
 
@@ -115,7 +119,7 @@ def _key(held: HeldKey) -> dict[str, Any]:
     return {
         "issuer": key.issuer,
         "kid": key.kid.hex(),
-        "algorithm": key.algorithm.name.lower(),
+        "algorithm": _ALGORITHM_NAMES[key.algorithm],
         "public_key": key.public_key.hex(),
         "campaigns": None if key.campaigns is None else sorted(key.campaigns),
         "not_before": key.not_before,

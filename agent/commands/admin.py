@@ -15,6 +15,18 @@ from sync import wire
 TIMEOUT_S = 60.0
 
 
+class CloudUnreachable(CommandError):
+    """Nobody answered, or somebody who asks to come back later: what was sent may be sent again."""
+
+
+class CloudRefused(CommandError):
+    """The cloud said no. status: of HTTP."""
+
+    def __init__(self, text: str, status: int) -> None:
+        super().__init__(text)
+        self.status = status
+
+
 class CloudAdmin:
     """An open connection. url: the cloud's base address. Raises CommandError with the cloud's own words."""
 
@@ -55,9 +67,13 @@ class CloudAdmin:
             async with self._session.request(method, self._url + path, json=body) as response:
                 text = await response.text()
         except (aiohttp.ClientError, TimeoutError) as error:
-            raise CommandError(f"{self._url} cannot be reached: {error or 'no answer in time'}") from error
+            raise CloudUnreachable(
+                f"{self._url} cannot be reached: {error or 'no answer in time'}"
+            ) from error
+        if response.status in (429, 502, 503, 504):
+            raise CloudUnreachable(f"the cloud is busy: {_reason(response, text)}")
         if response.status >= 400:
-            raise CommandError(f"the cloud refused: {_reason(response, text)}")
+            raise CloudRefused(f"the cloud refused: {_reason(response, text)}", response.status)
         return text
 
 

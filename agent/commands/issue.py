@@ -1,24 +1,51 @@
-"""Issue coupons: ask the cloud for signed tokens and write them as QR pictures and as text to print."""
+"""Issue coupons: from the cloud, or with the issuer's own key and ledger and no server at all."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import date
+import argparse
+import asyncio
+import json
+import secrets
+import sys
+from collections.abc import AsyncIterator, Iterable
+from contextlib import ExitStack, asynccontextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
-from agent.commands.admin import CloudAdmin
-from agent.commands.errors import CommandError
-from agent.domain.time import EPOCH_DAY
+from agent.commands.admin import CloudAdmin, CloudUnreachable, read_token
+from agent.commands.arguments import at_least_one, cloud_arguments, day, passphrase_from
+from agent.commands.campaign_file import read_campaign
+from agent.commands.coupon_files import Coupon, Output, csv_file, pictures
+from agent.commands.errors import EX_USAGE, CommandError
+from agent.commands.keyfile import HeldHere, read_key
+from agent.commands.progress import Progress
+from agent.commands.wording import loss_lines
+from agent.domain import campaign as campaigns
+from agent.domain.campaign import Campaign, personal
+from agent.domain.keys import SigningKey
+from agent.domain.time import EPOCH_DAY, day_text
+from cloud import issue as issuing
+from cloud.errors import CloudError, SetupError
+from cloud.indexes import new_index_key
+from cloud.ports import CloudStore, Terms
 
 AT_ONCE = 1000
-QR_SCALE = 6
-QR_BORDER = 4
+"""Coupons of one request. Part of an order's identity: the same order asks for the same portions again."""
+TRIES = 4
+WAIT_S = 2.0
+
+Signed = tuple[int, str]
+"""(index, token)"""
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What to issue. first, last: the coupon's days, both included. store: number of the only store, or None."""
+    """What to issue. first, last: the coupon's days, both included. store: number of the only store, or None.
+
+    name: the same order again gives the same coupons.
+    """
 
     issuer: str
     campaign: int
@@ -26,44 +53,293 @@ class Order:
     first: date
     last: date
     store: int | None = None
+    store_group: int | None = None
+    value_minor: int | None = None
+    source: int | None = None
+    name: str = field(default_factory=lambda: secrets.token_hex(6))
+
+    def terms(self) -> Terms:
+        return Terms(
+            (self.first - EPOCH_DAY).days,
+            (self.last - EPOCH_DAY).days,
+            self.store,
+            self.store_group,
+            self.value_minor,
+            self.source,
+        )
+
+    def portions(self) -> Iterable[tuple[str, int]]:
+        """(name, count) of each request."""
+        for start in range(0, self.count, AT_ONCE):
+            yield f"{self.name}/{start}", min(AT_ONCE, self.count - start)
 
 
-async def issue(admin: CloudAdmin, order: Order, folder: Path) -> list[dict[str, Any]]:
-    """Issue and write NNNNNN.png for each coupon and coupons.txt; returns [{"index", "token", "png"}]."""
-    if order.count < 1:
-        raise CommandError("--count is at least 1")
-    made: list[dict[str, Any]] = []
-    while len(made) < order.count:
-        body: dict[str, Any] = {
-            "issuer": order.issuer,
-            "campaign": order.campaign,
-            "count": min(AT_ONCE, order.count - len(made)),
-            "not_before": (order.first - EPOCH_DAY).days,
-            "expires": (order.last - EPOCH_DAY).days,
-        }
-        if order.store is not None:
-            body["store"] = order.store
-        answer = await admin.post("/v1/admin/coupons", body)
-        made += answer["coupons"]
-    return write_coupons(order, made, folder)
+async def from_cloud(admin: CloudAdmin, order: Order) -> AsyncIterator[list[Signed]]:
+    """The coupons, portion by portion. An answer that is lost is asked for again: it is the same one."""
+    terms = order.terms()
+    said = {name: value for name in Terms.__slots__ if (value := getattr(terms, name)) is not None}
+    for name, count in order.portions():
+        body = said | {"issuer": order.issuer, "campaign": order.campaign, "count": count, "order": name}
+        answer = await _patiently(admin, body)
+        yield [(coupon["index"], coupon["token"]) for coupon in answer["coupons"]]
 
 
-def write_coupons(order: Order, coupons: list[dict[str, Any]], folder: Path) -> list[dict[str, Any]]:
-    """A picture for each of `coupons` and a line in coupons.txt; returns them with the picture's path as "png"."""
-    folder.mkdir(parents=True, exist_ok=True)
-    written = []
-    with (folder / "coupons.txt").open("a", encoding="ascii") as text:
-        for coupon in coupons:
-            name = f"{order.issuer}-{order.campaign}-{coupon['index']}"
-            picture = folder / f"{name}.png"
-            write_qr(coupon["token"], picture)
-            text.write(f"{name}\t{coupon['token']}\n")
-            written.append({"index": coupon["index"], "token": coupon["token"], "png": str(picture)})
-    return written
+async def _patiently(admin: CloudAdmin, body: dict[str, Any]) -> dict[str, Any]:
+    for tried in range(1, TRIES + 1):
+        try:
+            return await admin.post("/v1/admin/coupons", body)
+        except CloudUnreachable:
+            if tried == TRIES:
+                raise
+            await asyncio.sleep(WAIT_S * tried)
+    raise AssertionError("the last try returns or raises")
 
 
-def write_qr(text: str, path: Path) -> None:
-    """A token as a QR code at error correction M with its quiet zone."""
-    import segno
+async def from_ledger(store: CloudStore, held: HeldHere, order: Order) -> AsyncIterator[list[Signed]]:
+    """The coupons, signed here; the ledger remembers which indexes were given out."""
+    keys = _OneKey(held)
+    for name, count in order.portions():
+        made = await issuing.issue(
+            store, keys, order.issuer, order.campaign, count, order.terms(), datetime.now(UTC), name
+        )
+        yield [(coupon.index, coupon.text) for coupon in made]
 
-    segno.make_qr(text, error="m", boost_error=False).save(str(path), scale=QR_SCALE, border=QR_BORDER)
+
+@dataclass(frozen=True, slots=True)
+class _OneKey:
+    """`cloud.issue.PrivateKeys` over the one key of a file."""
+
+    held: HeldHere
+
+    def load(self, prefix: str, kid: bytes) -> SigningKey:
+        if kid != self.held.record.kid:
+            raise SetupError(f"key {kid.hex()} is not in the file that was named")
+        return self.held.signing
+
+
+@asynccontextmanager
+async def open_ledger(
+    path: Path, held: HeldHere, campaign: Campaign, *, new: bool
+) -> AsyncIterator[CloudStore]:
+    """The issuer's own ledger: the cloud's database without a cloud, with this key and this campaign in it.
+
+    A ledger that is lost and begun anew gives out indexes a second time; so `new` must be said.
+    """
+    from cloud.sqlite import SqliteStore
+
+    _check_ledger(path, new)
+    store = SqliteStore(path)
+    try:
+        if held.record.kid not in {known.key.kid for known in await store.held_keys()}:
+            await store.add_key(held.record)
+        offer = await store.offer(campaign.issuer, campaign.number)
+        if offer is None:
+            await store.put_campaign(campaign, None, new_index_key())
+        elif replace(offer.campaign, version=campaign.version) != campaign:
+            await store.put_campaign(replace(campaign, version=offer.campaign.version + 1), None, offer.key)
+        yield store
+    finally:
+        await store.close()
+
+
+def _check_ledger(path: Path, new: bool) -> None:
+    if new and path.exists():
+        raise CommandError(f"the ledger {path} exists: leave out --new-ledger")
+    if not new and not path.exists():
+        raise CommandError(
+            f"there is no ledger {path}: name the one that knows which coupons were issued with --ledger FILE. "
+            "If none was ever issued of this campaign, say --new-ledger"
+        )
+
+
+async def issue(
+    portions: AsyncIterator[list[Signed]],
+    order: Order,
+    size: int,
+    outputs: Iterable[Output],
+    progress: Progress,
+) -> int:
+    """Take the coupons and hand each to every output; how many there were."""
+    digits = len(str(size - 1))
+    count = 0
+    try:
+        async for portion in portions:
+            for index, text in portion:
+                coupon = _coupon(order, index, text, digits)
+                for output in outputs:
+                    output.add(coupon)
+                progress.add(1)
+            count += len(portion)
+    except (CommandError, CloudError) as error:
+        if not count:
+            raise CommandError(str(error)) from error
+        raise CommandError(
+            f"{error}. {count} of {order.count} coupons were issued and nothing was written. "
+            f"None is lost: the same command with --order {order.name} begins with the very same coupons"
+        ) from error
+    finally:
+        progress.close()
+    return count
+
+
+def _coupon(order: Order, index: int, text: str, digits: int) -> Coupon:
+    return Coupon(
+        issuer=order.issuer,
+        campaign=order.campaign,
+        index=index,
+        number=f"{order.campaign}-{index:0{digits}d}",
+        not_before=order.first.isoformat(),
+        expires=order.last.isoformat(),
+        store=order.store,
+        value_minor=order.value_minor,
+        token=text,
+    )
+
+
+async def issue_pictures(admin: CloudAdmin, order: Order, size: int, folder: Path) -> list[Coupon]:
+    """Issue from the cloud into a folder of PNG files; the coupons. size: the campaign's."""
+    kept: list[Coupon] = []
+
+    class Keep:
+        def add(self, coupon: Coupon) -> None:
+            kept.append(coupon)
+
+    with pictures(folder, "png") as output:
+        await issue(from_cloud(admin, order), order, size, (output, Keep()), Progress(order.count, "issuing"))
+    return kept
+
+
+class _JsonLines:
+    def add(self, coupon: Coupon) -> None:
+        said = {"index": coupon.index, "number": coupon.number, "token": coupon.token, "name": coupon.name}
+        print(json.dumps(said), flush=False)
+
+
+def add_arguments(command: argparse.ArgumentParser) -> None:
+    """The arguments of `redeemd issue`; pass what they parse to `run`."""
+    command.add_argument("--campaign", required=True, help="campaign file, or with --cloud its number")
+    command.add_argument("--issuer", help="needed with a campaign's number")
+    command.add_argument("--count", type=at_least_one, default=1, help="default: %(default)s")
+    cloud_arguments(command)
+    own = command.add_argument_group("without a cloud")
+    own.add_argument("--key", type=Path, help="the issuer's private key: redeemd keys new --out FILE")
+    own.add_argument("--passphrase-file", type=Path, help="its passphrase; without it you are asked")
+    own.add_argument(
+        "--ledger", type=Path, help="which indexes were given out; default: campaign file with .db"
+    )
+    own.add_argument("--new-ledger", action="store_true", help="begin it: no coupon was issued yet")
+    own.add_argument("--tills", type=at_least_one, default=1, help="tills there are, to say what can be lost")
+    terms = command.add_argument_group("terms")
+    terms.add_argument("--from", dest="first", type=day, help="first day; default: the campaign's")
+    terms.add_argument("--to", dest="last", type=day, help="last day; default: the campaign's")
+    terms.add_argument("--store", type=int, help="number of the only store where they count")
+    terms.add_argument("--store-group", type=int, help="number of the only group of stores")
+    terms.add_argument(
+        "--value-minor", type=at_least_one, help="a value lower than the campaign's, in minor units"
+    )
+    terms.add_argument("--source", type=int, help="number of the touch point that hands them out")
+    terms.add_argument("--order", help="name of an order that was broken off: the same coupons again")
+    written = command.add_argument_group("outputs, at least one")
+    written.add_argument("--csv", type=Path, metavar="FILE", help="one line a coupon")
+    written.add_argument("--png", type=Path, metavar="DIR", help="a QR code a coupon, as pictures")
+    written.add_argument("--svg", type=Path, metavar="DIR", help="the same as drawings")
+    written.add_argument("--pdf", type=Path, metavar="FILE", help="A4 sheets of 14 coupons to print and cut")
+    written.add_argument("--font", type=Path, metavar="FILE", help="TrueType font of the sheets")
+    written.add_argument("--json", action="store_true", help="one JSON object a line on standard output")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Do what `add_arguments` parsed; the exit code."""
+    if not (arguments.csv or arguments.png or arguments.svg or arguments.pdf or arguments.json):
+        raise CommandError(
+            "say where the coupons go: --csv FILE, --png DIR, --svg DIR, --pdf FILE or --json", EX_USAGE
+        )
+    if (arguments.cloud is None) == (arguments.key is None):
+        raise CommandError("name who signs: --cloud URL with --token-file FILE, or --key FILE", EX_USAGE)
+    try:
+        count = asyncio.run(_with_cloud(arguments) if arguments.cloud else _with_key(arguments))
+    except CloudError as error:
+        raise CommandError(str(error)) from error
+    written = [str(path) for path in (arguments.csv, arguments.png, arguments.svg, arguments.pdf) if path]
+    _say(f"{count} coupons{' in ' + ', '.join(written) if written else ''}")
+    return 0
+
+
+async def _with_cloud(arguments: argparse.Namespace) -> int:
+    if arguments.token_file is None:
+        raise CommandError("--cloud needs --token-file FILE, with a token of role issuer", EX_USAGE)
+    issuer, number = _identity(arguments)
+    async with CloudAdmin(arguments.cloud, read_token(arguments.token_file)) as admin:
+        known = await admin.get(f"/v1/admin/campaigns/{issuer}/{number}")
+        campaign = campaigns.from_wire(known["campaign"])
+        order = _order(arguments, campaign)
+        return await _issue_all(arguments, from_cloud(admin, order), order, campaign, known["tills"])
+
+
+async def _with_key(arguments: argparse.Namespace) -> int:
+    file = Path(arguments.campaign)
+    campaign = read_campaign(file).campaign
+    held = read_key(arguments.key, passphrase_from(arguments.passphrase_file))
+    order = _order(arguments, campaign)
+    ledger = arguments.ledger or file.with_suffix(".db")
+    async with open_ledger(ledger, held, campaign, new=arguments.new_ledger) as store:
+        count = await _issue_all(arguments, from_ledger(store, held, order), order, campaign, arguments.tills)
+    _say(f"what was given out is remembered in {ledger}: keep it, and never use two copies of it")
+    return count
+
+
+def _identity(arguments: argparse.Namespace) -> tuple[str, int]:
+    text = arguments.campaign
+    if not text.isascii() or not text.isdigit():
+        campaign = read_campaign(Path(text)).campaign
+        return campaign.issuer, campaign.number
+    if arguments.issuer is None:
+        raise CommandError(
+            f"--issuer is needed with the number {text[:20]}; or name the campaign's file", EX_USAGE
+        )
+    return arguments.issuer, int(text)
+
+
+def _order(arguments: argparse.Namespace, campaign: Campaign) -> Order:
+    order = Order(
+        campaign.issuer,
+        campaign.number,
+        arguments.count,
+        arguments.first or date.fromisoformat(day_text(campaign.starts)),
+        arguments.last or date.fromisoformat(day_text(campaign.ends)),
+        arguments.store,
+        arguments.store_group,
+        arguments.value_minor,
+        arguments.source,
+    )
+    return replace(order, name=arguments.order) if arguments.order else order
+
+
+async def _issue_all(
+    arguments: argparse.Namespace,
+    portions: AsyncIterator[list[Signed]],
+    order: Order,
+    campaign: Campaign,
+    tills: int,
+) -> int:
+    cost = personal(campaign.benefit, order.value_minor)
+    for line in loss_lines(replace(campaign, benefit=cost), tills, order.count):
+        _say(line)
+    with ExitStack() as stack:
+        outputs: list[Output] = []
+        if arguments.csv:
+            outputs.append(stack.enter_context(csv_file(arguments.csv)))
+        folders = ((kind, getattr(arguments, kind)) for kind in ("png", "svg"))
+        outputs += [stack.enter_context(pictures(folder, kind)) for kind, folder in folders if folder]
+        if arguments.pdf:
+            from agent.commands.sheets import sheets
+
+            outputs.append(stack.enter_context(sheets(arguments.pdf, campaign, arguments.font)))
+        if arguments.json:
+            outputs.append(_JsonLines())
+        return await issue(portions, order, campaign.size, outputs, Progress(order.count, "issuing"))
+
+
+def _say(line: str) -> None:
+    """Beside the output, so that --json stays clean."""
+    print(line, file=sys.stderr)

@@ -8,6 +8,7 @@ from typing import Any
 from agent.domain.time import EPOCH_DAY
 
 ISSUER = "acme"
+SIZE = 20_000
 STORE: dict[str, Any] = {
     "store": "S-07",
     "number": 7,
@@ -43,7 +44,7 @@ def campaigns() -> list[dict[str, Any]]:
         "currency": "CNY",
         "starts": _today() - 60,
         "ends": _today() + 365,
-        "size": 20_000,
+        "size": SIZE,
         "offline_class": "C",
         "budget": {
             "count_day": 200,

@@ -16,11 +16,11 @@ from zoneinfo import ZoneInfo
 import aiohttp
 
 from agent.commands.admin import CloudAdmin
-from agent.commands.issue import Order, issue
+from agent.commands.issue import Order, issue_pictures
 from agent.demo.day import TILL, Day, expect
 from agent.demo.film import shoot
 from agent.demo.ledgers import cloud_line, till_line
-from agent.demo.offers import ISSUER, PROMO, STORE, campaigns, issuer_key
+from agent.demo.offers import ISSUER, PROMO, SIZE, STORE, campaigns, issuer_key
 from agent.demo.parts import Daemon, TillClient, command, free_port
 from agent.domain import token
 from agent.domain.keys import new_signing_key
@@ -55,7 +55,7 @@ async def open_cloud(day: Day) -> str:
     await _issue_all(day)
     count = sum(len(tokens) for tokens in day.tokens.values())
     expect(count == 40, "40 coupons were issued", count)
-    return f"3 campaigns, {count} coupons as QR pictures and text in {day.relative(day.folder / 'coupons')}"
+    return f"3 campaigns, {count} coupons as QR pictures in {day.relative(day.folder / 'coupons')}"
 
 
 async def _issue_all(day: Day) -> None:
@@ -72,10 +72,10 @@ async def _issue_all(day: Day) -> None:
         "revoked": Order(ISSUER, 1, 1, today, today + month),
     }
     for kind, order in wanted.items():
-        made = await issue(day.admin, order, day.folder / "coupons")
-        day.tokens[kind] = [coupon["token"] for coupon in made]
+        made = await issue_pictures(day.admin, order, SIZE, day.folder / "coupons" / kind)
+        day.tokens[kind] = [coupon.token for coupon in made]
         if kind == "revoked":
-            body = {"issuer": ISSUER, "campaign": order.campaign, "indexes": [made[0]["index"]]}
+            body = {"issuer": ISSUER, "campaign": order.campaign, "indexes": [made[0].index]}
             await day.admin.post("/v1/admin/revocations", body)
 
 

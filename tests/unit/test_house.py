@@ -173,7 +173,12 @@ def test_every_lock_file_pins_what_a_till_needs() -> None:
     runtime = project()["dependencies"]
     assert isinstance(runtime, list)
     names = {re.split(r"[<>=;]", requirement)[0] for requirement in runtime}
-    for lock in ("requirements.lock", "requirements-camera.lock", "requirements-dev.lock"):
+    for lock in (
+        "requirements.lock",
+        "requirements-camera.lock",
+        "requirements-issuer.lock",
+        "requirements-dev.lock",
+    ):
         pinned = set(
             re.findall(r"^([a-z0-9-]+)==", (REPOSITORY / lock).read_text(encoding="utf-8"), re.MULTILINE)
         )

@@ -1,0 +1,211 @@
+"""Campaigns: written as a file, checked, shown in words, published to the cloud, ended."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from agent.commands.admin import CloudAdmin, CloudRefused, read_token
+from agent.commands.arguments import at_least_one, cloud_arguments, day
+from agent.commands.campaign_file import TEMPLATE, CampaignFile, read_campaign
+from agent.commands.coupon_files import whole_file
+from agent.commands.errors import EX_CONFIG, EX_USAGE, CommandError
+from agent.commands.wording import campaign_lines, loss_lines, words_of
+from agent.domain import campaign as campaigns
+from agent.domain.time import EPOCH_DAY, day_text
+from config import ConfigError
+
+
+def add_arguments(command: argparse.ArgumentParser) -> None:
+    """The subcommands of `redeemd campaign`; pass what they parse to `run`."""
+    actions = command.add_subparsers(required=True, metavar="ACTION")
+
+    def add(name: str, action: Callable[[argparse.Namespace], int], text: str) -> argparse.ArgumentParser:
+        parser = actions.add_parser(name, help=text, description=text)
+        parser.set_defaults(action=action)
+        parser.add_argument("--json", action="store_true", help="for programs: one JSON object a line")
+        return parser
+
+    parser = add("new", _new, "Write an example campaign file to edit.")
+    parser.add_argument("file", type=Path)
+    parser.add_argument("--issuer", default="acme", help="default: %(default)s")
+    parser.add_argument("--number", type=at_least_one, default=1001, help="default: %(default)s")
+    parser = add("check", _check, "Check a campaign file, say it in words, and what can be lost by it.")
+    parser.add_argument("file", type=Path)
+    parser.add_argument("--tills", type=at_least_one, default=1, help="how many tills there are; default: 1")
+    parser = add("publish", _publish, "Give a campaign file to the cloud, and by it to all tills.")
+    parser.add_argument("file", type=Path)
+    cloud_arguments(parser)
+    parser = add("list", _list, "Show the campaigns that the cloud knows.")
+    cloud_arguments(parser)
+    parser = add("show", _show, "Show one campaign of the cloud.")
+    _identity_arguments(parser)
+    cloud_arguments(parser)
+    parser = add("end", _end, "Let a campaign end earlier.")
+    _identity_arguments(parser)
+    parser.add_argument("--last", type=day, help="its last day; default: yesterday, so that it ends at once")
+    cloud_arguments(parser)
+
+
+def _identity_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("issuer")
+    parser.add_argument("number", type=int)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Do what `add_arguments` parsed; the exit code."""
+    action: Callable[[argparse.Namespace], int] = arguments.action
+    return action(arguments)
+
+
+def _new(arguments: argparse.Namespace) -> int:
+    today = datetime.now(UTC).astimezone().date()
+    text = TEMPLATE.format(
+        issuer=arguments.issuer, number=arguments.number, starts=today, ends=today + timedelta(days=90)
+    )
+    with whole_file(arguments.file) as file:
+        file.write(text.encode())
+    read_campaign(arguments.file)  # an issuer's name that is no name is said now
+    print(f"{arguments.file} written: edit it, then redeemd campaign check {arguments.file}")
+    return 0
+
+
+def _check(arguments: argparse.Namespace) -> int:
+    try:
+        found = read_campaign(arguments.file)
+    except ConfigError as error:
+        if not arguments.json:
+            raise
+        for problem in error.problems:
+            _print_json(problem.to_json())
+        return EX_CONFIG
+    if not arguments.json:
+        print(f"{arguments.file}: good")
+        _print_words(found, arguments.tills)
+    return 0
+
+
+def _print_words(found: CampaignFile, tills: int) -> None:
+    print("\n".join(campaign_lines(found.campaign, found.promo)))
+    print("\n".join(loss_lines(found.campaign, tills)))
+
+
+def _publish(arguments: argparse.Namespace) -> int:
+    found = read_campaign(arguments.file)
+    return asyncio.run(_with_cloud(arguments, lambda admin: _published(arguments, admin, found)))
+
+
+async def _published(arguments: argparse.Namespace, admin: CloudAdmin, found: CampaignFile) -> int:
+    campaign = found.campaign
+    known = await _known(admin, campaign.issuer, campaign.number)
+    if known is not None:
+        before = campaigns.from_wire(known["campaign"])
+        if (replace(before, version=campaign.version), known["promo"]) == (campaign, found.promo):
+            print(f"nothing to publish: version {before.version} says the same", file=sys.stderr)
+            return 0
+        campaign = replace(campaign, version=before.version + 1)
+    tills = await _tills(admin, known)
+    if not arguments.json:
+        _print_words(found, tills)
+    body = {"campaign": campaigns.to_wire(campaign), "promo": found.promo}
+    said = await admin.post("/v1/admin/campaigns", body)
+    if arguments.json:
+        _print_json(said)
+    else:
+        print(f"published as version {said['version']}: tills have it with their next bundle")
+    return 0
+
+
+async def _tills(admin: CloudAdmin, known: dict[str, Any] | None) -> int:
+    """How many tills may take it; all there are while the cloud does not know the campaign."""
+    if known is not None:
+        return int(known["tills"])
+    return sum(till["state"] != "revoked" for till in (await admin.get("/v1/admin/tills"))["tills"])
+
+
+async def _known(admin: CloudAdmin, issuer: str, number: int) -> dict[str, Any] | None:
+    try:
+        return await admin.get(f"/v1/admin/campaigns/{issuer}/{number}")
+    except CloudRefused as error:
+        if error.status == 404:
+            return None
+        raise
+
+
+def _list(arguments: argparse.Namespace) -> int:
+    async def work(admin: CloudAdmin) -> int:
+        found = (await admin.get("/v1/admin/campaigns"))["campaigns"]
+        for one in found:
+            if arguments.json:
+                _print_json(one)
+                continue
+            days = f"{day_text(one['starts'])} to {day_text(one['ends'])}"
+            issued = f"{one['issued']}/{one['size']} issued"
+            print(
+                f"{one['issuer']} {one['campaign']}  v{one['version']}  {days}  {issued}  {words_of(one['title'])}"
+            )
+        if not found and not arguments.json:
+            print("no campaign yet: redeemd campaign new FILE")
+        return 0
+
+    return asyncio.run(_with_cloud(arguments, work))
+
+
+def _show(arguments: argparse.Namespace) -> int:
+    async def work(admin: CloudAdmin) -> int:
+        known = await admin.get(f"/v1/admin/campaigns/{arguments.issuer}/{arguments.number}")
+        if arguments.json:
+            _print_json(known)
+            return 0
+        campaign = campaigns.from_wire(known["campaign"])
+        print("\n".join(campaign_lines(campaign, known["promo"])))
+        print(f"  version    {campaign.version}")
+        print(f"  so far     {known['issued']} issued, {known['used']} used, {known['revoked']} revoked")
+        print("\n".join(loss_lines(campaign, known["tills"])))
+        return 0
+
+    return asyncio.run(_with_cloud(arguments, work))
+
+
+def _end(arguments: argparse.Namespace) -> int:
+    async def work(admin: CloudAdmin) -> int:
+        known = await admin.get(f"/v1/admin/campaigns/{arguments.issuer}/{arguments.number}")
+        before = campaigns.from_wire(known["campaign"])
+        yesterday = datetime.now(UTC).date() - timedelta(days=1)
+        last: date = arguments.last or yesterday
+        number = (last - EPOCH_DAY).days
+        if number >= before.ends:
+            raise CommandError(f"it ends on {day_text(before.ends)} as it is", EX_USAGE)
+        if number < before.starts:
+            sentence = f"it begins on {day_text(before.starts)}"
+            raise CommandError(f"{sentence}: --last {day_text(before.starts)} is the earliest end", EX_USAGE)
+        ended = replace(before, version=before.version + 1, ends=number)
+        body = {"campaign": campaigns.to_wire(ended), "promo": known["promo"]}
+        said = await admin.post("/v1/admin/campaigns", body)
+        if arguments.json:
+            _print_json(said | {"ends": number})
+        else:
+            grace = f", plus {ended.grace_days} days of grace" if ended.grace_days else ""
+            print(f"ends on {last}{grace}: tills know with their next bundle (version {said['version']})")
+        return 0
+
+    return asyncio.run(_with_cloud(arguments, work))
+
+
+async def _with_cloud(arguments: argparse.Namespace, work: Callable[[CloudAdmin], Any]) -> int:
+    if arguments.cloud is None or arguments.token_file is None:
+        raise CommandError("name the cloud: --cloud URL --token-file FILE", EX_USAGE)
+    async with CloudAdmin(arguments.cloud, read_token(arguments.token_file)) as admin:
+        code: int = await work(admin)
+        return code
+
+
+def _print_json(value: dict[str, Any]) -> None:
+    print(json.dumps(value, ensure_ascii=False))

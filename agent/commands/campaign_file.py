@@ -1,0 +1,272 @@
+"""A campaign as a file that people write: TOML, with dates. Every problem is named with its line and key.
+
+The rules are those of the domain alone: the file is turned into the wire form and read by `campaign.from_wire`. That
+stops at the first fault; to find the others, the faulty key is mended from an example and the reading repeated.
+"""
+
+from __future__ import annotations
+
+import re
+import stat
+import tomllib
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from agent.domain import campaign as campaigns
+from agent.domain.campaign import Campaign
+from agent.domain.fields import FieldError, Fields
+from agent.domain.time import EPOCH_DAY, day_text
+from agent.domain.token import DAY_MAX
+from config import ConfigError, Problem
+from config.lines import find_lines, last_line, refuse
+from config.load import dotted
+from config.problem import printable
+
+FILE_BYTES_MAX = 64 * 1024
+_REPAIRS_MAX = 40
+_FAULT = re.compile(r"([a-z]+)\.(.*?) ((?:is|holds) .*)", re.DOTALL)
+_AT_LINE = re.compile(r" \(at line (\d+), column \d+\)\Z")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}")
+_CURRENCY = re.compile(r"[A-Z]{3}")
+_DATES = ("starts", "ends")
+_WORDS = {"zh": "字", "en": "word"}
+_BUDGET = {"count_day": 1, "value_day_minor": 1, "count_offline": 1, "value_offline_minor": 1}
+_EXAMPLE: dict[str, Any] = {
+    "issuer": "acme",
+    "number": 1,
+    "currency": "CNY",
+    "starts": 20_000,
+    "ends": DAY_MAX,
+    "size": 1000,
+    "offline_class": "D",
+    "title": _WORDS,
+    "prompt": _WORDS,
+    "conditions": _WORDS,
+    "benefit": {"kind": "amount_off", "threshold_minor": 0, "amount_minor": 1},
+    "budget": _BUDGET,
+    "promo": {"per_till": 1, "valid_days": 1},
+}
+_HINTS: dict[str, str] = {
+    "issuer": 'use the issuer\'s name, such as "acme"',
+    "number": "use a number that this issuer has not used yet",
+    "currency": 'use an ISO 4217 code such as "CNY"',
+    "starts": "use the first day, written 2026-11-22 without quotes",
+    "ends": "use the last day, not before starts, written 2026-12-31 without quotes",
+    "size": "use how many coupons there may ever be, at most 50000000; it cannot be changed later",
+    "offline_class": 'use "A" (never offline), "B" (one store), "C" (within budgets) or "D" (open)',
+    "version": "leave it out: versions are counted when the campaign is published",
+    "stores": "use a list of store numbers such as [1, 7], or leave it out for all stores",
+    "budget": "write a table [budget] with " + ", ".join(_BUDGET),
+    "title": 'write a table [title] with zh = "..." and en = "..."',
+    "benefit": 'write a table [benefit] with kind = "amount_off", "percent_off" or "free_item"',
+    "benefit.kind": 'use "amount_off", "percent_off" or "free_item"',
+    "benefit.skus": 'use a list of article numbers in quotes, such as ["6901234567892"]',
+    "promo": "write a table [promo] with per_till and valid_days, or leave it out",
+}
+TEMPLATE = """\
+# One offer of one issuer. Check it: redeemd campaign check FILE. Amounts are in minor units: 3000 is 30.00 CNY.
+issuer = "{issuer}"
+number = {number}                # never used before by this issuer
+currency = "CNY"
+starts = {starts}        # first and last day, both included
+ends = {ends}
+grace_days = 0               # how many days after its last day a coupon is still taken
+size = 100000                # how many coupons there may ever be; cannot be changed later
+# stores = [1, 7]            # numbers of the stores where it counts; without this line: all
+
+# What a till may do without the cloud, with a code that can be copied:
+# "A" nothing, "B" only in the one store a coupon names, "C" within the budget below, "D" anything
+offline_class = "C"
+stale_percent = 25           # share of the budget that holds when the till has not heard from the cloud for long
+expired_percent = 0          # and for very long; 0 refuses
+
+[title]
+zh = "满百立减"
+en = "30 off 100"
+
+[benefit]
+kind = "amount_off"          # or "percent_off": percent, cap_minor, threshold_minor
+threshold_minor = 10000      # or "free_item": skus = ["6901234567892"], value_max_minor
+amount_minor = 3000
+
+[budget]                     # of each till alone
+count_day = 200              # coupons a day, and what they may cost
+value_day_minor = 600000
+count_offline = 100          # and from one contact with the cloud to the next
+value_offline_minor = 300000
+
+[prompt]                     # what the cashier is told to do
+zh = ""
+en = ""
+
+[conditions]                 # one line on the receipt and on printed coupons
+zh = "单笔满 100 元可用，每单一张"
+en = "On 100 or more, one per sale"
+
+# [promo]                    # its coupons are printed on receipts
+# per_till = 60              # how many codes each till holds ready
+# valid_days = 30            # for how many days each counts
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class CampaignFile:
+    """What a file says. campaign.version is 1: who publishes it counts. promo: {"per_till", "valid_days"} or None."""
+
+    campaign: Campaign
+    promo: dict[str, int] | None
+
+
+def read_campaign(path: Path) -> CampaignFile:
+    """Raises `ConfigError` with every problem found, each with its line and key."""
+    text = _read(path)
+    document = _document(text, str(path))
+    found: list[tuple[tuple[str, ...], str]] = []
+    wire = _with_days(document, found)
+    result = _read_all(wire, found)
+    if not found:
+        assert result is not None, "no problem, so there is a campaign"
+        found += _doubts(result.campaign)
+    if not found:
+        assert result is not None, "no problem, so there is a campaign"
+        return result
+    at = find_lines(text)
+    problems = [
+        Problem(str(path), _line(at, key), dotted(key), printable(wrong), _hint(key))
+        for key, wrong in dict.fromkeys(found)
+    ]
+    raise ConfigError(tuple(sorted(problems, key=lambda problem: problem.line)))
+
+
+def _with_days(document: dict[str, Any], found: list[tuple[tuple[str, ...], str]]) -> dict[str, Any]:
+    """The wire form of `document`: dates as day numbers."""
+    wire = dict(document)
+    if "version" in wire:
+        found.append((("version",), "is not yours to write"))
+        del wire["version"]
+    for name in _DATES:
+        if name not in wire:
+            continue
+        day = (wire[name] - EPOCH_DAY).days if type(wire[name]) is date else -1
+        if not 0 <= day <= DAY_MAX:
+            found.append(((name,), f"is not a date from {day_text(0)} to {day_text(DAY_MAX)}"))
+            day = _EXAMPLE[name]
+        wire[name] = day
+    return wire
+
+
+def _read_all(wire: dict[str, Any], found: list[tuple[tuple[str, ...], str]]) -> CampaignFile | None:
+    """Read, and note every fault. Each is mended from the example, so that the next one comes to light."""
+    for _ in range(_REPAIRS_MAX):
+        try:
+            return _typed(wire)
+        except FieldError as error:
+            matched = _FAULT.fullmatch(str(error))
+            if matched is None:
+                raise AssertionError("a field error names its field") from error
+            what, name, wrong = matched.groups()
+            key = (name,) if what == "campaign" else (what, name)
+            found.append((key, wrong))
+            wire = _mended(wire, key, wrong)
+    return None
+
+
+def _typed(wire: dict[str, Any]) -> CampaignFile:
+    rest = dict(wire)
+    plan = rest.pop("promo", None)
+    campaign = campaigns.from_wire(rest)
+    if not _NAME.fullmatch(campaign.issuer):
+        raise FieldError("campaign.issuer is not a name of A-Z a-z 0-9 . _ -")
+    if not _CURRENCY.fullmatch(campaign.currency):
+        raise FieldError("campaign.currency is not three capital letters")
+    if plan is None:
+        return CampaignFile(campaign, None)
+    if not isinstance(plan, dict):
+        raise FieldError("campaign.promo is not a map")
+    fields = Fields(plan, "promo")
+    promo = {
+        "per_till": fields.integer("per_till", 1, 1000),
+        "valid_days": fields.integer("valid_days", 1, 3660),
+    }
+    fields.done()
+    return CampaignFile(campaign, promo)
+
+
+def _mended(wire: dict[str, Any], key: tuple[str, ...], wrong: str) -> dict[str, Any]:
+    table, name = key[:-1], key[-1]
+    if table:
+        inner = _mended(wire[table[0]], (name,), wrong)
+        # A table of another kind has other keys: what is missing in it is in no example.
+        whole = table[0] == "benefit" and (name == "kind" or wrong == "is missing")
+        return wire | {table[0]: _EXAMPLE[table[0]] if whole else inner}
+    if "is not known" in wrong:
+        return {own: value for own, value in wire.items() if own != name}
+    for example in (_EXAMPLE, _WORDS, _BUDGET, _EXAMPLE["promo"], _EXAMPLE["benefit"]):
+        if name in example:
+            return wire | {name: example[name]}
+    return {own: value for own, value in wire.items() if own != name}
+
+
+def _doubts(campaign: Campaign) -> list[tuple[tuple[str, ...], str]]:
+    """What is well written and still no offer."""
+    most = campaign.benefit.exposure_minor()
+    empty = [(("title", name), "is empty") for name in ("zh", "en") if not getattr(campaign.title, name)]
+    if campaign.budget is None:
+        return [*empty]
+    small = [
+        (("budget", name), f"is below what one coupon can cost, {most}: none would be taken")
+        for name in ("value_day_minor", "value_offline_minor")
+        if getattr(campaign.budget, name) < most
+    ]
+    none = [
+        (("budget", name), "is 0: no coupon would be taken")
+        for name in ("count_day", "count_offline")
+        if not getattr(campaign.budget, name)
+    ]
+    return [*empty, *small, *none]
+
+
+def _hint(key: tuple[str, ...]) -> str:
+    return _HINTS.get(".".join(key)) or _HINTS.get(key[0] if len(key) == 1 else "", "mend this value")
+
+
+def _line(at: dict[tuple[str | int, ...], int], key: tuple[str, ...]) -> int:
+    """The line of the key, or of the table it would belong to; 0 when that is the file as a whole."""
+    return at.get(key) or at.get(key[:1], 0)
+
+
+def _read(path: Path) -> str:
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise _fault(path, 0, "is not a regular file", "name a campaign file")
+        content = path.read_bytes() if path.stat().st_size <= FILE_BYTES_MAX else b""
+        if path.stat().st_size > FILE_BYTES_MAX:
+            raise _fault(path, 0, f"is larger than {FILE_BYTES_MAX // 1024} KiB", "use a smaller file")
+        return content.decode("utf-8-sig").replace("\r\n", "\n")
+    except FileNotFoundError:
+        raise _fault(path, 0, "does not exist", "write one: redeemd campaign new FILE") from None
+    except OSError as error:
+        raise _fault(path, 0, f"cannot be read: {error.strerror}", "name a file you may read") from None
+    except UnicodeDecodeError:
+        raise _fault(path, 0, "is not UTF-8 text", "save the file with the encoding UTF-8") from None
+
+
+def _document(text: str, file: str) -> dict[str, Any]:
+    refused = refuse(text)
+    if refused is not None:
+        raise ConfigError((Problem(file, refused[0], "", refused[1], "mend or shorten this line"),))
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        message = str(error)
+    place = _AT_LINE.search(message)
+    line = int(place[1]) if place else last_line(text)
+    reason = message[: place.start()] if place else message
+    allowed = 'write each setting on a line of its own, as name = value, with text in "quotes"'
+    raise ConfigError((Problem(file, line, "", f"is no valid TOML: {reason[:200]}", allowed),))
+
+
+def _fault(path: Path, line: int, wrong: str, allowed: str) -> ConfigError:
+    return ConfigError((Problem(str(path), line, "", wrong, allowed),))
