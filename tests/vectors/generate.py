@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tests.vectors import bundles, decisions, records, statements, tokens
+from tests.vectors import bundles, codes, decisions, records, statements, statuses, tokens
 
 FOLDER = Path(__file__).parent
 FILES: dict[str, Callable[[], dict[str, Any]]] = {
@@ -23,7 +23,9 @@ FILES: dict[str, Callable[[], dict[str, Any]]] = {
     "decisions.json": decisions.vectors,
     "records.json": records.vectors,
     "bundle.json": bundles.vectors,
+    "codes.json": codes.vectors,
     "statements.json": statements.vectors,
+    "status.json": statuses.vectors,
 }
 
 
