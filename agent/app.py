@@ -27,14 +27,15 @@ from agent.api.server import ApiServer
 from agent.domain.bundle import BundleError
 from agent.domain.keys import KeyFault, SigningKey, new_signing_key, signing_key_from_pem
 from agent.domain.record import LANES
-from agent.domain.time import day_number
+from agent.domain.time import BootTime, day_number
 from agent.hub import Hub
 from agent.ports import CommitUnknown, LedgerUnavailable, PrintJob
 from agent.printing import PrintQueue
 from agent.receipts.maker import receipt_maker, receipt_text
 from agent.receipts.model import ReceiptError
-from agent.redeem import Redeemer, TillState
+from agent.redeem import Redeemer
 from agent.refresh import Refresher
+from agent.state import TillState
 from agent.store.bundle_cache import SqlBundleCache
 from agent.store.database import Database, StoreError, check_history, refusal_to_start
 from agent.store.housekeeping import Retention, tidy
@@ -63,11 +64,25 @@ class StartError(Exception):
 class SystemClock:
     """`agent.ports.Clock` of this machine."""
 
+    def __init__(self) -> None:
+        self._boot = _boot_id()
+
     def now(self) -> datetime:
         return datetime.now(UTC)
 
     def monotonic(self) -> float:
         return clock_time.monotonic()
+
+    def boot_time(self) -> BootTime:
+        return BootTime(self._boot, clock_time.clock_gettime(clock_time.CLOCK_BOOTTIME))
+
+
+def _boot_id() -> str:
+    """What Linux calls this start of the machine; "" where it does not say."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
+    except (OSError, UnicodeDecodeError):
+        return ""
 
 
 def database_path(settings: config.Config) -> Path:
@@ -305,10 +320,12 @@ class App:
         retention = Retention(storage.redemption_keep_days, storage.evidence_max_rows)
         await self._check_history()
         while True:
-            # By the durable mark, not the clock: what a clock gone ahead has forgotten, one set right would miss.
-            if (mark := self._state.mark) is not None:
+            # By signed time alone: a mark that a clock ahead has raised can be lowered again, and then a use that was
+            # forgotten meanwhile would be missed.
+            if (trust := self._state.trust) is not None:
+                signed = trust.manifest.issued
                 try:
-                    await tidy(self._database, mark, day_number(mark, self._state.zone()), retention)
+                    await tidy(self._database, signed, day_number(signed, trust.zone), retention)
                 except (LedgerUnavailable, CommitUnknown) as error:  # deleting again is harmless
                     log.error("housekeeping: %s", error)
             await asyncio.sleep(TIDY_EVERY_S)

@@ -13,22 +13,22 @@ import logging
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import timedelta, tzinfo
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import msgspec
 
 from agent.domain import record, time
-from agent.domain.bundle import Age, Manifest
 from agent.domain.decide import Decision, LedgerView, PriorUse, Refusal, Setting, decide, verify_scan
 from agent.domain.keys import SigningKey
-from agent.domain.outcome import Outcome
-from agent.domain.parts import Contents, Place, PromoCode
+from agent.domain.outcome import SOMETHING_ELSE, Outcome
+from agent.domain.parts import Place, PromoCode
 from agent.domain.sale import Sale
+from agent.domain.scan import Kind, route
 from agent.domain.token import Coupon
 from agent.domain.verdict import Verdict, make_verdict
 from agent.ports import Clock, CommitUnknown, Ledger, LedgerUnavailable, Transaction
+from agent.state import TillState, Trust
 
 log = logging.getLogger(__name__)
 
@@ -36,48 +36,6 @@ _ENCODE = msgspec.json.Encoder(order="sorted").encode
 """What `record.canonical_json` writes of our own data, in a tenth of its time."""
 MARK_STEP = timedelta(minutes=5)
 """How far time must have moved before the high-water mark is written again."""
-
-
-@dataclass(frozen=True, slots=True)
-class Trust:
-    """The bundle in force, typed."""
-
-    manifest: Manifest
-    contents: Contents
-    zone: tzinfo
-
-
-def make_trust(manifest: Manifest, contents: Contents) -> Trust:
-    """`Trust` with the store's time zone loaded; ZoneInfoNotFoundError if the bundle names none that exists."""
-    return Trust(manifest, contents, ZoneInfo(contents.place.zone))
-
-
-@dataclass(slots=True)
-class TillState:
-    """What the till knows now. Replaced as a whole by refresh; read by every scan. mark: high-water mark of time.
-
-    stopped: why no coupon is taken at all ("" = taken). ledger_fault: why the last scan could not be recorded ("" = it
-    was). online: whether the cloud answered lately.
-    """
-
-    till: str
-    trust: Trust | None = None
-    mark: datetime | None = None
-    clock_ahead: bool = False
-    stopped: str = ""
-    ledger_fault: str = ""
-    online: bool = False
-    sale: Sale | None = None
-
-    def time(self, wall: datetime) -> time.EffectiveTime:
-        issued = None if self.trust is None else self.trust.manifest.issued
-        return time.effective_time(wall, self.mark, issued, known_ahead=self.clock_ahead)
-
-    def zone(self) -> tzinfo:
-        return UTC if self.trust is None else self.trust.zone
-
-    def currency(self) -> str:
-        return "" if self.trust is None else self.trust.contents.place.currency
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +88,12 @@ class Redeemer:
                 return answered
             reason = self._state.stopped or "no_bundle"
             return self._bare(request, Decision(Outcome.TILL_STOPPED, detail=reason))
-        work = _Work(self, request, trust, verify_scan(request.text, trust.contents))
+        found = _read(request.text, trust)
+        if isinstance(found, Refusal) and found.outcome in SOMETHING_ELSE:
+            # Nothing was refused and nothing is kept: the number of somebody's card least of all.
+            answered = await self._answered_before(request)
+            return answered or self._bare(request, Decision(found.outcome, detail=found.detail or None))
+        work = _Work(self, request, trust, found)
         try:
             verdict = await self._ledger.write(work.run, work.read_back)
         except LedgerUnavailable as error:
@@ -143,7 +106,7 @@ class Redeemer:
             return self._bare(request, Decision(Outcome.UNKNOWN_RESULT, detail="commit_unknown"))
         self._state.ledger_fault = ""
         if work.mark is not None:
-            self._state.mark = work.mark
+            self._state.set_mark(work.mark)
         return verdict
 
     async def _answered_before(self, request: Request) -> Verdict | None:
@@ -161,13 +124,13 @@ class Redeemer:
         request = Request(text, "verify", sale)
         if trust is None:
             return self._bare(request, Decision(Outcome.TILL_STOPPED, detail="no_bundle"))
-        found = verify_scan(text, trust.contents)
-        now = self._state.time(self._clock.now())
+        found = _read(text, trust)
+        now = self._state.now(self._clock)
         decision = judge(found, trust, sale, LedgerView(), now)
         return self._verdict(request, trust, found, decision, None, now)
 
     def _bare(self, request: Request, decision: Decision) -> Verdict:
-        now = self._state.time(self._clock.now()).now
+        now = self._state.now(self._clock).now
         return make_verdict(
             decision,
             scan_id=request.scan_id,
@@ -205,12 +168,21 @@ class Redeemer:
         )
 
 
+def _read(text: str, trust: Trust) -> Coupon | Refusal:
+    """`verify_scan`; a table of codes that the disk does not give back is a refusal too."""
+    try:
+        return verify_scan(text, trust.contents)
+    except LedgerUnavailable as error:
+        log.error("codes cannot be looked up: %s", error)
+        return Refusal(Outcome.TILL_STOPPED, "codes_unreadable")
+
+
 def judge(
     found: Coupon | Refusal, trust: Trust, sale: Sale | None, view: LedgerView, now: time.EffectiveTime
 ) -> Decision:
     """The decision on what `verify_scan` found."""
     if isinstance(found, Refusal):
-        return Decision(found.outcome, detail=found.detail)
+        return Decision(found.outcome, detail=found.detail or None)
     setting = Setting(now, trust.zone, trust.contents.place, trust.manifest.age(now.now))
     return decide(found, trust.contents, sale, view, setting)
 
@@ -225,14 +197,14 @@ class _Work:
         self._found = found
         self._sealed: tuple[str, record.ChainHead, Verdict] | None = None
         self._promo: PromoCode | None = None
-        self.mark: datetime | None = None
+        self.mark: time.Anchor | None = None
 
     def run(self, tx: Transaction) -> Verdict:
         request = self._request
         if (answered := _answered(tx, request)) is not None:
             return answered
         state, trust = self._owner._state, self._trust
-        now = state.time(self._owner._clock.now())
+        now = state.now(self._owner._clock)
         day = time.day_number(now.now, trust.zone)
         view = self._view(tx, day)
         decision = judge(self._found, trust, request.sale, view, now)
@@ -242,7 +214,7 @@ class _Work:
         redemption_id = record.record_id(state.till, lane, previous.sequence + 1) if accepted else None
         verdict = self._owner._verdict(request, trust, self._found, decision, view.prior, now, redemption_id)
         if accepted:
-            self._accept(tx, verdict, decision, day)
+            self._accept(tx, verdict, decision, day, view.prior)
         self._append(tx, lane, previous, verdict, self._data(verdict, decision, now, day))
         if request.request_id is not None:
             answer = _ENCODE(verdict.to_json()).decode()
@@ -262,12 +234,17 @@ class _Work:
             return LedgerView()
         return tx.view(self._found.identity, day)
 
-    def _accept(self, tx: Transaction, verdict: Verdict, decision: Decision, day: int) -> None:
+    def _accept(
+        self, tx: Transaction, verdict: Verdict, decision: Decision, day: int, prior: PriorUse | None
+    ) -> None:
         coupon, campaign, redemption_id = verdict.coupon, verdict.campaign, verdict.redemption_id
         assert coupon is not None, "only a coupon is accepted"
         assert campaign is not None, "only a known campaign is accepted"
         assert redemption_id is not None, "what is accepted has a number"
-        tx.consume(coupon.identity, redemption_id, verdict.at, coupon.claims.expires + campaign.grace_days)
+        forget_after = coupon.claims.expires + campaign.grace_days
+        tx.consume(
+            coupon.identity, redemption_id, verdict.at, forget_after, 0 if prior is None else prior.uses
+        )
         if campaign.budget is not None:
             tx.charge(coupon.issuer, coupon.claims.campaign, day, decision.charge_minor)
         if verdict.print_job is not None:
@@ -309,7 +286,7 @@ class _Work:
         data: dict[str, Any] = {
             "outcome": verdict.outcome.value,
             "scan_id": verdict.scan_id,
-            "token_sha256": hashlib.sha256(self._request.text.encode("utf-8", "surrogatepass")).hexdigest(),
+            "token_sha256": _token_hash(self._request.text),
             "source": verdict.source,
             "store": trust.contents.place.store,
             "merchant": trust.contents.place.merchant,
@@ -341,13 +318,12 @@ class _Work:
         return data
 
     def _raise_mark(self, tx: Transaction, now: time.EffectiveTime) -> None:
+        """By effective time: where the clock is not believed, by what has elapsed within this boot."""
         mark = self._owner._state.mark
-        if now.doubt == "ahead":
-            return  # a clock that is not believed moves nothing
-        raised = time.raised_mark(mark, now.wall, self._trust.manifest.issued)
+        raised = time.raised_mark(mark, now.now, self._trust.manifest.issued)
         if raised is not None and (mark is None or raised - mark >= MARK_STEP):
-            tx.raise_mark(raised)
-            self.mark = raised
+            self.mark = time.Anchor(raised, self._owner._clock.boot_time())
+            tx.raise_mark(self.mark)
 
 
 def _answered(tx: Transaction, request: Request) -> Verdict | None:
@@ -368,6 +344,12 @@ def _answered(tx: Transaction, request: Request) -> Verdict | None:
     )
 
 
+def _token_hash(text: str) -> str | None:
+    """SHA-256 of a token's text, None of any other: what somebody typed may be guessed from its hash."""
+    routed = route(text)
+    return hashlib.sha256(routed.text.encode()).hexdigest() if routed.kind is Kind.TOKEN else None
+
+
 def _subject(coupon: Coupon | None) -> str:
     return "scan" if coupon is None else "/".join(str(part) for part in coupon.identity)
 
@@ -379,12 +361,8 @@ def _coupon_data(coupon: Coupon) -> dict[str, Any]:
         "issuer": issuer,
         "campaign": campaign,
         "index": index,
-        "kid": coupon.kid.hex(),
+        "kid": coupon.kid.hex() or None,
+        "code": coupon.code_hash.hex() or None,
         "referrer": None if claims.referrer is None else claims.referrer.hex(),
         "touch": claims.source,
     }
-
-
-def bundle_age(state: TillState, now: datetime) -> Age | None:
-    """How old the bundle is at effective time; None without one."""
-    return None if state.trust is None else state.trust.manifest.age(now)

@@ -20,7 +20,7 @@ from agent.domain.parts import Contents, read_parts
 from agent.domain.statement import TIME_PART, TimeStatement, read_time
 from agent.domain.time import Anchor, corrected_mark, is_ahead, raised_by_bundle, timestamp
 from agent.ports import BundleCache, Clock, CommitUnknown, LedgerUnavailable
-from agent.redeem import TillState, Trust, make_trust
+from agent.state import TillState, Trust, make_trust
 from sync.ports import Answer, Failure, FailureKind, Uplink
 from sync.status import failure_of
 from sync.wire import bundle_path, part_path, root_path

@@ -21,7 +21,8 @@ from agent.hub import Hub
 from agent.intake import Arrival, Intake, Overflow
 from agent.ports import Clock, CommitUnknown, Counts, LedgerUnavailable, PrintJob, Prints
 from agent.printing import PrintQueue, print_json
-from agent.redeem import Redeemer, Request, TillState, Trust, bundle_age
+from agent.redeem import Redeemer, Request
+from agent.state import TillState, Trust, bundle_age
 from drivers.ports import DeviceStatus, Scan, ScanFault
 from sync.lanes import LaneState
 
@@ -212,7 +213,7 @@ class Till:
     async def status(self) -> dict[str, Any]:
         """The Status object of docs/openapi.yaml."""
         w, state = self._w, self._w.state
-        effective = state.time(w.clock.now())
+        effective = state.now(w.clock)
         counts, today = await self._numbers(time.day_number(effective.now, state.zone()))
         devices = [(role, status()) for role, status in w.devices]
         facts = self._facts(effective, counts, devices)

@@ -15,8 +15,8 @@ from agent.domain import token
 from agent.domain.campaign import Campaign
 from agent.domain.decide import verify_scan
 from agent.domain.token import Coupon
-from agent.redeem import TillState
 from agent.refresh import Refresher
+from agent.state import TillState
 from agent.store.bundle_cache import SqlBundleCache
 from agent.store.database import Database
 from benchmarks.common import Benchmark, Figure, Options, alone, figure, paired, timed

@@ -16,9 +16,11 @@ from agent.domain.keys import signature_ok
 from agent.domain.parts import Place, PromoCode, read_parts
 from agent.domain.record import ChainHead
 from agent.domain.sale import Sale
+from agent.domain.time import BootTime
 from agent.domain.verdict import Verdict
 from agent.receipts.maker import receipt_maker
-from agent.redeem import Redeemer, Request, TillState, make_trust
+from agent.redeem import Redeemer, Request
+from agent.state import TillState, make_trust
 from agent.store.bundle_cache import SqlBundleCache
 from agent.store.database import Database
 from agent.store.inspect import SqlNumbers, stored_bundle
@@ -34,12 +36,16 @@ class HandClock:
 
     wall: datetime = field(default_factory=lambda: datetime.now(UTC))
     seconds: float = 1000.0
+    boot: str = "first"
 
     def now(self) -> datetime:
         return self.wall
 
     def monotonic(self) -> float:
         return self.seconds
+
+    def boot_time(self) -> BootTime:
+        return BootTime(self.boot, self.seconds)
 
     def advance(self, by: timedelta) -> None:
         self.wall += by

@@ -17,7 +17,7 @@ from agent.domain.keys import IssuerKey, SigningKey, new_signing_key
 from agent.domain.parts import Contents, Place, PromoCode
 from agent.domain.status import Status
 from agent.domain.status_parts import snapshot_name, snapshot_to_wire
-from agent.domain.time import EPOCH_DAY
+from agent.domain.time import EPOCH_DAY, Anchor, BootTime
 from agent.domain.token import Claims
 from agent.store.bundle_cache import enrol, store_bundle
 from agent.store.database import connect
@@ -137,6 +137,7 @@ class Factory:
         connection = connect(state_dir / "till.db")
         connection.execute("BEGIN IMMEDIATE")
         enrol(connection, TILL, self.root())
-        store_bundle(connection, self.manifest(made), made, self.promos, self.issued)
+        mark = Anchor(self.issued, BootTime("", 0.0))
+        store_bundle(connection, self.manifest(made), made, self.promos, mark)
         connection.execute("COMMIT")
         connection.close()

@@ -13,8 +13,8 @@ from agent.app import SystemClock, database_path, key_path, make_key, prepare_st
 from agent.commands.errors import CommandError
 from agent.domain import bundle
 from agent.domain.keys import SigningKey
-from agent.redeem import TillState
 from agent.refresh import Refresher
+from agent.state import TillState
 from agent.store.bundle_cache import SqlBundleCache
 from agent.store.bundle_cache import enrol as store_enrolment
 from agent.store.database import Database

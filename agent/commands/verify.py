@@ -25,7 +25,8 @@ from agent.domain.parts import Contents, Place, read_parts
 from agent.domain.time import day_text, effective_time
 from agent.domain.token import DAY_MAX, UINT32_MAX, Coupon
 from agent.domain.verdict import make_verdict
-from agent.redeem import Trust, judge, make_trust
+from agent.redeem import judge
+from agent.state import Trust, make_trust
 from agent.store.database import StoreError, connect_read_only
 from agent.store.inspect import prior_use, stored_bundle
 

@@ -28,6 +28,8 @@ from agent.domain.keys import KeyFault, SigningKey, load_public_key, signature_o
 from agent.domain.record import LANES
 
 TIME_AAD = b"redeemd/time/1"
+TIME_PART = "time"
+"""The part of a bundle that may carry a time statement."""
 REVOCATION_AAD = b"redeemd/revocation/1"
 KEY_CHANGE_AAD = b"redeemd/key-change/1"
 STATEMENT_BYTES_MAX = 16 * 1024

@@ -91,6 +91,11 @@ def raised_mark(mark: datetime | None, wall: datetime, bundle_issued: datetime |
     return capped if mark is None else max(mark, capped)
 
 
+def raised_by_bundle(mark: datetime | None, bundle_issued: datetime) -> datetime:
+    """The mark after a newer bundle was carried here: its signed time is a floor."""
+    return bundle_issued if mark is None else max(mark, bundle_issued)
+
+
 def corrected_mark(mark: datetime | None, bundle_issued: datetime) -> datetime:
     """The mark after a newer bundle came over the line.
 
@@ -98,9 +103,8 @@ def corrected_mark(mark: datetime | None, bundle_issued: datetime) -> datetime:
     coupons: the newer bundle is the better witness. It can only go back to a time that is signed and later than
     every bundle before; reviving a coupon would need the clock set back as well.
     """
-    if mark is None or mark > bundle_issued + SLACK:
-        return bundle_issued
-    return max(mark, bundle_issued)
+    beyond = mark is not None and mark > bundle_issued + SLACK
+    return bundle_issued if beyond else raised_by_bundle(mark, bundle_issued)
 
 
 def is_ahead(wall: datetime, cloud_time: datetime, bundle_issued: datetime) -> bool:

@@ -12,21 +12,28 @@ from agent.domain.campaign import Words
 from agent.domain.decide import BudgetUse, LedgerView
 from agent.domain.parts import PromoCode
 from agent.domain.record import ChainHead
-from agent.domain.time import from_timestamp, timestamp
+from agent.domain.time import Anchor, from_timestamp, timestamp
 from agent.ports import Remembered
 from agent.store.database import Database
 from agent.store.inspect import TABLES, job_number, prior_of
+from agent.store.till_facts import put_anchor, start_of
 
 T = TypeVar("T")
 
 OFFLINE_DAY = -1
 # One statement for all that a decision asks: each further one costs more than what it looks up.
 _VIEW = """
-SELECT coupon_use.redemption_id, coupon_use.at, today.count, today.value_minor, alone.count, alone.value_minor
+SELECT coupon_use.redemption_id, coupon_use.at, coupon_use.uses, today.count, today.value_minor, alone.count, alone.value_minor
 FROM (SELECT ?1 AS issuer, ?2 AS campaign, ?3 AS idx) AS asked
 LEFT JOIN coupon_use USING (issuer, campaign, idx)
 LEFT JOIN budget AS today ON today.issuer = ?1 AND today.campaign = ?2 AND today.day = ?4
 LEFT JOIN budget AS alone ON alone.issuer = ?1 AND alone.campaign = ?2 AND alone.day = ?5
+"""
+_UPSERT_USE = """
+INSERT INTO coupon_use VALUES (?1, ?2, ?3, ?4, ?5, ?6, 1) ON CONFLICT DO UPDATE SET
+    redemption_id = excluded.redemption_id, at = excluded.at, uses = uses + 1,
+    forget_after = max(forget_after, excluded.forget_after)
+WHERE uses = ?7
 """
 _UPSERT_BUDGET = """
 INSERT INTO budget VALUES (?1, ?2, ?3, 1, ?5), (?1, ?2, ?4, 1, ?5)
@@ -43,29 +50,29 @@ class SqlTransaction:
     """`agent.ports.Transaction` on an open SQLite transaction."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
         self._execute = connection.execute
 
     def view(self, identity: tuple[str, int, int], day: int) -> LedgerView:
         found = self._execute(_VIEW, (*identity, day, OFFLINE_DAY)).fetchone()
-        redemption_id, at, count_day, value_day, count_offline, value_offline = found
-        prior = None if redemption_id is None else prior_of(redemption_id, at)
+        redemption_id, at, uses, count_day, value_day, count_offline, value_offline = found
+        prior = None if redemption_id is None else prior_of(redemption_id, at, uses)
         used = BudgetUse(count_day or 0, value_day or 0, count_offline or 0, value_offline or 0)
         return LedgerView(prior, used)
 
     def consume(
-        self, identity: tuple[str, int, int], redemption_id: str, at: datetime, forget_after: int
+        self, identity: tuple[str, int, int], redemption_id: str, at: datetime, forget_after: int, uses: int
     ) -> None:
-        self._execute(
-            "INSERT INTO coupon_use VALUES (?, ?, ?, ?, ?, ?)",
-            (*identity, redemption_id, timestamp(at), forget_after),
-        )
+        row = (*identity, redemption_id, timestamp(at), forget_after, uses)
+        counted = self._execute(_UPSERT_USE, row).rowcount
+        assert counted == 1, "a coupon is used as often as was decided on, and no more"
 
     def charge(self, issuer: str, campaign: int, day: int, value_minor: int) -> None:
         self._execute(_UPSERT_BUDGET, (issuer, campaign, day, OFFLINE_DAY, value_minor))
 
     def head(self, lane: str) -> ChainHead:
         row = self._execute(_HEAD[lane]).fetchone()
-        return ChainHead() if row is None else ChainHead(*row)
+        return start_of(self._connection, lane) if row is None else ChainHead(*row)
 
     def append(self, lane: str, head: ChainHead, event: str) -> None:
         self._execute(_APPEND[lane], (head.sequence, event, head.hash))
@@ -102,13 +109,10 @@ class SqlTransaction:
         row = self._execute("SELECT value FROM setting WHERE name = 'time_mark'").fetchone()
         return None if row is None else from_timestamp(row[0])
 
-    def raise_mark(self, mark: datetime) -> None:
+    def raise_mark(self, anchor: Anchor) -> None:
         current = self.mark()
-        if current is None or mark > current:
-            self._execute(
-                "INSERT INTO setting VALUES ('time_mark', ?) ON CONFLICT DO UPDATE SET value = excluded.value",
-                (timestamp(mark),),
-            )
+        if current is None or anchor.at > current:
+            put_anchor(self._connection, anchor)
 
 
 class SqlLedger:

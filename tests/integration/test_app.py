@@ -34,7 +34,7 @@ def folder(tmp_path: Path) -> Path:
 def use(folder: Path, index: int, forget_after: int) -> None:
     connection = sqlite3.connect(folder / "till.db")
     connection.execute(
-        "INSERT INTO coupon_use VALUES ('acme', 1, ?, 'T-0001-1', '', ?)", (index, forget_after)
+        "INSERT INTO coupon_use VALUES ('acme', 1, ?, 'T-0001-1', '', ?, 1)", (index, forget_after)
     )
     connection.commit()
     connection.close()
@@ -52,6 +52,7 @@ async def test_a_clock_gone_ahead_forgets_no_use(folder: Path, monkeypatch: pyte
     or a coupon used today would count again when the clock is set right."""
     use(folder, 1, today() - 1)
     use(folder, 2, today() + 100)
+    use(folder, 3, today() + 30)  # before the mark that this clock will raise, and it can be lowered again
     ahead = HandClock()
     ahead.advance(timedelta(days=115))
     monkeypatch.setattr(app_module, "SystemClock", lambda: ahead)
@@ -59,7 +60,7 @@ async def test_a_clock_gone_ahead_forgets_no_use(folder: Path, monkeypatch: pyte
         verdict = await app.till.scan("rubbish", "test")  # raises the mark as far as a clock may
         assert verdict.outcome == "not_a_coupon"
         tidied = asyncio.create_task(app._tidy())
-        await until(lambda: rows(folder / "till.db", "SELECT idx FROM coupon_use") == [(2,)], app)
+        await until(lambda: rows(folder / "till.db", "SELECT idx FROM coupon_use") == [(2,), (3,)], app)
         tidied.cancel()
         assert app._state.mark is not None
         assert app._state.mark < ahead.now() - timedelta(days=20)

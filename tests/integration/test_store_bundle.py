@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from agent.domain.time import Anchor, BootTime
 from agent.ports import LedgerUnavailable
 from agent.store.database import connect
 from agent.store.inspect import stored_bundle
@@ -31,7 +32,7 @@ def till(tmp_path: Path, factory: Factory) -> Iterator[Core]:
 
 async def apply(till: Core, factory: Factory) -> dict[str, bytes]:
     made = factory.parts()
-    await till.cache.apply(factory.manifest(made), made, factory.promos, factory.issued)
+    await till.cache.apply(factory.manifest(made), made, factory.promos, Anchor(factory.issued, BootTime("", 0.0)))
     return made
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from agent.domain.record import ChainHead
 from agent.domain.sale import Sale
-from agent.domain.time import day_number
+from agent.domain.time import Anchor, BootTime, day_number
 from agent.ports import PrintState
 from agent.store.database import Database
 from agent.store.inspect import SqlNumbers
@@ -249,7 +249,7 @@ async def test_the_head_of_an_empty_lane_is_the_genesis(till: Core) -> None:
 async def test_a_mark_never_falls(till: Core) -> None:
     now = till.clock.now().replace(microsecond=0)
     for moment in (now, now - timedelta(days=1)):
-        await till.ledger.write(lambda tx, to=moment: tx.raise_mark(to), lambda _tx: None)  # type: ignore[misc]  # a lambda with a default
+        await till.ledger.write(lambda tx, to=moment: tx.raise_mark(Anchor(to, BootTime("", 0.0))), lambda _tx: None)  # type: ignore[misc]  # a lambda with a default
     assert await till.cache.mark() == now
 
 

@@ -205,6 +205,7 @@ def test_a_coupon_counts_on_its_days_in_the_store(moment, name, first, more, gra
     if today < date(1970, 1, 1) + timedelta(days=starts):
         assert decision.outcome is Outcome.NOT_YET_VALID
         works_from = decision.works_from
+        assert works_from is not None
         assert works_from > moment
         assert world.but(now=works_from).decide().outcome is Outcome.ACCEPTED or name == "Pacific/Apia"
         assert world.but(now=works_from - SECOND).decide().outcome is Outcome.NOT_YET_VALID
