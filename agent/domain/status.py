@@ -97,4 +97,6 @@ def inflate(count: int, compressed: bytes) -> StatusList:
         raise StatusFault("malformed", f"not a zlib stream: {error}") from None
     if len(bits) != size or not machine.eof or machine.unused_data:
         raise StatusFault("malformed", f"the list does not inflate to exactly {size} bytes")
+    if count % 4 and bits[-1] >> 2 * (count % 4):
+        raise StatusFault("malformed", f"a status beyond coupon {count}")
     return StatusList(count, bits)

@@ -60,6 +60,8 @@ def test_the_reserved_value_counts_as_revoked():
         (8, zlib.compress(b"\0\0")[:-1] + b"\xff"),
         (8, zlib.compress(b"\0\0", wbits=-15)),
         (8, zlib.compress(b"\0\0", wbits=31)),
+        (6, zlib.compress(b"\0\x10")),
+        (1, zlib.compress(b"\x40")),
         (8, b""),
         (8, b"garbage"),
         (-1, zlib.compress(b"")),
