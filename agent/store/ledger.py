@@ -127,4 +127,5 @@ class SqlLedger:
         return await self._database.run(
             lambda connection: work(SqlTransaction(connection)),
             lambda connection: read_back(SqlTransaction(connection)),
+            brief=True,
         )
