@@ -1,4 +1,4 @@
-"""What a till takes while its clock is in doubt: only where a budget or a low value bounds what a wrong date can cost."""
+"""What a till takes while its clock is in doubt: where a budget or a low value bounds what a wrong date can cost."""
 
 import pytest
 
