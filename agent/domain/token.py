@@ -8,6 +8,7 @@ identity of a coupon is (issuer, campaign, index): the issuer comes from the key
 
 from __future__ import annotations
 
+from base64 import b32encode
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -128,11 +129,15 @@ class Token:
 
 @dataclass(frozen=True, slots=True)
 class Coupon:
-    """A verified coupon. `identity` is what redemption is counted by."""
+    """A verified coupon. `identity` is what redemption is counted by.
+
+    kid: of the key that signed it, empty for an opaque code. code_hash: of an opaque code, empty for a signed coupon.
+    """
 
     issuer: str
     claims: Claims
     kid: bytes
+    code_hash: bytes = b""
 
     @property
     def identity(self) -> tuple[str, int, int]:
@@ -222,10 +227,7 @@ def sign(claims: Claims, key: SigningKey) -> bytes:
 
 def to_text(token: bytes) -> str:
     """RC1 + base32 without padding (RFC 4648 section 6): QR alphanumeric mode, nothing a keyboard layout can mangle."""
-    pad = -len(token) * 8 % 5
-    number = int.from_bytes(token, "big") << pad
-    count = (len(token) * 8 + pad) // 5
-    return TEXT_PREFIX + "".join(_ALPHABET[number >> shift & 31] for shift in range(5 * (count - 1), -1, -5))
+    return TEXT_PREFIX + b32encode(token).decode().rstrip("=")
 
 
 def parse(text: str) -> Token:

@@ -50,7 +50,7 @@ def test_the_keys_of_the_vectors_are_such_a_file(tmp_path: Path) -> None:
     known = from_keys(written(tmp_path / "keys.json", TOKENS["keys"]))
     for case in TOKENS["valid"]:
         assert explain(case["text"], known)["outcome"] == "verified", case["name"]
-    for case in [*TOKENS["invalid"], *TOKENS["untrusted"]]:
+    for case in (case for case in [*TOKENS["invalid"], *TOKENS["untrusted"]] if "outcome" in case):
         answer = explain(case["text"], known)
         assert (answer["outcome"], answer["detail"]) == (case["outcome"], case["fault"]), case["name"]
     for refused in TOKENS["refused_keys"]:

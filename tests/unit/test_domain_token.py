@@ -1,7 +1,6 @@
 """The coupon token: what is signed, the one text that is accepted for it, and the name of every other one."""
 
 import base64
-import random
 from dataclasses import fields, replace
 
 import cbor2
@@ -73,7 +72,13 @@ def test_a_token_written_with_cbor2_and_base64_alone_is_the_same(claimed):
 @examples(200)
 @given(st.binary(max_size=161))
 def test_the_text_form_is_base32_without_padding(octets):
-    assert token.to_text(octets) == "RC1" + base64.b32encode(octets).decode().rstrip("=")
+    """RFC 4648 section 6 to the letter: five bits a character, the last one filled with zeros."""
+    bits = "".join(f"{octet:08b}" for octet in octets)
+    bits += "0" * (-len(bits) % 5)
+    fives = (bits[at : at + 5] for at in range(0, len(bits), 5))
+    assert token.to_text(octets) == "RC1" + "".join(
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"[int(five, 2)] for five in fives
+    )
 
 
 def test_the_largest_token_fits_its_bound():
@@ -134,34 +139,6 @@ def test_no_single_byte_can_be_changed():
             octets[at] = original ^ change
             assert accepted(token.to_text(bytes(octets))) is None, (at, change)
         octets[at] = original
-
-
-def mutant_of(scanned, chance):
-    """One to three random changes of a text: replaced, dropped, doubled, swapped, added or folded characters."""
-    characters = list(scanned)
-    for _ in range(chance.randint(1, 3)):
-        at = chance.randrange(len(characters))
-        match chance.randrange(6):
-            case 0:
-                characters[at] = chance.choice("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567")
-            case 1:
-                del characters[at]
-            case 2:
-                characters.insert(at, characters[at])
-            case 3:
-                characters[at], characters[at - 1] = characters[at - 1], characters[at]
-            case 4:
-                characters.append(chance.choice("=\n\r A2\0\ufeffA7"))
-            case _:
-                characters[at] = chance.choice((characters[at].lower(), "0", "1", "Ａ", "²", "_"))
-    return "".join(characters)
-
-
-def test_twenty_thousand_mutants_and_one_form():
-    whole, chance = text(), random.Random(1)
-    forms = {mutant_of(whole, chance) for _ in range(20_000)}
-    assert len(forms) > 10_000
-    assert {form for form in forms if accepted(form)} <= {whole}
 
 
 def test_other_spellings_of_the_same_bytes():
@@ -255,7 +232,7 @@ def test_identity_is_what_is_signed():
     ("scanned", "answer"),
     [
         ("", Refusal(Outcome.NOT_A_COUPON, "not_a_token")),
-        ("https://example.org/RC1", Refusal(Outcome.NOT_A_COUPON, "not_a_token")),
+        ("https://example.org/RC1", Refusal(Outcome.WEB_ADDRESS, "")),
         ("RC1", Refusal(Outcome.TRUNCATED, "incomplete")),
         ("RC1!", Refusal(Outcome.MALFORMED, "bad_character")),
     ],

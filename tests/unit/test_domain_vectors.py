@@ -2,7 +2,7 @@
 
 import json
 import re
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -15,6 +15,14 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from agent.domain import bundle, cbor, record, status, token
 from agent.domain.bundle import Age, BundleError
 from agent.domain.campaign import Words
+from agent.domain.codes import (
+    CodeKey,
+    CodeKind,
+    Codes,
+    MemoryTable,
+    code_hash,
+    read_form,
+)
 from agent.domain.cose import Algorithm
 from agent.domain.decide import BudgetUse, LedgerView, PriorUse, Refusal, Setting, decide, verify_scan
 from agent.domain.keys import IssuerKey, KeyFault, key_id, load_public_key, signature_ok
@@ -22,6 +30,7 @@ from agent.domain.outcome import Outcome
 from agent.domain.parts import Contents, Place, read_parts
 from agent.domain.record import GENESIS, ChainHead, RecordFault
 from agent.domain.sale import Line, Sale
+from agent.domain.scan import read_rules, route
 from agent.domain.status import Status
 from agent.domain.status_parts import snapshot_name, snapshot_to_wire
 from agent.domain.time import EffectiveTime, from_timestamp, timestamp
@@ -116,7 +125,10 @@ def test_an_invalid_token(case):
     with pytest.raises(TokenError) as caught:
         token.parse(case["text"])
     assert caught.value.fault.value == case["fault"]
-    assert verify_scan(case["text"], KNOWN) == Refusal(Outcome(case["outcome"]), case["fault"])
+    if "outcome" in case:
+        assert verify_scan(case["text"], KNOWN) == Refusal(Outcome(case["outcome"]), case["fault"])
+    else:
+        assert case["fault"] == "not_a_token"
 
 
 @named(TOKENS["untrusted"])
@@ -156,7 +168,14 @@ def contents():
         made = status.make(listed["count"], marks)
         coupons = listed["issuer"], listed["campaign"]
         wire[snapshot_name(*coupons)] = snapshot_to_wire(*coupons, made)
-    return read_parts({name: cbor.encode(value) for name, value in wire.items()})
+    wire["scan_rules"] = DECISIONS["scan_rules"]
+    wire["code_keys"] = [
+        key | {"key_id": bytes.fromhex(key["key_id"]), "secret": bytes.fromhex(key["secret"])}
+        for key in DECISIONS["code_keys"]
+    ]
+    read = read_parts({name: cbor.encode(value) for name, value in wire.items()})
+    tables = [MemoryTable(bytes.fromhex(content)) for content in DECISIONS["codes"].values()]
+    return replace(read, codes=Codes(read.code_keys, tables))
 
 
 @named(DECISIONS["cases"])
@@ -164,7 +183,7 @@ def test_a_decision(case, contents):
     expected = case["expect"]
     coupon = verify_scan(case["text"], contents)
     if isinstance(coupon, Refusal):
-        assert (coupon.outcome, coupon.detail) == (expected["outcome"], expected["detail"])
+        assert (coupon.outcome, coupon.detail or None) == (expected["outcome"], expected["detail"])
         return
     now = from_timestamp(case["now"])
     sale = case["sale"] and Sale(
@@ -173,7 +192,7 @@ def test_a_decision(case, contents):
         case["sale"]["total_minor"],
         tuple(Line(*line) for line in case["sale"]["lines"]),
     )
-    prior = PriorUse("T-1-1", now, "T-1") if case["prior"] else None
+    prior = PriorUse("T-1-1", now, "T-1", case.get("uses", 1)) if case["prior"] else None
     setting = Setting(
         EffectiveTime(now, now, case["doubt"]),
         ZoneInfo(contents.place.zone),
@@ -189,6 +208,38 @@ def test_a_decision(case, contents):
 def test_the_decisions_cover_every_outcome_but_those_of_the_till_itself():
     missing = set(Outcome) - {case["expect"]["outcome"] for case in DECISIONS["cases"]}
     assert missing == {Outcome.TILL_STOPPED, Outcome.UNKNOWN_RESULT}
+
+
+# --- codes ---
+
+CODES = FILES["codes.json"]
+CODE_KEY = CodeKey(bytes.fromhex(CODES["key"]["key_id"]), "acme", bytes.fromhex(CODES["key"]["secret"]))
+
+
+def test_a_spelling():
+    for case in CODES["spellings"]:
+        assert read_form(case["form"]).fold(case["text"]) == case["code"], case
+
+
+def test_a_hash():
+    for case in CODES["hashes"]:
+        assert code_hash(CODE_KEY, CodeKind(case["kind"]), case["code"]).hex() == case["hash"]
+
+
+def test_a_table_holds_its_codes():
+    table = MemoryTable(bytes.fromhex(CODES["table"]["content"]))
+    for code, index in CODES["table"]["codes"].items():
+        found = Codes({CODE_KEY.key_id: CODE_KEY}, [table]).find(CodeKind.PLAIN, code)
+        assert found is not None
+        assert found.index == index
+
+
+def test_a_scan_has_its_kind():
+    rules = read_rules(CODES["scan_rules"])
+    for case in CODES["kinds"]:
+        routed = route(case["text"], rules)
+        assert (routed.kind.value, routed.detail) == (case["kind"], case["detail"]), case
+        assert case["coupon"] in (None, routed.text), case
 
 
 # --- records ---
@@ -266,7 +317,7 @@ def test_a_root_that_is_refused(case):
 
 PAGES = {
     name: (generate.FOLDER.parents[1] / "docs" / name).read_text(encoding="utf-8")
-    for name in ("coupon-format.md", "bundle-format.md")
+    for name in ("coupon-format.md", "bundle-format.md", "codes.md")
 }
 
 
@@ -295,7 +346,10 @@ def test_the_pages_name_every_code():
     trust = {case["fault"] for case in TOKENS["untrusted"] if not re.fullmatch("[0-9a-f]{16}", case["fault"])}
     assert trust == {"wrong_algorithm", "campaign", "value"}
     for code in (*TokenFault, *set(Outcome), *trust, "campaign_value"):
-        assert f"`{code}`" in PAGES["coupon-format.md"], code
+        assert f"`{code}`" in PAGES["coupon-format.md"] + PAGES["codes.md"], code
+    for case in CODES["kinds"]:
+        assert f"`{case['kind']}`" in PAGES["codes.md"]
+        assert not case["detail"].startswith("gs1_c") or f"`{case['detail']}`" in PAGES["codes.md"]
     codes = {case["code"] for name in ("invalid_manifests", "invalid_roots") for case in BUNDLE[name]}
     for code in (
         codes | {case["code"] for case in RECORDS["invalid"]} | {"wrong_part", "missing_part", "too_large"}

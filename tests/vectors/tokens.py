@@ -297,6 +297,13 @@ def _refused_keys() -> list[dict[str, Any]]:
     return [{"name": name, "algorithm": number, "public_key": raw.hex()} for name, number, raw in keys]
 
 
+def _invalid(name: str, text: str, fault: TokenFault) -> dict[str, Any]:
+    """What does not begin like a token may be something else: what it is then is not this page's to say."""
+    outcome = "truncated" if fault is TokenFault.INCOMPLETE else "malformed"
+    answer = {} if fault is TokenFault.NOT_A_TOKEN else {"outcome": outcome}
+    return {"name": name, "text": text, **answer, "fault": fault.value}
+
+
 def vectors() -> dict[str, Any]:
     """The content of tokens.json."""
     assert len(PLAIN) == 10, "the envelope vectors count on a payload of 10 bytes"
@@ -306,7 +313,6 @@ def vectors() -> dict[str, Any]:
         *((name, signed(payload), fault) for name, payload, fault in _payloads()),
     ]
     invalid = [*_texts(), *((name, to_text(data), fault) for name, data, fault in octets)]
-    outcomes = {TokenFault.NOT_A_TOKEN: "not_a_coupon", TokenFault.INCOMPLETE: "truncated"}
     return {
         "about": "docs/coupon-format.md; all byte strings are hexadecimal",
         "aad": AAD.hex(),
@@ -330,15 +336,7 @@ def vectors() -> dict[str, Any]:
             _valid("typical, P-256", TYPICAL, P256_KEY),
             _valid("largest but for its value, P-256", replace(LARGEST, value_minor=500), P256_KEY),
         ],
-        "invalid": [
-            {
-                "name": name,
-                "text": text,
-                "outcome": outcomes.get(fault, "malformed"),
-                "fault": fault.value,
-            }
-            for name, text, fault in invalid
-        ],
+        "invalid": [_invalid(name, text, fault) for name, text, fault in invalid],
         "untrusted": _untrusted(),
         "refused_keys": _refused_keys(),
     }
