@@ -162,7 +162,8 @@ class Campaign:
     starts, ends: days since 1970-01-01, both included. grace_days: how long after a coupon's last day it is still
     taken. stores: numbers where it counts, None for all. size: how many coupons there may be (indexes below it).
     stale_percent, expired_percent: the share of the budget that holds while the bundle is stale or expired; 0 refuses.
-    prompt: for the cashier; conditions: one line for the receipt.
+    prompt: for the cashier; conditions: one line for the receipt. uses: how often one coupon may be redeemed; more than
+    once for a promo code that many people hold.
     """
 
     issuer: str
@@ -182,6 +183,7 @@ class Campaign:
     expired_percent: int
     prompt: Words
     conditions: Words
+    uses: int = 1
 
 
 _NO_WORDS = {"zh": "", "en": ""}
@@ -253,6 +255,7 @@ def from_wire(value: Any) -> Campaign:
         conditions=words_from_wire(
             fields.mapping("conditions", default=_NO_WORDS) or _NO_WORDS, "conditions"
         ),
+        uses=fields.integer("uses", 1, UINT32_MAX, default=1),
     )
     fields.done()
     if campaign.starts > campaign.ends:
@@ -292,4 +295,4 @@ def to_wire(campaign: Campaign) -> dict[str, Any]:
     wire["stores"] = None if campaign.stores is None else sorted(campaign.stores)
     budget = campaign.budget
     wire["budget"] = None if budget is None else {name: getattr(budget, name) for name in Budget.__slots__}
-    return wire
+    return wire if campaign.uses == 1 else wire | {"uses": campaign.uses}

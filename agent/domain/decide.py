@@ -8,12 +8,14 @@ from datetime import datetime, tzinfo
 from agent.domain import time, token
 from agent.domain.bundle import Age
 from agent.domain.campaign import Benefit, BenefitRule, Campaign, Missing, OfflineClass, personal
+from agent.domain.codes import CodeKind, Found
 from agent.domain.keys import IssuerKey
 from agent.domain.outcome import Outcome
 from agent.domain.parts import Contents, Place
 from agent.domain.sale import Sale
+from agent.domain.scan import Kind, route
 from agent.domain.status import Status
-from agent.domain.token import Coupon, TokenFault
+from agent.domain.token import Claims, Coupon, TokenFault
 
 DOUBT_PERCENT = 25
 """The share of its budget that a till keeps while its clock is in doubt."""
@@ -23,7 +25,7 @@ DOUBT_CLASSES = frozenset({OfflineClass.BUDGETED, OfflineClass.OPEN})
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A scan that is no verified coupon. detail: the token fault or the kid, for evidence and support."""
+    """A scan that is no verified coupon. detail: the fault or the kid, for evidence and support; may be empty."""
 
     outcome: Outcome
     detail: str
@@ -31,11 +33,12 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class PriorUse:
-    """The redemption that used this coupon here."""
+    """The last redemption of this coupon here. uses: how many there were."""
 
     redemption_id: str
     at: datetime
     till: str
+    uses: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +90,55 @@ _FAULT_OUTCOME = {
 }
 
 
+_KIND_OUTCOME = {
+    Kind.MEMBER_CARD: Outcome.MEMBER_CARD,
+    Kind.STAFF_BADGE: Outcome.STAFF_BADGE,
+    Kind.PICKUP_CODE: Outcome.PICKUP_CODE,
+    Kind.PAYMENT_CODE: Outcome.PAYMENT_CODE,
+    Kind.PRODUCT: Outcome.PRODUCT_BARCODE,
+    Kind.LINK: Outcome.WEB_ADDRESS,
+    Kind.UNSUPPORTED: Outcome.UNSUPPORTED_CODE,
+    Kind.DAMAGED: Outcome.MALFORMED,
+    Kind.OTHER: Outcome.NOT_A_COUPON,
+}
+_CODE_KIND = {Kind.GCN: CodeKind.GCN, Kind.OFFER: CodeKind.OFFER}
+assert {Kind.TOKEN, *_KIND_OUTCOME, *_CODE_KIND} == set(Kind), "every kind of scan has its way"
+
+
 def verify_scan(text: str, contents: Contents) -> Coupon | Refusal:
-    """The coupon behind a scanned text, or why there is none. Signature and trust only; no rule is applied."""
+    """The coupon behind a scanned text, or why there is none. Trust only; no rule is applied.
+
+    A token is trusted for its signature. An opaque code is trusted because the signed bundle lists its hash: whatever
+    else it looks like (a product, a member card), a code that is listed is a coupon.
+    """
+    routed = route(text, contents.scan_rules)
+    if routed.kind is Kind.TOKEN:
+        return _verify_token(routed.text, contents)
+    kind = _CODE_KIND.get(routed.kind, CodeKind.PLAIN)
+    found = contents.codes.find(kind, routed.text)
+    if found is not None:
+        return _coupon_of(found)
+    if kind is not CodeKind.PLAIN or (routed.kind is Kind.OTHER and contents.codes.fits(routed.text)):
+        return Refusal(Outcome.UNKNOWN_CODE, kind.value)
+    detail = TokenFault.NOT_A_TOKEN.value if routed.kind is Kind.OTHER else routed.detail
+    return Refusal(_KIND_OUTCOME[routed.kind], detail)
+
+
+def _coupon_of(found: Found) -> Coupon:
+    head = found.head
+    claims = Claims(
+        head.campaign,
+        found.index,
+        head.not_before,
+        head.expires,
+        store=head.store,
+        store_group=head.store_group,
+        value_minor=head.value_minor,
+    )
+    return Coupon(head.issuer, claims, b"", found.digest)
+
+
+def _verify_token(text: str, contents: Contents) -> Coupon | Refusal:
     try:
         parsed = token.parse(text)
     except token.TokenError as error:
@@ -124,24 +174,28 @@ def decide(
     coupon: Coupon, contents: Contents, sale: Sale | None, view: LedgerView, setting: Setting
 ) -> Decision:
     """Whether this coupon counts here and now. The first objection in the order of `Outcome` is the answer."""
-    key = contents.keys[coupon.kid]
+    # An opaque code has no issuer's key: the bundle itself speaks for it.
+    key = None if coupon.code_hash else contents.keys[coupon.kid]
     campaign = contents.campaigns.get((coupon.issuer, coupon.claims.campaign))
     if campaign is None:
         return _window_objection(key, setting) or Decision(Outcome.UNKNOWN_CAMPAIGN)
     rule = personal(campaign.benefit, coupon.claims.value_minor)
-    if rule.exposure_minor() > key.value_max_minor:
+    if key is not None and rule.exposure_minor() > key.value_max_minor:
         return Decision(Outcome.BEYOND_KEY_LIMIT, detail="campaign_value")
+    key_starts = 0 if key is None else key.not_before
     return (
         _window_objection(key, setting)
         or _use_objection(coupon, contents, campaign, view)
         or _date_objection(coupon, campaign, setting)
         or _place_objection(coupon, campaign, setting.place)
-        or _till_objection(max(key.not_before, _first_day(coupon, campaign)), campaign, setting)
+        or _till_objection(max(key_starts, _first_day(coupon, campaign)), campaign, setting)
         or _price(rule, campaign, sale, view.used, setting)
     )
 
 
-def _window_objection(key: IssuerKey, setting: Setting) -> Decision | None:
+def _window_objection(key: IssuerKey | None, setting: Setting) -> Decision | None:
+    if key is None:
+        return None
     today = time.day_number(setting.time.now, setting.zone)
     too_early = today < key.not_before and not setting.time.doubt  # as with a coupon's first day
     return Decision(Outcome.KEY_NOT_VALID) if too_early or today > key.expires else None
@@ -155,7 +209,7 @@ def _use_objection(
         return Decision(Outcome.NEVER_ISSUED)
     if known is Status.REVOKED:
         return Decision(Outcome.REVOKED)
-    if view.prior is not None:
+    if view.prior is not None and view.prior.uses >= campaign.uses:
         return Decision(Outcome.ALREADY_REDEEMED)
     return Decision(Outcome.USED_ELSEWHERE) if known is Status.USED else None
 

@@ -17,6 +17,16 @@ class Outcome(StrEnum):
     NOT_A_COUPON = "not_a_coupon"
     TRUNCATED = "truncated"
     MALFORMED = "malformed"
+    # something else: not coupons, and nothing is recorded of them
+    MEMBER_CARD = "member_card"
+    STAFF_BADGE = "staff_badge"
+    PICKUP_CODE = "pickup_code"
+    PAYMENT_CODE = "payment_code"
+    PRODUCT_BARCODE = "product_barcode"
+    WEB_ADDRESS = "web_address"
+    # codes without a signature
+    UNSUPPORTED_CODE = "unsupported_code"
+    UNKNOWN_CODE = "unknown_code"
     # trust
     UNKNOWN_KEY = "unknown_key"
     BAD_SIGNATURE = "bad_signature"
@@ -48,6 +58,19 @@ class Outcome(StrEnum):
     UNKNOWN_RESULT = "unknown_result"
 
 
+SOMETHING_ELSE = frozenset(
+    {
+        Outcome.MEMBER_CARD,
+        Outcome.STAFF_BADGE,
+        Outcome.PICKUP_CODE,
+        Outcome.PAYMENT_CODE,
+        Outcome.PRODUCT_BARCODE,
+        Outcome.WEB_ADDRESS,
+    }
+)
+"""No coupon was refused: the cashier is told what it is. Who holds a card is nobody's business: no record is made."""
+
+
 class Tone(StrEnum):
     """How the page looks and sounds: good, warn (can be mended at the till), bad."""
 
@@ -74,11 +97,69 @@ class Saying:
 _ASK_AGAIN = ("请顾客出示完整的二维码再扫一次", "Ask for the whole code and scan again")
 _KEEP_PRICE = ("请按原价结账", "Charge the normal price")
 _TELL_IT = ("请通知门店 IT", "Tell store IT")
+_TYPE_AGAIN = ("请核对后重新输入", "Check it and type it again")
 
 SAYINGS: Mapping[Outcome, Saying] = {
     Outcome.NOT_A_COUPON: Saying(Tone.WARN, False, "这不是优惠券", "This is not a coupon", *_ASK_AGAIN),
     Outcome.TRUNCATED: Saying(Tone.WARN, True, "扫描不完整", "Only part of the code was read", *_ASK_AGAIN),
     Outcome.MALFORMED: Saying(Tone.BAD, False, "券码损坏", "The code is damaged", *_ASK_AGAIN),
+    Outcome.MEMBER_CARD: Saying(
+        Tone.WARN,
+        False,
+        "这是会员卡，不是优惠券",
+        "This is a member card, not a coupon",
+        "请在收银软件里扫会员卡",
+        "Scan it in the POS",
+    ),
+    Outcome.STAFF_BADGE: Saying(
+        Tone.WARN,
+        False,
+        "这是员工卡，不是优惠券",
+        "This is a staff badge, not a coupon",
+        "请在收银软件里扫员工卡",
+        "Scan it in the POS",
+    ),
+    Outcome.PICKUP_CODE: Saying(
+        Tone.WARN,
+        False,
+        "这是取货码，不是优惠券",
+        "This is a pickup code, not a coupon",
+        "请在收银软件里办理取货",
+        "Hand the order over in the POS",
+    ),
+    Outcome.PAYMENT_CODE: Saying(
+        Tone.WARN,
+        False,
+        "这是付款码，不是优惠券",
+        "This is a payment code, not a coupon",
+        "请在收银软件里收款",
+        "Take the payment in the POS",
+    ),
+    Outcome.PRODUCT_BARCODE: Saying(
+        Tone.WARN,
+        False,
+        "这是商品条码，不是优惠券",
+        "This is a product's barcode, not a coupon",
+        "请在收银软件里扫商品",
+        "Scan the product in the POS",
+    ),
+    Outcome.WEB_ADDRESS: Saying(
+        Tone.WARN,
+        False,
+        "这是网址，不是优惠券",
+        "This is a web address, not a coupon",
+        "请顾客打开网页，出示里面的券码",
+        "Ask for the coupon behind the address",
+    ),
+    Outcome.UNSUPPORTED_CODE: Saying(
+        Tone.WARN,
+        False,
+        "这种券本机不支持",
+        "This till cannot take coupons of this kind",
+        "请按原价结账，或在收银软件里处理",
+        "Charge the normal price, or use the POS",
+    ),
+    Outcome.UNKNOWN_CODE: Saying(Tone.WARN, True, "没有这个券码", "No such code", *_TYPE_AGAIN),
     Outcome.UNKNOWN_KEY: Saying(
         Tone.BAD,
         True,

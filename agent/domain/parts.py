@@ -6,16 +6,18 @@ Each part is CBOR, read only after its length and hash were checked against the 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from agent.domain import campaign as campaigns
-from agent.domain import cbor, cose
+from agent.domain import cbor, codes, cose, scan
 from agent.domain.bundle import BundleError
 from agent.domain.campaign import Campaign, Words, words_from_wire, words_to_wire
+from agent.domain.codes import NO_CODES, CodeKey, Codes
 from agent.domain.fields import FieldError, Fields
 from agent.domain.keys import IssuerKey, KeyFault
 from agent.domain.money import AMOUNT_MAX_MINOR
+from agent.domain.scan import Rule
 from agent.domain.status import StatusList
 from agent.domain.status_parts import read_lists
 from agent.domain.token import DAY_MAX, UINT32_MAX
@@ -50,7 +52,10 @@ class PromoCode:
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """What the parts say, typed. skipped: campaigns that this version cannot read, and why: unknown here."""
+    """What the parts say, typed. skipped: campaigns that this version cannot read, and why: unknown here.
+
+    codes: the tables of opaque codes, which stay where they are kept; whoever keeps them puts them in.
+    """
 
     place: Place
     keys: Mapping[bytes, IssuerKey]
@@ -58,6 +63,9 @@ class Contents:
     status: Mapping[tuple[str, int], StatusList]
     promos: tuple[PromoCode, ...]
     skipped: tuple[str, ...]
+    scan_rules: tuple[Rule, ...] = ()
+    code_keys: Mapping[bytes, CodeKey] = field(default_factory=dict)
+    codes: Codes = NO_CODES
 
 
 def read_parts(parts: Mapping[str, bytes]) -> Contents:
@@ -73,9 +81,13 @@ def read_parts(parts: Mapping[str, bytes]) -> Contents:
         lists = read_lists(parts)
         name = "promos"
         promos = tuple(_read_promo(item) for item in _items(parts, name)) if name in parts else ()
+        name = "scan_rules"
+        rules = scan.read_rules(_items(parts, name)) if name in parts else ()
+        name = "code_keys"
+        code_keys = codes.read_keys(_items(parts, name)) if name in parts else {}
     except (cbor.CborError, FieldError, KeyFault) as error:
         raise BundleError("malformed", f"part {name}: {error}") from None
-    return Contents(place, keys, offers, lists, promos, skipped)
+    return Contents(place, keys, offers, lists, promos, skipped, rules, code_keys)
 
 
 def _content(parts: Mapping[str, bytes], name: str) -> Any:

@@ -5,7 +5,7 @@ answered. A file is whole or not there (written beside, synced, renamed); the ma
 it, files that no manifest names are removed after that. So a crash leaves the old bundle or the new one whole.
 
 Read with `pread`, not mapped: a sector that cannot be read is an error of one look-up there, and the end of the process
-with a mapped file. docs/decisions/0015 has the measurements.
+with a mapped file. docs/decisions/0017 has the measurements.
 """
 
 from __future__ import annotations

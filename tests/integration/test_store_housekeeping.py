@@ -48,7 +48,7 @@ async def sweep(database: Database, now: datetime = NOW) -> dict[str, int]:
 async def test_a_use_is_kept_to_the_end_of_its_day(database: Database) -> None:
     await put(
         database,
-        "INSERT INTO coupon_use VALUES ('acme', 1, ?, 'T-1', '', ?)",
+        "INSERT INTO coupon_use VALUES ('acme', 1, ?, 'T-1', '', ?, 1)",
         *((number, DAY + number - 2) for number in range(5)),
     )
     assert (await sweep(database))["coupon_use"] == 2
@@ -128,7 +128,7 @@ async def test_it_deletes_in_steps_that_are_short(
     count = housekeeping.ROWS_A_STEP * 2 + 10
     await put(
         database,
-        "INSERT INTO coupon_use VALUES ('acme', 1, ?, 'T-1', '', 5)",
+        "INSERT INTO coupon_use VALUES ('acme', 1, ?, 'T-1', '', 5, 1)",
         *((number,) for number in range(count)),
     )
     steps: list[int] = []

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from agent.domain.codes import key_to_wire
 from agent.domain.keys import signing_key_from_seed
 from agent.domain.token import Claims, sign, to_text
+from tests.vectors import codes
 from tests.vectors.tokens import KEY, SEED, key_json
 
 SHOP_SEED = bytes([7]) * 32
@@ -76,6 +78,10 @@ CAMPAIGNS: list[dict[str, Any]] = [
     _campaign("acme", 6, "D", AMOUNT | {"amount_minor": 6_000}),
     _campaign("acme", 7, "D", AMOUNT, starts=TODAY + 2),
     _campaign("shop", 1, "D", {"kind": "percent_off", "percent": 10, "cap_minor": 400}),
+]
+CODE_CAMPAIGNS: list[dict[str, Any]] = [
+    _campaign("acme", 8, "D", {"kind": "percent_off", "percent": 10, "cap_minor": 300}, uses=3),
+    _campaign("acme", 9, "C", AMOUNT, budget=BUDGET, size=100),
 ]
 STATUS = [{"issuer": "acme", "campaign": 1, "count": 500, "used": [10], "revoked": [11]}]
 PROMOS: list[dict[str, Any]] = [
@@ -153,11 +159,35 @@ def _accepted() -> list[dict[str, Any]]:
     ]
 
 
+def _of_codes() -> list[dict[str, Any]]:
+    yes = "accepted"
+    return [
+        _case("promo code", "SUMMER26", yes, _off(300)),
+        _case("promo code as somebody types it", "summer26\n", yes, _off(300)),
+        _case("promo code, third of three uses", "SUMMER26", yes, _off(300), prior=True, uses=2),
+        _case("promo code, used up here", "SUMMER26", "already_redeemed", prior=True, uses=3),
+        _case("GCN of a Digital Link", f"https://x.example/255/{codes.GCN}0042", yes, _off(3_000)),
+        _case("GCN used here", f"]C1255{codes.GCN}0042", "already_redeemed", prior=True),
+        _case("offer with a value of its own", f"]C18112{codes.OFFER}", yes, _off(250)),
+    ]
+
+
 def _of_the_scan() -> list[dict[str, Any]]:
     good, kid = _scan(1), {"detail": KEY.kid.hex()}
     forged = good[:-10] + ("A" if good[-10] != "A" else "B") + good[-9:]
     return [
-        _case("another code", "6901234567892", "not_a_coupon", {"detail": "not_a_token"}),
+        _case("another code", "who knows", "not_a_coupon", {"detail": "not_a_token"}),
+        _case("member card", "8800000000000001", "member_card"),
+        _case("staff badge", "EMP-77", "staff_badge"),
+        _case("pickup code", "PUab3456", "pickup_code"),
+        _case("payment code", "134567890123456789", "payment_code"),
+        _case("product", "6901234567892", "product_barcode", {"detail": "ean"}),
+        _case("web address", "https://example.org/", "web_address"),
+        _case("old coupon", "]e0811010614141654321", "unsupported_code", {"detail": "gs1_8110"}),
+        _case("damaged GCN", f"]C1255{codes.GCN[:12]}4", "malformed", {"detail": "gs1_check_digit"}),
+        _case("no such promo code", "SUMMER27", "unknown_code", {"detail": "plain"}),
+        _case("no such GCN", f"(255){codes.GCN}0043", "unknown_code", {"detail": "gcn"}),
+        _case("no such offer", f"]C18112{codes.OFFER[:-1]}7", "unknown_code", {"detail": "offer"}),
         _case("cut", good[:100], "truncated", {"detail": "incomplete"}),
         _case("damaged", good[:100] + "1" + good[101:], "malformed", {"detail": "bad_character"}),
         _case("unknown key", _scan(1, signer=STRANGER), "unknown_key", {"detail": STRANGER.kid.hex()}),
@@ -267,7 +297,10 @@ def vectors() -> dict[str, Any]:
         "signing_keys": {"acme": key_json(KEY, SEED), "shop": key_json(SHOP, SHOP_SEED)},
         "place": PLACE,
         "keys": _plain(KEYS),
-        "campaigns": CAMPAIGNS,
+        "campaigns": [*CAMPAIGNS, *CODE_CAMPAIGNS],
         "status": STATUS,
-        "cases": [*_accepted(), *_of_the_scan(), *_refused(), *_refused_here()],
+        "scan_rules": codes.RULES,
+        "code_keys": _plain([key_to_wire(codes.KEY)]),
+        "codes": _plain(codes.tables_for_decisions()),
+        "cases": [*_accepted(), *_of_codes(), *_of_the_scan(), *_refused(), *_refused_here()],
     }
