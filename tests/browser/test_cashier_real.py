@@ -109,7 +109,8 @@ async def test_a_refused_scan_shows_its_sentence(page: Page, counter: Counter) -
         await expect(stage).to_have_attribute("data-scan", shown["scan_id"])
         await expect(stage).to_have_attribute("data-tone", shown["tone"])
         if outcome != "accepted":
-            await expect(stage).to_contain_text(shown["zh"])
+            sentence = "首次使用" if outcome == "already_redeemed" else shown["zh"]
+            await expect(stage).to_contain_text(sentence)
             await expect(stage).to_contain_text(shown["next_zh"])
     await expect(page.locator(".chip")).to_have_count(4)
 
