@@ -208,11 +208,11 @@ class App:
             self._start_lanes(SqlOutbox(self._database, till_id), uplink, refresher)
         prints = SqlPrints(self._database, self._clock)
         await prints.recover_prints()
-        self.till = Till(self._wiring(folder, key, prints))
+        self.till = Till(self._wiring(folder, key, prints, refresher))
         self.api = ApiServer(self.till, self._settings.api)
         await self._stack.enter_async_context(self.api)
 
-    def _wiring(self, folder: Path, key: SigningKey, prints: SqlPrints) -> Wiring:
+    def _wiring(self, folder: Path, key: SigningKey, prints: SqlPrints, refresher: Refresher) -> Wiring:
         settings = self._settings
         language = settings.till.language
         try:
@@ -232,6 +232,7 @@ class App:
         return Wiring(
             state=self._state,
             redeemer=redeemer,
+            refresher=refresher,
             hub=Hub(),
             clock=self._clock,
             numbers=SqlNumbers(self._database),

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
-from agent.domain.bundle import Age
-from agent.domain.time import EffectiveTime
+from agent.domain.bundle import Age, Manifest
+from agent.domain.parts import Contents
+from agent.domain.time import EffectiveTime, timestamp
 from agent.ports import Counts
 from agent.printing import CAUSES
+from agent.state import Trust
 from drivers.ports import DeviceState, DeviceStatus
 
 
@@ -86,6 +89,39 @@ _AGE_ISSUES = {
         "Bring this till online",
     ),
 }
+
+
+def age_sentence(age: Age, manifest: Manifest, contents: Contents, now: datetime) -> tuple[str, str]:
+    """(zh, en): how old the bundle is and what that means for its campaigns."""
+    days = max((now - manifest.issued).days, 0)
+    if age is Age.FRESH:
+        return "活动数据是最新的，各活动照常", "The offers are up to date: every campaign counts as planned"
+    shares = [
+        offer.stale_percent if age is Age.STALE else offer.expired_percent
+        for offer in contents.campaigns.values()
+    ]
+    paused, total = shares.count(0), len(shares)
+    return (
+        f"活动数据已有 {days} 天：{paused} / {total} 个活动暂停，其余只开放部分额度",
+        f"The offers are {days} days old: {paused} of {total} campaigns are paused, the others give less",
+    )
+
+
+def bundle_json(trust: Trust | None, now: datetime) -> dict[str, Any]:
+    """The bundle as the status tells it."""
+    if trust is None:
+        return {"epoch": 0, "sequence": 0, "issued": None, "age": "none", "campaigns": 0, "zh": "", "en": ""}
+    manifest, age = trust.manifest, trust.manifest.age(now)
+    zh, en = age_sentence(age, manifest, trust.contents, now)
+    return {
+        "epoch": manifest.epoch,
+        "sequence": manifest.sequence,
+        "issued": timestamp(manifest.issued),
+        "age": age.value,
+        "campaigns": len(trust.contents.campaigns),
+        "zh": zh,
+        "en": en,
+    }
 
 
 def issues(facts: Facts) -> list[Issue]:

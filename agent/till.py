@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from agent import health
+from agent.bundle_file import INBOX, import_file
 from agent.domain import time
-from agent.domain.bundle import Age
 from agent.domain.sale import Line, Sale
 from agent.domain.verdict import Verdict
 from agent.hub import Hub
@@ -22,7 +22,8 @@ from agent.intake import Arrival, Intake, Overflow
 from agent.ports import Clock, CommitUnknown, Counts, LedgerUnavailable, PrintJob, Prints
 from agent.printing import PrintQueue, print_json
 from agent.redeem import Redeemer, Request
-from agent.state import TillState, Trust, bundle_age
+from agent.refresh import Refresher
+from agent.state import TillState, bundle_age
 from drivers.ports import DeviceStatus, Scan, ScanFault
 from sync.lanes import LaneState
 
@@ -42,6 +43,7 @@ class Wiring:
 
     state: TillState
     redeemer: Redeemer
+    refresher: Refresher
     hub: Hub
     clock: Clock
     numbers: StatusSource
@@ -208,6 +210,16 @@ class Till:
         self.hub.publish("print", print_json(job))
         self._changed.set()
 
+    # a bundle that is carried here
+
+    async def import_bundle(self) -> dict[str, Any]:
+        """Take the bundle file that `redeemd bundle import` has put into the state directory: the Imported object."""
+        w = self._w
+        imported = await import_file(w.state_dir / INBOX, w.refresher, w.state)
+        self._changed.set()
+        log.warning("bundle import", extra={"code": imported.code, "detail": imported.detail})
+        return imported.to_json()
+
     # status
 
     async def status(self) -> dict[str, Any]:
@@ -238,7 +250,7 @@ class Till:
                 "quarantined": counts.quarantined,
                 "conflicts": counts.conflicts,
             },
-            "bundle": _bundle_json(state.trust, facts.age),
+            "bundle": health.bundle_json(state.trust, effective.now),
             "clock": {
                 "doubt": bool(effective.doubt),
                 "zh": "本机时间可能不对" if effective.doubt else "",
@@ -345,16 +357,6 @@ def sale_json(sale: Sale | None) -> dict[str, Any] | None:
     if sale is None:
         return None
     return {"sale_id": sale.sale_id, "total_minor": sale.total_minor, "currency": sale.currency}
-
-
-def _bundle_json(trust: Trust | None, age: Age | None) -> dict[str, Any]:
-    return {
-        "epoch": 0 if trust is None else trust.manifest.epoch,
-        "sequence": 0 if trust is None else trust.manifest.sequence,
-        "issued": None if trust is None else time.timestamp(trust.manifest.issued),
-        "age": "none" if age is None else age.value,
-        "campaigns": 0 if trust is None else len(trust.contents.campaigns),
-    }
 
 
 def _device_json(role: str, status: DeviceStatus) -> dict[str, Any]:

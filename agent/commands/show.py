@@ -17,19 +17,34 @@ from agent.store.inspect import outbox_rows
 TIMEOUT_S = 5.0
 
 
+class Unreachable(CommandError):
+    """Nothing listens where the running till would."""
+
+
 def fetch_status(settings: config.Config) -> dict[str, Any]:
     """The running daemon's status; CommandError if it does not answer."""
+    return ask_till(settings, "/v1/status")
+
+
+def ask_till(
+    settings: config.Config, path: str, body: dict[str, Any] | None = None, timeout_s: float = TIMEOUT_S
+) -> dict[str, Any]:
+    """The running daemon's answer to a GET, or to a POST of `body`. Raises Unreachable, CommandError."""
     api = settings.api
     host = f"[{api.host}]" if ":" in api.host else api.host
-    request = Request(f"http://{host}:{api.port}/v1/status")
+    request = Request(f"http://{host}:{api.port}{path}")
+    if body is not None:
+        request.data = json.dumps(body).encode()
+        request.add_header("Content-Type", "application/json")
     if api.token_file:
         request.add_header("Authorization", f"Bearer {Path(api.token_file).read_text('ascii').strip()}")
     try:
-        with urlopen(request, timeout=TIMEOUT_S) as answer:
+        with urlopen(request, timeout=timeout_s) as answer:
             said: dict[str, Any] = json.loads(answer.read(1 << 20))
     except (URLError, TimeoutError, ValueError) as error:
         reason = getattr(error, "reason", error)
-        raise CommandError(
+        kind = Unreachable if isinstance(reason, ConnectionRefusedError) else CommandError
+        raise kind(
             f"redeemd does not answer on {host}:{api.port} ({reason}). Is it running? systemctl status redeemd"
         ) from None
     return said
@@ -47,6 +62,8 @@ def status_lines(status: dict[str, Any]) -> Iterator[str]:
     )
     yield f"outbox    {box['waiting']} waiting, {box['quarantined']} quarantined, {box['conflicts']} conflicts"
     yield f"bundle    {bundle['age']}, {bundle['campaigns']} campaigns, issued {bundle['issued'] or '-'}"
+    if bundle["en"]:
+        yield f"          {bundle['en']}"
     yield f"today     {status['today']['accepted']} accepted, {status['today']['refused']} refused"
     for device in status["devices"]:
         detail = f": {device['detail']}" if device["detail"] else ""

@@ -262,6 +262,16 @@ def read_manifest(data: bytes, root: Root, till: str, current: Manifest | None) 
     return manifest
 
 
+def manifest_till(data: bytes) -> str:
+    """The till that a manifest says it is for, without believing it: for showing a file that is for another one."""
+    try:
+        return Fields(cbor.decode(cose.parse(data, MANIFEST_AAD).payload), "manifest").text(
+            "till", 32, least=1
+        )
+    except (cose.CoseError, cbor.CborError, FieldError) as error:
+        raise BundleError("malformed", f"manifest: {error}") from None
+
+
 def _part(item: Any) -> Part:
     if type(item) is not list or [type(value) for value in item] != [str, int, bytes]:
         raise BundleError("malformed", "a part is [name, length, sha256]")

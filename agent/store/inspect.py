@@ -138,6 +138,11 @@ def stored_bundle(connection: sqlite3.Connection) -> StoredBundle | None:
     )
 
 
+def stored_roots(connection: sqlite3.Connection) -> list[bytes]:
+    """The chain of roots that this till came to trust, the oldest first."""
+    return [row[0] for row in connection.execute("SELECT document FROM root ORDER BY epoch")]
+
+
 def prior_use(connection: sqlite3.Connection, identity: tuple[str, int, int]) -> PriorUse | None:
     """The last redemption of this coupon here."""
     row = connection.execute(

@@ -41,7 +41,7 @@ function bundlePill({ bundle }) {
   const level = { fresh: "ok", stale: "warn" }[bundle.age] ?? "bad";
   const word = { fresh: "bundle_fresh", stale: "bundle_stale", expired: "bundle_expired" }[bundle.age] ?? "bundle_none";
   const tip = bundle.age === "none" ? t(word)
-    : `${t(word)}. ${t("bundle_tip", { n: bundle.campaigns, t: clock(bundle.issued), s: bundle.sequence })}`.replace("。.", "。");
+    : `${said(bundle) || t(word)}${getLanguage() === "en" ? ". " : "。"}${t("bundle_tip", { n: bundle.campaigns, t: clock(bundle.issued), s: bundle.sequence })}`;
   const item = pill("bundle", level, level === "ok" ? t("bundle") : t(word), tip);
   item.firstChild.setAttribute("aria-label", t(word));
   item.classList.add("bundle");

@@ -44,7 +44,15 @@ def status(**changes: Any) -> Json:
             "en": "",
         },
         "outbox": {"waiting": 0, "oldest": None, "quarantined": 0},
-        "bundle": {"epoch": 1, "sequence": 118, "issued": ago(hours=2), "age": "fresh", "campaigns": 3},
+        "bundle": {
+            "epoch": 1,
+            "sequence": 118,
+            "issued": ago(hours=2),
+            "age": "fresh",
+            "campaigns": 3,
+            "zh": "活动数据是最新的，各活动照常",
+            "en": "The offers are up to date: every campaign counts as planned",
+        },
         "clock": {"doubt": False, "zh": "", "en": ""},
         "devices": [
             {"name": "counter", "kind": "serial", "role": "scanner", "state": "ready", "detail": ""},

@@ -6,6 +6,7 @@ import asyncio
 import json
 import sqlite3
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,9 @@ from hypothesis import strategies as st
 
 import config
 from agent.api import server, wire
+from agent.bundle_file import INBOX
+from agent.domain import bundle_file
+from agent.domain.bundle_file import Head
 from agent.domain.money import AMOUNT_MAX_MINOR
 from agent.hub import LISTENERS_MAX
 from drivers.virtual_printer import Fault, VirtualPrinter
@@ -131,6 +135,29 @@ async def play_receipts(till: RealTill, checked: Checked) -> None:
         await checked.call(method, path, {} if method == "POST" else None)
 
 
+async def play_bundle_files(till: RealTill, checked: Checked, folder: Path) -> None:
+    """No file; one that is none; a good one; the same once more."""
+    await checked.call("POST", "/v1/bundle/import", raw=b"", Content_Type="x/y")
+    parts = replace(till.factory, sequence=2).parts()
+    good = b"".join(
+        bundle_file.write(Head((), replace(till.factory, sequence=2).manifest(parts)), parts.values())
+    )
+    said = []
+    for content in (None, b"holiday pictures", good, good):
+        if content is not None:
+            (folder / INBOX).write_bytes(content)
+        answer = await checked.call("POST", "/v1/bundle/import", {})
+        said.append(
+            (answer.json["taken"], answer.json["code"], answer.json["changed"], answer.json["sequence"])
+        )
+    assert said == [
+        (False, "no_file", False, 1),
+        (False, "no_bundle_file", False, 1),
+        (True, "", True, 2),
+        (True, "", False, 2),
+    ]
+
+
 async def play_unconfirmed(till: RealTill, checked: Checked, printer: VirtualPrinter) -> None:
     """A receipt cut off in its middle: listed, confirmed once, and then no longer in doubt."""
     printer.set_fault(Fault.DROP, in_job=True)
@@ -169,6 +196,7 @@ async def test_real_answers_of_every_route_fit_it(
             await play_coupons(till, checked)
             await play_errors(checked)
             await play_receipts(till, checked)
+            await play_bundle_files(till, checked, tmp_path / "one")
             await play_unconfirmed(till, checked, printer)
             await play_everywhere(contract, checked, Host="evil.example")
             await checked.call("PUT", "/v1/sale", {"total_minor": 5, "sale_id": "x", "lines": []})
@@ -258,6 +286,15 @@ async def play_damaged_ledger(till: RealTill, checked: Checked, folder: Path) ->
     for method, path in (("GET", "/v1/prints"), ("GET", "/v1/prints/x"), *acts):
         answer = await checked.call(method, path, {} if method == "POST" else None)
         assert (answer.status, answer.code) == (503, "ledger_unavailable")
+    newer = replace(till.factory, sequence=3)
+    parts = newer.parts()
+    pieces = bundle_file.write(Head((newer.root(),), newer.manifest(parts)), parts.values())
+    (folder / INBOX).write_bytes(b"".join(pieces))
+    beside = sqlite3.connect(folder / "till.db")
+    beside.execute("ALTER TABLE part RENAME TO gone_too")
+    beside.close()
+    answer = await checked.call("POST", "/v1/bundle/import", {})
+    assert (answer.status, answer.code) == (503, "ledger_unavailable")
     stopped = (await checked.redeem(till.coupon(), "damaged", total_minor=20_000)).json
     assert (stopped["outcome"], stopped["detail"]) == ("till_stopped", "ledger_unavailable")
     await checked.call("GET", "/v1/status")

@@ -1,0 +1,18 @@
+"""A bundle that was carried to this till."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from agent.api.keys import TILL
+
+routes = web.RouteTableDef()
+
+
+@routes.post("/v1/bundle/import")
+async def import_bundle(request: web.Request) -> web.Response:
+    """Put the one file that `redeemd bundle import` leaves in the state directory in force, or say why not.
+
+    No path is taken from a caller: whatever runs on this machine could have the till open what it may not.
+    """
+    return web.json_response(await request.app[TILL].import_bundle())

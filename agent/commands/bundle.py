@@ -1,0 +1,281 @@
+"""Bundle: carry a till's bundle in a file, into a till that has no line or out of one, and show what it says."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import json
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import config
+from agent import bundle_file as carried
+from agent.app import SystemClock, database_path, prepare_state_dir
+from agent.commands.errors import CommandError
+from agent.commands.show import Unreachable, ask_till
+from agent.domain import bundle, bundle_file
+from agent.domain.bundle import BundleError, Manifest
+from agent.domain.bundle_file import FILE_BYTES_MAX, Head
+from agent.domain.parts import Contents, read_parts
+from agent.domain.time import EffectiveTime, day_number, effective_time, timestamp
+from agent.health import age_sentence
+from agent.refresh import Refresher
+from agent.state import TillState, make_trust
+from agent.store.bundle_cache import SqlBundleCache
+from agent.store.database import Database, connect_read_only
+from agent.store.inspect import stored_bundle, stored_roots
+
+DEFAULT_CONFIG = Path("/etc/redeemd/till.toml")
+IMPORT_TIMEOUT_S = 120.0
+COPY_BYTES = 1 << 20
+
+
+def add_arguments(command: argparse.ArgumentParser) -> None:
+    """The subcommands of `redeemd bundle`; pass what they parse to `run`."""
+    actions = command.add_subparsers(required=True, metavar="ACTION")
+
+    def add(name: str, action: Callable[[argparse.Namespace], int], text: str) -> argparse.ArgumentParser:
+        parser = actions.add_parser(name, help=text, description=text)
+        parser.set_defaults(action=action)
+        parser.add_argument("--config", type=Path, default=DEFAULT_CONFIG, help="default: %(default)s")
+        return parser
+
+    parser = add("import", _import, "Put the bundle of a file in force, in a running or a stopped till.")
+    parser.add_argument("file", type=Path)
+    parser.add_argument("--json", action="store_true", help="for programs: one JSON object")
+    parser = add("export", _export, "Write this till's bundle into a file.")
+    parser.add_argument("file", type=Path)
+    parser = add("show", _show, "Show the bundle in force, or the one in a file.")
+    parser.add_argument("file", type=Path, nargs="?")
+    parser.add_argument("--json", action="store_true", help="for programs: one JSON object")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Do what `add_arguments` parsed; the exit code."""
+    action: Callable[[argparse.Namespace], int] = arguments.action
+    return action(arguments)
+
+
+# --- import ---
+
+
+def _import(arguments: argparse.Namespace) -> int:
+    settings = config.load(arguments.config)
+    source = arguments.file.resolve()
+    with _explained(arguments.file), carried.BundleFile(source):
+        pass  # what is no whole bundle file need not be copied
+    inbox = prepare_state_dir(settings) / carried.INBOX
+    try:
+        _copy(source, inbox)
+        try:
+            said = ask_till(settings, "/v1/bundle/import", {}, timeout_s=IMPORT_TIMEOUT_S)
+        except Unreachable:  # it is not running: do its work, under its lock
+            said = asyncio.run(_import_stopped(settings, inbox))
+    finally:
+        inbox.unlink(missing_ok=True)
+    if arguments.json:
+        print(json.dumps(said, ensure_ascii=False))
+    elif said["taken"]:
+        print(f"{said['en']}: {said['sequence']} of epoch {said['epoch']}, issued {said['issued']}")
+    else:
+        print(f"redeemd: {_refusal(arguments.file, said)}", file=sys.stderr)
+    return 0 if said["taken"] else 1
+
+
+def _copy(source: Path, inbox: Path) -> None:
+    """Into the state directory, the service's own: a running till opens nothing that others name."""
+    try:
+        with source.open("rb") as file:
+            handle = os.open(inbox, os.O_CREAT | os.O_WRONLY | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+            with os.fdopen(handle, "wb") as copy:
+                while (piece := file.read(COPY_BYTES)) and copy.tell() <= FILE_BYTES_MAX:  # it may still grow
+                    copy.write(piece)
+        if os.geteuid() == 0:
+            owner = inbox.parent.stat()
+            os.chown(inbox, owner.st_uid, owner.st_gid)
+    except OSError as error:
+        raise CommandError(f"{error.filename or inbox}: {error.strerror}") from error
+
+
+async def _import_stopped(settings: config.Config, inbox: Path) -> dict[str, Any]:
+    database = Database(database_path(settings))
+    database.open()
+    try:
+        cache = SqlBundleCache(database)
+        state = TillState(await cache.setting("till") or "")
+        refresher = Refresher(cache, None, state, SystemClock())
+        with contextlib.suppress(BundleError):  # one that is damaged is what the file is for
+            await refresher.load()
+        return (await carried.import_file(inbox, refresher, state)).to_json()
+    finally:
+        database.close()
+
+
+def _refusal(path: Path, said: Mapping[str, Any]) -> str:
+    return f"{path}: {said['en']} ({said['detail']}). {said['next_en']}. / {said['zh']}。{said['next_zh']}。"
+
+
+@contextlib.contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except BundleError as error:
+        said = carried.Imported(error.code, str(error), False, 0, 0, None).to_json()
+        raise CommandError(_refusal(path, said)) from None
+
+
+# --- export ---
+
+
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    till: str
+    roots: tuple[bytes, ...]
+    manifest: bytes
+    parts: Mapping[str, bytes]
+    time: EffectiveTime
+
+    def read(self) -> Manifest:
+        return bundle.read_manifest(self.manifest, bundle.open_root(self.roots[-1]).root, self.till, None)
+
+
+def _stored(settings: config.Config) -> _Stored:
+    path = database_path(settings)
+    connection = connect_read_only(path)
+    try:
+        connection.execute("BEGIN")  # one moment's view: a bundle may arrive meanwhile
+        found, chain = stored_bundle(connection), stored_roots(connection)
+    finally:
+        connection.close()
+    if found is None:
+        raise CommandError(f"{path} holds no bundle yet: enrol the till and let it reach the cloud once")
+    until = chain.index(found.root) + 1
+    now = effective_time(SystemClock().now(), found.mark, None)
+    return _Stored(found.till, tuple(chain[:until]), found.manifest, found.parts, now)
+
+
+def _export(arguments: argparse.Namespace) -> int:
+    stored = _stored(config.load(arguments.config))
+    manifest = stored.read()
+    contents = (stored.parts[part.name] for part in manifest.parts)
+    size = write_file(arguments.file, Head(stored.roots, stored.manifest), contents)
+    print(
+        f"{arguments.file}: bundle {manifest.sequence} of epoch {manifest.epoch} for {manifest.till}, {size} bytes"
+    )
+    return 0
+
+
+def write_file(path: Path, head: Head, contents: Iterable[bytes]) -> int:
+    """A bundle file, whole under its name or not there at all; its size in bytes. Raises CommandError."""
+    fresh = path.with_name(f".{path.name}.part")
+    try:
+        with fresh.open("wb") as file:
+            for piece in bundle_file.write(head, contents):
+                file.write(piece)
+            file.flush()
+            os.fsync(file.fileno())  # before the stick is pulled out
+            size = file.tell()
+        fresh.replace(path)
+    except OSError as error:
+        raise CommandError(f"{path} cannot be written: {error.strerror}") from error
+    finally:
+        with contextlib.suppress(OSError):
+            fresh.unlink()
+    return size
+
+
+# --- show ---
+
+
+def _show(arguments: argparse.Namespace) -> int:
+    if arguments.file is None:
+        stored = _stored(config.load(arguments.config))
+    else:
+        with _explained(arguments.file):
+            stored = _in_file(arguments.file)
+    with _explained(arguments.file or Path("the stored bundle")):
+        manifest, contents = stored.read(), read_parts(stored.parts)
+        said = describe(manifest, contents, stored.time, len(stored.roots))
+    said["verified"] = arguments.file is None
+    print(json.dumps(said, ensure_ascii=False) if arguments.json else "\n".join(_lines(said)))
+    return 0
+
+
+def _in_file(path: Path) -> _Stored:
+    """A file by itself: whole and signed by the roots that it carries; whether a till trusts those, that till knows."""
+    with carried.BundleFile(path.resolve()) as file:
+        roots = tuple(file.roots)
+        if not roots:
+            raise BundleError("malformed", "bundle file: no root")
+        till = bundle.manifest_till(file.manifest)
+        manifest = bundle.read_manifest(file.manifest, bundle.open_root(roots[-1]).root, till, None)
+        parts = {}
+        for part in manifest.parts:
+            parts[part.name] = file.read_part(part)
+            bundle.check_part(part, parts[part.name])
+        return _Stored(till, roots, file.manifest, parts, effective_time(SystemClock().now(), None, None))
+
+
+def describe(manifest: Manifest, contents: Contents, now: EffectiveTime, roots: int) -> dict[str, Any]:
+    """What a bundle says, for people and programs."""
+    age = manifest.age(now.now)
+    zh, en = age_sentence(age, manifest, contents, now.now)
+    today = day_number(now.now, make_trust(manifest, contents).zone)
+    return {
+        "till": manifest.till,
+        "store": contents.place.store,
+        "epoch": manifest.epoch,
+        "sequence": manifest.sequence,
+        "roots": roots,
+        "issued": timestamp(manifest.issued),
+        "stale_at": timestamp(manifest.issued + manifest.stale_after),
+        "expires_at": timestamp(manifest.issued + manifest.expires_after),
+        "age": age.value,
+        "zh": zh,
+        "en": en,
+        "bytes": sum(part.length for part in manifest.parts),
+        "parts": len(manifest.parts),
+        "keys": len(contents.keys),
+        "campaigns": [
+            {
+                "issuer": offer.issuer,
+                "number": offer.number,
+                "version": offer.version,
+                "zh": offer.title.zh,
+                "en": offer.title.en,
+                "offline_class": offer.offline_class.value,
+                "stale_percent": offer.stale_percent,
+                "expired_percent": offer.expired_percent,
+                "over": today > offer.ends + offer.grace_days,
+            }
+            for offer in contents.campaigns.values()
+        ],
+        "skipped": list(contents.skipped),
+        "status_lists": len(contents.status),
+        "promos": len(contents.promos),
+    }
+
+
+def _lines(said: dict[str, Any]) -> Iterator[str]:
+    yield f"bundle     {said['sequence']} of epoch {said['epoch']}, for till {said['till']} in store {said['store']}"
+    yield f"issued     {said['issued']}, stale from {said['stale_at']}, expired from {said['expires_at']}"
+    yield f"age        {said['age']}: {said['en']} / {said['zh']}"
+    yield f"size       {said['bytes']} bytes in {said['parts']} parts, under a chain of {said['roots']} roots"
+    yield f"holds      {said['keys']} keys, {said['status_lists']} status lists, {said['promos']} promo codes"
+    for offer in said["campaigns"]:
+        over = ", over" if offer["over"] else ""
+        yield (
+            f"campaign   {offer['issuer']}/{offer['number']} version {offer['version']}, "
+            f"class {offer['offline_class']}, {offer['stale_percent']} % when stale, "
+            f"{offer['expired_percent']} % when expired{over}: "
+            f"{offer['en']} / {offer['zh']}"
+        )
+    for reason in said["skipped"]:
+        yield f"skipped    {reason}"
+    if not said["verified"]:
+        yield "This file is whole and signed by the roots in it. Whether a till trusts them shows when it imports it."
