@@ -21,7 +21,7 @@ from cloud.ports import CloudStore, HeldKey, KeyState, Terms
 class PrivateKeys(Protocol):
     """Where private keys are: the cloud's `Keyring`, or the one file of an issuer without a cloud."""
 
-    def load(self, prefix: str, kid: bytes) -> SigningKey:
+    def load(self, prefix: str, kid: bytes, algorithm: Algorithm) -> SigningKey:
         """Raises SetupError if it is not here."""
 
 
@@ -52,7 +52,7 @@ async def add_issuer(
         days = f"its last day {day_text(expires)} is before its first, {day_text(not_before)}"
         raise Refused(422, "bad_window", f"the key would never count: {days}")
     if public_key is None:
-        signing = keyring.create(issuer_prefix(issuer))
+        signing = keyring.create(issuer_prefix(issuer), algorithm)
         kid, raw = signing.kid, signing.public_key
     else:
         kid, raw = key_id(public_key), public_key
@@ -137,7 +137,7 @@ async def signing_key(
     lasting.sort(key=lambda key: (key.not_before, key.expires), reverse=True)
     for key in lasting:
         try:
-            return key, keys.load(issuer_prefix(issuer), key.kid)
+            return key, keys.load(issuer_prefix(issuer), key.kid, key.algorithm)
         except SetupError as error:
             failed = error
     raise Refused(409, "no_private_key", f"no key of issuer {issuer} can sign here: {failed}")

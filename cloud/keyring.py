@@ -41,19 +41,19 @@ class Keyring:
         self._folder = folder
         self._loaded: dict[str, SigningKey] = {}
 
-    def create(self, prefix: str) -> SigningKey:
+    def create(self, prefix: str, algorithm: Algorithm = Algorithm.ED25519) -> SigningKey:
         """A fresh key, on disk before it is used, named by `key_name`."""
-        key = new_signing_key()
+        key = new_signing_key(algorithm)
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         write_key(self._path(key_name(prefix, key.kid)), key)
         return key
 
-    def load(self, prefix: str, kid: bytes) -> SigningKey:
-        """The key made by `create(prefix)` that has this kid."""
+    def load(self, prefix: str, kid: bytes, algorithm: Algorithm = Algorithm.ED25519) -> SigningKey:
+        """The key made by `create(prefix, algorithm)` that has this kid."""
         name = key_name(prefix, kid)
         key = self._loaded.get(name)
         if key is None:
-            key = self._loaded[name] = read_key(self._path(name))
+            key = self._loaded[name] = read_key(self._path(name), algorithm)
         return key
 
     def _path(self, name: str) -> Path:
@@ -65,14 +65,14 @@ def write_key(path: Path, key: SigningKey) -> None:
     _write_new(path, key.to_pem())
 
 
-def read_key(path: Path) -> SigningKey:
+def read_key(path: Path, algorithm: Algorithm = Algorithm.ED25519) -> SigningKey:
     """What `write_key` wrote. Raises SetupError."""
     try:
         if path.stat().st_mode & 0o077:
             raise SetupError(
                 f"the key {path} is open to others; chmod 600 it, and replace it if anyone read it"
             )
-        return signing_key_from_pem(path.read_bytes())
+        return signing_key_from_pem(path.read_bytes(), algorithm)
     except OSError as error:
         raise SetupError(f"the key {path} cannot be read: {error.strerror}") from error
     except KeyFault as error:

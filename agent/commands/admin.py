@@ -70,7 +70,7 @@ class CloudAdmin:
             raise CloudUnreachable(
                 f"{self._url} cannot be reached: {error or 'no answer in time'}"
             ) from error
-        if response.status in (429, 502, 503, 504):
+        if response.status in (408, 429, 502, 503, 504):
             raise CloudUnreachable(f"the cloud is busy: {_reason(response, text)}")
         if response.status >= 400:
             raise CloudRefused(f"the cloud refused: {_reason(response, text)}", response.status)

@@ -129,6 +129,8 @@ def pictures(folder: Path, kind: str) -> Iterator[Output]:
     if folder.exists():
         raise CommandError(f"{folder} exists: choose another folder, or move it away")
     part = folder.with_name(folder.name + ".part")
+    if part.exists():
+        raise CommandError(f"{part} is left of a run that was broken off: look at it and remove it")
     try:
         part.mkdir(parents=True)
         yield _Pictures(part, kind)

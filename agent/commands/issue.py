@@ -24,6 +24,7 @@ from agent.commands.progress import Progress
 from agent.commands.wording import loss_lines
 from agent.domain import campaign as campaigns
 from agent.domain.campaign import Campaign, personal
+from agent.domain.cose import Algorithm
 from agent.domain.keys import SigningKey
 from agent.domain.time import EPOCH_DAY, day_text
 from cloud import issue as issuing
@@ -111,7 +112,7 @@ class _OneKey:
 
     held: HeldHere
 
-    def load(self, prefix: str, kid: bytes) -> SigningKey:
+    def load(self, prefix: str, kid: bytes, algorithm: Algorithm) -> SigningKey:
         if kid != self.held.record.kid:
             raise SetupError(f"key {kid.hex()} is not in the file that was named")
         return self.held.signing

@@ -19,8 +19,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePublicKey
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.algorithms import AES256
 from cryptography.hazmat.primitives.ciphers.modes import CBC
@@ -29,9 +27,7 @@ from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
     PrivateFormat,
-    PublicFormat,
     load_pem_private_key,
-    load_pem_public_key,
 )
 
 from agent.commands.errors import CommandError
@@ -109,19 +105,6 @@ def read_record(path: Path) -> IssuerKey:
         return record_from_json(items[0])
     except (ValueError, KeyFault) as error:  # FieldError is one
         raise CommandError(f"the key record {path} cannot be used: {error}") from None
-
-
-def public_from_pem(pem: bytes) -> tuple[Algorithm, bytes]:
-    """The algorithm and the raw public key of a PEM file (SubjectPublicKeyInfo), as key stores export it."""
-    try:
-        key = load_pem_public_key(pem)
-    except ValueError as error:
-        raise CommandError(f"not a public key in PEM form: {error}") from None
-    if isinstance(key, Ed25519PublicKey):
-        return Algorithm.ED25519, key.public_bytes_raw()
-    if isinstance(key, EllipticCurvePublicKey) and isinstance(key.curve, SECP256R1):
-        return Algorithm.ESP256, key.public_bytes(Encoding.X962, PublicFormat.CompressedPoint)
-    raise CommandError("the public key is neither Ed25519 nor P-256: make a key of one of these kinds")
 
 
 def record_to_json(key: IssuerKey) -> dict[str, Any]:

@@ -26,7 +26,6 @@ from agent.commands.errors import EX_USAGE, CommandError
 from agent.commands.keyfile import (
     ALGORITHMS,
     NAME_OF,
-    public_from_pem,
     read_record,
     record_path,
     record_to_json,
@@ -34,7 +33,7 @@ from agent.commands.keyfile import (
 )
 from agent.commands.wording import key_lines
 from agent.domain.cose import Algorithm
-from agent.domain.keys import IssuerKey, KeyFault, key_id, new_signing_key
+from agent.domain.keys import IssuerKey, KeyFault, key_id, new_signing_key, public_key_from_pem
 from agent.domain.time import EPOCH_DAY
 
 _BY_NAME = {name: algorithm for algorithm, name in NAME_OF.items()}
@@ -167,7 +166,10 @@ def _record_of(arguments: argparse.Namespace) -> IssuerKey:
         if any(getattr(arguments, name) is not None for name in (*_LIMITS, "campaigns")):
             raise CommandError(f"{arguments.public} states its limits itself: leave the others out", EX_USAGE)
         return read_record(arguments.public)
-    algorithm, raw = public_from_pem(start)
+    try:
+        algorithm, raw = public_key_from_pem(start)
+    except KeyFault as error:
+        raise CommandError(f"the public key {arguments.public} cannot be used: {error}") from None
     return _record(algorithm, raw, _limits(arguments))
 
 
