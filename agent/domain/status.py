@@ -28,6 +28,9 @@ class Status(IntEnum):
     REVOKED = 2
 
 
+_READ: tuple[Status, ...] = (*Status, Status.REVOKED)  # the reserved value is read as revoked
+
+
 class StatusFault(ValueError):
     """A status list or a delta that is not what it claims to be. code: stable, one of docs/bundle-format.md."""
 
@@ -47,7 +50,7 @@ class StatusList:
         """The status of coupon `index`; IndexError at or beyond `count`: such a coupon was never issued."""
         if not 0 <= index < self.count:
             raise IndexError(index)
-        return Status(min(self.bits[index >> 2] >> 2 * (index & 3) & 3, Status.REVOKED))
+        return _READ[self.bits[index >> 2] >> 2 * (index & 3) & 3]
 
 
 def make(count: int, marked: Iterable[tuple[int, int]]) -> StatusList:
