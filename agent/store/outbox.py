@@ -25,6 +25,17 @@ _STATE_AFTER = {
     ResultStatus.REFUSED: "quarantined",
 }
 
+# Once nothing waits, what the cloud has acknowledged is no longer at risk unseen; what it refused for good still is.
+_QUARANTINED = f"""
+(SELECT json_extract(event, '$.data.coupon.issuer') AS issuer,
+    json_extract(event, '$.data.coupon.campaign') AS campaign, count(*) AS count, sum(json_extract(event, '$.data.charge_minor')) AS value_minor
+FROM {TABLES[REDEMPTION_LANE]} INDEXED BY redemption_quarantined WHERE state = 'quarantined' GROUP BY 1, 2)
+"""
+_SEEN = f"DELETE FROM budget WHERE day = ? AND (issuer, campaign) NOT IN (SELECT issuer, campaign FROM {_QUARANTINED})"
+_UNSEEN = f"""
+UPDATE budget SET count = held.count, value_minor = held.value_minor FROM {_QUARANTINED} AS held
+WHERE day = ? AND budget.issuer = held.issuer AND budget.campaign = held.campaign
+"""
 _SEQUENCE = re.compile(r"[0-9]{1,15}$")
 
 
@@ -58,8 +69,8 @@ class SqlOutbox:
                 self._settle_one(connection, lane, result)
             still = connection.execute(f"SELECT 1 FROM {WAITING[REDEMPTION_LANE]} LIMIT 1").fetchone()
             if lane == REDEMPTION_LANE and still is None:
-                # The cloud has everything: what was accepted alone is no longer at risk unseen.
-                connection.execute("DELETE FROM budget WHERE day = ?", (OFFLINE_DAY,))
+                connection.execute(_SEEN, (OFFLINE_DAY,))
+                connection.execute(_UNSEEN, (OFFLINE_DAY,))
 
         await self._run(write)
 

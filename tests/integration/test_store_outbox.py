@@ -12,7 +12,7 @@ from agent.store.ledger import OFFLINE_DAY
 from sync.ports import OutboxUnavailable
 from sync.wire import RecordResult, ResultStatus
 from tests.core_kit import Core, core, install
-from tests.factory import Factory, today
+from tests.factory import Factory, amount_off, today
 
 STORED, DUPLICATE, CONFLICT, REFUSED = (
     ResultStatus.STORED,
@@ -174,6 +174,32 @@ async def test_the_offline_budget_is_given_back_when_the_last_redemption_arrived
     await till.outbox.settle("redemption", [RecordResult("T-0001-2", STORED)])
     assert offline() == []
     assert till.rows("SELECT count FROM budget WHERE day = ?", today()) == [(2,)], "the day's stays"
+
+
+async def test_the_offline_budget_keeps_what_the_cloud_refused_for_good(tmp_path: Path) -> None:
+    factory = Factory(campaigns=[amount_off(), amount_off(2)])
+    with core(install(tmp_path / "till", factory), factory) as till:
+
+        def offline() -> set[tuple[int, ...]]:
+            return set(
+                till.rows("SELECT campaign, count, value_minor FROM budget WHERE day = ?", OFFLINE_DAY)
+            )
+
+        for index in range(3):
+            await till.redeem(factory.coupon(index))
+        await till.redeem(factory.coupon(1, 2))
+        refused = [
+            RecordResult(f"T-0001-{n}", REFUSED, "bad_signature", "no", permanent=True) for n in (2, 3)
+        ]
+        await till.outbox.settle("redemption", [RecordResult("T-0001-1", STORED), refused[0]])
+        assert offline() == {(1, 3, 9_000), (2, 1, 3_000)}, "two still wait"
+        await till.outbox.settle("redemption", [RecordResult("T-0001-4", STORED), refused[1]])
+        assert offline() == {(1, 2, 6_000)}, "the two that the cloud never took"
+        assert await till.outbox.requeue("redemption", None) == 2
+        await till.outbox.settle("redemption", [RecordResult("T-0001-2", STORED)])
+        assert offline() == {(1, 2, 6_000)}
+        await till.outbox.settle("redemption", [RecordResult("T-0001-3", CONFLICT)])
+        assert offline() == set(), "a conflict is acknowledged"
 
 
 async def test_counts_say_what_waits(till: Core, factory: Factory) -> None:
