@@ -48,11 +48,29 @@ async def add_till(request: web.Request) -> web.Response:
     return json_answer({"till": till, "store": store, "code": code, "expires": expires}, 201)
 
 
+@ROUTES.post("/v1/admin/tills/{till}/code")
+async def renew_code(request: web.Request) -> web.Response:
+    """A new enrolment code for a till that is known: for a new disk, or to take a revoked one back."""
+    cloud = await need_role(request, Role.ADMIN)
+    till = request.match_info["till"]
+    code = new_code()
+    expires = timestamp(cloud.now() + timedelta(hours=CODE_HOURS))
+    if not await cloud.store.renew_code(till, digest(plain_code(code)), expires):
+        raise Refused(404, "unknown_till", f"there is no till {till[:64]}")
+    return json_answer({"till": till, "code": code, "expires": expires}, 201)
+
+
 @ROUTES.get("/v1/admin/tills")
 async def list_tills(request: web.Request) -> web.Response:
     cloud = await need_role(request, Role.READER)
     tills = [
-        {"till": till.till, "store": till.store, "state": till.state.value, "enrolled_at": till.enrolled_at}
+        {
+            "till": till.till,
+            "store": till.store,
+            "state": till.state.value,
+            "enrolled_at": till.enrolled_at,
+            "revoked_at": till.revoked_at,
+        }
         for till in await cloud.store.tills()
     ]
     return json_answer({"tills": tills})
@@ -62,7 +80,7 @@ async def list_tills(request: web.Request) -> web.Response:
 async def revoke_till(request: web.Request) -> web.Response:
     cloud = await need_role(request, Role.ADMIN)
     till = request.match_info["till"]
-    if not await cloud.store.revoke_till(till):
+    if not await cloud.store.revoke_till(till, timestamp(cloud.now())):
         raise Refused(404, "unknown_till", f"there is no till {till[:64]}")
     return json_answer({"till": till, "state": "revoked"})
 

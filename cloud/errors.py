@@ -26,3 +26,12 @@ class StoreUnavailable(CloudError):
 
 class SetupError(CloudError):
     """The data directory, a key file or a setting cannot be used: the operator must act. The text says how."""
+
+
+class TillRevoked(CloudError):
+    """This key counts no more. statement: what tells the till so, signed by the manifest key: a status alone is
+    something that anybody between can say."""
+
+    def __init__(self, till: str, statement: bytes) -> None:
+        super().__init__(f"the key of till {till} was revoked or replaced")
+        self.statement = statement

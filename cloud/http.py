@@ -6,6 +6,7 @@ Every answer of 400 and above is a problem (RFC 9457) in the words of `sync.wire
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 import json
 import time
@@ -18,10 +19,11 @@ from aiohttp import web
 
 from agent.domain.cose import Algorithm
 from agent.domain.keys import load_public_key, signature_ok
+from agent.domain.statement import Revocation, sign_revocation
 from cloud.access import Attempts, digest, may
-from cloud.errors import Refused
+from cloud.errors import Refused, TillRevoked
 from cloud.keyring import Keyring
-from cloud.ports import CloudStore, Role, Till, TillState
+from cloud.ports import CloudStore, KeyStanding, Role, Till, TillKey, TillState
 from cloud.publish import Publisher
 from cloud.roots import Roots
 from sync import strict_json, wire
@@ -69,6 +71,13 @@ def problem(status: int, code: str, sentence: str, *, permanent: bool = False) -
     return web.Response(status=status, body=body, headers=headers)
 
 
+def revoked(error: TillRevoked) -> web.Response:
+    """The answer to a key that counts no more, with the signed statement in the header that `sync.wire` names."""
+    answer = problem(403, "till_revoked", str(error))
+    answer.headers[wire.REVOCATION_HEADER] = base64.b64encode(error.statement).decode()
+    return answer
+
+
 def json_answer(document: Any, status: int = 200) -> web.Response:
     body = json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
     return web.Response(status=status, body=body, content_type="application/json")
@@ -95,19 +104,38 @@ async def slot(cloud: Cloud) -> AsyncIterator[None]:
         yield
 
 
-async def signed_till(request: web.Request, body: bytes) -> Till:
-    """The till that signed this request; raises SignatureError (401) or Refused (403)."""
+async def signed_till(request: web.Request, body: bytes, *, delivers: bool = False) -> Till:
+    """The till that signed this request; raises SignatureError (401), Refused (403) or TillRevoked.
+
+    delivers: also by a key that was revoked or replaced, for what it signed in its time is still wanted.
+    """
     cloud = request.app[CLOUD]
     parts = wire.parse_signature(_header_lists(request))
     till = await cloud.store.till(parts.key_id)
-    if till is None or till.public_key is None:
+    if till is None or not till.keys:
         raise SignatureError("unknown_key", f"no till is enrolled under the key id {parts.key_id}")
-    wire.verify(parts, request.method, request.raw_path, body, _verifier(till.public_key))
-    if till.state is not TillState.ENROLLED:
-        raise Refused(403, "till_revoked", f"till {till.till} was revoked")
+    signers: list[TillKey] = []
+
+    def verifies(signature: bytes, message: bytes) -> bool:
+        # The newest first: it is the one that mostly signs.
+        signers.extend(key for key in reversed(till.keys) if _verifies(key.public_key, signature, message))
+        return bool(signers)
+
+    wire.verify(parts, request.method, request.raw_path, body, verifies)
     if request.match_info.get("till", till.till) != till.till:
         raise Refused(403, "wrong_till", "a till may speak for itself only")
+    signer = signers[0]
+    if till.state is not TillState.ENROLLED or signer.standing is KeyStanding.REPLACED:
+        if not delivers:
+            raise _revoked(cloud, till, signer)
+    elif signer.standing is KeyStanding.ANNOUNCED:
+        await cloud.store.confirm_till_key(till.till, signer.public_key)
     return till
+
+
+def _revoked(cloud: Cloud, till: Till, signer: TillKey) -> TillRevoked:
+    statement = Revocation(till.till, signer.public_key, cloud.now().astimezone(UTC))
+    return TillRevoked(till.till, sign_revocation(statement, cloud.roots.newest().manifest_key))
 
 
 def _header_lists(request: web.Request) -> dict[str, str]:
@@ -116,9 +144,8 @@ def _header_lists(request: web.Request) -> dict[str, str]:
     return {name: ", ".join(request.headers.getall(name)) for name in names if name in request.headers}
 
 
-def _verifier(public_key: bytes) -> Callable[[bytes, bytes], bool]:
-    key = load_public_key(Algorithm.ED25519, public_key)
-    return lambda signature, message: signature_ok(key, signature, message)
+def _verifies(public_key: bytes, signature: bytes, message: bytes) -> bool:
+    return signature_ok(load_public_key(Algorithm.ED25519, public_key), signature, message)
 
 
 async def need_role(request: web.Request, needed: Role) -> Cloud:

@@ -68,13 +68,18 @@ async def ingest(
 
 def check_events(events: Sequence[Mapping[str, Any]], till: Till, lane: str, limits: Limits) -> list[Entry]:
     """Each event with its hash and signature checked; what is wrong with one stands in its `fault`."""
-    assert till.public_key is not None, "an enrolled till has a key"
-    key = load_public_key(cose.Algorithm.ED25519, till.public_key)
+    loaded = {key.public_key: load_public_key(cose.Algorithm.ED25519, key.public_key) for key in till.keys}
 
-    def verifies(signature: bytes, data: bytes) -> bool:
-        return signature_ok(key, signature, data)
+    def verifier(event: Mapping[str, Any]) -> Callable[[bytes, bytes], bool]:
+        keys = [loaded[raw] for raw in till.keys_of(lane, _claimed_sequence(event) or 0)]
+        return lambda signature, data: any(signature_ok(key, signature, data) for key in keys)
 
-    return [_check(event, till.till, lane, verifies, limits) for event in events]
+    return [_check(event, till.till, lane, verifier(event), limits) for event in events]
+
+
+def _claimed_sequence(event: Mapping[str, Any]) -> int | None:
+    sequence = event.get("sequence")
+    return int(sequence) if isinstance(sequence, str) and _SEQUENCE.fullmatch(sequence) else None
 
 
 def _check(
@@ -123,11 +128,9 @@ def _redemption_fault(data: Any, record_id: str) -> str:
 
 def _fault(event: Mapping[str, Any], code: str, text: str, sentence: str = "") -> Entry:
     """An entry that is refused for good, with the place and the hash that it claims, as far as they can be read."""
-    sequence = event.get("sequence")
-    claimed = int(sequence) if isinstance(sequence, str) and _SEQUENCE.fullmatch(sequence) else None
     return Entry(
         event["id"],
-        claimed,
+        _claimed_sequence(event),
         _hash(event.get("hash")),
         _hash(event.get("prevhash")),
         text,

@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from agent.domain.campaign import Campaign
 from agent.domain.keys import IssuerKey
 from agent.domain.parts import Place, PromoCode
+from agent.domain.statement import KeyChange
 from cloud.chain import ChainView, Entry, Ruling
 
 Judge = Callable[[ChainView, Sequence[Entry]], list[Ruling]]
@@ -54,15 +55,59 @@ class HeldKey:
     registered: bool
 
 
+class KeyStanding(StrEnum):
+    """What a till's key is worth. ANNOUNCED: replaces the current one with the first request that it signs.
+
+    REPLACED: signs no more; what it signed in its time still counts and may still be delivered.
+    """
+
+    ANNOUNCED = "announced"
+    CURRENT = "current"
+    REPLACED = "replaced"
+
+
+class LaneStart(NamedTuple):
+    """Where a key's records begin: behind sequence `after`, whose hash is `hash` ("" where the till knows it).
+
+    known: the last sequence before, as far as the cloud knew; what lies between was lost with a disk.
+    """
+
+    known: int
+    after: int
+    hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class TillKey:
+    """public_key: 32 raw bytes of Ed25519. lanes: where its records begin."""
+
+    public_key: bytes
+    standing: KeyStanding
+    lanes: Mapping[str, LaneStart]
+
+
 @dataclass(frozen=True, slots=True)
 class Till:
-    """public_key: 32 raw bytes of Ed25519, None before enrolment. Times are RFC 3339 in UTC."""
+    """keys: in the order in which it had them. Times are RFC 3339 in UTC."""
 
     till: str
     store: str
     state: TillState
-    public_key: bytes | None
     enrolled_at: str | None
+    keys: tuple[TillKey, ...]
+    revoked_at: str | None = None
+
+    @property
+    def public_key(self) -> bytes | None:
+        """The current key; None before enrolment."""
+        return next((key.public_key for key in self.keys if key.standing is KeyStanding.CURRENT), None)
+
+    def keys_of(self, lane: str, sequence: int) -> list[bytes]:
+        """The keys that may have signed this record: the one in force there, and one announced from there on."""
+        begun = [key for key in self.keys if key.lanes[lane].after < sequence]
+        announced = [key for key in begun if key.standing is KeyStanding.ANNOUNCED]
+        settled = [key for key in begun if key.standing is not KeyStanding.ANNOUNCED]
+        return [key.public_key for key in (*settled[-1:], *announced)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +204,8 @@ class ConflictLine:
 class GapLine:
     """Sequences `first` to `last` of a lane that never came, though a record behind them did.
 
-    hash: of the record at `last`, as the record behind it claims; empty if not known.
+    hash: of the record at `last`, as the record behind it claims; empty if not known. kind: missing, or replaced: room
+    left for what a lost disk had not sent.
     """
 
     till: str
@@ -168,6 +214,7 @@ class GapLine:
     last: int
     noticed_at: str
     hash: str
+    kind: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -299,10 +346,29 @@ class CloudStore(Protocol):
 
     async def tills(self) -> list[Till]: ...
 
-    async def enrol(self, code_digest: bytes, public_key: bytes, at: str) -> Till | None:
-        """Use the code once; again with the same key is the same answer. None if unknown, used, or expired at `at`."""
+    async def renew_code(self, till: str, code_digest: bytes, expires: str) -> bool:
+        """Give any till a new enrolment code (the old one is dead), to enrol anew. False if there is no such till."""
 
-    async def revoke_till(self, till: str) -> bool: ...
+    async def enrol(self, code_digest: bytes, public_key: bytes, at: str) -> Till | None:
+        """Use the code once; again with the same key is the same answer. None if unknown, used, or expired at `at`.
+
+        A till that was enrolled before goes on under its name with the new key: its lanes begin anew behind room for
+        what was lost. Refused(409) for a key that it had before.
+        """
+
+    async def revoke_till(self, till: str, at: str) -> bool:
+        """Its keys count no more and its code is dead; False if there is no such till."""
+
+    async def change_till_key(self, change: KeyChange) -> Till:
+        """Announce a till's new key; again is no error. Refused(409) if it is not this till's to change."""
+
+    async def confirm_till_key(self, till: str, public_key: bytes) -> None:
+        """An announced key has signed a request: it is the current one now."""
+
+    async def put_time_statement(self, till: str, statement: bytes) -> bool:
+        """Put it into the till's bundles from now on; False if there is no such till."""
+
+    async def time_statement(self, till: str) -> bytes | None: ...
 
     # --- records ---
     async def append(

@@ -21,6 +21,7 @@ from agent.domain.parts import (
     place_to_wire,
     promo_to_wire,
 )
+from agent.domain.statement import TIME_PART
 from agent.domain.time import day_number, timestamp
 from cloud.errors import Refused, StoreUnavailable
 from cloud.issue import issue
@@ -140,6 +141,8 @@ class Publisher:
             "campaigns": cbor.encode([campaign.to_wire(offer.campaign) for offer in offers]),
             "promos": cbor.encode([promo_to_wire(row.code) for row in promos]),
         }
+        if (statement := await self._store.time_statement(till.till)) is not None:
+            parts[TIME_PART] = statement
         listed = await self._status.parts(
             [offer.campaign for offer in offers], len(all_offers), timestamp(now)
         )

@@ -239,7 +239,29 @@ CREATE TABLE status_part (
 CREATE INDEX part_used ON part (used_at); -- in the table it stands behind the content, megabytes to pass by
 """
 
-SCRIPTS = (_0001, _0002, _0003, _0004)
+# A till may have several keys, one after the other. lanes: JSON, lane -> [last known sequence, last sequence before its
+# own, hash of that one]. code_key: the key that used the code.
+_0005 = """
+CREATE TABLE till_key (
+    till TEXT NOT NULL REFERENCES till (till),
+    generation INTEGER NOT NULL,
+    public_key BLOB NOT NULL,
+    standing TEXT NOT NULL CHECK (standing IN ('announced', 'current', 'replaced')),
+    lanes TEXT NOT NULL,
+    PRIMARY KEY (till, generation)
+) STRICT, WITHOUT ROWID;
+INSERT INTO till_key SELECT till, 1, public_key, 'current',
+    json_object('redemption', json_array(0, 0, ''), 'evidence', json_array(0, 0, ''))
+    FROM till WHERE public_key IS NOT NULL;
+ALTER TABLE till DROP COLUMN public_key;
+ALTER TABLE till ADD COLUMN code_key BLOB;
+ALTER TABLE till ADD COLUMN revoked_at TEXT;
+ALTER TABLE till ADD COLUMN time_statement BLOB;
+UPDATE till SET code_key = (SELECT public_key FROM till_key WHERE till_key.till = till.till);
+UPDATE till SET revoked_at = enrolled_at WHERE state = 'revoked';
+"""
+
+SCRIPTS = (_0001, _0002, _0003, _0004, _0005)
 """One per schema version, never edited after a release: write the next one."""
 VERSION = len(SCRIPTS)
 

@@ -13,9 +13,9 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 
 from agent.domain.fields import FieldError
-from cloud import admin_routes, issuer_routes, till_routes
-from cloud.errors import Refused, StoreUnavailable
-from cloud.http import CLOUD, READ_TIMEOUT_S, Cloud, problem
+from cloud import admin_routes, bundle_routes, issuer_routes, till_routes
+from cloud.errors import Refused, StoreUnavailable, TillRevoked
+from cloud.http import CLOUD, READ_TIMEOUT_S, Cloud, problem, revoked
 from sync.wire import SignatureError, WireError
 
 log = logging.getLogger("redeemd.cloud")
@@ -30,6 +30,7 @@ def make_app(cloud: Cloud) -> web.Application:
     app = web.Application(middlewares=[_answer_errors], client_max_size=cloud.limits.batch_bytes)
     app[CLOUD] = cloud
     app.add_routes(till_routes.ROUTES)
+    app.add_routes(bundle_routes.ROUTES)
     app.add_routes(admin_routes.ROUTES)
     app.add_routes(issuer_routes.ROUTES)
     return app
@@ -57,6 +58,8 @@ def _problem_for(error: Exception) -> web.Response:
     match error:
         case Refused():
             return problem(error.status, error.code, error.sentence)
+        case TillRevoked():
+            return revoked(error)
         case SignatureError():
             return problem(401, error.code, error.sentence)
         case WireError():

@@ -12,7 +12,8 @@ from agent.domain import campaign as campaigns
 from agent.domain.campaign import Campaign, Words
 from agent.domain.keys import IssuerKey
 from agent.domain.parts import Place, PromoCode, place_to_wire, promo_to_wire
-from cloud import sqlite_issuing, sqlite_records, sqlite_status
+from agent.domain.statement import KeyChange
+from cloud import sqlite_issuing, sqlite_records, sqlite_status, sqlite_tills
 from cloud.chain import Entry
 from cloud.errors import Refused
 from cloud.ports import (
@@ -33,12 +34,10 @@ from cloud.ports import (
     StatusPart,
     Terms,
     Till,
-    TillState,
 )
 from cloud.sqlite_thread import SqliteThreads
 
 _OFFER = "SELECT document, promo_per_till, promo_valid_days, index_key, issued FROM campaign"
-_TILL = "SELECT till, store, state, public_key, enrolled_at FROM till"
 
 
 class SqliteStore:
@@ -179,51 +178,35 @@ class SqliteStore:
     # --- tills ---
 
     async def add_till(self, till: str, store: str, code_digest: bytes, expires: str) -> None:
-        def work(db: sqlite3.Connection) -> None:
-            if db.execute("SELECT 1 FROM place WHERE store = ?", (store,)).fetchone() is None:
-                raise Refused(404, "unknown_store", f"there is no store {store}")
-            row = db.execute("SELECT state FROM till WHERE till = ?", (till,)).fetchone()
-            if row is not None and row[0] != TillState.WAITING:
-                sentence = f"till {till} is {row[0]} already; a replaced till gets a new name: its records start anew"
-                raise Refused(409, "till_exists", sentence)
-            db.execute(
-                "INSERT INTO till VALUES (?, ?, 'waiting', NULL, NULL, ?, ?) ON CONFLICT (till) DO UPDATE SET"
-                " store = excluded.store, code_digest = excluded.code_digest, code_expires = excluded.code_expires",
-                (till, store, code_digest, expires),
-            )
+        await self._threads.write(lambda db: sqlite_tills.add(db, till, store, code_digest, expires))
 
-        await self._threads.write(work)
+    async def renew_code(self, till: str, code_digest: bytes, expires: str) -> bool:
+        return await self._threads.write(lambda db: sqlite_tills.renew_code(db, till, code_digest, expires))
 
     async def till(self, till: str) -> Till | None:
-        row = await self._one(f"{_TILL} WHERE till = ?", (till,))
-        return None if row is None else _till(row)
+        return await self._threads.read(lambda db: sqlite_tills.find(db, till))
 
     async def tills(self) -> list[Till]:
-        return [_till(row) for row in await self._all(f"{_TILL} ORDER BY till")]
+        return await self._threads.read(sqlite_tills.every)
 
     async def enrol(self, code_digest: bytes, public_key: bytes, at: str) -> Till | None:
-        def work(db: sqlite3.Connection) -> Till | None:
-            row = db.execute(
-                f"{_TILL} WHERE code_digest = ? AND code_expires > ?", (code_digest, at)
-            ).fetchone()
-            if row is None:
-                return None
-            till = _till(row)
-            if till.state is not TillState.WAITING:
-                return till if (till.state, till.public_key) == (TillState.ENROLLED, public_key) else None
-            db.execute(
-                "UPDATE till SET state = 'enrolled', public_key = ?, enrolled_at = ? WHERE till = ?",
-                (public_key, at, till.till),
-            )
-            return Till(till.till, till.store, TillState.ENROLLED, public_key, at)
+        return await self._threads.write(lambda db: sqlite_tills.enrol(db, code_digest, public_key, at))
 
-        return await self._threads.write(work)
+    async def revoke_till(self, till: str, at: str) -> bool:
+        return await self._threads.write(lambda db: sqlite_tills.revoke(db, till, at))
 
-    async def revoke_till(self, till: str) -> bool:
-        def work(db: sqlite3.Connection) -> bool:
-            return db.execute("UPDATE till SET state = 'revoked' WHERE till = ?", (till,)).rowcount == 1
+    async def change_till_key(self, change: KeyChange) -> Till:
+        return await self._threads.write(lambda db: sqlite_tills.change_key(db, change))
 
-        return await self._threads.write(work)
+    async def confirm_till_key(self, till: str, public_key: bytes) -> None:
+        await self._threads.write(lambda db: sqlite_tills.confirm_key(db, till, public_key))
+
+    async def put_time_statement(self, till: str, statement: bytes) -> bool:
+        return await self._threads.write(lambda db: sqlite_tills.put_time_statement(db, till, statement))
+
+    async def time_statement(self, till: str) -> bytes | None:
+        row = await self._one("SELECT time_statement FROM till WHERE till = ?", (till,))
+        return None if row is None else row[0]
 
     # --- records ---
 
@@ -307,11 +290,6 @@ def _offer(row: tuple[Any, ...]) -> Offer:
     document, per_till, valid_days, key, issued = row
     plan = PromoPlan(per_till, valid_days) if per_till else None
     return Offer(campaigns.from_wire(json.loads(document)), plan, key, issued)
-
-
-def _till(row: tuple[Any, ...]) -> Till:
-    till, store, state, public_key, enrolled_at = row
-    return Till(till, store, TillState(state), public_key, enrolled_at)
 
 
 def _promo(wire: dict[str, Any]) -> PromoCode:

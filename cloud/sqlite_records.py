@@ -185,5 +185,14 @@ def gaps(db: sqlite3.Connection, limit: int) -> list[GapLine]:
         "SELECT till, lane, first, last, noticed_at, hash FROM hole"
         " ORDER BY noticed_at DESC, till, lane, first LIMIT ?",
         (limit,),
-    )
-    return [GapLine(*row) for row in rows]
+    ).fetchall()
+    return [GapLine(*row, _gap_kind(db, *row[:4])) for row in rows]
+
+
+def _gap_kind(db: sqlite3.Connection, till: str, lane: str, first: int, last: int) -> str:
+    """Whether these sequences were left free when the till was enrolled anew."""
+    for (lanes,) in db.execute("SELECT lanes FROM till_key WHERE till = ?", (till,)):
+        known, after, _ = json.loads(lanes)[lane]
+        if known < first and last <= after:
+            return "replaced"
+    return "missing"

@@ -9,8 +9,10 @@ import math
 from aiohttp import web
 
 from agent.domain import record
+from agent.domain.bundle import BundleError
 from agent.domain.cose import Algorithm
-from agent.domain.keys import KeyFault, load_public_key, signature_ok
+from agent.domain.keys import KeyFault, key_id, load_public_key, signature_ok
+from agent.domain.statement import read_key_change
 from agent.domain.time import timestamp
 from cloud import forms
 from cloud.access import ENROL_CONTEXT, digest, plain_code
@@ -77,8 +79,28 @@ async def enrol(request: web.Request) -> web.Response:
             "till": till.till,
             "store": till.store,
             "root": base64.b64encode(cloud.roots.newest().document).decode(),
+            "lanes": {
+                lane: {"sequence": start.after, "hash": start.hash}
+                for lane, start in till.keys[-1].lanes.items()
+            },
         }
     )
+
+
+@ROUTES.post("/v1/tills/{till}/key")
+async def change_key(request: web.Request) -> web.Response:
+    """Not signed as a request: the statement itself is, by the old key and by the new one."""
+    cloud = request.app[CLOUD]
+    if request.content_type != wire.STATEMENT_TYPE:
+        raise Refused(415, "unsupported_media_type", f"send {wire.STATEMENT_TYPE}")
+    try:
+        change = read_key_change(await read_body(request), request.match_info["till"])
+    except BundleError as error:
+        raise Refused(422, error.code, str(error)) from None
+    async with slot(cloud):
+        till = await cloud.store.change_till_key(change)
+    standing = next(key.standing for key in till.keys if key.public_key == change.new)
+    return json_answer({"till": till.till, "kid": key_id(change.new).hex(), "standing": standing.value})
 
 
 @ROUTES.get("/v1/tills/{till}/bundle")
@@ -110,7 +132,7 @@ async def part(request: web.Request) -> web.Response:
 async def batch(request: web.Request) -> web.Response:
     cloud = request.app[CLOUD]
     sent = await read_body(request)
-    till = await signed_till(request, sent)
+    till = await signed_till(request, sent, delivers=True)
     lane = request.match_info["lane"]
     if lane not in record.LANES:
         raise Refused(404, "unknown_lane", f"there is no lane {lane[:64]}")

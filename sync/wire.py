@@ -34,6 +34,8 @@ __all__ = [  # the request signing of sync.signing is part of the wire that till
     "ENROL_PATH",
     "PROBLEM_TYPE",
     "RESULTS_TYPE",
+    "REVOCATION_HEADER",
+    "STATEMENT_TYPE",
     "Limits",
     "Problem",
     "Record",
@@ -56,6 +58,7 @@ __all__ = [  # the request signing of sync.signing is part of the wire that till
     "gunzip_bounded",
     "gzip_bytes",
     "idempotency_key",
+    "key_path",
     "media_type",
     "parse_signature",
     "part_path",
@@ -69,6 +72,9 @@ BATCH_TYPE = "application/cloudevents-batch+json"
 RESULTS_TYPE = "application/vnd.redeemd.results.v1+json"
 PROBLEM_TYPE = "application/problem+json"
 ENROL_PATH = "/v1/enrol"
+STATEMENT_TYPE = "application/cbor"
+REVOCATION_HEADER = "Redeemd-Revocation"
+"""Beside a 403 with the code till_revoked: the signed statement in base64, without which a till believes nothing."""
 
 _ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 _SEGMENT = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}")
@@ -171,6 +177,11 @@ def bundle_path(till_id: str) -> str:
 
 def root_path(epoch: int) -> str:
     return f"/v1/roots/{epoch:d}"
+
+
+def key_path(till_id: str) -> str:
+    """Where a till announces its next key."""
+    return f"/v1/tills/{_segment(till_id)}/key"
 
 
 def part_path(sha256_hex: str) -> str:

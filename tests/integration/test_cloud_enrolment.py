@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from agent.domain.record import GENESIS, LANES
 from tests.integration.cloud_server_kit import STORE_BODY, Running, enrolment, running_cloud
 from tests.unit.cloud_kit import sealing_till
 
@@ -24,7 +25,8 @@ async def test_an_enrolment_code_works_once(cloud: Running) -> None:
     first, second = sealing_till("T-1"), sealing_till("T-1", 2)
     typed = made["code"].lower().replace("-", " ")
     status, answer = await cloud.post_enrolment(enrolment(first, typed))
-    assert (status, sorted(answer)) == (200, ["root", "store", "till"])
+    assert (status, sorted(answer)) == (200, ["lanes", "root", "store", "till"])
+    assert answer["lanes"] == {lane: {"sequence": 0, "hash": GENESIS} for lane in LANES}
     assert await cloud.post_enrolment(enrolment(first, made["code"])) == (200, answer), "the answer was lost"
     status, problem = await cloud.post_enrolment(enrolment(second, made["code"]))
     assert (status, problem["code"]) == (403, "wrong_code")

@@ -100,9 +100,9 @@ async def test_one_missing_record_holds_up_nothing_and_is_listed_until_it_comes(
     events = [till.redeem(index) for index in range(6)]
     assert await send(store, till, events[0], *events[3:]) == ["stored"] * 4
     assert await store.mark_counts(ISSUER, CAMPAIGN) == (4, 0), "what came uses its coupons"
-    assert await store.gaps(10) == [GapLine("T-1", REDEMPTION_LANE, 2, 3, AT, events[2]["hash"])]
+    assert await store.gaps(10) == [GapLine("T-1", REDEMPTION_LANE, 2, 3, AT, events[2]["hash"], "missing")]
     assert await send(store, till, events[1]) == ["stored"]
-    assert await store.gaps(10) == [GapLine("T-1", REDEMPTION_LANE, 3, 3, AT, events[2]["hash"])]
+    assert await store.gaps(10) == [GapLine("T-1", REDEMPTION_LANE, 3, 3, AT, events[2]["hash"], "missing")]
     assert await send(store, till, *events) == ["duplicate", "duplicate", "stored", *["duplicate"] * 3]
     assert await store.gaps(10) == []
     assert await store.refusals(10) == []

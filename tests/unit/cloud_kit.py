@@ -12,10 +12,10 @@ from agent.domain import record
 from agent.domain.campaign import AmountOff, Budget, Campaign, OfflineClass, Words
 from agent.domain.keys import SigningKey, signing_key_from_seed
 from agent.domain.parts import Place
-from agent.domain.record import REDEMPTION_LANE, ChainHead, record_id
+from agent.domain.record import GENESIS, LANES, REDEMPTION_LANE, ChainHead, record_id
 from agent.domain.status import Status
 from cloud.access import digest
-from cloud.ports import CloudStore, Till, TillState
+from cloud.ports import CloudStore, KeyStanding, LaneStart, Till, TillKey, TillState
 
 NOW = datetime(2026, 3, 1, 4, 0, tzinfo=UTC)
 AT = "2026-03-01T04:00:00.000Z"
@@ -88,7 +88,9 @@ class SealingTill:
 
     def known(self) -> Till:
         """As the cloud knows it."""
-        return Till(self.name, STORE.store, TillState.ENROLLED, self.key.public_key, AT)
+        lanes = {lane: LaneStart(0, 0, GENESIS) for lane in LANES}
+        key = TillKey(self.key.public_key, KeyStanding.CURRENT, lanes)
+        return Till(self.name, STORE.store, TillState.ENROLLED, AT, (key,))
 
 
 def sealing_till(name: str, seed: int = 1) -> SealingTill:
