@@ -17,6 +17,8 @@ from agent.domain.scan import Kind, route
 from agent.domain.status import Status
 from agent.domain.token import Claims, Coupon, TokenFault
 
+ELSEWHERE = "elsewhere"
+"""The detail of `already_redeemed` where the status list says it and this till's ledger does not."""
 DOUBT_PERCENT = 25
 """The share of its budget that a till keeps while its clock is in doubt."""
 DOUBT_CLASSES = frozenset({OfflineClass.BUDGETED, OfflineClass.OPEN})
@@ -211,7 +213,7 @@ def _use_objection(
         return Decision(Outcome.REVOKED)
     if view.prior is not None and view.prior.uses >= campaign.uses:
         return Decision(Outcome.ALREADY_REDEEMED)
-    return Decision(Outcome.USED_ELSEWHERE) if known is Status.USED else None
+    return Decision(Outcome.ALREADY_REDEEMED, detail=ELSEWHERE) if known is Status.USED else None
 
 
 def _date_objection(coupon: Coupon, campaign: Campaign, setting: Setting) -> Decision | None:

@@ -37,7 +37,6 @@ class Outcome(StrEnum):
     NEVER_ISSUED = "never_issued"
     REVOKED = "revoked"
     ALREADY_REDEEMED = "already_redeemed"
-    USED_ELSEWHERE = "used_elsewhere"
     EXPIRED = "expired"
     NOT_YET_VALID = "not_yet_valid"
     WRONG_STORE = "wrong_store"
@@ -189,9 +188,6 @@ SAYINGS: Mapping[Outcome, Saying] = {
     Outcome.REVOKED: Saying(Tone.BAD, False, "此券已作废", "Coupon was withdrawn", *_KEEP_PRICE),
     Outcome.ALREADY_REDEEMED: Saying(
         Tone.BAD, False, "此券已用过：{first_use}", "Already used: {first_use}", *_KEEP_PRICE
-    ),
-    Outcome.USED_ELSEWHERE: Saying(
-        Tone.BAD, False, "此券已在别处使用", "Already used at another till", *_KEEP_PRICE
     ),
     Outcome.EXPIRED: Saying(Tone.BAD, False, "已过期：{expires}", "Expired on {expires}", *_KEEP_PRICE),
     Outcome.NOT_YET_VALID: Saying(

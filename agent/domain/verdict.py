@@ -198,6 +198,8 @@ def _names(
     if decision.missing_minor is not None:
         zh["missing"] = money.to_text(decision.missing_minor, currency)
     en = dict(zh)
+    if prior is None:  # where a coupon was used if not here; the status list says no more
+        zh["first_use"], en["first_use"] = "在其他收银台", "at another till"
     if campaign is not None:
         words = benefit_words(campaign, coupon)
         zh["benefit"], en["benefit"] = words.zh, words.en

@@ -75,7 +75,6 @@ const BIG = {
   never_issued: ["无效券", "INVALID"],
   revoked: ["已作废", "WITHDRAWN"],
   already_redeemed: ["已用过", "USED"],
-  used_elsewhere: ["已用过", "USED"],
   expired: ["已过期", "EXPIRED"],
   not_yet_valid: ["未到时间", "TOO EARLY"],
   wrong_store: ["非本店", "WRONG STORE"],

@@ -28,7 +28,6 @@ OBJECTIONS = {
     Outcome.NEVER_ISSUED: lambda w: w.with_claims(index=100),
     Outcome.REVOKED: lambda w: w.but(status=Status.REVOKED),
     Outcome.ALREADY_REDEEMED: lambda w: w.but(prior=PRIOR),
-    Outcome.USED_ELSEWHERE: lambda w: w.but(status=w.status or Status.USED),
     Outcome.EXPIRED: lambda w: w.with_claims(not_before=TODAY - 9, expires=TODAY - 1),
     Outcome.NOT_YET_VALID: lambda w: w.with_campaign(starts=TODAY + 1),
     Outcome.WRONG_STORE: lambda w: w.with_claims(store=13),
@@ -44,7 +43,6 @@ NEVER_TOGETHER = [  # in the order of Outcome
     (Outcome.BEYOND_KEY_LIMIT, Outcome.UNKNOWN_CAMPAIGN),  # without a campaign nothing that speaks of one
     (Outcome.NOT_YET_VALID, Outcome.CLOCK_UNTRUSTED),
     (Outcome.SALE_TOO_SMALL, Outcome.ITEM_MISSING),
-    (Outcome.REVOKED, Outcome.USED_ELSEWHERE),
 ]
 PAIRS = [pair for pair in combinations(OBJECTIONS, 2) if pair not in NEVER_TOGETHER]
 
@@ -77,6 +75,17 @@ def test_of_two_objections_the_earlier_one_is_the_answer(one, other):
 @pytest.mark.parametrize(("one", "other"), NEVER_TOGETHER)
 def test_pairs_that_exclude_one_another_yield_one_of_both(one, other):
     assert OBJECTIONS[other](OBJECTIONS[one](World())).decide().outcome in (one, other)
+
+
+def test_used_here_and_used_elsewhere_are_one_answer():
+    """The ledger and the status list are asked in one place; only who knows of the use differs."""
+    elsewhere = World().but(status=Status.USED)
+    assert elsewhere.decide() == Decision(Outcome.ALREADY_REDEEMED, detail="elsewhere")
+    assert elsewhere.but(prior=PRIOR).decide() == Decision(Outcome.ALREADY_REDEEMED)
+    assert World().but(prior=PRIOR).decide() == Decision(Outcome.ALREADY_REDEEMED)
+    twice = World().with_campaign(uses=2)
+    assert twice.but(prior=PRIOR).decide().outcome is Outcome.ACCEPTED
+    assert twice.but(prior=replace(PRIOR, uses=2)).decide() == Decision(Outcome.ALREADY_REDEEMED)
 
 
 # --- a second reading: every outcome that holds, as a set ---
@@ -125,8 +134,8 @@ def holding(world):
         Outcome.BEYOND_KEY_LIMIT: cap > world.key.value_max_minor,
         Outcome.NEVER_ISSUED: claimed.index >= min(listed, offer.size),
         Outcome.REVOKED: world.status is Status.REVOKED and claimed.index < 1000,
-        Outcome.USED_ELSEWHERE: world.status is Status.USED and claimed.index < 1000,
-        Outcome.ALREADY_REDEEMED: world.prior is not None,
+        Outcome.ALREADY_REDEEMED: world.prior is not None
+        or (world.status is Status.USED and claimed.index < 1000),
         Outcome.EXPIRED: today > last or first > last,
         Outcome.NOT_YET_VALID: today < first and not world.doubt,
         Outcome.CLOCK_UNTRUSTED: bool(world.doubt)

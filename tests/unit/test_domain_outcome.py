@@ -16,7 +16,7 @@ KNOWN_NAMES = {
 # Stable: POS vendors and the cloud match them. A new one is added here, in its place; none is ever renamed.
 CODES = """not_a_coupon truncated malformed member_card staff_badge pickup_code payment_code product_barcode web_address
     unsupported_code unknown_code unknown_key bad_signature beyond_key_limit key_not_valid unknown_campaign
-    never_issued revoked already_redeemed used_elsewhere expired not_yet_valid wrong_store till_stopped bundle_expired
+    never_issued revoked already_redeemed expired not_yet_valid wrong_store till_stopped bundle_expired
     clock_untrusted online_only wrong_currency sale_too_small item_missing budget_reached accepted unknown_result"""
 
 

@@ -208,7 +208,7 @@ def _refused() -> list[dict[str, Any]]:
         _case("beyond the campaign", _scan(2, index=1_000), "never_issued"),
         _case("revoked", _scan(1, index=11), "revoked", prior=True),
         _case("used here", _scan(1, index=10), "already_redeemed", prior=True),
-        _case("used at another till", _scan(1, index=10), "used_elsewhere"),
+        _case("used at another till", _scan(1, index=10), "already_redeemed", {"detail": "elsewhere"}),
         _case("grace is over", _scan(1, expires=TODAY - 3), "expired"),
         _case("last instant was yesterday", _scan(2, expires=TODAY), "expired", now=late),
         _case(
