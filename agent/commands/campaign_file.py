@@ -56,6 +56,7 @@ _HINTS: dict[str, str] = {
     "ends": "use the last day, not before starts, written 2026-12-31 without quotes",
     "size": "use how many coupons there may ever be, at most 50000000; it cannot be changed later",
     "offline_class": 'use "A" (never offline), "B" (one store), "C" (within budgets) or "D" (open)',
+    "uses": "use how often one coupon may be redeemed, 1 unless many people hold the same code",
     "version": "leave it out: versions are counted when the campaign is published",
     "stores": "use a list of store numbers such as [1, 7], or leave it out for all stores",
     "budget": "write a table [budget] with " + ", ".join(_BUDGET),
@@ -74,6 +75,7 @@ starts = {starts}        # first and last day, both included
 ends = {ends}
 grace_days = 0               # how many days after its last day a coupon is still taken
 size = 100000                # how many coupons there may ever be; cannot be changed later
+# uses = 100                 # how often one coupon may be used: for a promo code that many people hold
 # stores = [1, 7]            # numbers of the stores where it counts; without this line: all
 
 # What a till may do without the cloud, with a code that can be copied:

@@ -32,7 +32,8 @@ def campaign_lines(campaign: Campaign, promo: dict[str, int] | None) -> Iterator
     yield f"  days       {day_text(campaign.starts)} to {day_text(campaign.ends)}{grace}"
     stores = "all" if campaign.stores is None else ", ".join(map(str, sorted(campaign.stores)))
     yield f"  stores     {stores}"
-    yield f"  size       {campaign.size} coupons at most"
+    uses = f", each used {campaign.uses} times" if campaign.uses > 1 else ""
+    yield f"  size       {campaign.size} coupons at most{uses}"
     if promo is not None:
         per_till, valid_days = promo["per_till"], promo["valid_days"]
         yield f"  receipts   carry its coupons: {per_till} ready in each till, good for {valid_days} days"
@@ -56,6 +57,7 @@ def loss_lines(campaign: Campaign, tills: int, coupons: int | None = None) -> It
     yield (
         f"promise: {count} coupons of at most {_money(found.coupon_minor, campaign)}, "
         f"{_money(found.promise_minor, campaign)} if every one is used"
+        + (f" {campaign.uses} times" if campaign.uses > 1 else "")
     )
     if found.day_minor is None or found.offline_minor is None:
         yield (

@@ -15,9 +15,9 @@ from agent.domain.campaign import Campaign, OfflineClass
 class Exposure:
     """Amounts in minor units of the campaign's currency; None: not bounded by anything.
 
-    coupon_minor: the most that one coupon can cost. promise_minor: all coupons, each used once. till_day_minor,
-    till_offline_minor: the most that one till accepts a day, and from one contact with the cloud to the next.
-    day_minor, offline_minor: the same of all tills together. Copies cannot cost more than that.
+    coupon_minor: the most that one coupon can cost. promise_minor: all coupons, each used as often as it may be.
+    till_day_minor, till_offline_minor: the most that one till accepts a day, and from one contact with the cloud to
+    the next. day_minor, offline_minor: the same of all tills together. Copies cannot cost more than that.
     """
 
     coupon_minor: int
@@ -36,7 +36,7 @@ def exposure(campaign: Campaign, tills: int, coupons: int | None = None) -> Expo
     so fewer tills than `tills` can take its copies: the bound is on the safe side.
     """
     each = campaign.benefit.exposure_minor()
-    promise = each * (campaign.size if coupons is None else coupons)
+    promise = each * (campaign.size if coupons is None else coupons) * campaign.uses
     day: int | None
     offline: int | None
     if campaign.offline_class is OfflineClass.ONLINE:

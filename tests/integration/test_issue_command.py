@@ -185,9 +185,9 @@ def test_a_campaign_file_is_checked_with_lines(shell: Shell) -> None:
     assert "满 100 减 30" in shell("campaign", "check", shell.campaign)
     text = shell.campaign.read_text("utf-8").replace("amount_minor = 3000", "amount_minor = 0")
     shell.campaign.write_text(text, "utf-8")
-    assert "autumn.toml:24: benefit.amount_minor:" in shell("campaign", "check", shell.campaign, code=78)
+    assert "autumn.toml:25: benefit.amount_minor:" in shell("campaign", "check", shell.campaign, code=78)
     shell.own_key()
-    assert "autumn.toml:24: benefit.amount_minor:" in shell.issue("--json", "--new-ledger", code=78)
+    assert "autumn.toml:25: benefit.amount_minor:" in shell.issue("--json", "--new-ledger", code=78)
 
 
 # --- with a cloud ---

@@ -52,10 +52,10 @@ def test_the_example_is_a_good_campaign(path: Path) -> None:
 
 def test_what_stands_in_comments_of_the_example_is_good_too(path: Path) -> None:
     text = GOOD.replace("# [promo]", "[promo]").replace("# per_till", "per_till").replace("# valid", "valid")
-    path.write_text(text.replace("# stores", "stores"), "utf-8")
+    path.write_text(text.replace("# stores", "stores").replace("# uses", "uses"), "utf-8")
     found = read_campaign(path)
     assert found.promo == {"per_till": 60, "valid_days": 30}
-    assert found.campaign.stores == frozenset({1, 7})
+    assert (found.campaign.stores, found.campaign.uses) == (frozenset({1, 7}), 100)
 
 
 @pytest.mark.parametrize(
