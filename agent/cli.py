@@ -22,6 +22,7 @@ GROUPS = {
     "keys": ("agent.commands.keys", "An issuer's keys: new, register, list, show, retire, withdraw."),
     "campaign": ("agent.commands.campaign", "Campaigns: new, check, publish, list, show, end."),
     "bundle": ("agent.commands.bundle", "The offers and keys that this till holds: show, export, import."),
+    "time": ("agent.commands.till_time", "This till's time: show, repair."),
     "cloud": ("cloud.main", "The reference cloud: init DIR, serve DIR."),
 }
 """Commands with arguments of their own: a module with add_arguments(parser) and run(arguments), imported on demand."""
@@ -279,7 +280,7 @@ def _outbox(arguments: argparse.Namespace) -> int:
     import config
     from agent.app import database_path
     from agent.commands.errors import CommandError
-    from agent.commands.show import outbox, outbox_line
+    from agent.commands.show import outbox, outbox_line, outbox_size
     from agent.store.database import StoreError
 
     states: tuple[str, ...] = ("waiting", "quarantined")
@@ -289,18 +290,23 @@ def _outbox(arguments: argparse.Namespace) -> int:
         states = ("conflict",)
     elif arguments.all:
         states = ("waiting", "quarantined", "acknowledged", "conflict")
-    count = 0
+    database = database_path(config.load(arguments.config))
+    count = more = 0
     try:
-        for row in outbox(database_path(config.load(arguments.config)), states, arguments.limit):
+        for row in outbox(database, states, arguments.limit):
             count += 1
             if arguments.json:
                 _print_json(row)
             else:
                 print(outbox_line(row))
+        if count == arguments.limit:
+            more = outbox_size(database, states) - count
     except StoreError as error:
         raise CommandError(str(error)) from error
     if not arguments.json:
         print(f"{count} records" if count else "nothing is waiting")
+    if more > 0:  # for a program, beside its lines
+        print(f"{more} more, use --limit", file=sys.stderr if arguments.json else sys.stdout)
     return 0
 
 

@@ -25,7 +25,7 @@ from aiohttp import web
 from agent.domain import bundle
 from agent.domain.bundle import Root
 from agent.domain.time import timestamp
-from cloud import root_commands, roots
+from cloud import root_commands, roots, till_commands, time_commands
 from cloud.access import digest, new_token
 from cloud.errors import CloudError, SetupError
 from cloud.http import Cloud, utc_now
@@ -177,6 +177,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     root_commands.add_arguments(
         actions.add_parser("root", help="root keys and roots: who may sign what tills trust")
     )
+    till_commands.add_arguments(actions.add_parser("till", help="tills: list, add, code, revoke"))
+    time_commands.add_arguments(
+        actions.add_parser("time", help="time statements: repair a till that a wrong clock closed")
+    )
     serving = actions.add_parser("serve", help="serve a data directory")
     serving.add_argument("dir", type=Path)
     serving.add_argument("--host", default=DEFAULT_HOST, help="address to listen on (default %(default)s)")
@@ -217,6 +221,10 @@ def run(args: argparse.Namespace) -> int:
             print(f"manifest key {made['manifest_kid']}: name {made['manifest_public']} in the next root")
         elif args.cloud_action == "root":
             root_commands.run(args, utc_now)
+        elif args.cloud_action == "till":
+            asyncio.run(till_commands.run(args, utc_now))
+        elif args.cloud_action == "time":
+            asyncio.run(time_commands.run(args, utc_now))
         else:
             logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s %(message)s")
             ages = Ages(args.refresh_s, args.stale_after_s, args.expires_after_s)

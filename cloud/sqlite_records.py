@@ -186,7 +186,10 @@ def gaps(db: sqlite3.Connection, limit: int) -> list[GapLine]:
         " ORDER BY noticed_at DESC, till, lane, first LIMIT ?",
         (limit,),
     ).fetchall()
-    return [GapLine(*row, _gap_kind(db, *row[:4])) for row in rows]
+    return [
+        GapLine(till, lane, first, last, noticed_at, digest, _gap_kind(db, till, lane, first, last))
+        for till, lane, first, last, noticed_at, digest in rows
+    ]
 
 
 def _gap_kind(db: sqlite3.Connection, till: str, lane: str, first: int, last: int) -> str:

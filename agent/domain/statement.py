@@ -94,6 +94,11 @@ def open_time(data: bytes) -> TimeStatement:
     return _open_time(data)[0]
 
 
+def time_signers(data: bytes) -> list[bytes]:
+    """The kids that claim to have signed it, not checked."""
+    return [kid for kid, _ in _open_time(data)[2]]
+
+
 def read_time(data: bytes, root: Root, till: str, last_number: int) -> TimeStatement:
     """The statement, if the root's threshold signed it for this till and none as new was used before. BundleError."""
     statement, payload, signatures = _open_time(data)
