@@ -234,7 +234,7 @@ def _device_issues(facts: Facts) -> list[Issue]:
         for role, status in facts.devices
         if status.state not in (DeviceState.READY, DeviceState.STARTING)
     ]
-    stuck = sum(facts.counts.prints.get(state, 0) for state in ("unconfirmed", "failed"))
+    stuck = facts.counts.prints.get("unconfirmed", 0)
     if stuck:
         zh, en = CAUSES["unconfirmed"]
         found.append(

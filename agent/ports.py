@@ -46,7 +46,6 @@ class PrintState(StrEnum):
     SENDING = "sending"
     UNCONFIRMED = "unconfirmed"
     PRINTED = "printed"
-    FAILED = "failed"
 
 
 @dataclass(frozen=True, slots=True)

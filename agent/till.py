@@ -259,7 +259,6 @@ class Till:
             "devices": [_device_json(role, status) for role, status in devices],
             "prints": {
                 "waiting": counts.prints.get("queued", 0) + counts.prints.get("sending", 0),
-                "failed": counts.prints.get("failed", 0),
                 "unconfirmed": counts.prints.get("unconfirmed", 0),
             },
             "promos_free": counts.promos_free,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 from urllib.error import URLError
@@ -12,7 +13,7 @@ from urllib.request import Request, urlopen
 import config
 from agent.commands.errors import CommandError
 from agent.store.database import connect_read_only
-from agent.store.inspect import outbox_rows
+from agent.store.inspect import outbox_count, outbox_rows
 
 TIMEOUT_S = 5.0
 
@@ -74,11 +75,14 @@ def status_lines(status: dict[str, Any]) -> Iterator[str]:
 
 def outbox(database: Path, states: tuple[str, ...], limit: int) -> Iterator[dict[str, Any]]:
     """The records in `states`, read beside the running daemon."""
-    connection = connect_read_only(database)
-    try:
+    with closing(connect_read_only(database)) as connection:
         yield from outbox_rows(connection, states, limit)
-    finally:
-        connection.close()
+
+
+def outbox_size(database: Path, states: tuple[str, ...]) -> int:
+    """How many records are in `states`."""
+    with closing(connect_read_only(database)) as connection:
+        return outbox_count(connection, states)
 
 
 def outbox_line(row: dict[str, Any]) -> str:

@@ -22,9 +22,7 @@ WAITING = {
     lane: f"{table} INDEXED BY {lane}_waiting WHERE state = 'waiting'" for lane, table in TABLES.items()
 }
 """The outbox. Left alone SQLite reads the lane from its first record on, acknowledged ones and all."""
-OPEN_PRINTS = (
-    "print_job INDEXED BY print_job_open WHERE state IN ('queued', 'sending', 'unconfirmed', 'failed')"
-)
+OPEN_PRINTS = "print_job INDEXED BY print_job_open WHERE state IN ('queued', 'sending', 'unconfirmed')"
 """Print jobs that are not on paper; SQLite takes the index only where its condition stands word for word."""
 
 
@@ -75,6 +73,13 @@ def outbox_rows(
             "event": json.loads(event),
             "answer": None if outcome is None else json.loads(outcome),
         }
+
+
+def outbox_count(connection: sqlite3.Connection, states: tuple[str, ...]) -> int:
+    """How many records are in `states`."""
+    marks = ", ".join("?" * len(states))
+    row = connection.execute(f"SELECT count(*) FROM record WHERE state IN ({marks})", states).fetchone()
+    return int(row[0])
 
 
 @dataclass

@@ -83,7 +83,7 @@ CREATE TABLE print_job (
     queued_at TEXT NOT NULL,
     updated_at TEXT NOT NULL
 ) STRICT;
-CREATE INDEX print_job_open ON print_job (number) WHERE state IN ('queued', 'sending', 'unconfirmed', 'failed');
+CREATE INDEX print_job_open ON print_job (number) WHERE state IN ('queued', 'sending', 'unconfirmed');
 
 CREATE TABLE promo (
     short TEXT PRIMARY KEY,

@@ -28,7 +28,8 @@ _STATE_AFTER = {
 # Once nothing waits, what the cloud has acknowledged is no longer at risk unseen; what it refused for good still is.
 _QUARANTINED = f"""
 (SELECT json_extract(event, '$.data.coupon.issuer') AS issuer,
-    json_extract(event, '$.data.coupon.campaign') AS campaign, count(*) AS count, sum(json_extract(event, '$.data.charge_minor')) AS value_minor
+    json_extract(event, '$.data.coupon.campaign') AS campaign,
+    count(*) AS count, sum(json_extract(event, '$.data.charge_minor')) AS value_minor
 FROM {TABLES[REDEMPTION_LANE]} INDEXED BY redemption_quarantined WHERE state = 'quarantined' GROUP BY 1, 2)
 """
 _SEEN = f"DELETE FROM budget WHERE day = ? AND (issuer, campaign) NOT IN (SELECT issuer, campaign FROM {_QUARANTINED})"

@@ -92,8 +92,7 @@ export function renderToday({ today, currency }) {
 }
 
 function printsNote(prints) {
-  const names = ["failed", "waiting"].filter((name) => prints?.[name]);
-  return names.map((name) => t(`prints_${name}`, { n: prints[name] })).join(getLanguage() === "en" ? ", " : "，");
+  return prints?.waiting ? t("prints_waiting", { n: prints.waiting }) : "";
 }
 
 // The receipts that nobody knows to be on paper: show them one after the other, and say of one that it is there.

@@ -22,7 +22,7 @@ const TEXT = {
     clock: "时钟存疑",
     scanner: "扫码枪", camera: "摄像头", printer: "打印机",
     starting: "正在启动", ready: "正常", lost_device: "连接不上", denied: "无法打开", misconfigured: "设置有误",
-    prints_waiting: "待打印 {n} 张", prints_failed: "打印失败 {n} 张",
+    prints_waiting: "待打印 {n} 张",
     today: "今日", today_accepted: "可用 {n}", today_refused: "拒绝 {n}",
     works_from: "何时可用", first_use: "首次使用", on_till: "{t}，收银台 {till}",
     decided_offline: "离线判定", replayed: "同一次扫码的原判定", support: "支持代码",
@@ -53,7 +53,6 @@ const TEXT = {
     scanner: "Scanner", camera: "Camera", printer: "Printer",
     starting: "starting", ready: "ready", lost_device: "not connected", denied: "cannot be opened", misconfigured: "wrong setting",
     prints_waiting: "{n} receipts to print", prints_waiting_one: "1 receipt to print",
-    prints_failed: "{n} receipts not printed", prints_failed_one: "1 receipt not printed",
     today: "Today", today_accepted: "{n} accepted", today_refused: "{n} refused",
     works_from: "Works from", first_use: "First used", on_till: "{t} at {till}",
     decided_offline: "decided offline", replayed: "same scan, same answer", support: "Support code",
@@ -98,7 +97,6 @@ const PRINT_STATES = {
   sending: ["正在打印", "printing"],
   printed: ["已打印", "printed"],
   unconfirmed: ["未确认", "unconfirmed"],
-  failed: ["没有打印", "not printed"],
 };
 
 let language = "zh";

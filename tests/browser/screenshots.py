@@ -53,7 +53,7 @@ PAPER_OUT = {
             "detail": "缺纸：请装纸卷并合上盖子",
         },
     ],
-    "prints": {"waiting": 1, "failed": 0, "unconfirmed": 0},
+    "prints": {"waiting": 1, "unconfirmed": 0},
     "issues": [
         {
             "code": "printer_paper_out",

@@ -59,7 +59,7 @@ def status(**changes: Any) -> Json:
             {"name": "window", "kind": "camera", "role": "camera", "state": "ready", "detail": ""},
             {"name": "receipts", "kind": "tcp", "role": "printer", "state": "ready", "detail": ""},
         ],
-        "prints": {"waiting": 0, "failed": 0, "unconfirmed": 0},
+        "prints": {"waiting": 0, "unconfirmed": 0},
         "issues": [],
         "sale": None,
         "today": {"accepted": 46, "refused": 5, "discount_minor": 128650},

@@ -15,14 +15,16 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+import segno
 from aiohttp import web
 
 from agent.cli import main
 from agent.commands import verify
 from agent.commands.admin import CloudAdmin
 from agent.commands.errors import CommandError
-from agent.commands.issue import Order, issue, write_qr
+from agent.commands.issue import Order, issue_pictures
 from agent.store.database import connect
+from tests.core_kit import core, install
 from tests.factory import Factory
 from tests.integration.cloud_server_kit import running_cloud
 
@@ -51,6 +53,21 @@ def test_a_limit_is_a_number_from_1(limit: str, capsys: pytest.CaptureFixture[st
     said = capsys.readouterr().err
     assert "--limit" in said
     assert "a whole number from 1" in said
+
+
+async def test_a_list_that_is_cut_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    factory = Factory()
+    with core(install(tmp_path / "state", factory), factory) as till:
+        for index in range(5):
+            await till.redeem(factory.coupon(index))
+    file = tmp_path / "till.toml"
+    file.write_text(f'[till]\nstate_dir = "{tmp_path}/state"\n', "utf-8")
+    for limit, said in ((2, "3 more, use --limit"), (4, "1 more, use --limit"), (5, "5 records")):
+        assert main(["outbox", "--limit", str(limit), "--config", str(file)]) == 0
+        assert capsys.readouterr().out.splitlines()[-1] == said
+    assert main(["outbox", "--limit", "2", "--json", "--config", str(file)]) == 0
+    out, err = capsys.readouterr()
+    assert (len(out.splitlines()), err) == (2, "3 more, use --limit\n")
 
 
 # verify
@@ -106,7 +123,7 @@ def test_a_picture_of_a_coupon(
     till: tuple[Path, Factory], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     config, factory = till
-    write_qr(factory.coupon(3), tmp_path / "coupon.png")
+    segno.make_qr(factory.coupon(3), error="m").save(str(tmp_path / "coupon.png"), scale=6, border=4)
     assert main(["verify", "--image", str(tmp_path / "coupon.png"), "--config", str(config)]) == 0
     assert "accepted" in capsys.readouterr().out
 
@@ -171,10 +188,10 @@ async def test_the_clouds_refusal_is_its_sentence(tmp_path: Path) -> None:
     async with running_cloud(tmp_path / "cloud") as cloud:
         async with CloudAdmin(cloud.url, cloud.token) as admin:
             with pytest.raises(CommandError) as refused:
-                await issue(admin, order(), tmp_path / "out")
+                await issue_pictures(admin, order(), 1000, tmp_path / "out")
         async with CloudAdmin(cloud.url, "rca_wrong") as stranger:
             with pytest.raises(CommandError, match="send a known token"):
-                await issue(stranger, order(), tmp_path / "out")
+                await issue_pictures(stranger, order(), 1000, tmp_path / "out")
     problem = str(refused.value)
     assert problem.startswith("the cloud refused: ")
     assert "{" not in problem
@@ -195,7 +212,7 @@ async def test_what_is_not_the_cloud_is_not_quoted(tmp_path: Path) -> None:
         await site.start()
         async with CloudAdmin(f"http://127.0.0.1:{runner.addresses[0][1]}", "x") as admin:
             with pytest.raises(CommandError, match="HTTP 502") as refused:
-                await issue(admin, order(), tmp_path / "out")
+                await issue_pictures(admin, order(), 1000, tmp_path / "out")
     finally:
         await runner.cleanup()
     assert "html" not in str(refused.value)
@@ -207,4 +224,4 @@ async def test_no_cloud_at_all_is_a_sentence(tmp_path: Path) -> None:
         url = f"http://127.0.0.1:{probe.getsockname()[1]}"
     async with CloudAdmin(url, "x") as admin:
         with pytest.raises(CommandError, match="cannot be reached"):
-            await issue(admin, order(), tmp_path / "out")
+            await issue_pictures(admin, order(), 1000, tmp_path / "out")

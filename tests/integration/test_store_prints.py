@@ -59,7 +59,7 @@ async def test_an_empty_queue_costs_no_write(till: Core) -> None:
     assert (log.stat().st_size, log.stat().st_mtime_ns) == (before.st_size, before.st_mtime_ns)
 
 
-@pytest.mark.parametrize("end", [PrintState.PRINTED, PrintState.UNCONFIRMED, PrintState.FAILED])
+@pytest.mark.parametrize("end", [PrintState.PRINTED, PrintState.UNCONFIRMED])
 async def test_a_finished_job_is_not_offered_again(till: Core, end: PrintState) -> None:
     await redeem(till, 1)
     await till.prints.next_print()
@@ -128,7 +128,7 @@ async def test_the_newest_jobs_are_listed_first_and_the_unconfirmed_ones_alone(t
 
 async def test_only_an_unconfirmed_job_is_confirmed(till: Core) -> None:
     await redeem(till, 1)
-    for other in (PrintState.QUEUED, PrintState.SENDING, PrintState.PRINTED, PrintState.FAILED):
+    for other in (PrintState.QUEUED, PrintState.SENDING, PrintState.PRINTED):
         await till.prints.finish_print("T-0001-1", other, "why")
         assert not await till.prints.confirm_print("T-0001-1")
         assert state(till, "T-0001-1") == (other.value, 0, "why")

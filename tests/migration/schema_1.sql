@@ -106,7 +106,7 @@ CREATE INDEX evidence_conflict ON evidence_record (sequence) WHERE state = 'conf
 CREATE VIEW record AS
     SELECT 'redemption' AS lane, sequence, event, hash, state, outcome FROM redemption_record
     UNION ALL SELECT 'evidence', sequence, event, hash, state, outcome FROM evidence_record;
-CREATE INDEX print_job_open ON print_job (number) WHERE state IN ('queued', 'sending', 'unconfirmed', 'failed');
+CREATE INDEX print_job_open ON print_job (number) WHERE state IN ('queued', 'sending', 'unconfirmed');
 CREATE INDEX promo_free ON promo (short) WHERE redemption_id IS NULL;
 COMMIT;
 PRAGMA application_id = 1380207940;
