@@ -4,12 +4,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Protocol, TypeVar
 
+from agent.domain.bundle import Part
+from agent.domain.codes import CodeKey, Codes
 from agent.domain.decide import LedgerView
 from agent.domain.parts import PromoCode
 from agent.domain.record import ChainHead
@@ -157,8 +159,37 @@ class Prints(Protocol):
         """After a start: jobs that were being sent become unconfirmed. Returns how many."""
 
 
+class CodeShelf(Protocol):
+    """Where the bundle's tables of opaque codes are kept, by their hash. Every method waits for the disk: call it in a
+    thread.
+    """
+
+    def has(self, part: Part) -> bool:
+        """True if the part is here in full length."""
+
+    def add(self, part: Part, content: bytes) -> None:
+        """Keep a part. BundleError if `content` is not it or no table; OSError if it cannot be written."""
+
+    def content(self, part: Part) -> bytes:
+        """A part's bytes, checked; BundleError if they are damaged or gone."""
+
+    def damaged(self, parts: Iterable[Part]) -> list[Part]:
+        """The parts that are not what they were: missing, cut or changed. Reads all of them."""
+
+    def open_tables(self, parts: Iterable[Part], keys: Mapping[bytes, CodeKey]) -> Codes:
+        """These tables. BundleError if one is missing or is none. Only their beginnings are read; a look-up that the
+        disk fails raises LedgerUnavailable.
+        """
+
+    def keep_only(self, parts: Iterable[Part]) -> int:
+        """Remove every other file; returns how many. With no parts at all: wipe."""
+
+
 class BundleCache(Protocol):
     """Where the bundle is kept."""
+
+    @property
+    def codes(self) -> CodeShelf: ...
 
     async def root(self) -> bytes | None:
         """The newest root: what is fetched from now on stands under it."""
@@ -172,7 +203,7 @@ class BundleCache(Protocol):
         """The root under which the stored manifest was taken; older than the newest until a bundle of that comes."""
 
     async def parts(self) -> Mapping[str, bytes]:
-        """Content of each part by name."""
+        """Content of each part by name, but for tables of codes."""
 
     async def apply(
         self, manifest: bytes, parts: Mapping[str, bytes], promos: Sequence[PromoCode], mark: Anchor

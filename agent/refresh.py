@@ -10,13 +10,16 @@ import asyncio
 import hashlib
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from email.utils import parsedate_to_datetime
 from typing import Protocol
 from zoneinfo import ZoneInfoNotFoundError
 
+from agent.code_tables import CodeTables
 from agent.domain import bundle
 from agent.domain.bundle import BundleError, Manifest, Part, Root
-from agent.domain.parts import Contents, read_parts
+from agent.domain.codes import CODES_PREFIX
+from agent.domain.parts import read_parts
 from agent.domain.statement import TIME_PART, TimeStatement, read_time
 from agent.domain.time import Anchor, corrected_mark, is_ahead, raised_by_bundle, timestamp
 from agent.ports import BundleCache, Clock, CommitUnknown, LedgerUnavailable
@@ -51,6 +54,7 @@ class Refresher:
         self._state = state
         self._clock = clock
         self._etag: str | None = None
+        self._codes = CodeTables(cache.codes)
         self._one_at_a_time = asyncio.Lock()  # the line and a file may bring bundles at the same moment
 
     async def load(self) -> None:
@@ -62,14 +66,17 @@ class Refresher:
             return
         stored = bundle.read_manifest(manifest, bundle.read_root(root, None), self._state.till, None)
         parts = await self._cache.parts()
-        for part in stored.parts:  # a page that went bad could give back what was revoked
+        kept = [part for part in stored.parts if not part.name.startswith(CODES_PREFIX)]
+        for part in kept:  # a page that went bad could give back what was revoked
             bundle.check_part(part, parts.get(part.name, b""))
-        self._state.trust = _typed(stored, {part.name: parts[part.name] for part in stored.parts})
+        self._state.trust = await self._typed(stored, {part.name: parts[part.name] for part in kept})
         self._state.observe(self._clock)
 
     async def fetch(self) -> bool | Failure:
         """Ask the cloud for a newer bundle and put it in force: True if there was one."""
         assert self._uplink is not None, "only a till with a cloud fetches"
+        if self._state.trust is not None:
+            await self._codes.check(self._state.trust.manifest.parts)
         answer = await self._uplink.get(bundle_path(self._state.till), self._etag)
         failure = answer if isinstance(answer, Failure) else failure_of(answer)
         if failure is not None:
@@ -117,9 +124,11 @@ class Refresher:
         current = None if self._state.trust is None else self._state.trust.manifest
         manifest = await self._judge(document, current, source)
         if manifest == current:
+            if not self._codes.complete:
+                await self._mend_codes(manifest, source)
             return False
         parts = await self._collect(manifest, source)
-        trust = _typed(manifest, parts)
+        trust = await self._typed(manifest, parts)
         reading = self._clock.boot_time()
         # What was carried here may be weeks old: only the line's newest corrects what a clock ahead left behind.
         settle = corrected_mark if isinstance(source, _Line) else raised_by_bundle
@@ -127,6 +136,7 @@ class Refresher:
         await self._cache.apply(document, parts, trust.contents.promos, mark)
         self._state.set_mark(mark)
         self._state.trust = trust
+        await self._codes.keep_only(manifest.parts)
         await self._repair_from(parts)
         for reason in trust.contents.skipped:
             log.warning("campaign skipped: %s", reason)
@@ -194,14 +204,33 @@ class Refresher:
         stored = {
             hashlib.sha256(content).digest(): content for content in (await self._cache.parts()).values()
         }
+        await self._codes.collect(manifest.parts, source.part)
         parts: dict[str, bytes] = {}
         for part in manifest.parts:
+            if part.name.startswith(CODES_PREFIX):
+                continue
             content = stored.get(part.sha256)
             if content is None:
                 content = await source.part(part)
             bundle.check_part(part, content)
             parts[part.name] = content
         return parts
+
+    async def _mend_codes(self, manifest: Manifest, source: Source) -> None:
+        """Fetch the tables that are missing of the bundle in force."""
+        await self._codes.collect(manifest.parts, source.part)
+        trust = self._state.trust
+        assert trust is not None, "a bundle is in force"
+        tables = await self._codes.open(manifest.parts, trust.contents.code_keys)
+        self._state.trust = replace(trust, contents=replace(trust.contents, codes=tables))
+
+    async def _typed(self, manifest: Manifest, parts: Mapping[str, bytes]) -> Trust:
+        contents = read_parts(parts)
+        tables = await self._codes.open(manifest.parts, contents.code_keys)
+        try:
+            return make_trust(manifest, replace(contents, codes=tables))
+        except (ZoneInfoNotFoundError, ValueError, OSError):  # the name of a folder is an OSError
+            raise BundleError("malformed", f"no time zone {contents.place.zone!r}") from None
 
 
 class _Line:
@@ -234,11 +263,3 @@ class _LineFailed(Exception):
     def __init__(self, failure: Failure) -> None:
         super().__init__(failure.detail)
         self.failure = failure
-
-
-def _typed(manifest: Manifest, parts: Mapping[str, bytes]) -> Trust:
-    contents: Contents = read_parts(parts)
-    try:
-        return make_trust(manifest, contents)
-    except (ZoneInfoNotFoundError, ValueError, OSError):  # the name of a folder is an OSError
-        raise BundleError("malformed", f"no time zone {contents.place.zone!r}") from None

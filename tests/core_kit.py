@@ -5,11 +5,12 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import Any
 
+from agent.code_tables import code_parts
 from agent.domain import bundle, record
 from agent.domain.campaign import Words
 from agent.domain.keys import signature_ok
@@ -22,6 +23,7 @@ from agent.receipts.maker import receipt_maker
 from agent.redeem import Redeemer, Request
 from agent.state import TillState, make_trust
 from agent.store.bundle_cache import SqlBundleCache
+from agent.store.codes import code_shelf
 from agent.store.database import Database
 from agent.store.inspect import SqlNumbers, stored_bundle
 from agent.store.ledger import SqlLedger
@@ -144,7 +146,9 @@ def _load_trust(path: Path, state: TillState) -> None:
     if stored is not None:
         root = bundle.read_root(stored.root, None)
         manifest = bundle.read_manifest(stored.manifest, root, stored.till, None)
-        state.trust = make_trust(manifest, read_parts(stored.parts))
+        contents = read_parts(stored.parts)
+        tables = code_shelf(path).open_tables(code_parts(manifest.parts), contents.code_keys)
+        state.trust = make_trust(manifest, replace(contents, codes=tables))
         state.mark = stored.mark
 
 
@@ -164,7 +168,10 @@ def check_chain(path: Path, factory: Factory) -> Mapping[str, ChainHead]:
         assert sequence == before.sequence + 1, f"a gap in {lane} before {sequence}"
         assert event["prevhash"] == before.hash, f"the chain of {lane} breaks at {sequence}"
         heads[lane] = head
-    stored = {lane: ChainHead(*head) for lane, *head in rows(path, "SELECT lane, max(sequence), hash FROM record GROUP BY lane")}
+    stored = {
+        lane: ChainHead(*head)
+        for lane, *head in rows(path, "SELECT lane, max(sequence), hash FROM record GROUP BY lane")
+    }
     assert stored == heads
     return heads
 

@@ -4,22 +4,26 @@ benchmarks; everything in it is signed for real.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import os
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from agent.domain import bundle, campaign, cbor, parts, status, token
+from agent.domain import bundle, campaign, cbor, codes, parts, status, token
 from agent.domain.bundle import Manifest, Root
 from agent.domain.campaign import Campaign, Words
+from agent.domain.codes import CODES_PREFIX, CodeKey, CodeKind, Codes, Form, TableHead
 from agent.domain.cose import Algorithm
 from agent.domain.keys import IssuerKey, SigningKey, new_signing_key
 from agent.domain.parts import Contents, Place, PromoCode
+from agent.domain.scan import Rule, rule_to_wire
 from agent.domain.status import Status
 from agent.domain.status_parts import snapshot_name, snapshot_to_wire
 from agent.domain.time import EPOCH_DAY, Anchor, BootTime
 from agent.domain.token import Claims
 from agent.store.bundle_cache import enrol, store_bundle
+from agent.store.codes import code_shelf
 from agent.store.database import connect
 
 TILL = "T-0001"
@@ -53,6 +57,9 @@ def amount_off(number: int = 1, **changes: Any) -> Campaign:
     return campaign.from_wire(wire | changes)
 
 
+CODE_FORM = Form("ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789", 4, 16, "-", any_case=True)
+
+
 @dataclass
 class Factory:
     """One issuer, one store, one till and their bundle."""
@@ -64,6 +71,10 @@ class Factory:
     campaigns: list[Campaign] = field(default_factory=lambda: [amount_off()])
     marked: dict[int, list[tuple[int, Status]]] = field(default_factory=dict)
     promos: list[PromoCode] = field(default_factory=list)
+    rules: list[Rule] = field(default_factory=list)
+    code_key: CodeKey = field(default_factory=lambda: CodeKey(os.urandom(8), "acme", os.urandom(32)))
+    codes: dict[int, dict[str, int]] = field(default_factory=dict)
+    """campaign number -> code in capitals and digits -> index"""
     zone: str = "UTC"
     sequence: int = 1
     issued: datetime = field(default_factory=lambda: datetime.now(UTC).replace(microsecond=0))
@@ -114,7 +125,21 @@ class Factory:
             made[snapshot_name("acme", offer.number)] = cbor.encode(
                 snapshot_to_wire("acme", offer.number, listed)
             )
-        return made
+        if self.rules:
+            made["scan_rules"] = cbor.encode([rule_to_wire(rule) for rule in self.rules])
+        if self.codes:
+            made["code_keys"] = cbor.encode([codes.key_to_wire(self.code_key)])
+        return made | {f"codes/acme/{number}/0": self.table(number) for number in self.codes}
+
+    def table(self, number: int) -> bytes:
+        """The table of campaign `number`'s codes."""
+        head = TableHead(
+            "acme", number, CodeKind.PLAIN, self.code_key.key_id, CODE_FORM, 1, 0, today() - 1, today() + 30
+        )
+        listed = self.codes[number].items()
+        return codes.make_table(
+            head, [(codes.code_hash(self.code_key, CodeKind.PLAIN, code), index) for code, index in listed]
+        )
 
     def manifest(self, made: dict[str, bytes]) -> bytes:
         described = tuple(bundle.describe_part(name, content) for name, content in sorted(made.items()))
@@ -125,7 +150,9 @@ class Factory:
 
     def contents(self) -> Contents:
         """The bundle's content as the till reads it."""
-        return parts.read_parts(self.parts())
+        read = parts.read_parts(self.parts())
+        tables = [codes.MemoryTable(self.table(number)) for number in self.codes]
+        return replace(read, codes=Codes(read.code_keys, tables))
 
     def install(self, state_dir: Path) -> None:
         """Write an enrolled till with this bundle into `state_dir`."""
@@ -138,6 +165,9 @@ class Factory:
         connection.execute("BEGIN IMMEDIATE")
         enrol(connection, TILL, self.root())
         mark = Anchor(self.issued, BootTime("", 0.0))
-        store_bundle(connection, self.manifest(made), made, self.promos, mark)
+        kept = {name: content for name, content in made.items() if not name.startswith(CODES_PREFIX)}
+        for name in made.keys() - kept.keys():
+            code_shelf(state_dir / "till.db").add(bundle.describe_part(name, made[name]), made[name])
+        store_bundle(connection, self.manifest(made), kept, self.promos, mark)
         connection.execute("COMMIT")
         connection.close()

@@ -6,14 +6,15 @@ import json
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from agent.code_tables import code_parts
 from agent.commands.errors import EX_DATAERR, EX_NOINPUT, CommandError
 from agent.domain import bundle
-from agent.domain.bundle import BundleError
+from agent.domain.bundle import BundleError, Manifest
 from agent.domain.campaign import Words
 from agent.domain.cose import Algorithm
 from agent.domain.decide import LedgerView, PriorUse, Refusal, verify_scan
@@ -27,6 +28,7 @@ from agent.domain.token import DAY_MAX, UINT32_MAX, Coupon
 from agent.domain.verdict import make_verdict
 from agent.redeem import judge
 from agent.state import Trust, make_trust
+from agent.store.codes import code_shelf
 from agent.store.database import StoreError, connect_read_only
 from agent.store.inspect import prior_use, stored_bundle
 
@@ -60,10 +62,17 @@ def from_till(database: Path) -> Iterator[Knowledge]:
         try:
             root = bundle.read_root(stored.root, None)
             manifest = bundle.read_manifest(stored.manifest, root, stored.till, None)
-            contents = read_parts(stored.parts)
+            contents = _with_codes(read_parts(stored.parts), manifest, database)
         except BundleError as error:
             raise CommandError(f"the stored bundle cannot be used: {error}") from None
         yield Knowledge(contents, make_trust(manifest, contents), stored.mark, connection)
+
+
+def _with_codes(contents: Contents, manifest: Manifest, database: Path) -> Contents:
+    """The tables of codes beside the ledger. BundleError if one is missing or has no key."""
+    return replace(
+        contents, codes=code_shelf(database).open_tables(code_parts(manifest.parts), contents.code_keys)
+    )
 
 
 def from_keys(path: Path) -> Knowledge:
@@ -165,5 +174,6 @@ def _answer(outcome: str, coupon: Coupon | None, detail: str | None) -> dict[str
         "not_before": day_text(claims.not_before),
         "expires": day_text(claims.expires),
         "store": claims.store,
-        "kid": coupon.kid.hex(),
+        "kid": coupon.kid.hex() or None,
+        "code_hash": coupon.code_hash.hex() or None,
     }

@@ -11,7 +11,9 @@ from datetime import datetime
 from agent.domain.bundle import open_root
 from agent.domain.parts import PromoCode
 from agent.domain.time import Anchor, from_timestamp
+from agent.ports import CodeShelf
 from agent.store import till_facts
+from agent.store.codes import code_shelf
 from agent.store.database import Database
 
 
@@ -20,6 +22,7 @@ class SqlBundleCache:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self.codes: CodeShelf = code_shelf(database.path)
 
     async def root(self) -> bytes | None:
         return await self._one("SELECT document FROM root ORDER BY epoch DESC LIMIT 1")

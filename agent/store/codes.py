@@ -31,8 +31,6 @@ from agent.domain.codes import (
 )
 from agent.ports import LedgerUnavailable
 
-CODES_PREFIX = "codes/"
-"""Names of the parts that are kept here."""
 MEMORY_BYTES_MAX = 16 * 1024
 """Tables up to this size are held in memory: no open file for a promo code or two."""
 _WRITE_BYTES = 1024 * 1024
@@ -62,20 +60,18 @@ class FileTable:
         return find_record(block, digest)
 
 
-class CodeShelf:
-    """The folder of tables. Every method may wait for the disk: call them in a thread, but for `open_tables`."""
+class FileShelf:
+    """`agent.ports.CodeShelf`: a folder of tables."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
     def has(self, part: Part) -> bool:
-        """True if the part is here in full length."""
         with contextlib.suppress(FileNotFoundError):
             return self._path(part).stat().st_size == part.length
         return False
 
     def add(self, part: Part, content: bytes) -> None:
-        """Keep a part. BundleError if `content` is not it or no table; OSError if it cannot be written."""
         check_part(part, content)
         read_layout(content[:LAYOUT_BYTES_MAX], len(content))
         self._folder.mkdir(mode=0o700, exist_ok=True)
@@ -91,7 +87,6 @@ class CodeShelf:
         _sync_folder(self._folder)
 
     def content(self, part: Part) -> bytes:
-        """A part's bytes, checked; BundleError if they are damaged or gone."""
         try:
             content = self._path(part).read_bytes()
         except OSError as error:
@@ -100,7 +95,6 @@ class CodeShelf:
         return content
 
     def damaged(self, parts: Iterable[Part]) -> list[Part]:
-        """The parts that are not what they were: missing, cut or changed. Reads all of them."""
         return [part for part in parts if not self._whole(part)]
 
     def _whole(self, part: Part) -> bool:
@@ -111,7 +105,6 @@ class CodeShelf:
             return False
 
     def open_tables(self, parts: Iterable[Part], keys: Mapping[bytes, CodeKey]) -> Codes:
-        """The tables of a manifest. BundleError if one is missing or is none. Only their beginnings are read."""
         tables: list[Table] = []
         for part in parts:
             if not self.has(part):
@@ -122,7 +115,6 @@ class CodeShelf:
         return Codes(keys, tables)
 
     def keep_only(self, parts: Iterable[Part]) -> int:
-        """Remove every other file; returns how many. With no parts at all: wipe."""
         names = {self._path(part).name for part in parts}
         removed = 0
         if self._folder.is_dir():
@@ -136,9 +128,9 @@ class CodeShelf:
         return self._folder / (part.sha256.hex() + _SUFFIX)
 
 
-def code_parts(parts: Iterable[Part]) -> tuple[Part, ...]:
-    """Those of a manifest that are tables of codes."""
-    return tuple(part for part in parts if part.name.startswith(CODES_PREFIX))
+def code_shelf(database: Path) -> FileShelf:
+    """The shelf beside a till's database."""
+    return FileShelf(database.with_name("codes"))
 
 
 def _sync_folder(folder: Path) -> None:

@@ -23,7 +23,8 @@ T = TypeVar("T")
 OFFLINE_DAY = -1
 # One statement for all that a decision asks: each further one costs more than what it looks up.
 _VIEW = """
-SELECT coupon_use.redemption_id, coupon_use.at, coupon_use.uses, today.count, today.value_minor, alone.count, alone.value_minor
+SELECT coupon_use.redemption_id, coupon_use.at, coupon_use.uses,
+    today.count, today.value_minor, alone.count, alone.value_minor
 FROM (SELECT ?1 AS issuer, ?2 AS campaign, ?3 AS idx) AS asked
 LEFT JOIN coupon_use USING (issuer, campaign, idx)
 LEFT JOIN budget AS today ON today.issuer = ?1 AND today.campaign = ?2 AND today.day = ?4

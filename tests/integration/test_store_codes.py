@@ -5,10 +5,11 @@ from dataclasses import replace
 
 import pytest
 
+from agent.code_tables import code_parts
 from agent.domain.bundle import BundleError, Part, describe_part
 from agent.domain.codes import CodeKey, CodeKind, Form, TableHead, code_hash, make_table
 from agent.ports import LedgerUnavailable
-from agent.store.codes import MEMORY_BYTES_MAX, CodeShelf, FileTable, code_parts
+from agent.store.codes import MEMORY_BYTES_MAX, FileShelf, FileTable
 
 KEY = CodeKey(b"key-0001", "acme", bytes(range(32)))
 HEAD = TableHead("acme", 7, CodeKind.PLAIN, KEY.key_id, Form("0123456789", 8, 8), 1, 0, 0, 65535)
@@ -23,7 +24,7 @@ def made(count, campaign=7):
 
 @pytest.fixture
 def shelf(tmp_path):
-    return CodeShelf(tmp_path / "codes")
+    return FileShelf(tmp_path / "codes")
 
 
 def index(codes, number):
