@@ -77,7 +77,9 @@ class Refresher:
         assert self._uplink is not None, "only a till with a cloud fetches"
         if self._state.trust is not None:
             await self._codes.check(self._state.trust.manifest.parts)
-        answer = await self._uplink.get(bundle_path(self._state.till), self._etag)
+        answer = await self._uplink.get(
+            bundle_path(self._state.till), self._etag, max_bytes=bundle.DOCUMENT_BYTES_MAX
+        )
         failure = answer if isinstance(answer, Failure) else failure_of(answer)
         if failure is not None:
             return failure

@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import json
 import os
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -16,7 +17,9 @@ from typing import Any
 import config
 from agent import bundle_file as carried
 from agent.app import SystemClock, database_path, prepare_state_dir
-from agent.commands.errors import CommandError
+from agent.commands.admin import read_token
+from agent.commands.arguments import cloud_arguments
+from agent.commands.errors import EX_USAGE, CommandError
 from agent.commands.show import Unreachable, ask_till
 from agent.domain import bundle, bundle_file
 from agent.domain.bundle import BundleError, Manifest
@@ -32,6 +35,8 @@ from agent.store.inspect import stored_bundle, stored_roots
 
 DEFAULT_CONFIG = Path("/etc/redeemd/till.toml")
 IMPORT_TIMEOUT_S = 120.0
+FETCH_TIMEOUT_S = 1800.0
+_TILL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}")
 COPY_BYTES = 1 << 20
 
 
@@ -50,6 +55,10 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="for programs: one JSON object")
     parser = add("export", _export, "Write this till's bundle into a file.")
     parser.add_argument("file", type=Path)
+    parser = add("fetch", _fetch, "Get a till's bundle file from the cloud, for a store without a line.")
+    parser.add_argument("till")
+    parser.add_argument("file", type=Path)
+    cloud_arguments(parser)
     parser = add("show", _show, "Show the bundle in force, or the one in a file.")
     parser.add_argument("file", type=Path, nargs="?")
     parser.add_argument("--json", action="store_true", help="for programs: one JSON object")
@@ -189,6 +198,55 @@ def write_file(path: Path, head: Head, contents: Iterable[bytes]) -> int:
     return size
 
 
+def _fetch(arguments: argparse.Namespace) -> int:
+    if arguments.cloud is None or arguments.token_file is None:
+        raise CommandError(
+            "name the cloud and a token of role admin: --cloud URL --token-file FILE", EX_USAGE
+        )
+    if not _TILL.fullmatch(arguments.till):
+        raise CommandError(f"{arguments.till[:64]!r} is not the name of a till", EX_USAGE)
+    fresh = arguments.file.with_name(f".{arguments.file.name}.part")
+    try:
+        asyncio.run(_download(arguments, fresh))
+        with _explained(arguments.file):
+            stored = _in_file(fresh)
+            if stored.till != arguments.till:
+                raise BundleError("wrong_till", f"the cloud gave the bundle of {stored.till}")
+        fresh.replace(arguments.file)
+    except OSError as error:
+        raise CommandError(f"{arguments.file} cannot be written: {error.strerror}") from error
+    finally:
+        fresh.unlink(missing_ok=True)
+    manifest = stored.read()
+    print(f"{arguments.file}: bundle {manifest.sequence} of epoch {manifest.epoch} for {manifest.till}")
+    return 0
+
+
+async def _download(arguments: argparse.Namespace, fresh: Path) -> None:
+    import aiohttp
+
+    url = f"{arguments.cloud.rstrip('/')}/v1/admin/tills/{arguments.till}/bundle"
+    headers = {"Authorization": f"Bearer {read_token(arguments.token_file)}"}
+    waits = aiohttp.ClientTimeout(total=FETCH_TIMEOUT_S, sock_read=30.0)
+    try:
+        async with (
+            aiohttp.ClientSession(timeout=waits) as session,
+            session.get(url, headers=headers) as answer,
+        ):
+            if answer.status != 200:
+                said = (await answer.content.read(4096)).decode("utf-8", "replace")
+                raise CommandError(f"the cloud gave no bundle: {answer.status} {said[:500]}")
+            with fresh.open("wb") as file:
+                async for piece in answer.content.iter_chunked(COPY_BYTES):
+                    file.write(piece)
+                    if file.tell() > FILE_BYTES_MAX:
+                        raise CommandError("the cloud's answer is larger than a bundle may be")
+                file.flush()
+                os.fsync(file.fileno())
+    except (aiohttp.ClientError, TimeoutError) as error:
+        raise CommandError(f"{arguments.cloud} cannot be reached: {error or 'no answer in time'}") from error
+
+
 # --- show ---
 
 
@@ -212,7 +270,7 @@ def _in_file(path: Path) -> _Stored:
         roots = tuple(file.roots)
         if not roots:
             raise BundleError("malformed", "bundle file: no root")
-        till = bundle.manifest_till(file.manifest)
+        till = bundle.open_manifest(file.manifest).till
         manifest = bundle.read_manifest(file.manifest, bundle.open_root(roots[-1]).root, till, None)
         parts = {}
         for part in manifest.parts:

@@ -244,7 +244,21 @@ def read_manifest(data: bytes, root: Root, till: str, current: Manifest | None) 
         raise BundleError("unknown_key", f"no manifest key {envelope.kid.hex()} in root {root.epoch}")
     if not signature_ok(load_public_key(envelope.algorithm, raw), envelope.signature, envelope.signed):
         raise BundleError("bad_signature", "manifest")
-    fields = read_document(envelope.payload, "manifest")
+    manifest = _manifest(envelope.payload)
+    _check_order(manifest, root, till, current)
+    return manifest
+
+
+def open_manifest(data: bytes) -> Manifest:
+    """Read a manifest's form, as what it says of itself: nothing in it may be believed before `read_manifest`."""
+    try:
+        return _manifest(cose.parse(data, MANIFEST_AAD).payload)
+    except cose.CoseError as error:
+        raise BundleError("malformed", f"manifest: {error.code}") from None
+
+
+def _manifest(payload: bytes) -> Manifest:
+    fields = read_document(payload, "manifest")
     try:
         manifest = Manifest(
             fields.text("till", 32, least=1),
@@ -258,18 +272,7 @@ def read_manifest(data: bytes, root: Root, till: str, current: Manifest | None) 
         fields.done()
     except FieldError as error:
         raise BundleError("malformed", str(error)) from None
-    _check_order(manifest, root, till, current)
     return manifest
-
-
-def manifest_till(data: bytes) -> str:
-    """The till that a manifest says it is for, without believing it: for showing a file that is for another one."""
-    try:
-        return Fields(cbor.decode(cose.parse(data, MANIFEST_AAD).payload), "manifest").text(
-            "till", 32, least=1
-        )
-    except (cose.CoseError, cbor.CborError, FieldError) as error:
-        raise BundleError("malformed", f"manifest: {error}") from None
 
 
 def _part(item: Any) -> Part:

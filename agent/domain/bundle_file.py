@@ -41,16 +41,26 @@ class Head:
 
 def write(head: Head, contents: Iterable[bytes]) -> Iterator[bytes]:
     """The file in pieces. Equal contents are written once."""
-    encoded = cbor.encode({"roots": list(head.roots), "manifest": head.manifest})
-    assert len(encoded) <= HEAD_BYTES_MAX, "a chain of roots is bounded"
-    yield MAGIC + len(encoded).to_bytes(4, "big") + encoded
+    yield head_bytes(head)
     written = set()
     for content in contents:
         digest = hashlib.sha256(content).digest()
         if digest not in written:
             written.add(digest)
-            yield digest + len(content).to_bytes(8, "big")
+            yield part_header(digest, len(content))
             yield content
+
+
+def head_bytes(head: Head) -> bytes:
+    """Magic and head."""
+    encoded = cbor.encode({"roots": list(head.roots), "manifest": head.manifest})
+    assert len(encoded) <= HEAD_BYTES_MAX, "a chain of roots is bounded"
+    return MAGIC + len(encoded).to_bytes(4, "big") + encoded
+
+
+def part_header(sha256: bytes, length: int) -> bytes:
+    """What stands before a part's content."""
+    return sha256 + length.to_bytes(8, "big")
 
 
 def head_length(prefix: bytes) -> int:

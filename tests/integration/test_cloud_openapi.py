@@ -13,7 +13,7 @@ from jsonschema import Draft202012Validator  # type: ignore[import-untyped]  # o
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from agent.domain import campaign as campaigns
-from cloud import admin_routes, issuer_routes, till_routes
+from cloud import admin_routes, bundle_routes, issuer_routes, till_routes
 from sync import wire
 from tests.integration.cloud_server_kit import KEY_BODY, STORE_BODY, enrolment, running_cloud
 from tests.unit.cloud_kit import CAMPAIGN, ISSUER, TODAY, campaign, sealing_till
@@ -54,7 +54,7 @@ def test_it_names_every_route_and_no_other(document: dict[str, Any]) -> None:
             route.method.lower(),
             re.sub(r"\{(\w+):[^}]*\}+", r"{\1}", route.path).replace("{sha256}}", "{sha256}"),
         )
-        for table in (till_routes.ROUTES, admin_routes.ROUTES, issuer_routes.ROUTES)
+        for table in (till_routes.ROUTES, admin_routes.ROUTES, issuer_routes.ROUTES, bundle_routes.ROUTES)
         for route in table
         if hasattr(route, "method") and hasattr(route, "path")
     }

@@ -1,0 +1,62 @@
+"""A till's bundle as one file, for a store without a line."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from agent.domain import bundle_file
+from agent.domain.bundle import BundleError, Part, open_manifest
+from agent.domain.bundle_file import ROOTS_MAX, Head
+from cloud.errors import Refused
+from cloud.http import Cloud, need_role, slot
+from cloud.ports import Role
+from cloud.tills import TillState
+
+ROUTES = web.RouteTableDef()
+
+
+@ROUTES.get("/v1/admin/tills/{till}/bundle")
+async def bundle_of(request: web.Request) -> web.StreamResponse:
+    """The file of docs/bundle-format.md, streamed: no more than one part is held. It holds coupons, so ADMIN only."""
+    cloud = await need_role(request, Role.ADMIN)
+    name = request.match_info["till"]
+    async with slot(cloud):
+        till = await cloud.store.till(name)
+        if till is None:
+            raise Refused(404, "unknown_till", f"there is no till {name[:64]}")
+        if till.state is not TillState.ENROLLED:
+            raise Refused(409, "not_enrolled", f"till {till.till} is {till.state.value}: enrol it first")
+        published = await cloud.publisher.bundle(till)
+    parts = {part.sha256: part for part in _parts(published.manifest)}
+    head = bundle_file.head_bytes(Head(tuple(_chain(cloud, published.epoch)), published.manifest))
+    size = len(head) + sum(part.length + bundle_file.PART_HEADER_BYTES for part in parts.values())
+    response = web.StreamResponse(
+        headers={
+            "Content-Type": "application/octet-stream",
+            "Content-Length": str(size),
+            "Content-Disposition": f'attachment; filename="{till.till}.bundle"',
+        }
+    )
+    await response.prepare(request)
+    await response.write(head)
+    for part in parts.values():
+        content = await cloud.store.part(part.sha256)
+        assert content is not None, "the parts of the newest manifest are kept"
+        await response.write(bundle_file.part_header(part.sha256, part.length))
+        await response.write(content)
+    await response.write_eof()
+    return response
+
+
+def _parts(manifest: bytes) -> tuple[Part, ...]:
+    try:
+        return open_manifest(manifest).parts
+    except BundleError as error:
+        raise AssertionError("we signed it ourselves") from error
+
+
+def _chain(cloud: Cloud, until: int) -> list[bytes]:
+    """The roots up to the one that judges this manifest, at most the last ROOTS_MAX."""
+    first = max(1, until - ROOTS_MAX + 1)
+    documents = [cloud.roots.document(epoch) for epoch in range(first, until + 1)]
+    return [document for document in documents if document is not None]
