@@ -23,9 +23,10 @@ from agent.domain.statement import Revocation, sign_revocation
 from cloud.access import Attempts, digest, may
 from cloud.errors import Refused, TillRevoked
 from cloud.keyring import Keyring
-from cloud.ports import CloudStore, KeyStanding, Role, Till, TillKey, TillState
+from cloud.ports import CloudStore, Role
 from cloud.publish import Publisher
 from cloud.roots import Roots
+from cloud.tills import KeyStanding, Till, TillKey, TillState
 from sync import strict_json, wire
 from sync.wire import Limits, Problem, SignatureError
 

@@ -15,7 +15,8 @@ from cloud.errors import Refused
 from cloud.http import Cloud, json_answer, need_role, read_json
 from cloud.indexes import new_index_key
 from cloud.issue import add_issuer, issue
-from cloud.ports import HeldKey, KeyState, Offer, Role, TillState
+from cloud.ports import HeldKey, KeyState, Offer, Role
+from cloud.tills import TillState
 
 ROUTES = web.RouteTableDef()
 _ALGORITHM_NAMES = {algorithm: name for name, algorithm in forms.ALGORITHMS.items()} | {

@@ -26,9 +26,10 @@ from agent.domain.time import day_number, timestamp
 from cloud.errors import Refused, StoreUnavailable
 from cloud.issue import issue
 from cloud.keyring import Keyring
-from cloud.ports import CloudStore, Offer, PromoRow, Published, Terms, Till
+from cloud.ports import CloudStore, Offer, PromoRow, Published, Terms
 from cloud.roots import InForce, Roots
 from cloud.status_lists import StatusLists
+from cloud.tills import Till
 
 KEEP_ENDED_DAYS = 30
 """How long after its end and grace a campaign stays in bundles, so that its coupons are called expired, not unknown."""

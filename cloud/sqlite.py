@@ -33,9 +33,9 @@ from cloud.ports import (
     Role,
     StatusPart,
     Terms,
-    Till,
 )
 from cloud.sqlite_thread import SqliteThreads
+from cloud.tills import Till
 
 _OFFER = "SELECT document, promo_per_till, promo_valid_days, index_key, issued FROM campaign"
 

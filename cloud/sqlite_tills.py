@@ -9,7 +9,7 @@ from typing import Any
 from agent.domain.record import GENESIS, LANES, ChainHead
 from agent.domain.statement import KeyChange
 from cloud.errors import Refused
-from cloud.ports import KeyStanding, LaneStart, Till, TillKey, TillState
+from cloud.tills import KeyStanding, LaneStart, Till, TillKey, TillState
 
 ROOM = 100_000
 """Sequences kept free for what a lost disk had not sent: should it turn up, its records find their places."""

@@ -20,8 +20,9 @@ from cloud.access import digest
 from cloud.chain import CouponRef, Entry, judge
 from cloud.errors import Refused
 from cloud.indexes import new_index_key
-from cloud.ports import CloudStore, Offer, PromoPlan, PromoRow, Published, Role, StatusPart, Terms, TillState
+from cloud.ports import CloudStore, Offer, PromoPlan, PromoRow, Published, Role, StatusPart, Terms
 from cloud.sqlite import SqliteStore
+from cloud.tills import TillState
 from tests.unit.cloud_kit import (
     AT,
     CAMPAIGN,

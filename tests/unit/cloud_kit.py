@@ -15,7 +15,8 @@ from agent.domain.parts import Place
 from agent.domain.record import GENESIS, LANES, REDEMPTION_LANE, ChainHead, record_id
 from agent.domain.status import Status
 from cloud.access import digest
-from cloud.ports import CloudStore, KeyStanding, LaneStart, Till, TillKey, TillState
+from cloud.ports import CloudStore
+from cloud.tills import KeyStanding, LaneStart, Till, TillKey, TillState
 
 NOW = datetime(2026, 3, 1, 4, 0, tzinfo=UTC)
 AT = "2026-03-01T04:00:00.000Z"
