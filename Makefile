@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 JOBS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format bench lock boot vectors clean
+.PHONY: help demo test lint format bench fuzz lock boot vectors clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,6 +33,9 @@ format: $(STAMP) ## let ruff mend what it can
 
 bench: $(STAMP) ## measure; prints a table and writes var/bench.json
 	@$(BIN)/python -m benchmarks
+
+fuzz: $(STAMP) ## fuzz what reads hostile input (FUZZ_SECONDS=60)
+	@$(BIN)/python -m tests.fuzz --seconds $(or $(FUZZ_SECONDS),60)
 
 vectors: $(STAMP) ## write tests/vectors anew
 	@$(BIN)/python -m tests.vectors.generate

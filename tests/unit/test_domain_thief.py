@@ -118,7 +118,7 @@ def test_whatever_the_thief_mints_stays_within_the_record(number, index, value, 
     assert 0 < decision.charge_minor <= MOST
 
 
-BEYOND = {
+BEYOND: dict[str, tuple[dict[str, Any], Outcome, str]] = {
     "another issuer's kid": (
         {"signer": replace(STOLEN, kid=ISSUER_KEY.kid)},
         Outcome.BAD_SIGNATURE,
