@@ -204,7 +204,7 @@ async def lose_the_line(day: Day) -> str:
         "revoked": day.take("revoked"),
         "bad_signature": _forged(day.tokens["thirty"][0]),
         "truncated": day.tokens["thirty"][0][:90],
-        "not_a_coupon": "https://example.org/menu?table=12",
+        "not_a_coupon": "Happy Hour",
     }
     sentences = []
     for outcome, text in refused.items():

@@ -103,7 +103,7 @@ async def test_a_refused_scan_shows_its_sentence(page: Page, counter: Counter) -
     stage = page.locator("#stage")
     coupon = counter.till.coupon()
     said = [("expired", counter.till.factory.coupon(7, not_before=1, expires=2)), ("accepted", coupon)]
-    for outcome, text in [*said, ("already_redeemed", coupon), ("not_a_coupon", "6901234567892")]:
+    for outcome, text in [*said, ("already_redeemed", coupon), ("product_barcode", "6901234567892")]:
         counter.scanner.scan(text)
         shown = await _next_verdict(counter, outcome)
         await expect(stage).to_have_attribute("data-scan", shown["scan_id"])
