@@ -183,10 +183,9 @@ def _end(arguments: argparse.Namespace) -> int:
         number = (last - EPOCH_DAY).days
         if number >= before.ends:
             raise CommandError(f"it ends on {day_text(before.ends)} as it is", EX_USAGE)
-        if number < before.starts:
-            sentence = f"it begins on {day_text(before.starts)}"
-            raise CommandError(f"{sentence}: --last {day_text(before.starts)} is the earliest end", EX_USAGE)
-        ended = replace(before, version=before.version + 1, ends=number)
+        # One that would begin after its end never was: its coupons are over, not "not yet".
+        starts = min(before.starts, number)
+        ended = replace(before, version=before.version + 1, starts=starts, ends=number)
         body = {"campaign": campaigns.to_wire(ended), "promo": known["promo"]}
         said = await admin.post("/v1/admin/campaigns", body)
         if arguments.json:

@@ -124,6 +124,30 @@ async def test_real_answers_fit_it(document: dict[str, Any], tmp_path: Path) -> 
             check(document, document["components"]["schemas"]["Health"], json.loads(await response.text()))
 
 
+async def test_what_issuers_are_answered_fits_it(document: dict[str, Any], tmp_path: Path) -> None:
+    async with running_cloud(tmp_path / "cloud") as cloud:
+        await cloud.set_up()
+        _, listed = await cloud.admin("GET", "issuers")
+        kid = listed["keys"][0]["kid"]
+        change = "issuers/{kid}/{change}"
+        one = "campaigns/{issuer}/{campaign}"
+        asked = [
+            ("get", "issuers", "issuers"),
+            ("get", "campaigns", "campaigns"),
+            ("get", one, f"campaigns/{ISSUER}/{CAMPAIGN}"),
+            ("get", one, f"campaigns/{ISSUER}/9"),
+            ("post", change, f"issuers/{kid}/withdraw"),
+            ("post", change, f"issuers/{kid}/retire"),
+        ]
+        seen = []
+        for method, template, path in asked:
+            status, answer = await cloud.admin(method.upper(), path)
+            kind = "application/json" if status < 400 else "application/problem+json"
+            check(document, answer_schema(document, method, f"/v1/admin/{template}", status, kind), answer)
+            seen.append(status)
+        assert seen == [200, 200, 200, 404, 200, 409]
+
+
 def test_a_result_that_says_too_little_does_not_fit_it(document: dict[str, Any]) -> None:
     results = document["components"]["schemas"]["Results"] | {"components": document["components"]}
     validator = Draft202012Validator(results)

@@ -249,7 +249,7 @@ async def test_publishing_counts_versions(ask: Ask, shell: Shell) -> None:
     shown = json.loads(await ask("campaign", "show", "acme", "1001", "--json"))
     assert (shown["campaign"]["version"], shown["campaign"]["ends"]) == (3, shown["campaign"]["starts"] + 3)
     assert "ends on" in await ask("campaign", "end", "acme", "1001", "--last", "2090-01-01", code=2)
-    assert "begins on" in await ask("campaign", "end", "acme", "1001", code=2)
+    assert "ends on" in await ask("campaign", "end", "acme", "1001"), "at once, on its first day too"
     assert "no campaign 9" in await ask("campaign", "show", "acme", "9", code=1)
 
 
