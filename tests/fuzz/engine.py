@@ -12,6 +12,7 @@ from pathlib import Path
 from random import Random
 from time import monotonic
 from types import FrameType
+from typing import Any
 
 from tests.fuzz.targets import TARGETS, corpus, corpus_file
 
@@ -102,7 +103,7 @@ def keep(name: str) -> int:
     for seed in target.seeds():
         seen |= reached(target.read, seed)
     found = {path.read_bytes() for path in grown.iterdir()} | set(corpus(name))
-    kept = []
+    kept: list[bytes] = []
     for data in sorted(found, key=lambda data: (len(data), data)):
         new = reached(target.read, data) - seen
         if new and len(kept) < KEPT_MOST:
@@ -117,12 +118,12 @@ def reached(read: Callable[[bytes], object], data: bytes) -> set[object]:
     """The steps from line to line inside agent.domain that reading `data` takes."""
     steps: set[object] = set()
 
-    def on_call(frame: FrameType, event: str, _: object) -> Callable[..., object] | None:
+    def on_call(frame: FrameType, event: str, _: Any) -> Any:
         if "/agent/domain/" not in frame.f_code.co_filename:
             return None
         before = frame.f_lineno
 
-        def on_line(inner: FrameType, event: str, _: object) -> Callable[..., object]:
+        def on_line(inner: FrameType, event: str, _: Any) -> Any:
             nonlocal before
             steps.add((inner.f_code, before, inner.f_lineno))
             before = inner.f_lineno
