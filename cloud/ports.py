@@ -239,7 +239,10 @@ class CloudStore(Protocol):
         """All of them, in order of (issuer, kid)."""
 
     async def change_key(self, kid: bytes, state: KeyState) -> HeldKey:
-        """Refused(404) if unknown, Refused(409) for a withdrawn key: it stays so."""
+        """Refused(404) if unknown, Refused(409) for a withdrawn key: it stays so.
+
+        The promo codes that a withdrawn key signed are handed out no more.
+        """
 
     async def put_campaign(self, campaign: Campaign, promo: PromoPlan | None, key: bytes) -> None:
         """Add, or replace by a higher version of the same size; Refused(409) otherwise. key: kept from the first."""

@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Iterable
 from typing import Any
 
+from agent.domain import token
 from agent.domain.cose import Algorithm
 from agent.domain.keys import IssuerKey
 from agent.domain.status import Status
@@ -58,7 +59,20 @@ def change_key(db: sqlite3.Connection, kid: bytes, state: KeyState) -> HeldKey:
     if _held(row).state is KeyState.WITHDRAWN and state is not KeyState.WITHDRAWN:
         raise Refused(409, "key_withdrawn", f"key {kid.hex()} was withdrawn, for good: make a new one")
     db.execute("UPDATE issuer_key SET state = ? WHERE kid = ?", (state.value, kid))
+    if state is KeyState.WITHDRAWN:
+        _drop_promos(db, _held(row).key)
     return _held(db.execute(f"{_KEY} WHERE kid = ?", (kid,)).fetchone())
+
+
+def _drop_promos(db: sqlite3.Connection, key: IssuerKey) -> None:
+    """Codes that tills hold ready for receipts, signed by a key that counts no more: no customer shall get them."""
+    rows = db.execute("SELECT till, short, document FROM promo WHERE issuer = ? AND NOT out", (key.issuer,))
+    signed = [
+        (till, short)
+        for till, short, document in rows
+        if token.parse(json.loads(document)["token"]).envelope.kid == key.kid
+    ]
+    db.executemany("UPDATE promo SET out = 1 WHERE till = ? AND short = ?", signed)
 
 
 def campaign_row(db: sqlite3.Connection, issuer: str, campaign: int) -> tuple[int, bytes, int]:

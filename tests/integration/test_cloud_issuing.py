@@ -85,6 +85,23 @@ async def test_a_withdrawn_key_leaves_the_bundle_for_good(running: Running) -> N
     assert (await keys(running))[kid]["state"] == "withdrawn"
 
 
+async def test_receipts_carry_no_code_of_a_withdrawn_key(running: Running) -> None:
+    promo = {
+        "campaign": campaigns.to_wire(cloud_kit.campaign(number=8)),
+        "promo": {"per_till": 5, "valid_days": 30},
+    }
+    await ask(running, "POST", "campaigns", promo, status=201)
+    till = await running.enrol("T-1")
+    before = {code.token for code in (await till.refresh()).promos}
+    (kid,) = await keys(running)
+    await ask(running, "POST", f"issuers/{kid}/withdraw")
+    assert (await till.refresh()).promos == (), "no key signs others"
+    await ask(running, "POST", "issuers", KEY_BODY, status=201)
+    contents = await till.refresh()
+    assert len(contents.promos) == len(before) == 5
+    assert not any(isinstance(verify_scan(code.token, contents), Refusal) for code in contents.promos)
+
+
 async def test_a_campaign_is_issued_in_one_place(running: Running) -> None:
     """Two who draw indexes of one campaign would give one identity to two coupons."""
     await ask(running, "POST", "coupons", ORDER, status=201)
