@@ -37,8 +37,8 @@ log = logging.getLogger(__name__)
 
 DELTAS_MOST = 8
 """Deltas of one list."""
-DELTAS_MOST_IN_ALL = 1000
-"""Deltas of all lists: a manifest names 2000 parts at most."""
+PARTS_MOST = 1900
+"""Parts of all lists: a manifest names 2000 parts at most, and has others to name."""
 CACHE_BYTES = 256 * 1024 * 1024
 MARKS_AT_ONCE = 50_000
 CHANGES_MOST = 200_000
@@ -56,6 +56,10 @@ class Chain:
     @property
     def change(self) -> int:
         return self.parts[-1].change
+
+    def is_ready(self, change: int, most: int) -> bool:
+        """Whether mark `change` is in it and it has at most so many deltas."""
+        return self.change >= change and len(self.parts) <= 1 + most
 
     def named(self, coupons: Coupons) -> dict[str, StatusPart]:
         """The parts by their names in a bundle."""
@@ -75,12 +79,12 @@ class StatusLists:
     async def parts(self, offers: Sequence[Campaign], lists: int, at: str) -> dict[str, StatusPart]:
         """The parts of these offers' lists with every mark known now. lists: of how many campaigns tills are told."""
         numbers = await self._store.mark_numbers()
-        most = max(1, min(DELTAS_MOST, DELTAS_MOST_IN_ALL // max(1, lists)))
+        most = max(0, min(DELTAS_MOST, PARTS_MOST // max(1, lists) - 1))
         named: dict[str, StatusPart] = {}
         for offer in offers:
             coupons = offer.issuer, offer.number
             chain = self._kept.get(coupons)
-            if chain is None or chain.change < numbers.get(coupons, 0):
+            if chain is None or not chain.is_ready(numbers.get(coupons, 0), most):
                 async with self._locks.setdefault(coupons, asyncio.Lock()):
                     chain = await self._updated(offer, numbers.get(coupons, 0), most, at)
             self._kept.move_to_end(coupons)
@@ -97,7 +101,7 @@ class StatusLists:
                 before = stored[-1].change if stored else None
             else:
                 before = chain.change
-            if chain is not None and chain.change >= change:
+            if chain is not None and chain.is_ready(change, most):
                 self._keep(coupons, chain)
                 return chain
             new = await self._advanced(offer, chain, most)
@@ -166,6 +170,8 @@ def _next(
 ) -> Chain:
     """The chain after `changes` on the list `before`; without a chain, or where that is shorter, a new snapshot."""
     if chain is None:
+        return _snapshot(coupons, status.raised(before, changes.items()), change)
+    if most == 0 or (not changes and len(chain.parts) > 1 + most):
         return _snapshot(coupons, status.raised(before, changes.items()), change)
     if not changes:  # marks of no consequence: only their number moves
         last = chain.parts[-1]

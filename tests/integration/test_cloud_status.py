@@ -104,6 +104,27 @@ async def test_where_a_till_is_told_of_many_campaigns_each_list_has_one_delta(st
     assert list_of(parts) == expected(revoked)
 
 
+async def test_all_lists_together_fit_into_a_manifest(store: SqliteStore) -> None:
+    lists = StatusLists(store)
+    revoked = await revoke(store, 2000, 0)
+    await parts_of(lists)
+    for step, count in enumerate((100, 20, 4), 1):
+        revoked |= await revoke(store, count, step)
+        await parts_of(lists)
+    assert len(await parts_of(lists)) == 3
+    # A list that is too long becomes one snapshot.
+    for campaigns, most in ((633, 3), (634, 1), (900, 1), (1500, 1)):
+        parts = await parts_of(lists, campaigns)
+        assert len(parts) == most
+        assert list_of(parts) == expected(revoked)
+    revoked |= await revoke(store, 1, 9)
+    parts = await parts_of(lists, 1500)
+    assert len(parts) == 1, "no room for deltas"
+    assert list_of(parts) == expected(revoked)
+    revoked |= await revoke(store, 1, 10)
+    assert len(await parts_of(lists, 950)) == 2
+
+
 async def test_an_unchanged_list_is_not_read_again(store: SqliteStore) -> None:
     lists = StatusLists(store)
     await revoke(store, 100, 0)
