@@ -227,7 +227,8 @@ class Refresher:
         self._state.trust = replace(trust, contents=replace(trust.contents, codes=tables))
 
     async def _typed(self, manifest: Manifest, parts: Mapping[str, bytes]) -> Trust:
-        contents = read_parts(parts)
+        # Lists of millions take tens of milliseconds: not in the thread that answers scans.
+        contents = await asyncio.to_thread(read_parts, parts)
         tables = await self._codes.open(manifest.parts, contents.code_keys)
         try:
             return make_trust(manifest, replace(contents, codes=tables))
