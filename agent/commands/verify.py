@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -13,18 +13,17 @@ from typing import Any
 
 from agent.code_tables import code_parts
 from agent.commands.errors import EX_DATAERR, EX_NOINPUT, CommandError
+from agent.commands.keyfile import record_from_json
 from agent.domain import bundle
 from agent.domain.bundle import BundleError, Manifest
 from agent.domain.campaign import Words
-from agent.domain.cose import Algorithm
 from agent.domain.decide import LedgerView, PriorUse, Refusal, verify_scan
-from agent.domain.fields import FieldError, Fields
-from agent.domain.keys import IssuerKey, KeyFault
-from agent.domain.money import AMOUNT_MAX_MINOR
+from agent.domain.fields import FieldError
+from agent.domain.keys import KeyFault
 from agent.domain.outcome import SAYINGS
 from agent.domain.parts import Contents, Place, read_parts
 from agent.domain.time import day_text, effective_time
-from agent.domain.token import DAY_MAX, UINT32_MAX, Coupon
+from agent.domain.token import Coupon
 from agent.domain.verdict import make_verdict
 from agent.redeem import judge
 from agent.state import Trust, make_trust
@@ -79,27 +78,11 @@ def from_keys(path: Path) -> Knowledge:
     """Key records alone, as JSON: [{"kid", "issuer", "public_key"} (hex), ...]; limits are optional."""
     try:
         items = json.loads(path.read_text("utf-8"))
-        keys = {key.kid: key for key in (_key(item) for item in items)}
+        keys = {key.kid: key for key in map(record_from_json, items)}
     except (OSError, ValueError, TypeError, KeyFault, FieldError) as error:
         raise CommandError(f"keys file {path}: {error}") from None
     place = Place("", 0, frozenset(), "", Words("", ""), "UTC", "")
     return Knowledge(Contents(place, keys, {}, {}, (), ()), None, None, None)
-
-
-def _key(item: Mapping[str, Any]) -> IssuerKey:
-    fields = Fields(item, "key")
-    key = IssuerKey(
-        kid=bytes.fromhex(fields.text("kid", 16, least=16)),
-        issuer=fields.text("issuer", 32, least=1),
-        algorithm=Algorithm(fields.integer("algorithm", -19, -8, default=int(Algorithm.ED25519))),
-        public_key=bytes.fromhex(fields.text("public_key", 200, least=1)),
-        campaigns=fields.number_set("campaigns", UINT32_MAX),
-        not_before=fields.integer("not_before", 0, DAY_MAX, default=0),
-        expires=fields.integer("expires", 0, DAY_MAX, default=DAY_MAX),
-        value_max_minor=fields.integer("value_max_minor", 0, AMOUNT_MAX_MINOR, default=AMOUNT_MAX_MINOR),
-    )
-    fields.done()
-    return key
 
 
 def texts_in(picture: Path) -> list[str]:
