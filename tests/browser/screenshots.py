@@ -1,6 +1,6 @@
 """Photograph every state of the cashier page, to be looked at: `python -m tests.browser.screenshots FOLDER [NAME...]`.
 
-docs/images/cashier-*.png are `accepted` and `duplicate` from here.
+The pictures in docs/images are of a real till: tests/browser/real_photos.py.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ from agent.commands import verify
 from agent.commands.admin import CloudAdmin
 from agent.commands.errors import CommandError
 from agent.commands.issue import Order, issue_pictures
-from agent.store.database import connect
+from agent.store.database import connect, connect_read_only
 from tests.core_kit import core, install
 from tests.factory import Factory
 from tests.integration.cloud_server_kit import running_cloud
@@ -139,13 +139,12 @@ def test_many_coupons_open_the_database_once(
 ) -> None:
     config, factory = till
     opened = []
-    really = verify.connect_read_only
 
     def counted(path: Path) -> Any:
-        opened.append(really(path))
+        opened.append(connect_read_only(path))
         return opened[-1]
 
-    monkeypatch.setattr(verify, "connect_read_only", counted)
+    monkeypatch.setattr("agent.commands.verify.connect_read_only", counted)
     monkeypatch.setattr(sys, "stdin", io.StringIO("".join(f"{factory.coupon(n)}\n" for n in range(5))))
     assert main(["verify", "-", "--config", str(config)]) == 0
     assert capsys.readouterr().out.count("accepted:") == 5
@@ -171,17 +170,8 @@ def test_a_coupon_used_while_standard_input_is_open_is_seen(till: tuple[Path, Fa
 # issue
 
 
-def order(**changes: Any) -> Order:
-    return Order(
-        **{
-            "issuer": "acme",
-            "campaign": 77,
-            "count": 1,
-            "first": date(2026, 3, 1),
-            "last": date(2026, 3, 9),
-        }
-        | changes
-    )
+def order() -> Order:
+    return Order("acme", 77, 1, date(2026, 3, 1), date(2026, 3, 9))
 
 
 async def test_the_clouds_refusal_is_its_sentence(tmp_path: Path) -> None:
@@ -199,7 +189,7 @@ async def test_the_clouds_refusal_is_its_sentence(tmp_path: Path) -> None:
     assert "campaign" in problem
 
 
-async def test_what_is_not_the_cloud_is_not_quoted(tmp_path: Path) -> None:
+async def test_what_is_not_the_cloud_is_not_quoted() -> None:
     async def page(_request: web.Request) -> web.Response:
         return web.Response(status=502, text="<html>\x1b[31m bad gateway</html>", content_type="text/html")
 
@@ -212,16 +202,16 @@ async def test_what_is_not_the_cloud_is_not_quoted(tmp_path: Path) -> None:
         await site.start()
         async with CloudAdmin(f"http://127.0.0.1:{runner.addresses[0][1]}", "x") as admin:
             with pytest.raises(CommandError, match="HTTP 502") as refused:
-                await issue_pictures(admin, order(), 1000, tmp_path / "out")
+                await admin.post("/v1/admin/coupons", {})
     finally:
         await runner.cleanup()
     assert "html" not in str(refused.value)
 
 
-async def test_no_cloud_at_all_is_a_sentence(tmp_path: Path) -> None:
+async def test_no_cloud_at_all_is_a_sentence() -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{probe.getsockname()[1]}"
     async with CloudAdmin(url, "x") as admin:
         with pytest.raises(CommandError, match="cannot be reached"):
-            await issue_pictures(admin, order(), 1000, tmp_path / "out")
+            await admin.post("/v1/admin/coupons", {})
