@@ -70,7 +70,7 @@ def _new(arguments: argparse.Namespace) -> int:
     text = TEMPLATE.format(
         issuer=arguments.issuer, number=arguments.number, starts=today, ends=today + timedelta(days=90)
     )
-    with whole_file(arguments.file) as file:
+    with whole_file(arguments.file, 0o644) as file:
         file.write(text.encode())
     read_campaign(arguments.file)  # an issuer's name that is no name is said now
     print(f"{arguments.file} written: edit it, then redeemd campaign check {arguments.file}")

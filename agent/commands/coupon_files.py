@@ -70,21 +70,33 @@ _WRITERS = {"png": write_png, "svg": write_svg}
 
 
 @contextmanager
-def whole_file(path: Path) -> Iterator[IO[bytes]]:
-    """A file that has its name only when everything is in it and on disk; nothing is left of one that failed."""
+def whole_file(path: Path, mode: int = 0o600) -> Iterator[IO[bytes]]:
+    """A file that has its name only when everything is in it and on disk; nothing is left of one that failed.
+
+    mode: for its owner alone, because whoever has a token can redeem it.
+    """
+    part = _part_of(path)
+    try:
+        with open(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode), "wb") as file:
+            try:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+                part.replace(path)
+            finally:
+                part.unlink(missing_ok=True)
+    except OSError as error:
+        raise CommandError(f"{path} cannot be written: {error.strerror}") from error
+
+
+def _part_of(path: Path) -> Path:
+    """Where `path` is written until it is whole. CommandError if something stands in the way."""
     if path.exists():
         raise CommandError(f"{path} exists: choose another name, or move it away")
     part = path.with_name(path.name + ".part")
-    try:
-        with part.open("wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    except OSError as error:
-        raise CommandError(f"{path} cannot be written: {error.strerror}") from error
-    finally:
-        part.unlink(missing_ok=True)
+    if part.exists():
+        raise CommandError(f"{part} is of a run that goes on or was broken off: look at it and remove it")
+    return part
 
 
 class _Csv:
@@ -126,13 +138,13 @@ class _Pictures:
 @contextmanager
 def pictures(folder: Path, kind: str) -> Iterator[Output]:
     """ISSUER-CAMPAIGN-INDEX.png (or .svg) of every coupon, in a new folder."""
-    if folder.exists():
-        raise CommandError(f"{folder} exists: choose another folder, or move it away")
-    part = folder.with_name(folder.name + ".part")
-    if part.exists():
-        raise CommandError(f"{part} is left of a run that was broken off: look at it and remove it")
+    part = _part_of(folder)
     try:
-        part.mkdir(parents=True)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        part.mkdir(mode=0o700)
+    except OSError as error:
+        raise CommandError(f"{folder} cannot be written: {error.strerror}") from error
+    try:
         yield _Pictures(part, kind)
         part.rename(folder)
     except OSError as error:

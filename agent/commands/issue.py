@@ -131,8 +131,13 @@ async def open_ledger(
     _check_ledger(path, new)
     store = SqliteStore(path)
     try:
-        if held.record.kid not in {known.key.kid for known in await store.held_keys()}:
+        before = {known.key.kid: known.key for known in await store.held_keys()}
+        if held.record.kid not in before:
             await store.add_key(held.record)
+        elif before[held.record.kid] != held.record:
+            raise CommandError(
+                "the key's record was changed since it was made, and tills hold the old: put it back"
+            )
         offer = await store.offer(campaign.issuer, campaign.number)
         if offer is None:
             await store.put_campaign(campaign, None, new_index_key())

@@ -67,6 +67,10 @@ def record_path(key_file: Path) -> Path:
 
 def write_key(path: Path, signing: SigningKey, record: IssuerKey, passphrase: str | None) -> None:
     """Both files, the private one mode 0600. Neither may exist: an overwritten private key is lost for good."""
+    if path.suffix == ".json":
+        raise CommandError(
+            f"{path} is where the record goes: name the private key {path.with_suffix('.pem')}"
+        )
     private = signing.to_pem() if passphrase is None else _encrypted(signing, passphrase)
     public = json.dumps([record_to_json(record)], indent=2).encode() + b"\n"
     for target in (path, record_path(path)):

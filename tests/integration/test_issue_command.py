@@ -54,7 +54,7 @@ class Shell:
         self.passphrase.write_text(PASSPHRASE + "\n")
         self.cloud: tuple[str, ...] = ()
 
-    def __call__(self, *arguments: str | Path, code: int = 0) -> str:
+    def __call__(self, *arguments: str | Path | int, code: int = 0) -> str:
         """Standard output; standard error where the command fails."""
         self._capsys.readouterr()
         try:
@@ -154,6 +154,47 @@ def test_an_order_that_was_broken_off_begins_with_the_same_coupons(shell: Shell)
     assert [path.name for path in shell.folder.glob("*.part")] == []
     shell.issue("--count", "1500", "--csv", out, "--order", "easter")
     assert sorted(int(row["index"]) for row in rows(out)) == list(range(1500))
+
+
+def test_a_killed_run_leaves_no_file_that_looks_whole(shell: Shell) -> None:
+    key = shell.folder / "open.pem"
+    shell("keys", "new", *KEY, "--out", key, "--no-passphrase")
+    out = shell.folder / "c.csv"
+    what = (
+        "issue",
+        "--key",
+        key,
+        "--campaign",
+        shell.campaign,
+        "--count",
+        30_000,
+        "--csv",
+        out,
+        "--order",
+        "easter",
+    )
+    command = [sys.executable, "-m", "agent.cli", *map(str, what), "--new-ledger", "--json"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        first = json.loads(process.stdout.readline())
+        process.kill()
+    assert not out.exists()
+    part = out.with_name("c.csv.part")
+    assert "remove it" in shell(*what, code=1)
+    part.unlink()
+    again = shell(*what[:5], "--count", 1000, "--order", "easter", "--json").splitlines()
+    assert json.loads(again[0]) == first
+
+
+def test_what_was_changed_by_hand_is_noticed(shell: Shell) -> None:
+    key = shell.own_key()
+    shell.issue("--new-ledger", "--json")
+    record = key.with_suffix(".json")
+    record.write_text(record.read_text().replace("5000", "9000"))
+    assert "put it back" in shell.issue("--json", code=1)
+    assert "x.pem" in shell(
+        "keys", "new", *KEY, "--out", shell.folder / "x.json", "--no-passphrase", code=1
+    )
 
 
 def test_two_processes_never_give_out_one_index_twice(shell: Shell) -> None:

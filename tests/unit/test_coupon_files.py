@@ -67,8 +67,20 @@ def test_nothing_is_written_over(tmp_path: Path) -> None:
 
 def test_what_a_killed_run_left_is_named(tmp_path: Path) -> None:
     (tmp_path / "codes.part").mkdir()
-    with pytest.raises(CommandError, match="remove it"), pictures(tmp_path / "codes", "png"):
-        pass
+    for opened in (csv_file(tmp_path / "codes"), pictures(tmp_path / "codes", "png")):
+        with pytest.raises(CommandError, match="remove it"), opened:
+            pass
+    assert [path.name for path in tmp_path.iterdir()] == ["codes.part"]
+
+
+def test_coupons_are_money_and_for_their_owner_alone(tmp_path: Path) -> None:
+    for opened in (csv_file(tmp_path / "coupons.csv"), pictures(tmp_path / "codes", "png")):
+        with opened as output:
+            output.add(COUPON)
+    assert {path.name: path.stat().st_mode & 0o077 for path in tmp_path.iterdir()} == {
+        "coupons.csv": 0,
+        "codes": 0,
+    }
 
 
 def test_a_folder_that_is_missing_is_a_sentence(tmp_path: Path) -> None:
