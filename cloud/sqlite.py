@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -289,7 +290,13 @@ class SqliteStore:
 def _offer(row: tuple[Any, ...]) -> Offer:
     document, per_till, valid_days, key, issued = row
     plan = PromoPlan(per_till, valid_days) if per_till else None
-    return Offer(campaigns.from_wire(json.loads(document)), plan, key, issued)
+    return Offer(_campaign(document), plan, key, issued)
+
+
+@lru_cache(maxsize=4096)
+def _campaign(document: str) -> Campaign:
+    """Read once: every bundle asks for all of them."""
+    return campaigns.from_wire(json.loads(document))
 
 
 def _promo(wire: dict[str, Any]) -> PromoCode:

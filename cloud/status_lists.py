@@ -95,17 +95,17 @@ class StatusLists:
         coupons = offer.issuer, offer.number
         for _ in range(_ATTEMPTS):
             chain = self._kept.get(coupons)
-            if chain is None:
+            before = None if chain is None else chain.change or None
+            if chain is None and change:
                 stored = await self._store.status_parts(*coupons)
                 chain = await asyncio.to_thread(_read, coupons, stored)
                 before = stored[-1].change if stored else None
-            else:
-                before = chain.change
             if chain is not None and chain.is_ready(change, most):
                 self._keep(coupons, chain)
                 return chain
             new = await self._advanced(offer, chain, most)
-            if await self._store.put_status_parts(*coupons, before, new.parts, at):
+            # A list of which nothing is known is the same wherever it is made, and not stored.
+            if not new.change or await self._store.put_status_parts(*coupons, before, new.parts, at):
                 self._keep(coupons, new)
                 return new
             self._drop(coupons)  # another receiver was faster: what it made is the list now
