@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from agent.domain import bundle, cbor, cose, scan, status_delta, token
+from agent.domain import bundle, bundle_file, cbor, codes, cose, scan, statement, status_delta, token
 from agent.domain.bundle import MANIFEST_AAD, ROOT_AAD, BundleError
 from agent.domain.keys import SigningKey, signing_key_from_seed
 from agent.domain.parts import read_parts
@@ -172,10 +172,13 @@ def _parts() -> dict[str, bytes]:
     return {name: bytes.fromhex(content) for name, content in _vectors("bundle.json")["parts"].items()}
 
 
+PARTS = ("campaigns", "keys", "place", "promos", "status/acme/1", "scan_rules", "code_keys")
+
+
 def read_one_part(data: bytes) -> None:
     """The first byte says which part of a good bundle is replaced by the rest."""
     parts = dict(_parts())
-    parts[sorted(parts)[(data[0] if data else 0) % len(parts)]] = data[1:]
+    parts[PARTS[(data[0] if data else 0) % len(PARTS)]] = data[1:]
     with suppress(BundleError):
         read_parts(parts)
 
@@ -196,13 +199,61 @@ def read_gaps(data: bytes) -> None:
     assert list(indexes) == sorted(set(indexes))
 
 
+def read_time_statement(data: bytes) -> None:
+    """A root-signed statement as somebody brings it on a stick."""
+    trusted, _, _ = _trust()
+    with suppress(BundleError):
+        said = statement.read_time(data, trusted, _vectors("statements.json")["till"], 0)
+        assert said.till == _vectors("statements.json")["till"]
+
+
+def read_bundle_file(data: bytes) -> None:
+    """A bundle file from its first byte to its last, as the import walks it."""
+    with suppress(BundleError):
+        length = bundle_file.head_length(data[: bundle_file.PREFIX_BYTES])
+        at = bundle_file.PREFIX_BYTES + length
+        head = bundle_file.read_head(data[bundle_file.PREFIX_BYTES : at])
+        assert len(head.roots) <= bundle_file.ROOTS_MAX
+        while at < len(data):
+            digest, size = bundle_file.read_part_header(data[at : at + bundle_file.PART_HEADER_BYTES])
+            assert len(digest) == 32
+            at += bundle_file.PART_HEADER_BYTES + size
+
+
+def read_code_table(data: bytes) -> None:
+    """A table of opaque codes: whatever is accepted can be searched to its end."""
+    try:
+        table = codes.MemoryTable(data)
+    except BundleError:
+        return
+    for number in range(0, 256, 5):
+        found = table.find(bytes([number]) * codes.HASH_BYTES)
+        assert found is None or 0 <= found < 2**32
+
+
+def _bundle_file_seeds() -> list[bytes]:
+    roots = _bundle_seeds("root", "next_root")
+    head = bundle_file.Head(tuple(roots), _bundle_seeds("manifest")[0])
+    return [b"".join(bundle_file.write(head, list(_parts().values())[3:]))]
+
+
+def _code_seeds() -> tuple[bytes, bytes, bytes]:
+    """Part scan_rules, part code_keys, a table."""
+    found = _vectors("codes.json")
+    key = {name: value if name == "issuer" else bytes.fromhex(value) for name, value in found["key"].items()}
+    table = bytes.fromhex(found["table"]["content"])
+    return cbor.encode(found["scan_rules"]), cbor.encode([key]), table
+
+
 def _bundle_seeds(*names: str) -> list[bytes]:
     found = _vectors("bundle.json")
     return _hexes(*(found[name] for name in names))
 
 
 def _part_seeds() -> list[bytes]:
-    return [bytes([place]) + content for place, (_, content) in enumerate(sorted(_parts().items()))]
+    rules, keys, _ = _code_seeds()
+    parts = {**_parts(), "scan_rules": rules, "code_keys": keys}
+    return [bytes([place]) + parts[name] for place, name in enumerate(PARTS)]
 
 
 def _delta_seeds() -> list[bytes]:
@@ -238,6 +289,9 @@ TARGETS: dict[str, Target] = {
     ),
     "part": Target(read_one_part, _part_seeds, 2_000),
     "delta": Target(read_delta, _delta_seeds, 400),
+    "time statement": Target(read_time_statement, lambda: _hexes(_vectors("statements.json")["time"]), 1_000),
+    "bundle file": Target(read_bundle_file, _bundle_file_seeds, 3_000),
+    "code table": Target(read_code_table, lambda: [_code_seeds()[2]], 1_000),
     "gaps": Target(read_gaps, lambda: [status_delta.encode_gaps((0, 1, 130, 20_000, 3_000_000))], 100),
 }
 
