@@ -155,14 +155,16 @@ async def test_uses_beyond_the_size_and_marks_of_no_consequence_make_no_delta(st
     assert [part.change for part in after.values()] == [103]
 
 
-async def test_one_use_does_not_use_up_a_coupon_that_counts_several_times(store: SqliteStore) -> None:
-    await store.put_campaign(replace(OFFER, version=2, uses=3), None, new_index_key())
-    rows = [(*NAME, number, index, mark) for number, (index, mark) in enumerate(((5, 1), (6, 2), (7, 1)), 1)]
-    await store._threads.write(
-        lambda db: db.executemany("INSERT INTO mark VALUES (?, ?, ?, ?, ?)", rows) and None
-    )
-    parts = await StatusLists(store).parts([replace(OFFER, uses=3)], 1, AT)
-    assert list_of(parts) == expected({6})
+async def test_a_list_of_which_nothing_is_known_is_not_stored(store: SqliteStore) -> None:
+    lists = StatusLists(store)
+    empty = await parts_of(lists)
+    assert list_of(empty) == expected(set())
+    assert await parts_of(StatusLists(store)) == empty, "the same wherever it is made"
+    assert await store.status_parts(*NAME) == []
+    revoked = await revoke(store, 3, 1)
+    assert list_of(await parts_of(lists)) == expected(revoked)
+    assert list_of(await parts_of(StatusLists(store))) == expected(revoked)
+    assert (await store.status_parts(*NAME))[-1].change == 3
 
 
 async def test_a_stored_list_that_no_till_could_read_is_made_anew(
