@@ -15,19 +15,18 @@ import os
 import signal
 import stat
 import threading
-import time as clock_time
 from collections.abc import AsyncIterator, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import config
 from agent import devices, notify
 from agent.api.server import ApiServer
+from agent.clock import SystemClock
 from agent.domain.bundle import BundleError
 from agent.domain.keys import KeyFault, SigningKey, new_signing_key, signing_key_from_pem
 from agent.domain.record import LANES
-from agent.domain.time import BootTime, day_number
+from agent.domain.time import day_number
 from agent.hub import Hub
 from agent.ports import CommitUnknown, LedgerUnavailable, PrintJob
 from agent.printing import PrintQueue
@@ -59,30 +58,6 @@ SCREEN_COLUMNS = 32
 
 class StartError(Exception):
     """The till cannot start. The text says what is wrong and what to do."""
-
-
-class SystemClock:
-    """`agent.ports.Clock` of this machine."""
-
-    def __init__(self) -> None:
-        self._boot = _boot_id()
-
-    def now(self) -> datetime:
-        return datetime.now(UTC)
-
-    def monotonic(self) -> float:
-        return clock_time.monotonic()
-
-    def boot_time(self) -> BootTime:
-        return BootTime(self._boot, clock_time.clock_gettime(clock_time.CLOCK_BOOTTIME))
-
-
-def _boot_id() -> str:
-    """What Linux calls this start of the machine; "" where it does not say."""
-    try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
-    except (OSError, UnicodeDecodeError):
-        return ""
 
 
 def database_path(settings: config.Config) -> Path:
@@ -142,6 +117,11 @@ def load_key(path: Path) -> SigningKey:
         raise StartError(f"{path}: {error}") from error
 
 
+def next_key_path(path: Path) -> Path:
+    """Where the key lies that will replace the one at `path`, until the cloud knows it."""
+    return path.with_name(path.name + ".next")
+
+
 def make_key(path: Path) -> SigningKey:
     """The till's key, made here if there is none. It never leaves this machine."""
     if path.exists():
@@ -199,7 +179,7 @@ class App:
         path = key_path(self._settings)
         key = load_key(path) if till_id else make_key(path)
         uplink = await self._open_uplink(till_id, key)
-        refresher = Refresher(cache, uplink, self._state, self._clock)
+        refresher = Refresher(cache, uplink, self._state, self._clock, key.public_key)
         try:
             await refresher.load()
         except BundleError as error:  # the till stays up, takes nothing and fetches a whole one

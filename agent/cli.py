@@ -22,6 +22,8 @@ GROUPS = {
     "keys": ("agent.commands.keys", "An issuer's keys: new, register, list, show, retire, withdraw."),
     "campaign": ("agent.commands.campaign", "Campaigns: new, check, publish, list, show, end."),
     "bundle": ("agent.commands.bundle", "The offers and keys that this till holds: show, export, import."),
+    "key": ("agent.commands.till_key", "This till's own key: show, rotate. An issuer's are: redeemd keys."),
+    "time": ("agent.commands.till_time", "This till's time: show, repair."),
     "cloud": ("cloud.main", "The reference cloud: init DIR, serve DIR."),
 }
 """Commands with arguments of their own: a module with add_arguments(parser) and run(arguments), imported on demand."""

@@ -12,7 +12,7 @@ from agent.domain.parts import Contents
 from agent.domain.time import EffectiveTime, timestamp
 from agent.ports import Counts
 from agent.printing import CAUSES
-from agent.state import Trust
+from agent.state import REVOKED, Trust
 from drivers.ports import DeviceState, DeviceStatus
 
 
@@ -53,7 +53,7 @@ _RECORD_AGAIN = (
     "请检查磁盘空间，再扫一次；仍不行请通知 IT",
     "Check the disk's free space and scan again; if it stays, tell store IT",
 )
-_LEDGER_FAULTS = {
+_STOPPED_BY = {
     "ledger_unavailable": _RECORD_AGAIN,
     "commit_unknown": _RECORD_AGAIN,
     "ledger_damaged": (
@@ -61,6 +61,12 @@ _LEDGER_FAULTS = {
         "The till's records are damaged",
         "请勿删除文件，请通知 IT",
         "Delete nothing and tell store IT: the log names the file",
+    ),
+    REVOKED: (
+        "本机已被云端停用，不再收券",
+        "The cloud revoked this till's key",
+        "记录会继续上传；如需恢复，请通知 IT 重新登记",
+        "Its records are still delivered. To take it back, store IT enrols it anew",
     ),
 }
 _AGE_ISSUES = {
@@ -143,10 +149,10 @@ def _trust_issues(facts: Facts) -> list[Issue]:
                 "Run redeemd enrol --code CODE",
             )
         )
-    elif facts.age in _AGE_ISSUES:
+    elif facts.age in _AGE_ISSUES and facts.stopped != REVOKED:
         found.append(_AGE_ISSUES[facts.age])
-    if facts.stopped in _LEDGER_FAULTS:
-        found.append(Issue(facts.stopped, "error", *_LEDGER_FAULTS[facts.stopped]))
+    if facts.stopped in _STOPPED_BY:
+        found.append(Issue(facts.stopped, "error", *_STOPPED_BY[facts.stopped]))
     if facts.time.doubt:
         found.append(
             Issue(

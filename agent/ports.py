@@ -215,6 +215,12 @@ class BundleCache(Protocol):
     async def anchor(self) -> Anchor | None:
         """The mark with the count of the boot that it was written in."""
 
+    async def revoke(self, statement: bytes) -> None:
+        """Keep the cloud's statement and wipe the bundle and its free promo codes, in one transaction."""
+
+    async def revoked(self) -> bool:
+        """Whether the cloud has said that this till's key counts no more."""
+
     async def last_time_statement(self) -> int:
         """The number of the last time statement that was applied; 0 before the first."""
 

@@ -7,6 +7,7 @@ force.
 from __future__ import annotations
 
 import asyncio
+import base64
 import hashlib
 import logging
 from collections.abc import Mapping
@@ -20,13 +21,13 @@ from agent.domain import bundle
 from agent.domain.bundle import BundleError, Manifest, Part, Root
 from agent.domain.codes import CODES_PREFIX
 from agent.domain.parts import read_parts
-from agent.domain.statement import TIME_PART, TimeStatement, read_time
+from agent.domain.statement import TIME_PART, Revocation, TimeStatement, read_revocation, read_time
 from agent.domain.time import Anchor, corrected_mark, is_ahead, raised_by_bundle, timestamp
 from agent.ports import BundleCache, Clock, CommitUnknown, LedgerUnavailable
-from agent.state import TillState, Trust, make_trust
+from agent.state import REVOKED, TillState, Trust, make_trust
 from sync.ports import Answer, Failure, FailureKind, Uplink
 from sync.status import failure_of
-from sync.wire import bundle_path, part_path, root_path
+from sync.wire import REVOCATION_HEADER, bundle_path, part_path, root_path
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +49,16 @@ class Source(Protocol):
 class Refresher:
     """Keeps `TillState.trust` as new as the line, or what is carried here, allows."""
 
-    def __init__(self, cache: BundleCache, uplink: Uplink | None, state: TillState, clock: Clock) -> None:
+    def __init__(
+        self,
+        cache: BundleCache,
+        uplink: Uplink | None,
+        state: TillState,
+        clock: Clock,
+        own_key: bytes | None = None,
+    ) -> None:
+        """own_key: the till's public key, which a revocation names; without it none is heeded."""
+        self._own_key = own_key
         self._cache = cache
         self._uplink = uplink
         self._state = state
@@ -61,6 +71,9 @@ class Refresher:
         """Put the stored bundle in force; BundleError if it is damaged (it was whole when it was stored)."""
         self._state.mark = await self._cache.mark()
         self._state.anchor = await self._cache.anchor()
+        if await self._cache.revoked():
+            self._state.stopped = REVOKED
+            return
         root, manifest = await self._cache.judge(), await self._cache.manifest()
         if root is None or manifest is None:
             return
@@ -82,6 +95,8 @@ class Refresher:
         )
         failure = answer if isinstance(answer, Failure) else failure_of(answer)
         if failure is not None:
+            if isinstance(answer, Answer) and answer.status == 403:
+                await self._heed_revocation(answer, _Line(self._uplink))
             return failure
         assert isinstance(answer, Answer), "a failure was handled"
         if answer.status == 304:
@@ -98,6 +113,34 @@ class Refresher:
         self._etag = answer.headers.get("etag")
         self._compare_clock(answer)
         return changed
+
+    async def _heed_revocation(self, answer: Answer, line: Source) -> None:
+        """Stop and wipe if the answer carries the cloud's signed word on this very key; a bare status says nothing."""
+        header = answer.headers.get(REVOCATION_HEADER.lower())
+        if header is None or self._own_key is None or self._state.stopped == REVOKED:
+            return
+        try:
+            data = base64.b64decode(header, validate=True)
+            await self._read_revocation(data, self._own_key, line)
+            await self._cache.revoke(data)
+        except (_LineFailed, LedgerUnavailable, CommitUnknown) as error:
+            log.error("a revocation could not be taken in, the next contact brings it again: %s", error)
+            return
+        except ValueError as error:  # BundleError is one
+            log.error("a revocation that is not the cloud's is not heeded: %s", error)
+            return
+        self._state.stopped, self._state.trust = REVOKED, None
+        await self._codes.keep_only(())
+        log.critical("this till's key was revoked: it takes no coupon any more and delivers what it has")
+
+    async def _read_revocation(self, data: bytes, own_key: bytes, line: Source) -> Revocation:
+        root, till = await self._root(), self._state.till
+        try:
+            return read_revocation(data, root, till, own_key)
+        except BundleError as error:
+            if error.code != "unknown_key":
+                raise
+        return read_revocation(data, await self._walk(root, line), till, own_key)
 
     def _compare_clock(self, answer: Answer) -> None:
         """Look whether this till's clock is ahead of the cloud's; until the next contact it is then not believed."""
@@ -123,6 +166,8 @@ class Refresher:
             return await self._apply(document, source)
 
     async def _apply(self, document: bytes, source: Source) -> bool:
+        if self._state.stopped == REVOKED:
+            raise BundleError("revoked", "this till's key counts no more, and no bundle is for it")
         current = None if self._state.trust is None else self._state.trust.manifest
         manifest = await self._judge(document, current, source)
         if manifest == current:

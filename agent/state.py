@@ -12,6 +12,9 @@ from agent.domain.sale import Sale
 from agent.domain.time import Anchor, BootTime, EffectiveTime, effective_time, raised_mark
 from agent.ports import Clock
 
+REVOKED = "till_revoked"
+"""Why a till is stopped whose key counts no more."""
+
 
 @dataclass(frozen=True, slots=True)
 class Trust:

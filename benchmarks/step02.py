@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256
 
-from agent.app import SystemClock
+from agent.clock import SystemClock
 from agent.domain import token
 from agent.domain.campaign import Campaign
 from agent.domain.cose import Algorithm

@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from time import perf_counter
 
-from agent.app import SystemClock
+from agent.clock import SystemClock
 from agent.domain import cbor, status_delta
 from agent.domain.bundle import describe_part
 from agent.domain.decide import find_status

@@ -136,6 +136,12 @@ class HttpUplink:
             "POST", wire.ENROL_PATH, headers, document, self._limits.answer_bytes, signed=False
         )
 
+    async def announce_key(self, till_id: str, statement: bytes) -> Answer | Failure:
+        """Send a key change. Not signed as a request: the statement itself is, by the old key and the new one."""
+        headers = {"Content-Type": wire.STATEMENT_TYPE, "Accept": f"application/json, {wire.PROBLEM_TYPE}"}
+        path = wire.key_path(till_id)
+        return await self._request("POST", path, headers, statement, self._limits.answer_bytes, signed=False)
+
     async def _request(
         self,
         method: str,

@@ -16,7 +16,8 @@ from typing import Any
 
 import config
 from agent import bundle_file as carried
-from agent.app import SystemClock, database_path, prepare_state_dir
+from agent.app import database_path, prepare_state_dir
+from agent.clock import SystemClock
 from agent.commands.admin import read_token
 from agent.commands.arguments import cloud_arguments
 from agent.commands.errors import EX_USAGE, CommandError

@@ -5,24 +5,32 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import re
 import sqlite3
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import config
-from agent.app import SystemClock, database_path, key_path, make_key, prepare_state_dir
+from agent.app import database_path, key_path, make_key, prepare_state_dir
+from agent.clock import SystemClock
 from agent.commands.errors import CommandError
-from agent.domain import bundle
+from agent.domain import bundle, record
 from agent.domain.keys import SigningKey
+from agent.domain.statement import SEQUENCE_MAX
 from agent.refresh import Refresher
 from agent.state import TillState
 from agent.store.bundle_cache import SqlBundleCache
 from agent.store.bundle_cache import enrol as store_enrolment
 from agent.store.database import Database
+from agent.store.ledger import SqlTransaction
+from agent.store.till_facts import put_starts, setting
 from sync.ports import Failure
 from sync.status import failure_of
 from sync.uplink import HttpUplink, Identity
 
 CONTEXT = b"redeemd/enrol/v1\0"
+_HASH = re.compile(r"[0-9a-f]{64}")
 
 
 async def enrol(settings: config.Config, code: str) -> tuple[str, str]:
@@ -37,9 +45,10 @@ async def enrol(settings: config.Config, code: str) -> tuple[str, str]:
     database = Database(database_path(settings))
     database.open()
     try:
+        await database.run(_refuse_a_revoked_till)
         key = make_key(key_path(settings))
-        till, root = await _ask(settings, code.strip(), key)
-        await database.run(lambda connection: _store(connection, till, root))
+        till, root, starts = await _ask(settings, code.strip(), key)
+        await database.run(lambda connection: _store(connection, till, root, starts))
         missing = await _first_bundle(settings, database, till, key)
     finally:
         database.close()
@@ -50,12 +59,24 @@ async def _first_bundle(settings: config.Config, database: Database, till: str, 
     cloud = settings.cloud
     ca_file = Path(cloud.ca_file) if cloud.ca_file else None
     async with HttpUplink(cloud.url, Identity(till, till, key.sign), ca_file=ca_file) as uplink:
-        refresher = Refresher(SqlBundleCache(database), uplink, TillState(till), SystemClock())
+        state = TillState(till)
+        refresher = Refresher(SqlBundleCache(database), uplink, state, SystemClock(), key.public_key)
         fetched = await refresher.fetch()
     return f"{fetched.sentence.en} ({fetched.detail})" if isinstance(fetched, Failure) else ""
 
 
-def _store(connection: sqlite3.Connection, till: str, root: bytes) -> None:
+def _refuse_a_revoked_till(connection: sqlite3.Connection) -> None:
+    if setting(connection, "revocation") is not None:
+        raise CommandError(
+            "this till's key was revoked. When the cloud has all of its records (redeemd outbox), move the state "
+            "directory away and enrol with a new code: it goes on under its name with a new key."
+        )
+
+
+def _store(
+    connection: sqlite3.Connection, till: str, root: bytes, starts: Mapping[str, record.ChainHead]
+) -> None:
+    """Keep who this till is, and where its lanes begin: behind what another disk of its name has recorded."""
     known = connection.execute("SELECT value FROM setting WHERE name = 'till'").fetchone()
     if known is not None and known[0] != till:
         raise CommandError(
@@ -63,9 +84,20 @@ def _store(connection: sqlite3.Connection, till: str, root: bytes) -> None:
             "Its ledger belongs to the old name: move the state directory away first."
         )
     store_enrolment(connection, till, root)
+    ledger = SqlTransaction(connection)
+    for lane, start in starts.items():
+        head = ledger.head(lane)
+        if 0 < head.sequence < start.sequence:
+            raise CommandError(
+                f"the cloud has more records of {till} than this ledger, which is an old copy. "
+                "Move the state directory away and ask for a new code."
+            )
+    put_starts(connection, starts)
 
 
-async def _ask(settings: config.Config, code: str, key: SigningKey) -> tuple[str, bytes]:
+async def _ask(
+    settings: config.Config, code: str, key: SigningKey
+) -> tuple[str, bytes, dict[str, record.ChainHead]]:
     document = {
         "code": code,
         "till_public_key": _base64url(key.public_key),
@@ -82,9 +114,17 @@ async def _ask(settings: config.Config, code: str, key: SigningKey) -> tuple[str
         said = json.loads(answer.body)
         till, root = str(said["till"]), base64.b64decode(said["root"], validate=True)
         bundle.read_root(root, None)
+        starts = {lane: _start(said["lanes"][lane]) for lane in record.LANES}
     except (ValueError, KeyError, TypeError, binascii.Error) as error:
         raise CommandError(f"the cloud's answer cannot be used: {error}") from None
-    return till, root
+    return till, root, starts
+
+
+def _start(said: Any) -> record.ChainHead:
+    sequence, digest = said["sequence"], said["hash"]
+    if type(sequence) is not int or not 0 <= sequence <= SEQUENCE_MAX or not _HASH.fullmatch(digest):
+        raise ValueError("where a lane goes on is not a sequence and a hash")
+    return record.ChainHead(sequence, digest)
 
 
 def _base64url(raw: bytes) -> str:

@@ -7,7 +7,8 @@ import asyncio
 from pathlib import Path
 
 import config
-from agent.app import SystemClock, database_path
+from agent.app import database_path
+from agent.clock import SystemClock
 from agent.commands.errors import EX_NOINPUT, CommandError
 from agent.domain.bundle import BundleError
 from agent.domain.statement import STATEMENT_BYTES_MAX, TimeStatement

@@ -54,6 +54,12 @@ class SqlBundleCache:
     async def anchor(self) -> Anchor | None:
         return await self._database.run(till_facts.read_anchor)
 
+    async def revoke(self, statement: bytes) -> None:
+        await self._database.run(lambda connection: till_facts.revoke(connection, statement))
+
+    async def revoked(self) -> bool:
+        return await self.setting("revocation") is not None
+
     async def last_time_statement(self) -> int:
         return await self._database.run(till_facts.last_time_statement)
 

@@ -60,8 +60,10 @@ def start_of(connection: sqlite3.Connection, lane: str) -> ChainHead:
 
 
 def put_starts(connection: sqlite3.Connection, starts: Mapping[str, ChainHead]) -> None:
+    """Keep where the lanes begin, for a ledger that is empty: one with records goes on from its own."""
     for lane, head in starts.items():
-        put_setting(connection, f"start_{lane}", f"{head.sequence} {head.hash}")
+        if head.sequence:
+            put_setting(connection, f"start_{lane}", f"{head.sequence} {head.hash}")
 
 
 def revoke(connection: sqlite3.Connection, statement: bytes) -> None:
@@ -69,13 +71,8 @@ def revoke(connection: sqlite3.Connection, statement: bytes) -> None:
 
     Records, uses and print jobs stay: what was done is still to be delivered.
     """
+    connection.execute("PRAGMA secure_delete = ON")  # freed pages are overwritten, not left lying
     put_setting(connection, "revocation", statement.hex())
     connection.execute("UPDATE bundle SET manifest = NULL")
     connection.execute("DELETE FROM part")
     connection.execute("DELETE FROM promo WHERE redemption_id IS NULL")
-
-
-def revocation(connection: sqlite3.Connection) -> bytes | None:
-    """The statement that this till's key counts no more."""
-    text = setting(connection, "revocation")
-    return None if text is None else bytes.fromhex(text)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.app import SystemClock
+from agent.clock import SystemClock
 from agent.domain.bundle import BundleError, Part
 from agent.domain.statement import TIME_PART, TimeStatement, sign_time
 from agent.refresh import Refresher
