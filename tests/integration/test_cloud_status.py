@@ -203,6 +203,7 @@ async def test_a_receiver_that_is_always_too_late_gives_up(
     async def late(*_: object) -> bool:
         return False
 
+    await revoke(store, 1, 0)
     monkeypatch.setattr(store, "put_status_parts", late)
     with pytest.raises(StoreUnavailable):
         await parts_of(StatusLists(store))
