@@ -59,7 +59,7 @@ def test_its_issues_are_those_of_the_code() -> None:
     written = set(re.findall(r'Issue\(\s*"(\w+)",\s*"(?:error|warning|info)"', source))
     lost = set(DeviceState) - {DeviceState.READY, DeviceState.STARTING}
     assert enum("Issue", "code") == (
-        written | set(health._LEDGER_FAULTS) | {f"device_{state}" for state in lost}
+        written | set(health._STOPPED_BY) | {f"device_{state}" for state in lost}
     )
 
 
