@@ -37,8 +37,11 @@ AT_ONCE = 1000
 TRIES = 4
 WAIT_S = 2.0
 
+_TOKENS = ("/v1/admin/coupons", "coupons", "token")
+_CODES = ("/v1/admin/codes", "codes", "code")
+
 Signed = tuple[int, str]
-"""(index, token)"""
+"""(index, token), or (index, code)"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,20 +78,24 @@ class Order:
             yield f"{self.name}/{start}", min(AT_ONCE, self.count - start)
 
 
-async def from_cloud(admin: CloudAdmin, order: Order) -> AsyncIterator[list[Signed]]:
-    """The coupons, portion by portion. An answer that is lost is asked for again: it is the same one."""
+async def from_cloud(admin: CloudAdmin, order: Order, *, codes: bool = False) -> AsyncIterator[list[Signed]]:
+    """The coupons, portion by portion. An answer that is lost is asked for again: it is the same one.
+
+    codes: short codes to be typed (docs/codes.md) in place of signed tokens.
+    """
+    path, items, text = _CODES if codes else _TOKENS
     terms = order.terms()
     said = {name: value for name in Terms.__slots__ if (value := getattr(terms, name)) is not None}
     for name, count in order.portions():
         body = said | {"issuer": order.issuer, "campaign": order.campaign, "count": count, "order": name}
-        answer = await _patiently(admin, body)
-        yield [(coupon["index"], coupon["token"]) for coupon in answer["coupons"]]
+        answer = await _patiently(admin, path, body)
+        yield [(coupon["index"], coupon[text]) for coupon in answer[items]]
 
 
-async def _patiently(admin: CloudAdmin, body: dict[str, Any]) -> dict[str, Any]:
+async def _patiently(admin: CloudAdmin, path: str, body: dict[str, Any]) -> dict[str, Any]:
     for tried in range(1, TRIES + 1):
         try:
-            return await admin.post("/v1/admin/coupons", body)
+            return await admin.post(path, body)
         except CloudUnreachable:
             if tried == TRIES:
                 raise
@@ -225,6 +232,9 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     """The arguments of `redeemd issue`; pass what they parse to `run`."""
     command.add_argument("--campaign", required=True, help="campaign file, or with --cloud its number")
     command.add_argument("--issuer", help="needed with a campaign's number")
+    command.add_argument(
+        "--codes", action="store_true", help="codes to be typed, with --cloud; docs/codes.md"
+    )
     command.add_argument("--count", type=at_least_one, default=1, help="default: %(default)s")
     cloud_arguments(command)
     own = command.add_argument_group("without a cloud")
@@ -262,6 +272,8 @@ def run(arguments: argparse.Namespace) -> int:
         )
     if (arguments.cloud is None) == (arguments.key is None):
         raise CommandError("name who signs: --cloud URL with --token-file FILE, or --key FILE", EX_USAGE)
+    if arguments.codes and arguments.cloud is None:
+        raise CommandError("--codes needs --cloud: what a code means is known to the cloud alone", EX_USAGE)
     try:
         count = asyncio.run(_with_cloud(arguments) if arguments.cloud else _with_key(arguments))
     except CloudError as error:
@@ -279,7 +291,9 @@ async def _with_cloud(arguments: argparse.Namespace) -> int:
         known = await admin.get(f"/v1/admin/campaigns/{issuer}/{number}")
         campaign = campaigns.from_wire(known["campaign"])
         order = _order(arguments, campaign)
-        return await _issue_all(arguments, from_cloud(admin, order), order, campaign, known["tills"])
+        return await _issue_all(
+            arguments, from_cloud(admin, order, codes=arguments.codes), order, campaign, known["tills"]
+        )
 
 
 async def _with_key(arguments: argparse.Namespace) -> int:

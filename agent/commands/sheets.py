@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import as_file, files
 from io import BytesIO
 from pathlib import Path
@@ -18,6 +18,7 @@ from typing import Any
 from agent.commands.coupon_files import Coupon, Output, symbol, whole_file
 from agent.commands.errors import CommandError
 from agent.domain.campaign import Campaign, Words, personal
+from agent.domain.token import TEXT_PREFIX
 
 COUPONS_MAX = 10_000
 """Of one file: more than anyone prints on an office printer, and the file is built in memory."""
@@ -27,9 +28,15 @@ COLUMNS, ROWS = 2, 7
 CARD_MM = (95.0, 38.0)
 MARGIN_MM = ((PAGE_MM[0] - COLUMNS * CARD_MM[0]) / 2, (PAGE_MM[1] - ROWS * CARD_MM[1]) / 2)
 MODULE_MM = 0.55
+CODE_MM = 27.0
+"""Least side of a code with its quiet zone: short codes have larger modules."""
 QUIET_MODULES = 4
 CUT_MARK_MM = 4.0
 _PADDING_MM = 2.5
+_EDGE_MM = 0.5
+LEADING = 1.25
+_SCALES = (1.0, 0.9, 0.8, 0.7, 0.6)
+"""Of the letters, where texts are long."""
 _FONT = "coupon"
 _ELLIPSIS = "…"
 
@@ -60,6 +67,7 @@ def card_lines(campaign: Campaign, coupon: Coupon) -> list[Line]:
         Line("  ".join(part for part in (place.zh, place.en) if part), 6.5),
         Line(campaign.conditions.zh, 6, 2),
         Line(campaign.conditions.en, 6, 2),
+        Line("" if coupon.token.startswith(TEXT_PREFIX) else coupon.token, 10),  # a code can be typed
         Line(f"{coupon.issuer} {coupon.number}", 6.5),
     ]
     return [line for line in lines if line.text]
@@ -154,12 +162,14 @@ class _Sheets:
     def _code(self, text: str, left: float, middle: float) -> float:
         """Draw the QR code; returns its side with the quiet zone, in mm."""
         rows = [bytes(row) for row in symbol(text).matrix]
-        side = (len(rows) + 2 * QUIET_MODULES) * MODULE_MM
+        modules = len(rows) + 2 * QUIET_MODULES
+        module = max(MODULE_MM, CODE_MM / modules)
+        side = modules * module
         canvas = self._canvas
         canvas.saveState()
-        quiet = QUIET_MODULES * MODULE_MM
+        quiet = QUIET_MODULES * module
         canvas.translate((left + quiet) * MM, (middle + side / 2 - quiet) * MM)
-        canvas.scale(MODULE_MM * MM, -MODULE_MM * MM)  # one unit is one module, downwards
+        canvas.scale(module * MM, -module * MM)  # one unit is one module, downwards
         path = canvas.beginPath()
         for y, row in enumerate(rows):
             for x, length in dark_runs(row):
@@ -169,15 +179,23 @@ class _Sheets:
         return side
 
     def _text(self, lines: list[Line], left: float, top: float, width: float) -> None:
-        set_lines = [(piece, line.size) for line in lines for piece in self.wrapped(line, width * MM)]
-        height = sum(size * 1.3 for _, size in set_lines)
-        free = CARD_MM[1] * MM - height
-        y = top * MM - max(free / 2, 0)
-        for piece, size in set_lines:
-            y -= size * 1.15
+        placed = self._fitted(lines, width * MM)
+        free = CARD_MM[1] * MM - _height(placed)
+        y = top * MM - free / 2
+        for piece, size in placed:
+            y -= size * LEADING
             self._canvas.setFont(_FONT, size)
-            self._canvas.drawString(left * MM, y, piece)
-            y -= size * 0.15
+            self._canvas.drawString(left * MM, y + size * (LEADING - 1), piece)
+
+    def _fitted(self, lines: list[Line], width: float) -> list[tuple[str, float]]:
+        """(text, size) of every line, as large as the card allows. At the smallest scale everything fits."""
+        placed: list[tuple[str, float]] = []
+        for scale in _SCALES:
+            scaled = [replace(line, size=line.size * scale) for line in lines]
+            placed = [(piece, line.size) for line in scaled for piece in self.wrapped(line, width)]
+            if _height(placed) <= (CARD_MM[1] - 2 * _EDGE_MM) * MM:
+                return placed
+        raise AssertionError("the texts of a card are bounded and fit at the smallest scale")
 
     def wrapped(self, line: Line, width: float) -> list[str]:
         """`line` broken to `width` points: between words, and between any two Chinese characters."""
@@ -194,6 +212,10 @@ class _Sheets:
         while last and self._width(last + _ELLIPSIS, _FONT, line.size) > width:
             last = last[:-1]
         return [*pieces[: line.most - 1], last.rstrip() + _ELLIPSIS]
+
+
+def _height(placed: list[tuple[str, float]]) -> float:
+    return sum(size * LEADING for _, size in placed)
 
 
 def dark_runs(row: bytes) -> Iterator[tuple[int, int]]:
