@@ -11,10 +11,12 @@ from zoneinfo import ZoneInfo
 
 from agent.domain import campaign as campaigns
 from agent.domain.campaign import Campaign, words_from_wire
+from agent.domain.codes import CodeKind, Form, read_form
 from agent.domain.cose import Algorithm
 from agent.domain.fields import FieldError, Fields
 from agent.domain.money import AMOUNT_MAX_MINOR
 from agent.domain.parts import Place
+from agent.domain.scan import RULES_MAX, Rule, read_rules
 from agent.domain.token import DAY_MAX, UINT32_MAX
 from cloud.ports import PromoPlan, Role, Terms
 
@@ -58,6 +60,20 @@ class Order:
     campaign: int
     count: int
     terms: Terms
+    order: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class CodeOrder:
+    """Codes to list. count: how many to make, 0 where `codes` are given; form: how those are written."""
+
+    issuer: str
+    campaign: int
+    terms: Terms
+    count: int
+    codes: tuple[str, ...]
+    kind: CodeKind
+    form: Form | None
     order: str | None
 
 
@@ -148,19 +164,49 @@ def till(body: Any) -> tuple[str, str]:
 
 def order(body: Any) -> Order:
     fields = Fields(body, "coupons")
-    given = {name for name in ("store", "store_group", "value_minor", "source") if name in body}
-    optional: dict[str, Any] = {
-        name: fields.integer(name, name == "value_minor", UINT32_MAX) for name in given
-    }
     form = Order(
         _name(fields, "issuer"),
         fields.integer("campaign", 0, UINT32_MAX),
         fields.integer("count", 1, COUPONS_MAX),
-        Terms(fields.integer("not_before", 0, DAY_MAX), fields.integer("expires", 0, DAY_MAX), **optional),
-        fields.text("order", 64, least=1) if "order" in body else None,
+        _terms(fields, ("store", "store_group", "value_minor", "source")),
+        fields.text("order", 64, least=1) if fields.has("order") else None,
     )
     fields.done()
     return form
+
+
+def code_order(body: Any) -> CodeOrder:
+    fields = Fields(body, "codes")
+    form = CodeOrder(
+        _name(fields, "issuer"),
+        fields.integer("campaign", 0, UINT32_MAX),
+        _terms(fields, ("store", "store_group", "value_minor")),
+        fields.integer("count", 1, COUPONS_MAX, default=0) if fields.has("count") else 0,
+        tuple(fields.texts("codes", 1, COUPONS_MAX, 300)) if fields.has("codes") else (),
+        CodeKind(fields.choice("kind", {kind.value: kind for kind in CodeKind}))
+        if fields.has("kind")
+        else CodeKind.PLAIN,
+        read_form(fields.mapping("form")) if fields.has("form") else None,
+        fields.text("order", 64, least=1) if fields.has("order") else None,
+    )
+    fields.done()
+    if bool(form.count) == bool(form.codes):
+        raise fields.error("count", "or codes: send one of them, how many to make or which to list")
+    return form
+
+
+def scan_rules(body: Any) -> tuple[Rule, ...]:
+    fields = Fields(body, "scan rules")
+    rules = read_rules(fields.items("rules", RULES_MAX))
+    fields.done()
+    return rules
+
+
+def _terms(fields: Fields, optional: tuple[str, ...]) -> Terms:
+    given: dict[str, Any] = {
+        name: fields.integer(name, name == "value_minor", UINT32_MAX) for name in optional if fields.has(name)
+    }
+    return Terms(fields.integer("not_before", 0, DAY_MAX), fields.integer("expires", 0, DAY_MAX), **given)
 
 
 def revocation(body: Any) -> Revocation:

@@ -82,7 +82,7 @@ async def issue(
     if offer is None:
         raise Refused(422, "unknown_campaign", f"issuer {issuer} has no campaign {campaign}")
     # An issuer's mistake is found before indexes are spent.
-    _check_terms(offer.campaign, terms)
+    check_terms(offer.campaign, terms)
     limits, key = await signing_key(store, keys, offer.campaign, terms)
     cost = personal(offer.campaign.benefit, terms.value_minor).exposure_minor()
     if cost > limits.value_max_minor:
@@ -95,7 +95,7 @@ async def issue(
     return await asyncio.to_thread(_sign, key, campaign, indexes, terms)  # tills wait for the event loop
 
 
-def _check_terms(campaign: Campaign, terms: Terms) -> None:
+def check_terms(campaign: Campaign, terms: Terms) -> None:
     """Raise Refused(422) for terms that would make every till refuse the coupon."""
     if campaign.offline_class is OfflineClass.BOUND and terms.store is None:
         sentence = "a coupon of a campaign of class B counts in one store: send store, its number"

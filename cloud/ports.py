@@ -17,6 +17,7 @@ from agent.domain.keys import IssuerKey
 from agent.domain.parts import Place, PromoCode
 from agent.domain.statement import KeyChange
 from cloud.chain import ChainView, Entry, Ruling
+from cloud.code_ports import CodeStore
 from cloud.tills import Till
 
 Judge = Callable[[ChainView, Sequence[Entry]], list[Ruling]]
@@ -210,6 +211,9 @@ class StatusPart:
 class CloudStore(Protocol):
     """The cloud's memory."""
 
+    @property
+    def codes(self) -> CodeStore: ...
+
     async def close(self) -> None: ...
 
     async def ping(self) -> None:
@@ -312,6 +316,16 @@ class CloudStore(Protocol):
         """Put it into the till's bundles from now on; False if there is no such till."""
 
     async def time_statement(self, till: str) -> bytes | None: ...
+
+    # --- beside offers: badges, messages, templates ---
+    async def put_notice(self, kind: str, store: str, document: bytes) -> None:
+        """Replace what all tills (store: "") or those of one store have of this kind. Refused(404)."""
+
+    async def notices(self, kind: str, store: str) -> list[bytes]:
+        """For all stores, then for this one."""
+
+    async def badge_key(self, fresh: bytes) -> bytes:
+        """The key of badges' hashes: `fresh` from the first call on."""
 
     # --- records ---
     async def append(

@@ -8,10 +8,11 @@ import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from agent.domain import bundle, campaign, cbor
+from agent.domain import bundle, campaign, cbor, codes
 from agent.domain.bundle import Manifest, Part
 from agent.domain.campaign import Campaign
 from agent.domain.parts import (
@@ -21,13 +22,16 @@ from agent.domain.parts import (
     place_to_wire,
     promo_to_wire,
 )
+from agent.domain.scan import rule_to_wire
 from agent.domain.statement import TIME_PART
 from agent.domain.time import day_number, timestamp
+from cloud.codes import CodeTables
 from cloud.errors import Refused, StoreUnavailable
 from cloud.issue import issue
 from cloud.keyring import Keyring
 from cloud.ports import CloudStore, Offer, PromoRow, Published, Terms
 from cloud.roots import InForce, Roots
+from cloud.shop import shop_parts
 from cloud.status_lists import StatusLists
 from cloud.tills import Till
 
@@ -48,10 +52,11 @@ class Ages:
 
 
 class _Content(NamedTuple):
-    """A part's bytes, hashed once."""
+    """A part's bytes, hashed once; None where they are in the store already."""
 
-    content: bytes
+    content: bytes | None
     sha256: bytes
+    length: int
 
 
 class Publisher:
@@ -72,6 +77,7 @@ class Publisher:
         self._ages = ages or Ages()
         self._locks: weakref.WeakValueDictionary[str, asyncio.Lock] = weakref.WeakValueDictionary()
         self._status = StatusLists(store)
+        self._codes = CodeTables(store.codes)
 
     async def bundle(self, till: Till) -> Published:
         """The newest manifest of an enrolled till; its parts are in the store. Raises StoreUnavailable."""
@@ -90,7 +96,7 @@ class Publisher:
             if current is not None and self._good_enough(current, in_force, parts, now):
                 return current
             new = self._sign(till, current, in_force, parts, now)
-            contents = {made.sha256: made.content for made in parts.values()}
+            contents = {made.sha256: made.content for made in parts.values() if made.content is not None}
             if await self._store.publish(new, contents, timestamp(now)):
                 return new
         raise StoreUnavailable(f"the bundle of {till.till} is being published by others all the time")
@@ -125,7 +131,7 @@ class Publisher:
             datetime.fromtimestamp(issued, UTC),
             timedelta(seconds=self._ages.stale_after_s),
             timedelta(seconds=self._ages.expires_after_s),
-            tuple(Part(name, len(made.content), made.sha256) for name, made in parts.items()),
+            tuple(Part(name, made.length, made.sha256) for name, made in parts.items()),
         )
         signed = bundle.sign_manifest(manifest, in_force.manifest_key)
         return Published(till.till, manifest.epoch, sequence, issued, _parts_key(parts), signed)
@@ -139,16 +145,28 @@ class Publisher:
         parts = {
             "place": cbor.encode(place_to_wire(place)),
             "keys": cbor.encode([key_to_wire(key) for key in keys]),
-            "campaigns": cbor.encode([campaign.to_wire(offer.campaign) for offer in offers]),
+            "campaigns": cbor.head(4, len(offers)) + b"".join(_encoded(offer.campaign) for offer in offers),
             "promos": cbor.encode([promo_to_wire(row.code) for row in promos]),
         }
         if (statement := await self._store.time_statement(till.till)) is not None:
             parts[TIME_PART] = statement
+        parts |= await shop_parts(self._store, place.store)
         listed = await self._status.parts(
             [offer.campaign for offer in offers], len(all_offers), timestamp(now)
         )
-        made = {name: _Content(content, hashlib.sha256(content).digest()) for name, content in parts.items()}
-        return made | {name: _Content(part.content, part.sha256) for name, part in listed.items()}
+        tables = await self._codes.parts(
+            [(offer.campaign.issuer, offer.campaign.number) for offer in offers], timestamp(now)
+        )
+        if tables:
+            code_keys = await self._codes.keys({table.issuer for table in tables.values()})
+            parts["code_keys"] = cbor.encode([codes.key_to_wire(key) for key in code_keys])
+        if rules := await self._store.codes.scan_rules():
+            parts["scan_rules"] = cbor.encode([rule_to_wire(rule) for rule in rules])
+        made = {name: _content(content) for name, content in parts.items()}
+        made |= {
+            name: _Content(part.content, part.sha256, len(part.content)) for name, part in listed.items()
+        }
+        return made | {name: _Content(None, table.sha256, table.length) for name, table in tables.items()}
 
     async def _promos(self, till: Till, offers: list[Offer], today: int) -> list[PromoRow]:
         """The till's promo codes that still count, after topping up where few are left."""
@@ -194,6 +212,16 @@ class Publisher:
         return True
 
 
+@lru_cache(maxsize=4096)
+def _encoded(offer: Campaign) -> bytes:
+    """A campaign's item of the part, made once for all tills."""
+    return cbor.encode(campaign.to_wire(offer))
+
+
+def _content(content: bytes) -> _Content:
+    return _Content(content, hashlib.sha256(content).digest(), len(content))
+
+
 def _concerns(offer: Campaign, place: Place, today: int) -> bool:
     here = offer.stores is None or place.number in offer.stores
     return here and today <= offer.ends + offer.grace_days + KEEP_ENDED_DAYS
@@ -207,5 +235,5 @@ def _short(holder: Campaign, index: int) -> str:
 def _parts_key(parts: dict[str, _Content]) -> bytes:
     digest = hashlib.sha256()
     for name, made in sorted(parts.items()):
-        digest.update(f"{name}\0{len(made.content)}\0".encode() + made.sha256)
+        digest.update(f"{name}\0{made.length}\0".encode() + made.sha256)
     return digest.digest()

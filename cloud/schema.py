@@ -261,7 +261,56 @@ UPDATE till SET code_key = (SELECT public_key FROM till_key WHERE till_key.till 
 UPDATE till SET revoked_at = enrolled_at WHERE state = 'revoked';
 """
 
-SCRIPTS = (_0001, _0002, _0003, _0004, _0005)
+# Opaque codes. A code itself is nowhere: `hash` is keyed with `key`, which tills have too; `seed` makes new codes.
+_0006 = """
+CREATE TABLE code_secret (
+    issuer TEXT PRIMARY KEY,
+    key_id BLOB NOT NULL UNIQUE,
+    key BLOB NOT NULL,
+    seed BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE code_table (
+    issuer TEXT NOT NULL,
+    campaign INTEGER NOT NULL,
+    number INTEGER NOT NULL,
+    head BLOB NOT NULL,               -- CBOR, its count and buckets left aside
+    count INTEGER NOT NULL,
+    made INTEGER NOT NULL,            -- of how many codes the part of this hash was made
+    sha256 BLOB NOT NULL,
+    length INTEGER NOT NULL,
+    PRIMARY KEY (issuer, campaign, number)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE code (
+    issuer TEXT NOT NULL,
+    hash BLOB NOT NULL,
+    campaign INTEGER NOT NULL,
+    number INTEGER NOT NULL,          -- of its table
+    idx INTEGER NOT NULL,
+    PRIMARY KEY (issuer, hash)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX code_of_table ON code (issuer, campaign, number);
+
+CREATE TABLE scan_rules (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    document TEXT NOT NULL
+) STRICT;
+
+ALTER TABLE coupon_use ADD COLUMN uses INTEGER NOT NULL DEFAULT 1;
+"""
+
+# What tills show or recognise beside offers. store: '' for all. document: CBOR, a list; of badge_key the bytes alone.
+_0007 = """
+CREATE TABLE notice (
+    kind TEXT NOT NULL,
+    store TEXT NOT NULL,
+    document BLOB NOT NULL,
+    PRIMARY KEY (kind, store)
+) STRICT, WITHOUT ROWID;
+"""
+
+SCRIPTS = (_0001, _0002, _0003, _0004, _0005, _0006, _0007)
 """One per schema version, never edited after a release: write the next one."""
 VERSION = len(SCRIPTS)
 

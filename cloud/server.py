@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 
 from agent.domain.fields import FieldError
-from cloud import admin_routes, bundle_routes, issuer_routes, till_routes
+from cloud import admin_routes, bundle_routes, code_routes, issuer_routes, till_routes
 from cloud.errors import Refused, StoreUnavailable, TillRevoked
 from cloud.http import CLOUD, READ_TIMEOUT_S, Cloud, problem, revoked
 from sync.wire import SignatureError, WireError
@@ -33,6 +33,7 @@ def make_app(cloud: Cloud) -> web.Application:
     app.add_routes(bundle_routes.ROUTES)
     app.add_routes(admin_routes.ROUTES)
     app.add_routes(issuer_routes.ROUTES)
+    app.add_routes(code_routes.ROUTES)
     return app
 
 

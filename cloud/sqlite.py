@@ -35,6 +35,7 @@ from cloud.ports import (
     StatusPart,
     Terms,
 )
+from cloud.sqlite_codes import SqliteCodes
 from cloud.sqlite_thread import SqliteThreads
 from cloud.tills import Till
 
@@ -46,6 +47,7 @@ class SqliteStore:
 
     def __init__(self, path: Path) -> None:
         self._threads = SqliteThreads(path)
+        self.codes = SqliteCodes(self._threads)
 
     async def close(self) -> None:
         await self._threads.close()
@@ -115,7 +117,9 @@ class SqliteStore:
 
         def work(db: sqlite3.Connection) -> None:
             found = db.execute(
-                "SELECT version, size FROM campaign WHERE issuer = ? AND campaign = ?", identity
+                "SELECT version, size, coalesce(json_extract(document, '$.uses'), 1) FROM campaign"
+                " WHERE issuer = ? AND campaign = ?",
+                identity,
             ).fetchone()
             if found is None:
                 db.execute("INSERT INTO campaign VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0)", (*identity, *row, key))
@@ -124,6 +128,8 @@ class SqliteStore:
                 raise Refused(409, "old_version", f"version {found[0]} is known; send a higher one")
             if campaign.size != found[1]:
                 raise Refused(409, "size_fixed", f"the size stays {found[1]}: indexes were drawn below it")
+            if campaign.uses != found[2]:
+                raise Refused(409, "uses_fixed", f"uses stays {found[2]}: some may be used up by it already")
             db.execute(
                 "UPDATE campaign SET version = ?, size = ?, document = ?, promo_per_till = ?, promo_valid_days = ?"
                 " WHERE issuer = ? AND campaign = ?",
@@ -208,6 +214,34 @@ class SqliteStore:
     async def time_statement(self, till: str) -> bytes | None:
         row = await self._one("SELECT time_statement FROM till WHERE till = ?", (till,))
         return None if row is None else row[0]
+
+    # --- beside offers ---
+
+    async def put_notice(self, kind: str, store: str, document: bytes) -> None:
+        def work(db: sqlite3.Connection) -> None:
+            known = db.execute("SELECT 1 FROM place WHERE store = ?", (store,)).fetchone()
+            if store and known is None:
+                raise Refused(404, "unknown_store", f"there is no store {store}")
+            db.execute(
+                "INSERT INTO notice VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET document = excluded.document",
+                (kind, store, document),
+            )
+
+        await self._threads.write(work)
+
+    async def notices(self, kind: str, store: str) -> list[bytes]:
+        rows = await self._all(
+            "SELECT document FROM notice WHERE kind = ? AND store IN ('', ?) ORDER BY store", (kind, store)
+        )
+        return [row[0] for row in rows]
+
+    async def badge_key(self, fresh: bytes) -> bytes:
+        def work(db: sqlite3.Connection) -> bytes:
+            db.execute("INSERT INTO notice VALUES ('badge_key', '', ?) ON CONFLICT DO NOTHING", (fresh,))
+            found: bytes = db.execute("SELECT document FROM notice WHERE kind = 'badge_key'").fetchone()[0]
+            return found
+
+        return await self._threads.write(work)
 
     # --- records ---
 

@@ -13,11 +13,12 @@ from cloud.sqlite_status import mark
 
 _SOME = "SELECT value FROM json_each(?)"
 _INSERT_RECORD = "INSERT INTO record VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-_INSERT_USE = "INSERT INTO coupon_use VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
+_INSERT_USE = "INSERT INTO coupon_use VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1) ON CONFLICT DO NOTHING"
 # A record refused as broken_chain may be stored later, replayed in its place: it is listed once, by what became of it.
 _INSERT_CONFLICT = """
 INSERT INTO conflict VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET kind = excluded.kind
 """
+_USES = "SELECT coalesce(json_extract(document, '$.uses'), 1) FROM campaign WHERE issuer = ? AND campaign = ?"
 _INSERT_HOLE = "INSERT INTO hole VALUES (?, ?, ?, ?, ?, ?)"
 _WIN = "SELECT till, lane, sequence, redemption_id, received_at, time, hash FROM coupon_use"
 
@@ -118,13 +119,42 @@ def _use(db: sqlite3.Connection, till: str, lane: str, entry: Entry, at: str, ki
     # A promo code that comes back was handed out, whether or not the till has said so.
     db.execute("UPDATE promo SET out = 1 WHERE issuer = ? AND campaign = ? AND idx = ? AND NOT out", identity)
     place = (*identity, till, lane, entry.sequence)
+    limit = _uses_of(db, coupon.issuer, coupon.campaign)
     if db.execute(_INSERT_USE, (*place, entry.record_id, at, entry.time, entry.hash)).rowcount == 1:
-        mark(db, coupon.issuer, coupon.campaign, [(coupon.index, Status.USED)])
+        if limit == 1:
+            mark(db, coupon.issuer, coupon.campaign, [(coupon.index, Status.USED)])
         return None
     winner = _lost_to(db, till, lane, entry)
-    if winner is not None:
-        db.execute(_INSERT_CONFLICT, (*place, entry.hash, entry.record_id, at, kind))
+    if winner is None or (limit > 1 and _use_again(db, identity, limit, (till, lane, entry))):
+        return None
+    db.execute(_INSERT_CONFLICT, (*place, entry.hash, entry.record_id, at, kind))
     return winner
+
+
+def _uses_of(db: sqlite3.Connection, issuer: str, campaign: int) -> int:
+    """How often a coupon of this campaign may be redeemed; 1 of a campaign that is not known."""
+    row = db.execute(_USES, (issuer, campaign)).fetchone()
+    return 1 if row is None else row[0]
+
+
+def _use_again(
+    db: sqlite3.Connection, identity: tuple[str, int, int], limit: int, record: tuple[str, str, Entry]
+) -> bool:
+    """Count one more use of a coupon that may be used several times; False if there was none left."""
+    till, lane, entry = record
+    told = (till, lane, entry.sequence, entry.hash)
+    if db.execute(
+        "SELECT 1 FROM refusal WHERE till = ? AND lane = ? AND sequence = ? AND hash = ?", told
+    ).fetchone():
+        return True  # refused before, and counted then
+    counted = db.execute(
+        "UPDATE coupon_use SET uses = uses + 1"
+        " WHERE issuer = ? AND campaign = ? AND idx = ? AND uses < ? RETURNING uses",
+        (*identity, limit),
+    ).fetchone()
+    if counted == (limit,):
+        mark(db, *identity[:2], [(identity[2], Status.USED)])
+    return counted is not None
 
 
 def _lost_to(db: sqlite3.Connection, till: str, lane: str, entry: Entry) -> Win | None:

@@ -97,7 +97,8 @@ def publish(db: sqlite3.Connection, new: Published, parts: Mapping[bytes, bytes]
     db.execute("INSERT OR REPLACE INTO manifest VALUES (?, ?, ?, ?, ?, ?)", row)
     put_parts(db, parts, at)
     db.execute(
-        f"DELETE FROM part WHERE used_at < {_OLDER} AND sha256 NOT IN (SELECT sha256 FROM status_part)",
+        f"DELETE FROM part WHERE used_at < {_OLDER} AND sha256 NOT IN"
+        " (SELECT sha256 FROM status_part UNION ALL SELECT sha256 FROM code_table)",
         (at, f"-{PART_KEEP_DAYS} days"),
     )
     return True

@@ -16,7 +16,7 @@ import string
 import sys
 from array import array
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from enum import StrEnum
 from functools import lru_cache
 from typing import Any, Protocol
@@ -209,13 +209,14 @@ def table_of_records(head: TableHead, records: Sequence[bytes]) -> bytes:
         starts.append(total)
     if sys.byteorder == "little":
         starts.byteswap()
-    wire = cbor.encode(_head_to_wire(head, count, bits))
+    wire = cbor.encode(head_to_wire(replace(head, count=count, bucket_bits=bits)))
     return b"".join((MAGIC, len(wire).to_bytes(4, "big"), wire, starts.tobytes(), *records))
 
 
-def _head_to_wire(head: TableHead, count: int, bits: int) -> dict[str, Any]:
+def head_to_wire(head: TableHead) -> dict[str, Any]:
+    """The map at the beginning of a table."""
     said = {field.name: getattr(head, field.name) for field in fields(head)}
-    said |= {"kind": head.kind.value, "form": form_to_wire(head.form), "count": count, "bucket_bits": bits}
+    said |= {"kind": head.kind.value, "form": form_to_wire(head.form)}
     return {name: value for name, value in said.items() if value is not None}
 
 
@@ -237,7 +238,7 @@ def read_layout(begin: bytes, length: int) -> Layout:
     try:
         if begin[:8] != MAGIC or not 0 < (head_bytes := int.from_bytes(begin[8:12], "big")) <= HEAD_BYTES_MAX:
             raise FieldError("it does not begin as a table")
-        head = _read_head(cbor.decode(begin[12 : 12 + head_bytes]))
+        head = read_head(cbor.decode(begin[12 : 12 + head_bytes]))
     except (cbor.CborError, FieldError) as error:
         raise BundleError("malformed", f"table of codes: {error}") from None
     starts_at = 12 + head_bytes
@@ -258,7 +259,8 @@ LAYOUT_BYTES_MAX = 12 + HEAD_BYTES_MAX + 4 * ((1 << _BUCKET_BITS_MAX) + 1)
 """The most that can stand before the records."""
 
 
-def _read_head(value: Any) -> TableHead:
+def read_head(value: Any) -> TableHead:
+    """What `head_to_wire` made; FieldError names what is wrong."""
     wire = Fields(value, "head")
     head = TableHead(
         issuer=wire.text("issuer", 32, least=1),
