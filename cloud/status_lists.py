@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from agent.domain import cbor, status, status_delta
 from agent.domain.bundle import BundleError
 from agent.domain.campaign import Campaign
-from agent.domain.status import Status, StatusList
+from agent.domain.status import StatusList
 from agent.domain.status_delta import Delta
 from agent.domain.status_parts import (
     Coupons,
@@ -116,13 +116,11 @@ class StatusLists:
         coupons = offer.issuer, offer.number
         before, change = (status.make(offer.size, []), 0) if chain is None else (chain.listed, chain.change)
         base = chain
-        # One use does not use up a coupon that counts several times.
-        least = Status.USED if offer.uses == 1 else Status.REVOKED
         changes: dict[int, int] = {}
         while marks := await self._store.marks(*coupons, change, MARKS_AT_ONCE):
             change = marks[-1][0]
             # A till may report the use of an index beyond the size: recorded, but there is no bit for it.
-            known = [(index, mark) for _, index, mark in marks if index < offer.size and mark >= least]
+            known = [(index, mark) for _, index, mark in marks if index < offer.size]
             if base is not None:
                 changes = await asyncio.to_thread(status_delta.rising, before, [*changes.items(), *known])
             if base is None or len(changes) >= CHANGES_MOST:
