@@ -9,7 +9,7 @@ from typing import Any
 
 from agent.domain.bundle import Age, Manifest
 from agent.domain.parts import Contents
-from agent.domain.time import EffectiveTime, timestamp
+from agent.domain.time import EffectiveTime, day_number, timestamp
 from agent.ports import Counts
 from agent.printing import CAUSES
 from agent.state import REVOKED, Trust
@@ -128,6 +128,15 @@ def bundle_json(trust: Trust | None, now: datetime) -> dict[str, Any]:
         "zh": zh,
         "en": en,
     }
+
+
+def messages_json(trust: Trust | None, now: datetime) -> list[dict[str, str]]:
+    """What head office has to say today."""
+    if trust is None:
+        return []
+    today = day_number(now, trust.zone)
+    said = [message.words for message in trust.contents.shop.messages if message.in_force(today)]
+    return [{"zh": words.zh, "en": words.en} for words in said]
 
 
 def issues(facts: Facts) -> list[Issue]:

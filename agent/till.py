@@ -262,6 +262,7 @@ class Till:
                 "unconfirmed": counts.prints.get("unconfirmed", 0),
             },
             "promos_free": counts.promos_free,
+            "messages": health.messages_json(state.trust, effective.now),
             "issues": health.to_json(found),
             "healthy": health.healthy(found),
             "sale": sale_json(state.sale),

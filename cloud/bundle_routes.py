@@ -1,4 +1,4 @@
-"""A till's bundle as one file, for a store without a line."""
+"""A till's bundle as one file, for a store without a line; and what bundles hold beside offers."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from aiohttp import web
 from agent.domain import bundle_file
 from agent.domain.bundle import BundleError, Part, open_manifest
 from agent.domain.bundle_file import ROOTS_MAX, Head
+from agent.domain.fields import Fields
 from cloud.errors import Refused
-from cloud.http import Cloud, need_role, slot
+from cloud.http import Cloud, json_answer, need_role, read_json, slot
 from cloud.ports import Role
+from cloud.shop import FORM_ITEMS_MAX, PUT
 from cloud.tills import TillState
 
 ROUTES = web.RouteTableDef()
@@ -46,6 +48,21 @@ async def bundle_of(request: web.Request) -> web.StreamResponse:
         await response.write(content)
     await response.write_eof()
     return response
+
+
+@ROUTES.post("/v1/admin/badges")
+@ROUTES.post("/v1/admin/messages")
+@ROUTES.post("/v1/admin/templates")
+async def put_shop(request: web.Request) -> web.Response:
+    """{"store": its name or absent for all, KIND: [...]}: replaces what all stores, or one, had of it."""
+    cloud = await need_role(request, Role.ADMIN)
+    kind = request.path.rpartition("/")[2]
+    fields = Fields(await read_json(request), "body")
+    store = fields.text("store", 32, default="")
+    items = fields.items(kind, FORM_ITEMS_MAX)
+    fields.done()
+    count = await PUT[kind](cloud.store, store, items)
+    return json_answer({"store": store or None, "count": count}, 201)
 
 
 def _parts(manifest: bytes) -> tuple[Part, ...]:

@@ -26,7 +26,8 @@ from agent.domain import bundle, bundle_file
 from agent.domain.bundle import BundleError, Manifest
 from agent.domain.bundle_file import FILE_BYTES_MAX, Head
 from agent.domain.parts import Contents, read_parts
-from agent.domain.time import EffectiveTime, day_number, effective_time, timestamp
+from agent.domain.shop import StaffRole
+from agent.domain.time import EffectiveTime, day_number, day_text, effective_time, timestamp
 from agent.health import age_sentence
 from agent.refresh import Refresher
 from agent.state import TillState, make_trust
@@ -317,7 +318,22 @@ def describe(manifest: Manifest, contents: Contents, now: EffectiveTime, roots: 
         "skipped": list(contents.skipped),
         "status_lists": len(contents.status),
         "promos": len(contents.promos),
+        "badges": {role.value: _count(contents, role) for role in StaffRole},
+        "messages": [
+            {
+                "zh": message.words.zh,
+                "en": message.words.en,
+                "first": day_text(message.starts),
+                "last": day_text(message.ends),
+            }
+            for message in contents.shop.messages
+        ],
+        "templates": [{"name": one.name, "version": one.version} for one in contents.shop.templates],
     }
+
+
+def _count(contents: Contents, role: StaffRole) -> int:
+    return sum(badge.role is role for badge in contents.shop.badges.by_digest.values())
 
 
 def _lines(said: dict[str, Any]) -> Iterator[str]:
@@ -334,6 +350,12 @@ def _lines(said: dict[str, Any]) -> Iterator[str]:
             f"{offer['expired_percent']} % when expired{over}: "
             f"{offer['en']} / {offer['zh']}"
         )
+    if any(said["badges"].values()):
+        yield f"badges     {said['badges']['cashier']} of cashiers, {said['badges']['manager']} of managers"
+    for message in said["messages"]:
+        yield f"message    {message['first']} to {message['last']}: {message['en']} / {message['zh']}"
+    for template in said["templates"]:
+        yield f"template   {template['name']} version {template['version']}"
     for reason in said["skipped"]:
         yield f"skipped    {reason}"
     if not said["verified"]:

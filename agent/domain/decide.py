@@ -120,6 +120,10 @@ def verify_scan(text: str, contents: Contents) -> Coupon | Refusal:
     found = contents.codes.find(kind, routed.text)
     if found is not None:
         return _coupon_of(found)
+    if (
+        badge := contents.shop.badges.find(routed.text)
+    ) is not None:  # listed, whatever rules say of its form
+        return Refusal(Outcome.STAFF_BADGE, badge.role.value)
     if kind is not CodeKind.PLAIN or (routed.kind is Kind.OTHER and contents.codes.fits(routed.text)):
         return Refusal(Outcome.UNKNOWN_CODE, kind.value)
     detail = TokenFault.NOT_A_TOKEN.value if routed.kind is Kind.OTHER else routed.detail

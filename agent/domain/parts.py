@@ -18,6 +18,7 @@ from agent.domain.fields import FieldError, Fields
 from agent.domain.keys import IssuerKey, KeyFault
 from agent.domain.money import AMOUNT_MAX_MINOR
 from agent.domain.scan import Rule
+from agent.domain.shop import NO_SHOP, Shop, read_shop
 from agent.domain.status import StatusList
 from agent.domain.status_parts import read_lists
 from agent.domain.token import DAY_MAX, UINT32_MAX
@@ -66,6 +67,7 @@ class Contents:
     scan_rules: tuple[Rule, ...] = ()
     code_keys: Mapping[bytes, CodeKey] = field(default_factory=dict)
     codes: Codes = NO_CODES
+    shop: Shop = NO_SHOP
 
 
 def read_parts(parts: Mapping[str, bytes]) -> Contents:
@@ -85,9 +87,11 @@ def read_parts(parts: Mapping[str, bytes]) -> Contents:
         rules = scan.read_rules(_items(parts, name)) if name in parts else ()
         name = "code_keys"
         code_keys = codes.read_keys(_items(parts, name)) if name in parts else {}
+        name = "badges, messages or templates"
+        shop = read_shop(parts)
     except (cbor.CborError, FieldError, KeyFault) as error:
         raise BundleError("malformed", f"part {name}: {error}") from None
-    return Contents(place, keys, offers, lists, promos, skipped, rules, code_keys)
+    return Contents(place, keys, offers, lists, promos, skipped, rules, code_keys, shop=shop)
 
 
 def _content(parts: Mapping[str, bytes], name: str) -> Any:

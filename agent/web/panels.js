@@ -75,8 +75,10 @@ export function renderIssues(status) {
   const order = { error: 0, warning: 1, info: 2 };
   const issues = [...status.issues].sort((a, b) => (order[a.severity] ?? 0) - (order[b.severity] ?? 0));
   const list = byId("issues");
-  list.hidden = issues.length === 0;
-  list.replaceChildren(...issues.map((issue) => {
+  const messages = (status.messages ?? []).map((message) => el("li", "issue good",
+    icon("arrow"), el("div", "", el("b", "", said(message)))));
+  list.hidden = issues.length + messages.length === 0;
+  list.replaceChildren(...messages, ...issues.map((issue) => {
     const tone = { info: "good", warning: "warn" }[issue.severity] ?? "bad";
     return el("li", `issue ${tone}`, icon(issue.severity === "info" ? "arrow" : tone),
       el("div", "", el("b", "", said(issue)), el("span", "", said(issue, "action"))));

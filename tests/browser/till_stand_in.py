@@ -60,6 +60,7 @@ def status(**changes: Any) -> Json:
             {"name": "receipts", "kind": "tcp", "role": "printer", "state": "ready", "detail": ""},
         ],
         "prints": {"waiting": 0, "unconfirmed": 0},
+        "messages": [],
         "issues": [],
         "sale": None,
         "today": {"accepted": 46, "refused": 5, "discount_minor": 128650},

@@ -1,0 +1,109 @@
+"""Staff badges, messages and receipt templates: read from requests, kept, and made into parts of bundles."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import secrets
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from agent.domain import cbor, shop
+from agent.domain.fields import FieldError, Fields
+from agent.domain.shop import Badge, StaffRole, Template
+from agent.domain.token import DAY_MAX, UINT32_MAX
+from cloud.errors import Refused
+from cloud.ports import CloudStore
+
+FORM_ITEMS_MAX = 10_000
+"""Badges of one request; a larger staff is listed store by store."""
+
+
+async def put_badges(store: CloudStore, place: str, items: list[Any]) -> int:
+    """Replace the badges of all stores (place: "") or of one. Their texts are hashed here and kept nowhere."""
+    key = await store.badge_key(secrets.token_bytes(shop.BADGE_KEY_BYTES))
+    badges = {badge.digest: badge for badge in (_read_badge(key, item) for item in items)}
+    listed = shop.badges_to_wire(key, badges.values())["badges"]
+    await store.put_notice(shop.BADGES_PART, place, cbor.encode(listed))
+    return len(badges)
+
+
+def _read_badge(key: bytes, item: Any) -> Badge:
+    fields = Fields(item, "badge")
+    badge = Badge(
+        shop.badge_digest(key, fields.text("text", shop.BADGE_CHARS_MAX, least=4)),
+        fields.choice("role", {role.value: role for role in StaffRole}),
+        fields.integer("not_before", 0, DAY_MAX),
+        fields.integer("expires", 0, DAY_MAX),
+    )
+    fields.done()
+    if badge.expires < badge.not_before:
+        raise FieldError("badge.expires is before not_before")
+    return badge
+
+
+async def put_messages(store: CloudStore, place: str, items: list[Any]) -> int:
+    """Replace the messages of all stores or of one."""
+    messages = [shop.message_to_wire(shop.read_message(item)) for item in items]
+    _check_total(await store.notices(shop.MESSAGES_PART, place), place, messages, shop.MESSAGES_MAX)
+    await store.put_notice(shop.MESSAGES_PART, place, cbor.encode(messages))
+    return len(messages)
+
+
+async def put_templates(store: CloudStore, place: str, items: list[Any]) -> int:
+    """Replace the templates of all stores or of one. A store's own goes before the one of that name for all."""
+    templates = [shop.template_to_wire(_read_template(item)) for item in items]
+    if len({template["name"] for template in templates}) != len(templates):
+        raise FieldError("a template stands twice")
+    _check_total(await store.notices(shop.TEMPLATES_PART, place), place, templates, shop.TEMPLATES_MAX)
+    await store.put_notice(shop.TEMPLATES_PART, place, cbor.encode(templates))
+    return len(templates)
+
+
+def _read_template(item: Any) -> Template:
+    fields = Fields(item, "template")
+    name, version = fields.text("name", 32, least=1), fields.integer("version", 1, UINT32_MAX)
+    text = fields.text("content", 2 * shop.TEMPLATE_BYTES_MAX)
+    fields.done()
+    try:
+        content = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        raise FieldError("template.content is not base64") from None
+    if len(content) > shop.TEMPLATE_BYTES_MAX:
+        raise FieldError(f"template.content has more than {shop.TEMPLATE_BYTES_MAX} bytes")
+    return Template(name, version, content)
+
+
+def _check_total(kept: list[bytes], place: str, items: list[Any], most: int) -> None:
+    """A till gets those for all and those of its store: together they must fit into one part."""
+    shared = 0 if not place or not kept else len(cbor.decode(kept[0]))
+    half = most // 2
+    if len(items) > half or shared > half:
+        raise Refused(422, "too_many", f"at most {half} for all stores and {half} for each store")
+
+
+PUT: Mapping[str, Callable[[CloudStore, str, list[Any]], Any]] = {
+    shop.BADGES_PART: put_badges,
+    shop.MESSAGES_PART: put_messages,
+    shop.TEMPLATES_PART: put_templates,
+}
+
+
+async def shop_parts(store: CloudStore, place: str) -> dict[str, bytes]:
+    """The parts of a till in store `place`; none for what was never said."""
+    parts: dict[str, bytes] = {}
+    badges = await _all(store, shop.BADGES_PART, place)
+    if badges:
+        by_digest = {badge[0]: badge for badge in badges}  # a store's own entry replaces the one for all
+        key = await store.badge_key(secrets.token_bytes(shop.BADGE_KEY_BYTES))
+        parts[shop.BADGES_PART] = cbor.encode({"key": key, "badges": sorted(by_digest.values())})
+    if messages := await _all(store, shop.MESSAGES_PART, place):
+        parts[shop.MESSAGES_PART] = cbor.encode(messages)
+    if templates := await _all(store, shop.TEMPLATES_PART, place):
+        by_name = {template["name"]: template for template in templates}
+        parts[shop.TEMPLATES_PART] = cbor.encode(list(by_name.values()))
+    return parts
+
+
+async def _all(store: CloudStore, kind: str, place: str) -> list[Any]:
+    return [item for document in await store.notices(kind, place) for item in cbor.decode(document)]
