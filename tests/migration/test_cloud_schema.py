@@ -8,6 +8,7 @@ from pathlib import Path
 from cloud import schema
 from cloud.ports import LedgerLine
 from cloud.sqlite import SqliteStore
+from cloud.tills import TillState
 
 AT = "2026-03-01T04:00:00.000Z"
 RECORD = (
@@ -28,6 +29,17 @@ def of_schema_1(path: Path) -> None:
     db.execute(use, (5, 1, "T-1-1", AT, AT))
     db.execute(use, (6, 1, "T-1-1", AT, AT))
     db.execute("INSERT INTO conflict VALUES ('acme', 7, 5, 'T-2', 'redemption', 1, 'T-2-1', ?)", (AT,))
+    place = "INSERT INTO place VALUES ('S-1', 1, '{}')"
+    db.execute(place)
+    for till, state, key in (
+        ("T-1", "enrolled", b"1" * 32),
+        ("T-2", "waiting", None),
+        ("T-3", "revoked", b"3" * 32),
+    ):
+        db.execute(
+            "INSERT INTO till VALUES (?, 'S-1', ?, ?, ?, ?, ?)",
+            (till, state, key, key and AT, till.encode(), AT),
+        )
     db.commit()
     db.close()
 
@@ -47,3 +59,21 @@ async def test_conflicts_of_schema_1_are_doubles_with_their_hashes(tmp_path: Pat
     finally:
         await store.close()
     assert sqlite3.connect(path).execute("PRAGMA user_version").fetchone() == (schema.VERSION,)
+
+
+async def test_tills_of_schema_1_keep_their_keys_and_codes(tmp_path: Path) -> None:
+    path = tmp_path / "cloud.db"
+    of_schema_1(path)
+    store = SqliteStore(path)
+    try:
+        one, two, three = await store.tills()
+        assert (one.state, one.public_key, one.enrolled_at) == (TillState.ENROLLED, b"1" * 32, AT)
+        assert one.keys_of("redemption", 1) == one.keys_of("evidence", 7) == [b"1" * 32]
+        assert (two.state, two.keys) == (TillState.WAITING, ())
+        assert (three.state, three.public_key) == (TillState.REVOKED, b"3" * 32)
+        assert await store.enrol(b"T-1", b"1" * 32, "2026-01-01T00:00:00.000Z") == one, (
+            "its code, used by its key"
+        )
+        assert await store.enrol(b"T-1", b"9" * 32, "2026-01-01T00:00:00.000Z") is None
+    finally:
+        await store.close()
