@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from agent.bundle_file import BundleFile
 from agent.domain import bundle, cbor, record, status, token
 from agent.domain.bundle import Age, BundleError
 from agent.domain.campaign import Words
@@ -31,6 +32,7 @@ from agent.domain.parts import Contents, Place, read_parts
 from agent.domain.record import GENESIS, ChainHead, RecordFault
 from agent.domain.sale import Line, Sale
 from agent.domain.scan import read_rules, route
+from agent.domain.shop import read_shop
 from agent.domain.status import Status
 from agent.domain.status_parts import snapshot_name, snapshot_to_wire
 from agent.domain.time import EffectiveTime, from_timestamp, timestamp
@@ -291,6 +293,27 @@ def test_the_bundle_is_whole():
     listed = contents.status["acme", 1]
     assert [listed[index] for index in range(6)] == [1, 2, 0, 0, 0, 1]
     assert MANIFEST.age(datetime(2026, 11, 22, 23, tzinfo=UTC)) is Age.FRESH
+
+
+def test_the_bundle_file_holds_it_all(tmp_path):
+    path = tmp_path / "file"
+    path.write_bytes(bytes.fromhex(BUNDLE["file"]))
+    with BundleFile(path) as file:
+        assert file.manifest.hex() == BUNDLE["manifest"]
+        assert [root.hex() for root in file.roots] == [BUNDLE["root"]]
+        for part in MANIFEST.parts:
+            assert file.read_part(part).hex() == BUNDLE["parts"][part.name]
+
+
+def test_what_a_shop_is_told_is_read():
+    read = read_shop({name: bytes.fromhex(part) for name, part in BUNDLE["shop"]["parts"].items()})
+    badge = read.badges.find(BUNDLE["shop"]["badge_text"])
+    assert badge is not None
+    assert (badge.role.value, badge.not_before, badge.expires) == ("manager", 20_700, 21_000)
+    assert [(message.words.en, message.starts) for message in read.messages] == [
+        ("We close at seven", 20_779)
+    ]
+    assert [(template.name, template.content) for template in read.templates] == [("receipt", b"\x00\xff")]
 
 
 def test_what_comes_next_is_taken():

@@ -7,8 +7,9 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from agent.domain import bundle, cbor
+from agent.domain import bundle, bundle_file, cbor, shop
 from agent.domain.bundle import MANIFEST_AAD, Manifest, Root
+from agent.domain.bundle_file import Head
 from agent.domain.keys import SigningKey, signing_key_from_seed
 from tests.vectors.decisions import CAMPAIGNS, KEYS, PLACE, PROMOS
 from tests.vectors.tokens import key_json
@@ -47,6 +48,22 @@ MANIFEST = Manifest(
     timedelta(days=7),
     tuple(bundle.describe_part(name, content) for name, content in sorted(PARTS.items())),
 )
+
+
+BADGE_KEY, BADGE_TEXT = bytes(range(32)), "EMP-004711"
+SHOP: dict[str, bytes] = {
+    "badges": cbor.encode(
+        {"key": BADGE_KEY, "badges": [[shop.badge_digest(BADGE_KEY, BADGE_TEXT), "manager", 20_700, 21_000]]}
+    ),
+    "messages": cbor.encode(
+        [{"words": {"zh": "今晚七点闭店", "en": "We close at seven"}, "starts": 20_779, "ends": 20_779}]
+    ),
+    "templates": cbor.encode([{"name": "receipt", "version": 3, "content": b"\x00\xff"}]),
+}
+
+
+def _file(roots: tuple[bytes, ...], manifest: bytes) -> str:
+    return b"".join(bundle_file.write(Head(roots, manifest), PARTS.values())).hex()
 
 
 def _manifest(key: SigningKey = MANIFEST_KEY, **changes: Any) -> str:
@@ -94,6 +111,11 @@ def vectors() -> dict[str, Any]:
         "manifest": good,
         "next_manifest": _manifest(sequence=43, issued=ISSUED + timedelta(days=1)),
         "parts": {name: content.hex() for name, content in PARTS.items()},
+        "file": _file((bundle.sign_root(ROOT, ROOT_KEYS[:2]),), bytes.fromhex(good)),
+        "shop": {
+            "badge_text": BADGE_TEXT,
+            "parts": {name: content.hex() for name, content in SHOP.items()},
+        },
         "invalid_manifests": [
             {"name": name, "manifest": data, "code": code} for name, data, code in manifests
         ],
