@@ -31,7 +31,7 @@ from agent.domain.gs1 import GCN, OFFER, Gs1Error, coupon_of
 from agent.domain.time import timestamp
 from cloud.code_ports import CodeSecret, CodeStore, ListedTable
 from cloud.errors import Refused
-from cloud.issue import check_terms
+from cloud.issue import check_terms, keys_of
 from cloud.ports import CloudStore, Terms
 
 ISSUED_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
@@ -84,6 +84,7 @@ async def issue_codes(
     offer = await store.offer(issuer, campaign)
     if offer is None:
         raise Refused(422, "unknown_campaign", f"issuer {issuer} has no campaign {campaign}")
+    await keys_of(store, offer.campaign)
     check_terms(offer.campaign, terms)
     form = _form_of(kind, form, made=bool(count))
     folded = [_folded(code, kind, form) for code in codes]
@@ -102,7 +103,8 @@ async def issue_codes(
     if codes:  # a code that is taken is found before a coupon is spent on it
         taken = [code_hash(key, kind, code) for code in folded]
         await store.codes.check_free(issuer, taken, None if order is None else campaign)
-    indexes = await store.allot(issuer, campaign, max(count, len(folded)), terms, timestamp(now), order)
+    name = None if order is None else f"codes {order}"
+    indexes = await store.allot(issuer, campaign, max(count, len(folded)), terms, timestamp(now), name)
     if count:
         folded = await asyncio.to_thread(_made, secret, campaign, indexes)
     rows = await asyncio.to_thread(_rows, key, kind, folded, indexes)

@@ -91,7 +91,9 @@ async def issue(
         )
         raise Refused(422, "beyond_key_limit", f"{sentence}: state a lower value_minor or make a new key")
     _sign(key, campaign, [UINT32_MAX], terms)
-    indexes = await store.allot(issuer, campaign, count, terms, timestamp(now), order)
+    # Codes have orders too: of the same name they would get the same indexes, and be the same coupons.
+    name = None if order is None else f"signed {order}"
+    indexes = await store.allot(issuer, campaign, count, terms, timestamp(now), name)
     return await asyncio.to_thread(_sign, key, campaign, indexes, terms)  # tills wait for the event loop
 
 
@@ -109,10 +111,8 @@ def check_terms(campaign: Campaign, terms: Terms) -> None:
         raise Refused(422, "outside_campaign", f"{sentence}, {_days(campaign.starts, campaign.ends)}")
 
 
-async def signing_key(
-    store: CloudStore, keys: PrivateKeys, campaign: Campaign, terms: Terms
-) -> tuple[IssuerKey, SigningKey]:
-    """The newest active key that may sign `campaign`, covers the coupon's days, and whose private half is here."""
+async def keys_of(store: CloudStore, campaign: Campaign) -> list[HeldKey]:
+    """The keys that may sign `campaign`; Refused(409) if it is issued by somebody else."""
     issuer, number = campaign.issuer, campaign.number
     fit = [
         held
@@ -123,9 +123,17 @@ async def signing_key(
         # Whatever became of that key since: its holder drew indexes that are not known here.
         sentence = f"campaign {number} is issued by the holder of a registered key of {issuer}"
         raise Refused(409, "issued_elsewhere", f"{sentence}: issue it there, or make a new campaign")
-    active = [held.key for held in fit if held.state is KeyState.ACTIVE]
+    return fit
+
+
+async def signing_key(
+    store: CloudStore, keys: PrivateKeys, campaign: Campaign, terms: Terms
+) -> tuple[IssuerKey, SigningKey]:
+    """The newest active key that may sign `campaign`, covers the coupon's days, and whose private half is here."""
+    issuer = campaign.issuer
+    active = [held.key for held in await keys_of(store, campaign) if held.state is KeyState.ACTIVE]
     if not active:
-        sentence = f"issuer {issuer} has no key for campaign {number}"
+        sentence = f"issuer {issuer} has no key for campaign {campaign.number}"
         raise Refused(404, "unknown_issuer", f"{sentence}: make one with redeemd keys new")
     first = max(terms.not_before, campaign.starts)
     last = min(terms.expires, campaign.ends) + campaign.grace_days

@@ -98,8 +98,8 @@ def allot(
         ).fetchone()
         if known is not None:
             if known[1:] != (count, said):
-                sentence = f"order {order} was for other coupons"
-                raise Refused(409, "order_differs", f"{sentence}: send what was sent first, or a new order")
+                sentence = "an order of this name was for other coupons"
+                raise Refused(409, "order_differs", f"{sentence}: send what was sent first, or a new name")
             return [coupon_index(key, size, number) for number in range(known[0], known[0] + count)]
     if issued + count > size:
         left = f"{size - issued} coupons are left of campaign {campaign}, {count} were asked for"

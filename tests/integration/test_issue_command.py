@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import csv
 import json
+import re
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable
@@ -17,17 +18,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from agent import cli
-from agent.commands.coupon_files import Coupon
-from agent.commands.sheets import COLUMNS as SHEET_COLUMNS
-from agent.commands.sheets import ROWS, sheets
-from agent.domain import token
+from agent.domain.bundle import Manifest
 from agent.domain.decide import Refusal, verify_scan
 from cloud.errors import StoreUnavailable
 from cloud.http import utc_now
-from drivers.decode import DEFAULT_CHAIN, load_chain, read_image
-from tests.integration.cloud_server_kit import STORE_BODY, Running, running_cloud
-from tests.unit.cloud_kit import campaign
-from tests.unit.domain_kit import ISSUER_KEY, claims
+from tests.integration.cloud_server_kit import STORE_BODY, Client, Running, running_cloud
 
 PASSPHRASE = "correct horse battery"
 TODAY = date.today()  # noqa: DTZ011  the example campaign begins on the day of its writing
@@ -192,9 +187,7 @@ def test_what_was_changed_by_hand_is_noticed(shell: Shell) -> None:
     record = key.with_suffix(".json")
     record.write_text(record.read_text().replace("5000", "9000"))
     assert "put it back" in shell.issue("--json", code=1)
-    assert "x.pem" in shell(
-        "keys", "new", *KEY, "--out", shell.folder / "x.json", "--no-passphrase", code=1
-    )
+    assert "x.pem" in shell("keys", "new", *KEY, "--out", shell.folder / "x.json", "--no-passphrase", code=1)
 
 
 def test_two_processes_never_give_out_one_index_twice(shell: Shell) -> None:
@@ -345,44 +338,36 @@ async def test_an_answer_that_is_lost_is_asked_for_again(
     assert "2500 issued" in await ask("campaign", "show", "acme", "1001"), "none was spent for nothing"
 
 
+async def test_codes_to_be_typed(running: Running, ask: Ask, shell: Shell) -> None:
+    client = await running.enrol("T-1")
+    await ask("campaign", "publish", shell.campaign)
+    out = (("--csv", shell.folder / "c.csv"), ("--pdf", shell.folder / "c.pdf"))
+    await ask("issue", "--codes", "--campaign", shell.campaign, "--count", "3", *out[0], *out[1])
+    code = rows(shell.folder / "c.csv")[0]["token"]
+    assert re.fullmatch(r"([0-9A-Z]{4}-){3}[0-9A-Z]{4}", code)
+    assert any(part.name.startswith("codes/") for part in (await manifest(client)).parts)
+    assert "--cloud" in await asyncio.to_thread(shell.issue, "--codes", "--json", code=2)
+
+
+async def test_signed_coupons_and_codes_of_one_order_are_different_coupons(ask: Ask, shell: Shell) -> None:
+    await ask("keys", "new", *KEY)
+    await ask("campaign", "publish", shell.campaign)
+    what = ("issue", "--campaign", shell.campaign, "--count", "20", "--order", "easter")
+    await ask(*what, "--csv", shell.folder / "signed.csv")
+    await ask(*what, "--csv", shell.folder / "codes.csv", "--codes")
+    made = rows(shell.folder / "signed.csv") + rows(shell.folder / "codes.csv")
+    assert len({row["index"] for row in made}) == 40
+
+
+async def manifest(client: Client) -> Manifest:
+    await client.refresh()
+    assert client.manifest is not None
+    return client.manifest
+
+
 async def test_a_cloud_that_is_not_there(shell: Shell) -> None:
     token_file = shell.folder / "t"
     token_file.write_text("x")
     nowhere = ("--cloud", "http://127.0.0.1:9", "--token-file", token_file)
     said = await asyncio.to_thread(shell, "campaign", "list", *nowhere, code=1)
     assert "cannot be reached" in said
-
-
-# --- sheets ---
-
-
-def coupons(count: int) -> list[Coupon]:
-    texts = [
-        token.to_text(token.sign(claims(index=index, value_minor=500), ISSUER_KEY)) for index in range(count)
-    ]
-    return [
-        Coupon("acme", 7, index, f"7-{index:03d}", "2026-11-22", "2026-12-31", 12, 500, text)
-        for index, text in enumerate(texts)
-    ]
-
-
-def test_every_printed_code_is_read_by_the_camera(tmp_path: Path) -> None:
-    """As a printer of 300 dots an inch prints it."""
-    import numpy as np
-    import pypdfium2
-
-    made = coupons(SHEET_COLUMNS * ROWS + 3)
-    with sheets(tmp_path / "sheets.pdf", campaign()) as output:
-        for coupon in made:
-            output.add(coupon)
-    chain = load_chain(DEFAULT_CHAIN)
-    found = []
-    with pypdfium2.PdfDocument(tmp_path / "sheets.pdf") as document:
-        assert len(document) == 2
-        for page in document:
-            picture = np.asarray(page.render(scale=300 / 72).to_pil().convert("L"))
-            found += [one.text for one in read_image(picture, chain)]
-        said = document[0].get_textpage().get_text_range()
-    assert sorted(found) == sorted(coupon.token for coupon in made)
-    for piece in ("秋季", "Autumn", "满 100 减 5", "2026-11-22 – 2026-12-31", "7-000", "限 12 号店"):
-        assert piece in said
