@@ -1,7 +1,7 @@
 """`redeemd cloud root ...`: make root keys, write a root, sign it keeper by keeper, publish it.
 
 All but `publish` work on files alone, for machines without a line: root keys never come to the server. A ceremony and
-each rotation stand step by step in docs/operations.md.
+each rotation stand step by step in docs/cloud-keys.md.
 """
 
 from __future__ import annotations

@@ -221,7 +221,7 @@ async def test_a_stolen_online_key_is_rotated_away(scene: Played) -> None:
     ]
     budget = next(iter(read_parts(await scene.till.cache.parts()).campaigns.values())).budget
     assert budget is not None
-    assert sum(accepted) <= budget.count_day, "what the thief can take is the till's budget"
+    assert sum(accepted) <= budget.count_day, "a key alone widens no budget"
     scene.line.forged.clear()
     scene.rotate()
     assert await scene.refresher.fetch() is True
