@@ -73,6 +73,7 @@ class Refresher:
         self._state.anchor = await self._cache.anchor()
         if await self._cache.revoked():
             self._state.stopped = REVOKED
+            await self._codes.keep_only(())  # the power may have gone before they were wiped
             return
         root, manifest = await self._cache.judge(), await self._cache.manifest()
         if root is None or manifest is None:

@@ -18,6 +18,7 @@ import config
 from agent import bundle_file as carried
 from agent.app import database_path, prepare_state_dir
 from agent.clock import SystemClock
+from agent.code_tables import code_parts
 from agent.commands.admin import read_token
 from agent.commands.arguments import cloud_arguments
 from agent.commands.errors import EX_USAGE, CommandError
@@ -25,6 +26,7 @@ from agent.commands.show import Unreachable, ask_till
 from agent.domain import bundle, bundle_file
 from agent.domain.bundle import BundleError, Manifest
 from agent.domain.bundle_file import FILE_BYTES_MAX, Head
+from agent.domain.codes import CODES_PREFIX
 from agent.domain.parts import Contents, read_parts
 from agent.domain.shop import StaffRole
 from agent.domain.time import EffectiveTime, day_number, day_text, effective_time, timestamp
@@ -32,6 +34,7 @@ from agent.health import age_sentence
 from agent.refresh import Refresher
 from agent.state import TillState, make_trust
 from agent.store.bundle_cache import SqlBundleCache
+from agent.store.codes import code_shelf
 from agent.store.database import Database, connect_read_only
 from agent.store.inspect import stored_bundle, stored_roots
 
@@ -171,10 +174,15 @@ def _stored(settings: config.Config) -> _Stored:
 
 
 def _export(arguments: argparse.Namespace) -> int:
-    stored = _stored(config.load(arguments.config))
-    manifest = stored.read()
-    contents = (stored.parts[part.name] for part in manifest.parts)
-    size = write_file(arguments.file, Head(stored.roots, stored.manifest), contents)
+    settings = config.load(arguments.config)
+    stored = _stored(settings)
+    manifest, shelf = stored.read(), code_shelf(database_path(settings))
+    tables = {part.name for part in code_parts(manifest.parts)}
+    contents = (
+        shelf.content(part) if part.name in tables else stored.parts[part.name] for part in manifest.parts
+    )
+    with _explained(Path("the stored bundle")):
+        size = write_file(arguments.file, Head(stored.roots, stored.manifest), contents)
     print(
         f"{arguments.file}: bundle {manifest.sequence} of epoch {manifest.epoch} for {manifest.till}, {size} bytes"
     )
@@ -276,8 +284,10 @@ def _in_file(path: Path) -> _Stored:
         manifest = bundle.read_manifest(file.manifest, bundle.open_root(roots[-1]).root, till, None)
         parts = {}
         for part in manifest.parts:
-            parts[part.name] = file.read_part(part)
-            bundle.check_part(part, parts[part.name])
+            content = file.read_part(part)
+            bundle.check_part(part, content)
+            if not part.name.startswith(CODES_PREFIX):  # 16 MB each, and nothing in them to show
+                parts[part.name] = content
         return _Stored(till, roots, file.manifest, parts, effective_time(SystemClock().now(), None, None))
 
 
@@ -317,6 +327,7 @@ def describe(manifest: Manifest, contents: Contents, now: EffectiveTime, roots: 
         ],
         "skipped": list(contents.skipped),
         "status_lists": len(contents.status),
+        "code_tables": len(code_parts(manifest.parts)),
         "promos": len(contents.promos),
         "badges": {role.value: _count(contents, role) for role in StaffRole},
         "messages": [
@@ -341,7 +352,10 @@ def _lines(said: dict[str, Any]) -> Iterator[str]:
     yield f"issued     {said['issued']}, stale from {said['stale_at']}, expired from {said['expires_at']}"
     yield f"age        {said['age']}: {said['en']} / {said['zh']}"
     yield f"size       {said['bytes']} bytes in {said['parts']} parts, under a chain of {said['roots']} roots"
-    yield f"holds      {said['keys']} keys, {said['status_lists']} status lists, {said['promos']} promo codes"
+    yield (
+        f"holds      {said['keys']} keys, {said['status_lists']} status lists, {said['code_tables']} tables of codes,"
+        f" {said['promos']} promo codes"
+    )
     for offer in said["campaigns"]:
         over = ", over" if offer["over"] else ""
         yield (

@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -23,11 +24,13 @@ from agent.domain.sale import Sale
 from agent.domain.scan import Kind, Rule
 from agent.ports import LedgerUnavailable
 from agent.redeem import KeyReused
-from agent.refresh import Refresher
+from agent.refresh import REVOKED, Refresher
 from agent.store.codes import code_shelf
+from agent.store.till_facts import put_setting
 from sync.ports import Answer, Failure, FailureKind
 from tests.core_kit import Core, check_chain, core, files_hold, install
 from tests.factory import Factory, amount_off
+from tests.integration.test_bundle_file import configure, lose_the_cache, run
 from tests.integration.test_refresh import FakeCloud
 
 SALE = Sale("S-1", "CNY", 12_000)
@@ -280,3 +283,26 @@ def test_a_crash_leaves_the_old_bundle_or_the_new_one(tmp_path: Path, step: str,
         if codes == 1:
             assert (asyncio.run(till.redeem("WINTER26", SALE))).outcome == "accepted"
             assert len(files(till)) == 2, "what the crash left is swept"
+
+
+async def test_a_till_that_is_revoked_forgets_its_tables(till: Core) -> None:
+    """Also where the power went between the statement and the wiping."""
+    assert len(files(till)) == 2
+    await till.database.run(lambda connection: put_setting(connection, "revocation", "00"))
+    till.state.trust = None
+    again = refresher(till, FakeCloud(till.factory))
+    await again.load()
+    assert (files(till), till.state.stopped) == ([], REVOKED)
+
+
+def test_a_stick_carries_the_tables(till: Core, factory: Factory, tmp_path: Path) -> None:
+    """From this till's disk into one that lost its cache."""
+    till.database.close()
+    stick, other = tmp_path / "stick", tmp_path / "other"
+    assert run("export", stick, "--config", configure(tmp_path, till.path.parent, 9)) == 0
+    shutil.copytree(till.path.parent, other)
+    shutil.rmtree(other / "codes")
+    lose_the_cache(other / "till.db")
+    assert run("import", stick, "--config", configure(tmp_path, other, 9)) == 0
+    with core(other / "till.db", factory) as opened:
+        assert asyncio.run(opened.redeem("CAP01999", SALE)).outcome == "accepted"
