@@ -115,22 +115,25 @@ async def signed_till(request: web.Request, body: bytes, *, delivers: bool = Fal
     till = await cloud.store.till(parts.key_id)
     if till is None or not till.keys:
         raise SignatureError("unknown_key", f"no till is enrolled under the key id {parts.key_id}")
-    signers: list[TillKey] = []
+    signer: TillKey | None = None
+    newest_first = till.keys[::-1]  # the newest is the one that mostly signs
 
     def verifies(signature: bytes, message: bytes) -> bool:
-        # The newest first: it is the one that mostly signs.
-        signers.extend(key for key in reversed(till.keys) if _verifies(key.public_key, signature, message))
-        return bool(signers)
+        nonlocal signer
+        signer = next((key for key in newest_first if _verifies(key.public_key, signature, message)), None)
+        return signer is not None
 
     wire.verify(parts, request.method, request.raw_path, body, verifies)
     if request.match_info.get("till", till.till) != till.till:
         raise Refused(403, "wrong_till", "a till may speak for itself only")
-    signer = signers[0]
+    assert signer is not None, "it was verified"
     if till.state is not TillState.ENROLLED or signer.standing is KeyStanding.REPLACED:
         if not delivers:
             raise _revoked(cloud, till, signer)
     elif signer.standing is KeyStanding.ANNOUNCED:
         await cloud.store.confirm_till_key(till.till, signer.public_key)
+        till = await cloud.store.till(till.till)
+        assert till is not None, "no till is ever removed"
     return till
 
 

@@ -207,6 +207,24 @@ def read_time_statement(data: bytes) -> None:
         assert said.till == _vectors("statements.json")["till"]
 
 
+def read_revocation(data: bytes) -> None:
+    """What a till is told by whoever answers in the cloud's place."""
+    trusted, _, _ = _trust()
+    said = _vectors("statements.json")
+    key = bytes.fromhex(said["old_key"]["public_key"])
+    with suppress(BundleError):
+        assert statement.read_revocation(data, trusted, said["till"], key).key == key
+
+
+def read_key_change(data: bytes) -> None:
+    """What a cloud is sent by whoever likes: nothing but the statement itself says who it is."""
+    till = _vectors("statements.json")["till"]
+    with suppress(BundleError):
+        change = statement.read_key_change(data, till)
+        assert change.till == till
+        assert change.old != change.new
+
+
 def read_bundle_file(data: bytes) -> None:
     """A bundle file from its first byte to its last, as the import walks it."""
     with suppress(BundleError):
@@ -290,6 +308,8 @@ TARGETS: dict[str, Target] = {
     "part": Target(read_one_part, _part_seeds, 2_000),
     "delta": Target(read_delta, _delta_seeds, 400),
     "time statement": Target(read_time_statement, lambda: _hexes(_vectors("statements.json")["time"]), 1_000),
+    "revocation": Target(read_revocation, lambda: _hexes(_vectors("statements.json")["revocation"]), 1_000),
+    "key change": Target(read_key_change, lambda: _hexes(_vectors("statements.json")["key_change"]), 1_000),
     "bundle file": Target(read_bundle_file, _bundle_file_seeds, 3_000),
     "code table": Target(read_code_table, lambda: [_code_seeds()[2]], 1_000),
     "gaps": Target(read_gaps, lambda: [status_delta.encode_gaps((0, 1, 130, 20_000, 3_000_000))], 100),

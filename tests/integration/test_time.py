@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from agent import clock
 from agent.clock import SystemClock
 from agent.domain.bundle import BundleError, Part
 from agent.domain.statement import TIME_PART, TimeStatement, sign_time
@@ -50,10 +51,41 @@ def statement(factory: Factory, number: int, at: datetime, till: str = TILL) -> 
 
 
 def test_this_machine_counts_from_its_start() -> None:
-    clock = SystemClock()
-    first, second = clock.boot_time(), clock.boot_time()
-    assert first.boot == second.boot == SystemClock().boot_time().boot != ""
+    this = SystemClock()
+    first, second = this.boot_time(), this.boot_time()
+    assert first.boot == second.boot == SystemClock().boot_time().boot
     assert 0 < first.elapsed_s <= second.elapsed_s
+
+
+@pytest.mark.parametrize(
+    ("kernel", "unit", "same"),
+    [
+        ("6ba3c1e0-1111-4222-8333-0123456789ab\n", None, True),
+        (
+            None,
+            "6ba3c1e01111422283330123456789ab",
+            True,
+        ),  # as the unit gives it, for /proc/sys is hidden there
+        (None, None, False),
+        (None, "%b", False),
+        ("", None, False),
+    ],
+)
+def test_two_processes_of_one_boot_know_it_or_do_not_mix_their_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kernel: str | None, unit: str | None, same: bool
+) -> None:
+    said = tmp_path / "boot_id"
+    if kernel is not None:
+        said.write_text(kernel)
+    monkeypatch.setattr(clock, "_KERNELS", said)
+    monkeypatch.delenv("REDEEMD_BOOT_ID", raising=False)
+    if unit is not None:
+        monkeypatch.setenv("REDEEMD_BOOT_ID", unit)
+    one, other = SystemClock(), SystemClock()
+    assert one.boot_time().boot == one.boot_time().boot != ""
+    assert (one.boot_time().boot == other.boot_time().boot) is same
+    if same:
+        assert one.boot_time().boot == "6ba3c1e01111422283330123456789ab"
 
 
 async def test_a_clock_set_back_while_the_till_runs_is_seen_and_moves_nothing_back(
