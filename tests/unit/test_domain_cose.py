@@ -67,6 +67,7 @@ FORMS = {
     "indefinite protected": (message(protected=b"\xbf" + PROTECTED[1:] + b"\xff"), "indefinite_length"),
     "long head of protected": (b"\x84\x58\x0d" + message()[2:], "not_minimal"),
     "alg as a float": (message(protected=b"\xa2\x01\xf9\xcc\xc0\x04\x48" + KID), "float"),
+    "no kid and nothing behind": (message(protected=cbor2.dumps({1: -19}))[:5], "kid_missing"),
     "critical label": (message(protected=cbor2.dumps({1: -19, 2: [99], 4: KID})), "critical_header"),
     "critical label of ours": (message(protected=cbor2.dumps({1: -19, 2: [4], 4: KID})), "critical_header"),
     "content type": (message(protected=cbor2.dumps({1: -19, 3: 60, 4: KID})), "unknown_header"),
@@ -172,6 +173,13 @@ def test_a_changed_byte_is_refused_or_stands_in_the_envelope(at, byte):
         cose.protected_header(envelope.algorithm, envelope.kid), envelope.payload, envelope.signature
     )
     assert rebuilt == bytes(data)
+
+
+@pytest.mark.parametrize(("s", "code"), [(cose.P256_HALF_ORDER, ""), (cose.P256_HALF_ORDER + 1, "high_s")])
+def test_the_lower_half_ends_at_half_of_the_order(s, code):
+    protected = cbor2.dumps({1: -9, 4: KID})
+    assert code_of(message(protected=protected, signature=bytes(32) + s.to_bytes(32, "big"))) == code
+    assert code_of(message(signature=bytes(32) + s.to_bytes(32, "big"))) == "", "a rule of P-256 alone"
 
 
 def test_a_signature_counts_for_one_profile_only():
