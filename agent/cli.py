@@ -20,7 +20,7 @@ DEFAULT_CONFIG = Path("/etc/redeemd/till.toml")
 GROUPS = {
     "issue": ("agent.commands.issue", "Issue coupons: CSV, QR pictures, sheets to print."),
     "keys": ("agent.commands.keys", "An issuer's keys: new, register, list, show, retire, withdraw."),
-    "campaign": ("agent.commands.campaign", "Campaigns: new, check, publish, list, show, end."),
+    "campaign": ("agent.commands.campaign", "Campaigns: new, check, publish, list, show, end, revoke."),
     "bundle": ("agent.commands.bundle", "The offers and keys that this till holds: show, export, import."),
     "key": ("agent.commands.till_key", "This till's own key: show, rotate. An issuer's are: redeemd keys."),
     "time": ("agent.commands.till_time", "This till's time: show, repair."),

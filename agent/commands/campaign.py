@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import csv
 import json
 import sys
 from collections.abc import Callable
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from agent.commands.admin import CloudAdmin, CloudRefused, read_token
-from agent.commands.arguments import at_least_one, cloud_arguments, day
+from agent.commands.arguments import at_least_one, cloud_arguments, day, numbers
 from agent.commands.campaign_file import TEMPLATE, CampaignFile, read_campaign
 from agent.commands.coupon_files import whole_file
 from agent.commands.errors import EX_CONFIG, EX_USAGE, CommandError
@@ -21,6 +22,8 @@ from agent.commands.wording import campaign_lines, loss_lines, words_of
 from agent.domain import campaign as campaigns
 from agent.domain.time import EPOCH_DAY, day_text
 from config import ConfigError
+
+REVOKED_AT_ONCE = 5000
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
@@ -51,6 +54,15 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     parser = add("end", _end, "Let a campaign end earlier.")
     _identity_arguments(parser)
     parser.add_argument("--last", type=day, help="its last day; default: yesterday, so that it ends at once")
+    cloud_arguments(parser)
+
+    parser = add(
+        "revoke", _revoke, "Withdraw single coupons for good, or all of a CSV file that issue wrote."
+    )
+    _identity_arguments(parser)
+    chosen = parser.add_mutually_exclusive_group(required=True)
+    chosen.add_argument("--index", type=numbers, help="such as 17,4711")
+    chosen.add_argument("--csv", type=Path, metavar="FILE", help="all coupons of this file")
     cloud_arguments(parser)
 
 
@@ -196,6 +208,39 @@ def _end(arguments: argparse.Namespace) -> int:
         return 0
 
     return asyncio.run(_with_cloud(arguments, work))
+
+
+def _revoke(arguments: argparse.Namespace) -> int:
+    indexes = sorted(arguments.index if arguments.csv is None else _indexes_of(arguments))
+
+    async def work(admin: CloudAdmin) -> int:
+        changed = 0
+        for start in range(0, len(indexes), REVOKED_AT_ONCE):
+            body = {"issuer": arguments.issuer, "campaign": arguments.number}
+            some = {"indexes": indexes[start : start + REVOKED_AT_ONCE]}
+            changed += (await admin.post("/v1/admin/revocations", body | some))["revoked"]
+        if arguments.json:
+            _print_json({"revoked": changed, "before": len(indexes) - changed})
+        else:
+            again = f", {len(indexes) - changed} were before" if changed < len(indexes) else ""
+            print(f"{changed} coupons revoked{again}: tills know with their next bundle")
+        return 0
+
+    return asyncio.run(_with_cloud(arguments, work))
+
+
+def _indexes_of(arguments: argparse.Namespace) -> set[int]:
+    """The coupons of a CSV file, which must all be of this campaign."""
+    try:
+        with arguments.csv.open(newline="", encoding="utf-8") as file:
+            rows = [(row["issuer"], int(row["campaign"]), int(row["index"])) for row in csv.DictReader(file)]
+    except OSError as error:
+        raise CommandError(f"{arguments.csv}: {error.strerror}") from None
+    except (KeyError, TypeError, ValueError):
+        raise CommandError(f"{arguments.csv} is not a CSV file that redeemd issue wrote") from None
+    if any(row[:2] != (arguments.issuer, arguments.number) for row in rows):
+        raise CommandError(f"{arguments.csv} holds coupons of another campaign: nothing was revoked")
+    return {index for _, _, index in rows}
 
 
 async def _with_cloud(arguments: argparse.Namespace, work: Callable[[CloudAdmin], Any]) -> int:

@@ -1,15 +1,12 @@
-"""`redeemd keys`, `campaign` and `issue` as an issuer uses them: with a real cloud, and with nothing but files."""
+"""`redeemd keys`, `campaign` and `issue` against a real cloud."""
 
 from __future__ import annotations
 
 import asyncio
-import csv
 import json
 import re
-import subprocess
-import sys
 from collections.abc import AsyncIterator, Callable
-from datetime import date, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,58 +14,13 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from agent import cli
 from agent.domain.bundle import Manifest
 from agent.domain.decide import Refusal, verify_scan
+from agent.domain.status import Status
 from cloud.errors import StoreUnavailable
 from cloud.http import utc_now
 from tests.integration.cloud_server_kit import STORE_BODY, Client, Running, running_cloud
-
-PASSPHRASE = "correct horse battery"
-TODAY = date.today()  # noqa: DTZ011  the example campaign begins on the day of its writing
-KEY = (
-    "--issuer",
-    "acme",
-    "--from",
-    f"{TODAY}",
-    "--to",
-    f"{TODAY + timedelta(days=400)}",
-    "--value-max-minor",
-    "5000",
-)
-
-
-class Shell:
-    """A folder with a campaign file, and the command line in it."""
-
-    def __init__(self, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-        self.folder = folder
-        self._capsys = capsys
-        self.campaign = folder / "autumn.toml"
-        self.passphrase = folder / "passphrase"
-        self.passphrase.write_text(PASSPHRASE + "\n")
-        self.cloud: tuple[str, ...] = ()
-
-    def __call__(self, *arguments: str | Path | int, code: int = 0) -> str:
-        """Standard output; standard error where the command fails."""
-        self._capsys.readouterr()
-        try:
-            found = cli.main([str(argument) for argument in arguments])
-        except SystemExit as stop:  # argparse
-            found = int(stop.code or 0)
-        said = self._capsys.readouterr()
-        assert found == code, said.err
-        return said.err if code else said.out
-
-    def own_key(self, *more: str) -> Path:
-        key = self.folder / "acme.pem"
-        self("keys", "new", *KEY, "--out", key, "--passphrase-file", self.passphrase, *more)
-        return key
-
-    def issue(self, *arguments: str | Path, code: int = 0) -> str:
-        """With the key of `own_key`."""
-        signer = ("--key", self.folder / "acme.pem", "--passphrase-file", self.passphrase)
-        return self("issue", "--campaign", self.campaign, *signer, *arguments, code=code)
+from tests.integration.issue_kit import KEY, TODAY, Shell, rows
 
 
 @pytest.fixture
@@ -77,154 +29,6 @@ def shell(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Shell:
     made("campaign", "new", made.campaign)
     return made
 
-
-def rows(path: Path) -> list[dict[str, str]]:
-    with path.open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
-
-
-# --- without a cloud ---
-
-
-@pytest.mark.parametrize("algorithm", ["ed25519", "es256"])
-def test_an_issuer_without_a_cloud(shell: Shell, algorithm: str) -> None:
-    key = shell.own_key("--algorithm", algorithm)
-    assert key.stat().st_mode & 0o777 == 0o600
-    assert b"BEGIN ENCRYPTED PRIVATE KEY" in key.read_bytes()
-    shell.issue("--new-ledger", "--count", "30", "--csv", shell.folder / "one.csv")
-    shell.issue("--count", "20", "--csv", shell.folder / "two.csv", "--value-minor", "500")
-    made = rows(shell.folder / "one.csv") + rows(shell.folder / "two.csv")
-    assert len({row["index"] for row in made}) == 50
-    assert {row["value_minor"] for row in made} == {"", "500"}
-    for row in (made[0], made[49]):
-        said = json.loads(shell("verify", row["token"], "--keys", key.with_suffix(".json"), "--json"))
-        assert (said["outcome"], said["issuer"], said["index"]) == ("verified", "acme", int(row["index"]))
-
-
-def test_what_an_issuer_without_a_cloud_is_told(shell: Shell) -> None:
-    key = shell.own_key()
-    out = ("--csv", shell.folder / "c.csv")
-    assert "--new-ledger" in shell.issue(*out, code=1), "a lost ledger gives out indexes again"
-    shell.issue("--new-ledger", *out)
-    assert "leave out --new-ledger" in shell.issue("--new-ledger", *out, code=1)
-    assert "exists" in shell.issue(*out, code=1)
-    assert "exists" in shell("keys", "new", *KEY, "--out", key, "--no-passphrase", code=1)
-    shell.passphrase.write_text("wrong passphrase")
-    assert "wrong passphrase" in shell.issue("--json", code=1)
-    shell.passphrase.write_text(PASSPHRASE)
-    other = shell.folder / "other.pem"
-    shell("keys", "new", *KEY, "--out", other, "--no-passphrase")
-    key.write_bytes(other.read_bytes())
-    assert "different keys" in shell.issue("--json", code=1)
-    key.chmod(0o644)
-    assert "open to others" in shell.issue("--json", code=1)
-    assert "say where" in shell.issue(code=2)
-
-
-def test_terms_that_no_till_would_take_are_refused(shell: Shell) -> None:
-    shell.own_key("--campaigns", "1001")
-    new = ("--new-ledger", "--json")
-    late = f"{TODAY + timedelta(days=500)}"
-    assert "none of the campaign's" in shell.issue(*new, "--from", late, "--to", late, code=1)
-    assert "above what the campaign gives" in shell.issue("--json", "--value-minor", "3001", code=1)
-    text = shell.campaign.read_text("utf-8")
-    shell.campaign.write_text(text.replace("amount_minor = 3000", "amount_minor = 5001"), "utf-8")
-    assert "5000 at most" in shell.issue("--json", code=1)
-    shell.campaign.write_text(text.replace("number = 1001", "number = 1002"), "utf-8")
-    assert "no key for campaign 1002" in shell.issue("--json", code=1)
-    shell.campaign.write_text(text.replace("size = 100000", "size = 50"), "utf-8")
-    assert "size stays 100000" in shell.issue("--json", code=1)
-
-
-def test_an_order_that_was_broken_off_begins_with_the_same_coupons(shell: Shell) -> None:
-    shell.own_key()
-    shell.campaign.write_text(
-        shell.campaign.read_text("utf-8").replace("size = 100000", "size = 1500"), "utf-8"
-    )
-    out = shell.folder / "c.csv"
-    said = shell.issue("--new-ledger", "--count", "1600", "--csv", out, "--order", "easter", code=1)
-    assert "500 coupons are left" in said
-    assert "--order easter" in said
-    assert not out.exists()
-    assert [path.name for path in shell.folder.glob("*.part")] == []
-    shell.issue("--count", "1500", "--csv", out, "--order", "easter")
-    assert sorted(int(row["index"]) for row in rows(out)) == list(range(1500))
-
-
-def test_a_killed_run_leaves_no_file_that_looks_whole(shell: Shell) -> None:
-    key = shell.folder / "open.pem"
-    shell("keys", "new", *KEY, "--out", key, "--no-passphrase")
-    out = shell.folder / "c.csv"
-    what = (
-        "issue",
-        "--key",
-        key,
-        "--campaign",
-        shell.campaign,
-        "--count",
-        30_000,
-        "--csv",
-        out,
-        "--order",
-        "easter",
-    )
-    command = [sys.executable, "-m", "agent.cli", *map(str, what), "--new-ledger", "--json"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
-        assert process.stdout is not None
-        first = json.loads(process.stdout.readline())
-        process.kill()
-    assert not out.exists()
-    part = out.with_name("c.csv.part")
-    assert "remove it" in shell(*what, code=1)
-    part.unlink()
-    again = shell(*what[:5], "--count", 1000, "--order", "easter", "--json").splitlines()
-    assert json.loads(again[0]) == first
-
-
-def test_what_was_changed_by_hand_is_noticed(shell: Shell) -> None:
-    key = shell.own_key()
-    shell.issue("--new-ledger", "--json")
-    record = key.with_suffix(".json")
-    record.write_text(record.read_text().replace("5000", "9000"))
-    assert "put it back" in shell.issue("--json", code=1)
-    assert "x.pem" in shell("keys", "new", *KEY, "--out", shell.folder / "x.json", "--no-passphrase", code=1)
-
-
-def test_two_processes_never_give_out_one_index_twice(shell: Shell) -> None:
-    key = shell.folder / "open.pem"
-    shell("keys", "new", *KEY, "--out", key, "--no-passphrase")
-    command = [
-        sys.executable,
-        "-m",
-        "agent.cli",
-        "issue",
-        "--key",
-        str(key),
-        "--campaign",
-        str(shell.campaign),
-    ]
-    shell(
-        "issue", "--key", key, "--campaign", shell.campaign, "--new-ledger", "--csv", shell.folder / "0.csv"
-    )
-    running = [
-        subprocess.Popen([*command, "--count", "2500", "--csv", shell.folder / f"{number}.csv"])
-        for number in (1, 2)
-    ]
-    assert [process.wait(60) for process in running] == [0, 0]
-    indexes = [row["index"] for number in range(3) for row in rows(shell.folder / f"{number}.csv")]
-    assert len(indexes) == len(set(indexes)) == 5001
-
-
-def test_a_campaign_file_is_checked_with_lines(shell: Shell) -> None:
-    assert "满 100 减 30" in shell("campaign", "check", shell.campaign)
-    text = shell.campaign.read_text("utf-8").replace("amount_minor = 3000", "amount_minor = 0")
-    shell.campaign.write_text(text, "utf-8")
-    assert "autumn.toml:25: benefit.amount_minor:" in shell("campaign", "check", shell.campaign, code=78)
-    shell.own_key()
-    assert "autumn.toml:25: benefit.amount_minor:" in shell.issue("--json", "--new-ledger", code=78)
-
-
-# --- with a cloud ---
 
 Ask = Callable[..., Any]
 
@@ -285,6 +89,24 @@ async def test_publishing_counts_versions(ask: Ask, shell: Shell) -> None:
     assert "ends on" in await ask("campaign", "end", "acme", "1001", "--last", "2090-01-01", code=2)
     assert "ends on" in await ask("campaign", "end", "acme", "1001"), "at once, on its first day too"
     assert "no campaign 9" in await ask("campaign", "show", "acme", "9", code=1)
+
+
+async def test_coupons_of_a_mailing_that_went_wrong_are_revoked(
+    running: Running, ask: Ask, shell: Shell
+) -> None:
+    client = await running.enrol("T-1")
+    await ask("keys", "new", *KEY)
+    await ask("campaign", "publish", shell.campaign)
+    out = shell.folder / "c.csv"
+    await ask("issue", "--campaign", shell.campaign, "--count", "5", "--csv", out)
+    indexes = [int(row["index"]) for row in rows(out)]
+    assert "1 coupons revoked" in await ask("campaign", "revoke", "acme", "1001", "--index", str(indexes[0]))
+    said = json.loads(await ask("campaign", "revoke", "acme", "1001", "--csv", out, "--json"))
+    assert said == {"revoked": 4, "before": 1}
+    listed = (await client.refresh()).status["acme", 1001]
+    assert {listed[index] for index in indexes} == {Status.REVOKED}
+    assert "another campaign" in await ask("campaign", "revoke", "acme", "1002", "--csv", out, code=1)
+    assert "not a CSV" in await ask("campaign", "revoke", "acme", "1001", "--csv", shell.campaign, code=1)
 
 
 async def test_a_key_held_elsewhere_is_registered_and_ends(ask: Ask, shell: Shell) -> None:
