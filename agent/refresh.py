@@ -91,8 +91,9 @@ class Refresher:
         assert self._uplink is not None, "only a till with a cloud fetches"
         if self._state.trust is not None:
             await self._codes.check(self._state.trust.manifest.parts)
+        etag = None if self._state.trust is None else self._etag
         answer = await self._uplink.get(
-            bundle_path(self._state.till), self._etag, max_bytes=bundle.DOCUMENT_BYTES_MAX
+            bundle_path(self._state.till), etag, max_bytes=bundle.DOCUMENT_BYTES_MAX
         )
         failure = answer if isinstance(answer, Failure) else failure_of(answer)
         if failure is not None:
@@ -170,7 +171,7 @@ class Refresher:
         if self._state.stopped == REVOKED:
             raise BundleError("revoked", "this till's key counts no more, and no bundle is for it")
         current = None if self._state.trust is None else self._state.trust.manifest
-        manifest = await self._judge(document, current, source)
+        manifest = await self._judge(document, current or await self._stored_manifest(), source)
         if manifest == current:
             if not self._codes.complete:
                 await self._mend_codes(manifest, source)
@@ -203,6 +204,16 @@ class Refresher:
             if newest == root:
                 raise
         return bundle.read_manifest(document, newest, till, current)
+
+    async def _stored_manifest(self) -> Manifest | None:
+        """What a bundle must not fall behind even where a damaged part keeps it out of force."""
+        root, manifest = await self._cache.judge(), await self._cache.manifest()
+        if root is None or manifest is None:
+            return None
+        try:
+            return bundle.read_manifest(manifest, bundle.read_root(root, None), self._state.till, None)
+        except BundleError:
+            return None
 
     async def _walk(self, root: Root, source: Source) -> Root:
         """Take the roots that follow `root`, one at a time, each on disk before the next is asked for."""

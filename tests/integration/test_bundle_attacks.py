@@ -13,7 +13,7 @@ import pytest
 
 from agent import health
 from agent.domain import bundle, cbor, token
-from agent.domain.bundle import Age
+from agent.domain.bundle import Age, BundleError
 from agent.domain.cose import Algorithm
 from agent.domain.keys import IssuerKey, SigningKey, new_signing_key
 from agent.domain.outcome import Outcome
@@ -45,6 +45,26 @@ async def test_rollback(scene: Played) -> None:
     scene.line.forged[BUNDLE] = always(old)
     assert "rollback" in await scene.refused()
     assert (await scene.till.redeem(coupon, SALE)).outcome is Outcome.REVOKED
+
+
+async def test_rollback_of_a_till_whose_cache_is_damaged(scene: Played) -> None:
+    """One bad page keeps the bundle out of force; what it was is still the least that is taken."""
+    old = scene.line.recorded[BUNDLE]
+    await scene.revoke(5)
+    assert await scene.refresher.fetch() is True
+    await scene.till.database.run(
+        lambda db: db.execute("UPDATE part SET content = x'00' WHERE name = 'campaigns'") and None
+    )
+    scene.till.state.trust = None
+    with pytest.raises(BundleError):
+        await scene.refresher.load()
+    scene.line.forged[BUNDLE] = always(old)
+    answer = await scene.refresher.fetch()
+    assert isinstance(answer, Failure)
+    assert "rollback" in answer.detail
+    scene.line.forged.clear()
+    assert await scene.refresher.fetch() is True
+    assert scene.place == (1, 2)
 
 
 async def test_freeze_only_makes_the_bundle_age(scene: Played) -> None:
