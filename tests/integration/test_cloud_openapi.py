@@ -13,7 +13,8 @@ from jsonschema import Draft202012Validator  # type: ignore[import-untyped]  # o
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from agent.domain import campaign as campaigns
-from cloud import admin_routes, bundle_routes, issuer_routes, till_routes
+from agent.domain.scan import Kind, Rule, rule_to_wire
+from cloud import admin_routes, bundle_routes, code_routes, issuer_routes, till_routes
 from sync import wire
 from tests.integration.cloud_server_kit import KEY_BODY, STORE_BODY, enrolment, running_cloud
 from tests.unit.cloud_kit import CAMPAIGN, ISSUER, TODAY, campaign, sealing_till
@@ -54,8 +55,8 @@ def test_it_names_every_route_and_no_other(document: dict[str, Any]) -> None:
             route.method.lower(),
             re.sub(r"\{(\w+):[^}]*\}+", r"{\1}", route.path).replace("{sha256}}", "{sha256}"),
         )
-        for table in (till_routes.ROUTES, admin_routes.ROUTES, issuer_routes.ROUTES, bundle_routes.ROUTES)
-        for route in table
+        for module in (till_routes, admin_routes, issuer_routes, bundle_routes, code_routes)
+        for route in module.ROUTES
         if hasattr(route, "method") and hasattr(route, "path")
     }
     named = {
@@ -103,6 +104,9 @@ async def test_real_answers_fit_it(document: dict[str, Any], tmp_path: Path) -> 
             ("post", "campaigns", new_campaign),
             ("post", "campaigns", new_campaign),
             ("post", "coupons", order),
+            ("post", "codes", order),
+            ("post", "codes", order | {"codes": ["x"]}),
+            ("post", "scan-rules", {"rules": [rule_to_wire(Rule(Kind.MEMBER_CARD, "88", 9, 16, "digits"))]}),
             ("post", "revocations", {"issuer": ISSUER, "campaign": CAMPAIGN, "indexes": [5]}),
             ("post", "tills", {"till": "T-3", "store": STORE_BODY["store"]}),
             ("get", "tills", None),

@@ -24,7 +24,8 @@ from agent.domain.sale import Sale
 from agent.domain.scan import Kind, Rule
 from agent.ports import LedgerUnavailable
 from agent.redeem import KeyReused
-from agent.refresh import REVOKED, Refresher
+from agent.refresh import Refresher
+from agent.state import REVOKED
 from agent.store.codes import code_shelf
 from agent.store.till_facts import put_setting
 from sync.ports import Answer, Failure, FailureKind
