@@ -26,8 +26,11 @@ from agent.domain.codes import (
     read_form,
     read_keys,
 )
+from agent.domain.decide import Refusal, verify_scan
 from agent.domain.fields import FieldError
-from tests.unit.domain_kit import examples
+from agent.domain.outcome import SAYINGS
+from agent.domain.scan import Kind, Rule
+from tests.unit.domain_kit import campaign, contents, examples
 
 KEY = CodeKey(b"key-0001", "acme", bytes(range(32)))
 CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
@@ -272,3 +275,56 @@ def test_keys_come_back_from_the_wire():
         read_keys([key_to_wire(KEY)] * 2)
     with pytest.raises(FieldError, match="secret"):
         read_keys([key_to_wire(KEY) | {"secret": b"short"}])
+
+
+# any text at all
+
+WORLD = replace(
+    contents(offers=(campaign(), campaign(number=8, uses=3))),
+    scan_rules=(Rule(Kind.MEMBER_CARD, "88", 16, 16, "digits"),),
+    code_keys={KEY.key_id: KEY},
+    codes=book(
+        table({CODE: 5}, campaign=7),
+        table({"SUMMER26": 0}, campaign=8, form=Form(CROCKFORD + "U", 4, 12, any_case=True)),
+        table({"950110153000342": 1}, kind=CodeKind.GCN, form=GS1_FORM),
+    ),
+)
+PIECES = st.sampled_from(
+    [
+        CODE,
+        "summer26",
+        "RC1",
+        "]C1",
+        "255",
+        "9501101530003",
+        "42",
+        "\x1d",
+        "(255)",
+        "https://x.example/255/",
+        "-",
+        "88",
+    ]
+)
+
+
+@given(st.text(max_size=60) | st.lists(PIECES | st.text(max_size=3), max_size=6).map("".join))
+@examples(1500)
+def test_any_scan_is_a_coupon_or_a_refusal_with_its_sentence(scanned):
+    found = verify_scan(scanned, WORLD)
+    if isinstance(found, Refusal):
+        assert found.outcome in SAYINGS
+        assert len(scanned) < 8 or scanned not in found.detail, "no detail repeats the text"
+    else:
+        assert found.code_hash, "nobody signed here"
+        assert found.identity in {("acme", 7, 5), ("acme", 8, 0), ("acme", 7, 1)}
+
+
+@given(st.sampled_from([CODE, "01234567890abcde"]), st.data())
+@examples(200)
+def test_all_spellings_give_one_identity(code, data):
+    for at in sorted(data.draw(st.lists(st.integers(0, len(code)), max_size=4)), reverse=True):
+        code = code[:at] + data.draw(st.sampled_from("- ")) + code[at:]
+    prefix = data.draw(st.sampled_from(["", "]C0", "]Q1", "  ", "https://QR.example/c/"]))
+    found = verify_scan(prefix + code + data.draw(st.sampled_from(["", "\r", "\n", "\t"])), WORLD)
+    assert not isinstance(found, Refusal)
+    assert found.identity == ("acme", 7, 5)
