@@ -31,6 +31,29 @@ async def test_offline_with_records_waiting(page: Page, till: TillStandIn) -> No
     await expect(page.locator(".line .tip")).to_be_visible()
 
 
+async def test_what_head_office_says_stands_above_the_problems(page: Page, till: TillStandIn) -> None:
+    said = {"zh": "今晚七点闭店", "en": "We close at seven"}
+    till.status = status(messages=[said], issues=HARM["issues"])
+    await visit(page, till)
+    await expect(page.locator(".issue").first).to_have_text("今晚七点闭店")
+    await till.push("status", status(messages=[]))
+    await expect(page.locator("#issues")).to_be_hidden()
+
+
+async def test_the_age_of_the_offers_says_what_it_means(page: Page, till: TillStandIn) -> None:
+    bundle = status()["bundle"] | {
+        "age": "stale",
+        "zh": "活动数据已有 3 天：1 / 3 个活动暂停，其余只开放部分额度",
+        "en": "The offers are 3 days old: 1 of 3 campaigns are paused, the others give less",
+    }
+    till.status = status(bundle=bundle)
+    await visit(page, till)
+    await page.locator(".bundle .pill").focus()
+    await expect(page.locator(".bundle .tip")).to_contain_text(
+        "1 / 3 个活动暂停，其余只开放部分额度。共 3 个活动"
+    )
+
+
 async def test_everything_wrong_at_once_is_said(page: Page, till: TillStandIn) -> None:
     till.status = status(**HARM)
     await visit(page, till)
