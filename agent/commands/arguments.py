@@ -56,7 +56,7 @@ def passphrase_from(file: Path | None) -> Callable[[], str]:
             return read_passphrase(file)
         if not sys.stdin.isatty():
             raise CommandError("the key has a passphrase: give it with --passphrase-file FILE", EX_USAGE)
-        return getpass.getpass("passphrase of the key: ")
+        return _typed("passphrase of the key: ")
 
     return ask
 
@@ -75,7 +75,14 @@ def new_passphrase() -> str:
     if not sys.stdin.isatty():
         sentence = "a new key gets a passphrase: give it with --passphrase-file FILE"
         raise CommandError(f"{sentence}, or say --no-passphrase", EX_USAGE)
-    first = getpass.getpass("passphrase for the new key (12 characters or more): ")
-    if getpass.getpass("once more: ") != first:
+    first = _typed("passphrase for the new key (12 characters or more): ")
+    if _typed("once more: ") != first:
         raise CommandError("the two are not the same: no key was made")
     return first
+
+
+def _typed(prompt: str) -> str:
+    try:
+        return getpass.getpass(prompt)
+    except EOFError:
+        raise CommandError("no passphrase was typed") from None

@@ -183,13 +183,13 @@ async def issue(
                     output.add(coupon)
                 progress.add(1)
             count += len(portion)
-    except (CommandError, CloudError) as error:
-        if not count:
-            raise CommandError(str(error)) from error
-        raise CommandError(
-            f"{error}. {count} of {order.count} coupons were issued and nothing was written. "
-            f"None is lost: the same command with --order {order.name} begins with the very same coupons"
-        ) from error
+    except BaseException:  # Ctrl-C too
+        if count:
+            _say(
+                f"broken off after {count} of {order.count} coupons, nothing was written. None is lost: "
+                f"the same command with --order {order.name} begins with the very same coupons"
+            )
+        raise
     finally:
         progress.close()
     return count

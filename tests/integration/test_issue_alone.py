@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import signal
 import subprocess
 import sys
 from datetime import timedelta
@@ -114,6 +116,65 @@ def test_a_killed_run_leaves_no_file_that_looks_whole(shell: Shell) -> None:
     part.unlink()
     again = shell(*what[:5], "--count", 1000, "--order", "easter", "--json").splitlines()
     assert json.loads(again[0]) == first
+
+
+def test_a_run_that_is_interrupted_says_how_to_go_on(shell: Shell) -> None:
+    key = shell.folder / "open.pem"
+    shell("keys", "new", *KEY, "--out", key, "--no-passphrase")
+    what = (
+        "issue",
+        "--key",
+        key,
+        "--campaign",
+        shell.campaign,
+        "--count",
+        30_000,
+        "--csv",
+        shell.folder / "c.csv",
+    )
+    command = [sys.executable, "-m", "agent.cli", *map(str, what), "--new-ledger", "--json"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate()
+    assert process.returncode == 130
+    assert re.search(rb"broken off after \d+ of 30000 coupons.*--order [0-9a-f]{12} begins", said)
+    assert list(shell.folder.glob("c.csv*")) == []
+
+
+SPAWN = "import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))"
+
+
+def typing(command: list[str], *lines: bytes) -> tuple[int, bytes]:
+    """Run `command` with a terminal of its own, and type one line at each prompt: (exit code, what was shown)."""
+    said, left = b"", list(lines)
+    pipe = subprocess.PIPE
+    with subprocess.Popen([sys.executable, "-c", SPAWN, *command], stdin=pipe, stdout=pipe) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        while piece := os.read(process.stdout.fileno(), 4096):
+            said += piece
+            if left and piece.endswith(b": "):
+                process.stdin.write(left.pop(0) + b"\n")
+                process.stdin.flush()
+    return process.returncode, said
+
+
+def test_a_passphrase_is_typed_and_not_shown(shell: Shell) -> None:
+    key = shell.folder / "typed.pem"
+    command = [sys.executable, "-m", "agent.cli", "keys", "new", *KEY, "--out", str(key)]
+    word = PASSPHRASE.encode()
+    code, said = typing(command, word, b"something else")
+    assert (code, key.exists()) == (1, False)
+    assert b"not the same" in said
+    assert typing(command, b"short", b"short")[0] == 1
+    assert b"no passphrase" in typing(command, b"\x04")[1], "end of input"
+    code, said = typing(command, word, word)
+    assert (code, word in said) == (0, False)
+    what = ("issue", "--key", key, "--campaign", shell.campaign, "--new-ledger", "--json")
+    code, said = typing([sys.executable, "-m", "agent.cli", *map(str, what)], word)
+    assert (code, b"RC1" in said) == (0, True)
 
 
 def test_what_was_changed_by_hand_is_noticed(shell: Shell) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -59,6 +60,16 @@ def test_a_character_that_the_font_lacks_is_refused(tmp_path: Path) -> None:
         pytest.raises(CommandError, match="TrueType"),
         sheets(tmp_path / "x.pdf", campaign(), Path(__file__)),
     ):
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("package", ["reportlab", "paperang_p2_fonts_cjk"])
+def test_a_till_without_the_packages_says_which(
+    tmp_path: Path, package: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(CommandError, match=r"redeemd\[issuer\]"), sheets(tmp_path / "x.pdf", campaign()):
         pass
     assert list(tmp_path.iterdir()) == []
 
