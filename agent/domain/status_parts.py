@@ -83,9 +83,8 @@ def read_lists(parts: Mapping[str, bytes]) -> dict[Coupons, StatusList]:
 def _read_snapshot(name: str, content: bytes) -> tuple[Coupons, StatusList]:
     fields = Fields(cbor.decode(content), "status")
     coupons = fields.text("issuer", 32, least=1), fields.integer("campaign", 0, UINT32_MAX)
-    if name != snapshot_name(
-        *coupons
-    ):  # a second list of a campaign could give back what the first one revoked
+    # Under another name a second list of a campaign could give back what the first one revoked.
+    if name != snapshot_name(*coupons):
         raise FieldError(f"holds the list of {snapshot_name(*coupons)}")
     count = fields.integer("count", 1, status.COUNT_MAX)
     listed = status.inflate(count, fields.octets("bits", 1, PART_BYTES_MAX))

@@ -164,6 +164,14 @@ def test_a_delta_that_is_not_what_it_says(name):
     assert "part delta/acme/7/2: " in str(refused.value)
 
 
+def test_a_delta_of_a_list_with_the_same_bits_is_still_another_lists():
+    """Two lists of which nothing is known are the same bits; the name in the delta and in its hashes is not."""
+    other, _ = status_delta.make_delta("acme", 8, STATES[0], [(3, Status.USED)])
+    with pytest.raises(BundleError, match="delta/acme/7/1: the delta is of another list") as refused:
+        read_lists(parts_of(STATES[0], [other]))
+    assert refused.value.code == "wrong_base"
+
+
 def chain_without(*places):
     parts = parts_of(STATES[0], [FIRST, SECOND])
     for place in places:
