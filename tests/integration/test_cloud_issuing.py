@@ -74,6 +74,17 @@ async def test_a_retired_key_signs_no_more_and_its_coupons_count(running: Runnin
         assert coupon.kid.hex() == kid
 
 
+async def test_the_cloud_signs_with_p256_too(running: Running) -> None:
+    (old,) = await keys(running)
+    await ask(running, "POST", f"issuers/{old}/retire")
+    made = await ask(running, "POST", "issuers", KEY_BODY | {"algorithm": "es256"}, status=201)
+    assert (made["algorithm"], len(made["public_key"]), made["registered"]) == ("es256", 66, False)
+    text = (await ask(running, "POST", "coupons", ORDER, status=201))["coupons"][0]["token"]
+    coupon = verify_scan(text, await (await running.enrol("T-1")).refresh())
+    assert not isinstance(coupon, Refusal)
+    assert coupon.kid.hex() == made["kid"]
+
+
 async def test_a_withdrawn_key_leaves_the_bundle_for_good(running: Running) -> None:
     (kid,) = await keys(running)
     text = (await ask(running, "POST", "coupons", ORDER, status=201))["coupons"][0]["token"]
