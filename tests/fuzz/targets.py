@@ -14,11 +14,23 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from agent.domain import bundle, bundle_file, cbor, codes, cose, scan, statement, status_delta, token
+from agent.domain import (
+    bundle,
+    bundle_file,
+    cbor,
+    codes,
+    cose,
+    scan,
+    statement,
+    status_delta,
+    status_parts,
+    token,
+)
 from agent.domain.bundle import MANIFEST_AAD, ROOT_AAD, BundleError
 from agent.domain.keys import SigningKey, signing_key_from_seed
 from agent.domain.parts import read_parts
-from agent.domain.status import StatusFault
+from agent.domain.status import StatusFault, state_hash
+from agent.domain.status_parts import read_lists
 from agent.domain.token import AAD, TokenError, TokenFault
 
 VECTORS = Path(__file__).parents[1] / "vectors"
@@ -184,9 +196,17 @@ def read_one_part(data: bytes) -> None:
 
 
 def read_delta(data: bytes) -> None:
-    """A delta behind the good snapshot."""
-    with suppress(BundleError):
-        read_parts({**_parts(), "delta/acme/1/1": data})
+    """A delta behind the good snapshot: what is accepted lowers nothing, and leads to the state it names."""
+    before = read_lists(_parts())["acme", 1]
+    try:
+        after = read_lists({**_parts(), "delta/acme/1/1": data})["acme", 1]
+    except BundleError:
+        return
+    delta = status_parts.read_delta(data)
+    assert delta.target == state_hash("acme", 1, after)
+    raised = {index for index in range(after.count) if after[index] != before[index]}
+    assert raised == {*delta.used, *delta.revoked}
+    assert all(after[index] >= before[index] for index in range(after.count))
 
 
 def read_gaps(data: bytes) -> None:
@@ -275,15 +295,11 @@ def _part_seeds() -> list[bytes]:
 
 
 def _delta_seeds() -> list[bytes]:
-    sample = {
-        "issuer": "acme",
-        "campaign": 1,
-        "base": bytes(32),
-        "target": bytes(32),
-        "used": status_delta.encode_gaps((2, 3, 400)),
-        "revoked": b"",
-    }
-    return [cbor.encode(sample)]
+    """A good one, and a good one for another state: of the first no mutant may pass."""
+    listed = read_lists(_parts())["acme", 1]
+    made, after = status_delta.make_delta("acme", 1, listed, [(2, 1), (3, 1), (4, 2)])
+    other, _ = status_delta.make_delta("acme", 1, after, [(2, 2)])
+    return [cbor.encode(status_parts.delta_to_wire(delta)) for delta in (made, other)]
 
 
 TARGETS: dict[str, Target] = {
