@@ -166,12 +166,12 @@ def _verify_token(text: str, contents: Contents) -> Coupon | Refusal:
 
 def find_status(coupon: Coupon, contents: Contents) -> Status | None:
     """What the status list says of the coupon; None where it lies outside the list: it was never issued."""
-    issuer, campaign, index = coupon.identity
-    listed = contents.status.get((issuer, campaign))
+    claims = coupon.claims
+    listed = contents.status.get((coupon.issuer, claims.campaign))
     if listed is None:
         return Status.VALID
     try:
-        return listed[index]
+        return listed[claims.index]
     except IndexError:
         return None
 
