@@ -93,23 +93,24 @@ class Imported:
 
 
 class BundleFile:
-    """An open bundle file as a `Source`. Use in a `with` block. Raises BundleError."""
+    """An open bundle file as a `Source`; close it by a `with` block. Raises BundleError.
+
+    Opening reads the head and looks where each part lies: up to some tenths of a second of work for a hostile file.
+    """
 
     def __init__(self, path: Path) -> None:
-        self._path = path
-        self._file: BinaryIO
         self._places: dict[bytes, tuple[int, int]] = {}
         self._roots: dict[int, bytes] = {}
         self.manifest = b""
-
-    def __enter__(self) -> Self:
-        self._file = _open(self._path)
+        self._file = _open(path)
         try:
             self._read_head()
             self._find_parts()
         except BaseException:
             self._file.close()
             raise
+
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -181,7 +182,7 @@ async def import_file(path: Path, refresher: Refresher, state: TillState) -> Imp
     """Take the bundle in `path`, verified exactly as one over the line. Raises LedgerUnavailable, CommitUnknown."""
     code, detail, changed = "", "", False
     try:
-        with BundleFile(path) as file:
+        with await asyncio.to_thread(BundleFile, path) as file:
             changed = await refresher.take(file.manifest, file)
     except BundleError as error:
         code, detail = error.code, str(error)

@@ -260,9 +260,7 @@ class Refresher:
 
     async def _collect(self, manifest: Manifest, source: Source) -> dict[str, bytes]:
         """Every part of `manifest`: those that did not change from the store, the others from `source`."""
-        stored = {
-            hashlib.sha256(content).digest(): content for content in (await self._cache.parts()).values()
-        }
+        stored = await asyncio.to_thread(_by_digest, await self._cache.parts())
         await self._codes.collect(manifest.parts, source.part)
         parts: dict[str, bytes] = {}
         for part in manifest.parts:
@@ -271,7 +269,7 @@ class Refresher:
             content = stored.get(part.sha256)
             if content is None:
                 content = await source.part(part)
-            bundle.check_part(part, content)
+            await asyncio.to_thread(bundle.check_part, part, content)
             parts[part.name] = content
         return parts
 
@@ -280,17 +278,22 @@ class Refresher:
         await self._codes.collect(manifest.parts, source.part)
         trust = self._state.trust
         assert trust is not None, "a bundle is in force"
-        tables = await self._codes.open(manifest.parts, trust.contents.code_keys)
-        self._state.trust = replace(trust, contents=replace(trust.contents, codes=tables))
+        self._state.trust = replace(
+            trust, contents=await self._codes.put_into(trust.contents, manifest.parts)
+        )
 
     async def _typed(self, manifest: Manifest, parts: Mapping[str, bytes]) -> Trust:
         # Lists of millions take tens of milliseconds: not in the thread that answers scans.
-        contents = await asyncio.to_thread(read_parts, parts)
-        tables = await self._codes.open(manifest.parts, contents.code_keys)
+        read = await asyncio.to_thread(read_parts, parts)
+        contents = await self._codes.put_into(read, manifest.parts)
         try:
-            return make_trust(manifest, replace(contents, codes=tables))
+            return make_trust(manifest, contents)
         except (ZoneInfoNotFoundError, ValueError, OSError):  # the name of a folder is an OSError
             raise BundleError("malformed", f"no time zone {contents.place.zone!r}") from None
+
+
+def _by_digest(parts: Mapping[str, bytes]) -> dict[bytes, bytes]:
+    return {hashlib.sha256(content).digest(): content for content in parts.values()}
 
 
 class _Line:
