@@ -132,7 +132,17 @@ def make_key(path: Path) -> SigningKey:
         file.write(key.to_pem())
         file.flush()
         os.fsync(file.fileno())
+    sync_folder(path.parent)  # the cloud will know this key: it must still be here after a power cut
     return key
+
+
+def sync_folder(folder: Path) -> None:
+    """Make names that were made or changed in `folder` durable."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def _refuse_a_lost_ledger(settings: config.Config) -> None:
@@ -178,6 +188,8 @@ class App:
         self._state = TillState(till_id, stopped="" if till_id else "not_enrolled")
         path = key_path(self._settings)
         key = load_key(path) if till_id else make_key(path)
+        if next_key_path(path).exists():
+            log.warning("a new key was made and is not in use yet: stop the till and run redeemd key rotate")
         uplink = await self._open_uplink(till_id, key)
         refresher = Refresher(cache, uplink, self._state, self._clock, key.public_key)
         try:

@@ -26,7 +26,7 @@ from cloud.keyring import Keyring
 from cloud.ports import CloudStore, Role
 from cloud.publish import Publisher
 from cloud.roots import Roots
-from cloud.tills import KeyStanding, Till, TillKey, TillState
+from cloud.tills import OUT_OF_USE, KeyStanding, Till, TillKey, TillState
 from sync import strict_json, wire
 from sync.wire import Limits, Problem, SignatureError
 
@@ -127,7 +127,7 @@ async def signed_till(request: web.Request, body: bytes, *, delivers: bool = Fal
     if request.match_info.get("till", till.till) != till.till:
         raise Refused(403, "wrong_till", "a till may speak for itself only")
     assert signer is not None, "it was verified"
-    if till.state is not TillState.ENROLLED or signer.standing is KeyStanding.REPLACED:
+    if till.state is not TillState.ENROLLED or signer.standing in OUT_OF_USE:
         if not delivers:
             raise _revoked(cloud, till, signer)
     elif signer.standing is KeyStanding.ANNOUNCED:

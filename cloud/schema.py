@@ -246,7 +246,7 @@ CREATE TABLE till_key (
     till TEXT NOT NULL REFERENCES till (till),
     generation INTEGER NOT NULL,
     public_key BLOB NOT NULL,
-    standing TEXT NOT NULL CHECK (standing IN ('announced', 'current', 'replaced')),
+    standing TEXT NOT NULL CHECK (standing IN ('announced', 'current', 'replaced', 'dropped')),
     lanes TEXT NOT NULL,
     PRIMARY KEY (till, generation)
 ) STRICT, WITHOUT ROWID;

@@ -223,9 +223,10 @@ def gaps(db: sqlite3.Connection, limit: int) -> list[GapLine]:
 
 
 def _gap_kind(db: sqlite3.Connection, till: str, lane: str, first: int, last: int) -> str:
-    """Whether these sequences were left free when the till was enrolled anew."""
-    for (lanes,) in db.execute("SELECT lanes FROM till_key WHERE till = ?", (till,)):
+    """Whether these sequences lie in the room that was left each time the till was enrolled anew."""
+    covered = first - 1
+    for (lanes,) in db.execute("SELECT lanes FROM till_key WHERE till = ? ORDER BY generation", (till,)):
         known, after, _ = json.loads(lanes)[lane]
-        if known < first and last <= after:
-            return "replaced"
-    return "missing"
+        if known <= covered:
+            covered = max(covered, after)
+    return "replaced" if last <= covered else "missing"

@@ -9,7 +9,7 @@ from typing import Any
 from agent.domain.record import GENESIS, LANES, ChainHead
 from agent.domain.statement import KeyChange
 from cloud.errors import Refused
-from cloud.tills import KeyStanding, LaneStart, Till, TillKey, TillState
+from cloud.tills import OUT_OF_USE, KeyStanding, LaneStart, Till, TillKey, TillState
 
 ROOM = 100_000
 """Sequences kept free for what a lost disk had not sent: should it turn up, its records find their places."""
@@ -70,7 +70,11 @@ def enrol(db: sqlite3.Connection, code_digest: bytes, public_key: bytes, at: str
     if any(key.public_key == public_key for key in till.keys):
         raise Refused(409, "key_used", "this till had that key before: enrolling again takes a new one")
     starts = _fresh_starts(db, name) if till.keys else {lane: LaneStart(0, 0, GENESIS) for lane in LANES}
-    db.execute("UPDATE till_key SET standing = 'replaced' WHERE till = ?", (name,))
+    db.execute(
+        "UPDATE till_key SET standing = CASE standing WHEN 'current' THEN 'replaced' WHEN 'announced' THEN 'dropped'"
+        " ELSE standing END WHERE till = ?",
+        (name,),
+    )
     _insert_key(db, name, public_key, KeyStanding.CURRENT, starts)
     # What the lost disk still had may have been printed: those codes are not given out again.
     db.execute("UPDATE promo SET out = 1 WHERE till = ?", (name,))
@@ -97,8 +101,14 @@ def change_key(db: sqlite3.Connection, change: KeyChange) -> Till:
         raise Refused(409, "not_enrolled", f"till {change.till} is not enrolled")
     if till.public_key == change.new:
         return till  # it is known already; the answer was lost
+    if any(key.public_key == change.old and key.standing is KeyStanding.ANNOUNCED for key in till.keys):
+        confirm_key(
+            db, change.till, change.old
+        )  # it signs already, and this is the first that is heard of it
+        till = find(db, change.till)
+        assert till is not None, "it was there"
     if till.public_key != change.old or any(
-        key.public_key == change.new and key.standing is KeyStanding.REPLACED for key in till.keys
+        key.public_key == change.new and key.standing in OUT_OF_USE for key in till.keys
     ):
         raise Refused(409, "other_key", "the old key is not this till's, or the new one was its key before")
     starts = {}
@@ -121,7 +131,9 @@ def confirm_key(db: sqlite3.Connection, till: str, public_key: bytes) -> None:
         (till, public_key),
     ).fetchone()
     if announced is not None:
-        db.execute("UPDATE till_key SET standing = 'replaced' WHERE till = ?", (till,))
+        db.execute(
+            "UPDATE till_key SET standing = 'replaced' WHERE till = ? AND standing = 'current'", (till,)
+        )
         db.execute(
             "UPDATE till_key SET standing = 'current' WHERE till = ? AND public_key = ?", (till, public_key)
         )
@@ -155,7 +167,7 @@ def _heads(db: sqlite3.Connection, till: str, lane: str) -> tuple[int, str]:
     given = [
         json.loads(row[0])[lane][1]
         for row in db.execute(
-            "SELECT lanes FROM till_key WHERE till = ? AND standing <> 'announced'", (till,)
+            "SELECT lanes FROM till_key WHERE till = ? AND standing NOT IN ('announced', 'dropped')", (till,)
         )
     ]
     return max(head.sequence, refused, *given, 0), head.hash

@@ -17,12 +17,18 @@ class TillState(StrEnum):
 class KeyStanding(StrEnum):
     """What a till's key is worth. ANNOUNCED: replaces the current one with the first request that it signs.
 
-    REPLACED: signs no more; what it signed in its time still counts and may still be delivered.
+    REPLACED: signs no more; what it signed in its time still counts and may still be delivered. DROPPED: the same, and
+    it was only announced when the till was enrolled anew: nobody knows whether the till had begun to sign with it.
     """
 
     ANNOUNCED = "announced"
     CURRENT = "current"
     REPLACED = "replaced"
+    DROPPED = "dropped"
+
+
+OUT_OF_USE = frozenset({KeyStanding.REPLACED, KeyStanding.DROPPED})
+"""What may deliver and ask for nothing."""
 
 
 class LaneStart(NamedTuple):
@@ -62,8 +68,11 @@ class Till:
         return next((key.public_key for key in self.keys if key.standing is KeyStanding.CURRENT), None)
 
     def keys_of(self, lane: str, sequence: int) -> list[bytes]:
-        """The keys that may have signed this record: the one in force there, and one announced from there on."""
-        begun = [key for key in self.keys if key.lanes[lane].after < sequence]
-        announced = [key for key in begun if key.standing is KeyStanding.ANNOUNCED]
-        settled = [key for key in begun if key.standing is not KeyStanding.ANNOUNCED]
-        return [key.public_key for key in (*settled[-1:], *announced)]
+        """The keys that may have signed this record: the one in force there, and any that was just announced there."""
+        found = []
+        for key in reversed(self.keys):
+            if key.lanes[lane].after < sequence:
+                found.append(key.public_key)
+                if key.standing in (KeyStanding.CURRENT, KeyStanding.REPLACED):
+                    break
+        return found

@@ -13,7 +13,7 @@ import os
 from pathlib import Path
 
 import config
-from agent.app import database_path, key_path, load_key, make_key, next_key_path
+from agent.app import database_path, key_path, load_key, make_key, next_key_path, sync_folder
 from agent.commands.errors import CommandError
 from agent.domain.keys import key_id
 from agent.domain.record import LANES
@@ -101,8 +101,4 @@ async def _announce(settings: config.Config, till: str, statement: bytes) -> Non
 def _put_in_place(path: Path) -> None:
     """The rename is the switch: before it the old key signs, after it the new one."""
     os.replace(next_key_path(path), path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    sync_folder(path.parent)

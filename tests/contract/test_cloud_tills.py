@@ -58,7 +58,7 @@ async def test_an_announced_key_counts_beside_the_old_one_until_it_is_used(store
     till = await store.change_till_key(change())
     assert [key.standing for key in till.keys] == [KeyStanding.CURRENT, KeyStanding.ANNOUNCED]
     assert till.keys_of(REDEMPTION_LANE, 2) == [OLD.public_key]
-    assert till.keys_of(REDEMPTION_LANE, 3) == [OLD.public_key, NEW.public_key]
+    assert till.keys_of(REDEMPTION_LANE, 3) == [NEW.public_key, OLD.public_key]
     await store.confirm_till_key("T-1", THIRD.public_key)
     assert (await found(store)).public_key == OLD.public_key, "no key that was not announced"
     await store.confirm_till_key("T-1", NEW.public_key)
@@ -90,6 +90,33 @@ async def test_only_the_present_key_names_the_next(store: CloudStore) -> None:
     await store.confirm_till_key("T-1", NEW.public_key)
     assert await code_of(store.change_till_key(change(new=THIRD))) == "other_key"
     assert await code_of(store.change_till_key(change(NEW, OLD))) == "other_key"
+
+
+async def test_a_key_that_signs_already_may_name_the_next_before_it_is_heard_of(store: CloudStore) -> None:
+    await store.change_till_key(change())
+    till = await store.change_till_key(change(NEW, THIRD, redemption=3))
+    assert [key.standing for key in till.keys] == [
+        KeyStanding.REPLACED,
+        KeyStanding.CURRENT,
+        KeyStanding.ANNOUNCED,
+    ]
+
+
+async def test_whether_a_lost_disk_had_begun_with_its_announced_key_is_left_open(store: CloudStore) -> None:
+    await store.change_till_key(change())
+    await store.renew_code("T-1", digest("again"), LATER)
+    till = await store.enrol(digest("again"), THIRD.public_key, AT)
+    assert till is not None
+    assert [key.standing for key in till.keys] == [
+        KeyStanding.REPLACED,
+        KeyStanding.DROPPED,
+        KeyStanding.CURRENT,
+    ]
+    assert till.keys_of(REDEMPTION_LANE, 2) == [OLD.public_key]
+    assert till.keys_of(REDEMPTION_LANE, 3) == [NEW.public_key, OLD.public_key]
+    assert till.keys_of(REDEMPTION_LANE, ROOM + 1) == [THIRD.public_key]
+    await store.confirm_till_key("T-1", NEW.public_key)
+    assert (await found(store)).public_key == THIRD.public_key, "it is too late for that one"
 
 
 async def test_a_record_that_is_here_keeps_its_key(store: CloudStore) -> None:
