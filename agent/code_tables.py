@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import replace
 
 from agent.domain.bundle import Part
-from agent.domain.codes import CODES_PREFIX, CodeKey, Codes
+from agent.domain.codes import CODES_PREFIX
+from agent.domain.parts import Contents
 from agent.ports import CodeShelf, LedgerUnavailable
 
 log = logging.getLogger(__name__)
@@ -44,14 +46,16 @@ class CodeTables:
                 raise LedgerUnavailable(f"{part.name} cannot be stored: {error.strerror}") from error
         self.complete = True
 
-    async def open(self, parts: Iterable[Part], keys: Mapping[bytes, CodeKey]) -> Codes:
-        """The tables that are there. BundleError if one has no key."""
+    async def put_into(self, contents: Contents, parts: Iterable[Part]) -> Contents:
+        """`contents` with the tables that are there. BundleError if one has no key."""
         named = code_parts(parts)
         there = [part for part in named if await asyncio.to_thread(self._shelf.has, part)]
-        if len(there) < len(named):
+        missing = len(named) - len(there)
+        if missing:
             self.complete = False
-            log.error("tables of codes are missing", extra={"count": len(named) - len(there)})
-        return await asyncio.to_thread(self._shelf.open_tables, there, keys)
+            log.error("tables of codes are missing", extra={"count": missing})
+        tables = await asyncio.to_thread(self._shelf.open_tables, there, contents.code_keys)
+        return replace(contents, codes=tables, codes_missing=missing)
 
     async def keep_only(self, parts: Iterable[Part]) -> None:
         """Remove the files of other bundles. What cannot be removed stays until the next time."""

@@ -45,6 +45,7 @@ class Facts:
     dropped_scans: int
     disk_free_mb: int
     disk_least_mb: int
+    codes_missing: int = 0
 
 
 _RECORD_AGAIN = (
@@ -171,6 +172,17 @@ def _trust_issues(facts: Facts) -> list[Issue]:
                 f"The till's clock is {facts.time.doubt}",
                 "请核对日期和时间",
                 "Set date and time, check the battery",
+            )
+        )
+    if facts.codes_missing:
+        found.append(
+            Issue(
+                "codes_missing",
+                "warning",
+                f"缺 {facts.codes_missing} 份券码表，部分券码查不到",
+                f"{facts.codes_missing} tables of codes are missing: their codes are not known here",
+                "请联网补齐",
+                "Bring this till online",
             )
         )
     if facts.skipped:

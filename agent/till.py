@@ -284,6 +284,7 @@ class Till:
             dropped_scans=self._intake.dropped,
             disk_free_mb=shutil.disk_usage(w.state_dir).free >> 20,
             disk_least_mb=w.disk_least_mb,
+            codes_missing=0 if state.trust is None else state.trust.contents.codes_missing,
         )
 
     async def _numbers(self, day: int) -> tuple[Counts, dict[str, int]]:

@@ -56,6 +56,7 @@ class Contents:
     """What the parts say, typed. skipped: campaigns that this version cannot read, and why: unknown here.
 
     codes: the tables of opaque codes, which stay where they are kept; whoever keeps them puts them in.
+    codes_missing: how many of them are not there.
     """
 
     place: Place
@@ -67,6 +68,7 @@ class Contents:
     scan_rules: tuple[Rule, ...] = ()
     code_keys: Mapping[bytes, CodeKey] = field(default_factory=dict)
     codes: Codes = NO_CODES
+    codes_missing: int = 0
     shop: Shop = NO_SHOP
 
 

@@ -231,11 +231,17 @@ async def test_a_damaged_table_is_fetched_again(till: Core, factory: Factory, da
     again = refresher(till, cloud)
     till.state.trust = None
     await again.load()
+    loaded = again._state.trust
+    assert loaded is not None
+    assert loaded.contents.codes_missing == (damage != "changed"), (
+        "only reading all of it shows a changed byte"
+    )
     assert (await till.redeem("SUMMER26", SALE)).outcome == "accepted", "the other tables count"
     assert await again.fetch() is False, "the same bundle"
     assert (await till.redeem("CAP00001", SALE)).outcome == "accepted"
     trust = again._state.trust
     assert trust is not None
+    assert trust.contents.codes_missing == 0
     assert code_shelf(till.path).damaged(code_parts(trust.manifest.parts)) == []
 
 

@@ -43,6 +43,7 @@ def counts(quarantined: int = 0, conflicts: int = 0, **prints: int) -> Counts:
 CASES = {
     "not_enrolled": (replace(WELL, enrolled=False, age=None), "error"),
     "no_bundle": (replace(WELL, age=None), "error"),
+    "codes_missing": (replace(WELL, codes_missing=2), "warning"),
     "bundle_stale": (replace(WELL, age=Age.STALE), "warning"),
     "bundle_expired": (replace(WELL, age=Age.EXPIRED), "error"),
     "ledger_unavailable": (replace(WELL, stopped="ledger_unavailable"), "error"),
