@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -15,12 +16,15 @@ from agent.domain.codes import CODES_PREFIX, CodeKind, Codes, MemoryTable
 from agent.domain.decide import Refusal, verify_scan
 from agent.domain.outcome import Outcome
 from agent.domain.parts import Contents
+from agent.domain.record import REDEMPTION_LANE
 from agent.domain.status import Status
 from cloud import sqlite_codes
 from cloud.publish import Ages
 from sync import wire
 from sync.ports import Answer
+from sync.uplink import HttpUplink, Identity
 from tests.core_kit import files_hold
+from tests.integration.attack_kit import SALE, played
 from tests.integration.cloud_server_kit import Client, Running, running_cloud
 from tests.unit.cloud_kit import CAMPAIGN, ISSUER, STORE, TODAY, campaign
 
@@ -226,3 +230,31 @@ async def test_scan_rules_reach_a_till(cloud: Running) -> None:
     assert (status, answer["code"]) == (422, "bad_field")
     await cloud.admin("POST", "scan-rules", {"rules": []})
     assert (await cloud.admin("GET", "scan-rules")) == (200, {"rules": []})
+
+
+async def test_from_the_issuer_to_the_ledger_of_the_cloud(tmp_path: Path) -> None:
+    """The whole way over a real line: listed, carried to a real till, typed by a cashier, delivered, used up."""
+    async with played(tmp_path) as scene:
+        offer = campaign(number=PROMO, size=1, uses=2)
+        await scene.cloud.admin("POST", "campaigns", {"campaign": campaigns.to_wire(offer)})
+        await order(scene.cloud, campaign=PROMO, codes=["SUMMER26"], form=WORDS)
+        (made,) = (await order(scene.cloud, count=1))["codes"]
+        assert await scene.refresher.fetch() is True
+        texts = ["summer26", made["code"].lower(), made["code"], "Summer26\r", "SUMMER26"]
+        said = [(await scene.till.redeem(text, SALE)).outcome.value for text in texts]
+        assert said == ["accepted", "accepted", "already_redeemed", "accepted", "already_redeemed"]
+        events = [
+            text for (text,) in scene.till.rows("SELECT event FROM redemption_record ORDER BY sequence")
+        ]
+        body = f"[{','.join(events)}]".encode()
+        key, name = scene.till.factory.till_key, scene.till.state.till
+        async with HttpUplink(scene.cloud.url, Identity(name, name, key.sign)) as uplink:
+            answer = await uplink.post_batch(REDEMPTION_LANE, body, wire.idempotency_key(body))
+        assert isinstance(answer, Answer)
+        results, _ = wire.decode_results(answer.body, [json.loads(event)["id"] for event in events])
+        assert [result.status.value for result in results] == ["stored"] * 3
+        assert await scene.refresher.fetch() is True
+        trust = scene.till.state.trust
+        assert trust is not None
+        assert trust.contents.status[ISSUER, PROMO][0] is Status.USED
+        assert trust.contents.status[ISSUER, CAMPAIGN][made["index"]] is Status.USED
