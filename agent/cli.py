@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -48,7 +49,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     try:
         run: Callable[[argparse.Namespace], int] = arguments.run
-        return run(arguments)
+        code = run(arguments)
+        sys.stdout.flush()  # here, where a reader that has left can be told from a fault
+        return code
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nothing more is to be flushed
+        return 0
     except ConfigError as error:
         print(error, file=sys.stderr)
         return EX_CONFIG
@@ -64,8 +70,6 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise  # a bug: its traceback is what helps
         print(f"redeemd: {sentence}", file=sys.stderr)
         return 1
-    except BrokenPipeError:
-        return 0
 
 
 def _parser(chosen: str) -> argparse.ArgumentParser:
