@@ -32,7 +32,7 @@ from sync.wire import REVOCATION_HEADER, bundle_path, part_path, root_path
 log = logging.getLogger(__name__)
 
 
-ROOTS_MAX = 32
+ROOTS_MAX = 256
 """Roots taken at one contact."""
 
 

@@ -155,7 +155,13 @@ class _Stored:
     time: EffectiveTime
 
     def read(self) -> Manifest:
-        return bundle.read_manifest(self.manifest, bundle.open_root(self.roots[-1]).root, self.till, None)
+        """Verified under a chain of roots that holds in itself."""
+        root = None
+        for document in self.roots:
+            root = bundle.read_root(document, root)
+        if root is None:
+            raise BundleError("malformed", "bundle file: no root")
+        return bundle.read_manifest(self.manifest, root, self.till, None)
 
 
 def _stored(settings: config.Config) -> _Stored:
@@ -277,18 +283,16 @@ def _show(arguments: argparse.Namespace) -> int:
 def _in_file(path: Path) -> _Stored:
     """A file by itself: whole and signed by the roots that it carries; whether a till trusts those, that till knows."""
     with carried.BundleFile(path.resolve()) as file:
-        roots = tuple(file.roots)
-        if not roots:
-            raise BundleError("malformed", "bundle file: no root")
+        parts: dict[str, bytes] = {}
         till = bundle.open_manifest(file.manifest).till
-        manifest = bundle.read_manifest(file.manifest, bundle.open_root(roots[-1]).root, till, None)
-        parts = {}
-        for part in manifest.parts:
+        now = effective_time(SystemClock().now(), None, None)
+        found = _Stored(till, tuple(file.roots), file.manifest, parts, now)
+        for part in found.read().parts:
             content = file.read_part(part)
             bundle.check_part(part, content)
             if not part.name.startswith(CODES_PREFIX):  # 16 MB each, and nothing in them to show
                 parts[part.name] = content
-        return _Stored(till, roots, file.manifest, parts, effective_time(SystemClock().now(), None, None))
+        return found
 
 
 def describe(manifest: Manifest, contents: Contents, now: EffectiveTime, roots: int) -> dict[str, Any]:

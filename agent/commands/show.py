@@ -65,6 +65,8 @@ def status_lines(status: dict[str, Any]) -> Iterator[str]:
     yield f"bundle    {bundle['age']}, {bundle['campaigns']} campaigns, issued {bundle['issued'] or '-'}"
     if bundle["en"]:
         yield f"          {bundle['en']}"
+    for message in status["messages"]:
+        yield f"message   {message['en']} / {message['zh']}"
     yield f"today     {status['today']['accepted']} accepted, {status['today']['refused']} refused"
     for device in status["devices"]:
         detail = f": {device['detail']}" if device["detail"] else ""
