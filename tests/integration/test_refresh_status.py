@@ -9,17 +9,19 @@ from pathlib import Path
 
 import pytest
 
-from agent.domain import cbor, status, status_delta
+from agent.domain import cbor, status, status_delta, token
 from agent.domain.bundle import BundleError
 from agent.domain.status import Status
 from agent.domain.status_delta import Delta
 from agent.domain.status_parts import delta_name, delta_to_wire
 from agent.refresh import Refresher
 from sync.ports import Failure, FailureKind
-from sync.wire import bundle_path
+from sync.wire import ResultStatus, bundle_path
 from tests.core_kit import Core, core, install
 from tests.factory import TILL, Factory, amount_off
+from tests.integration.attack_kit import BUNDLE, SALE, path_of, played
 from tests.integration.test_refresh import FakeCloud
+from tests.unit.cloud_kit import CAMPAIGN, ISSUER
 
 SIZE = 20_000
 NAME = ("acme", 1)
@@ -173,3 +175,27 @@ async def test_a_damaged_stored_delta_is_fetched_again_and_nothing_else(
     assert await started.fetch() is True
     assert cloud.asked == [bundle_path(TILL), cloud.path_of(DELTA[1])]
     assert (await till.redeem(factory.coupon(1))).outcome == "already_redeemed"
+
+
+async def test_from_one_till_through_the_cloud_to_the_other(tmp_path: Path) -> None:
+    """Nothing stands in for anything: HTTP, the cloud's database, both tills' keys, the till's own store."""
+    async with played(tmp_path) as play:
+        await play.cloud.admin(
+            "POST",
+            "revocations",
+            {"issuer": ISSUER, "campaign": CAMPAIGN, "indexes": list(range(0, 100_000, 200))},
+        )
+        assert await play.refresher.fetch() is True
+        text = await play.coupon()
+        index = token.parse(text).claims.index
+        other = await play.cloud.enrol("T-2", 2)
+        (result,) = await other.post(other.till.redeem(index))
+        assert result.status is ResultStatus.STORED
+        play.line.asked.clear()
+        play.line.read = 0
+        assert await play.refresher.fetch() is True
+        new = [part for part in play.manifest.parts if part.name == delta_name(ISSUER, CAMPAIGN, 1)]
+        assert play.line.asked == [BUNDLE, *(path_of(part) for part in new)]
+        assert play.line.read < 1500, "the manifest and a small delta"
+        verdict = await play.till.redeem(text, SALE)
+        assert (verdict.outcome, verdict.detail) == ("already_redeemed", "elsewhere")
