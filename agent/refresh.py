@@ -123,15 +123,16 @@ class Refresher:
             return
         try:
             data = base64.b64decode(header, validate=True)
-            await self._read_revocation(data, self._own_key, line)
-            await self._cache.revoke(data)
+            async with self._one_at_a_time:  # a bundle that is being taken is stored before this, or not at all
+                await self._read_revocation(data, self._own_key, line)
+                await self._cache.revoke(data)
+                self._state.stopped, self._state.trust = REVOKED, None
         except (_LineFailed, LedgerUnavailable, CommitUnknown) as error:
             log.error("a revocation could not be taken in, the next contact brings it again: %s", error)
             return
         except ValueError as error:  # BundleError is one
             log.error("a revocation that is not the cloud's is not heeded: %s", error)
             return
-        self._state.stopped, self._state.trust = REVOKED, None
         await self._codes.keep_only(())
         log.critical("this till's key was revoked: it takes no coupon any more and delivers what it has")
 
