@@ -103,14 +103,16 @@ def age_sentence(age: Age, manifest: Manifest, contents: Contents, now: datetime
     days = max((now - manifest.issued).days, 0)
     if age is Age.FRESH:
         return "活动数据是最新的，各活动照常", "The offers are up to date: every campaign counts as planned"
+    offers = contents.campaigns.values()
     shares = [
-        offer.stale_percent if age is Age.STALE else offer.expired_percent
-        for offer in contents.campaigns.values()
+        (offer.stale_percent if age is Age.STALE else offer.expired_percent, offer.budget) for offer in offers
     ]
-    paused, total = shares.count(0), len(shares)
+    paused = sum(percent == 0 for percent, _ in shares)
+    # Without a budget there is nothing to take a share of.
+    less = sum(0 < percent < 100 and budget is not None for percent, budget in shares)
     return (
-        f"活动数据已有 {days} 天：{paused} / {total} 个活动暂停，其余只开放部分额度",
-        f"The offers are {days} days old: {paused} of {total} campaigns are paused, the others give less",
+        f"活动数据已有 {days} 天：{len(shares)} 个活动中 {paused} 个暂停，{less} 个额度减少",
+        f"The offers are {days} day{'s' * (days != 1)} old: {paused} of {len(shares)} paused, {less} giving less",
     )
 
 

@@ -83,7 +83,9 @@ async def test_freeze_only_makes_the_bundle_age(scene: Played) -> None:
     assert outcomes[0] == [Outcome.ACCEPTED] * 5
     assert Outcome.ACCEPTED in outcomes[1], "stale: a quarter of the budget"
     assert outcomes[2] == [Outcome.BUNDLE_EXPIRED] * 5
-    assert "14 days old: 1 of 1 campaigns are paused" in said[2]
+    assert said[0] == "The offers are up to date: every campaign counts as planned"
+    assert said[1] == "The offers are 1 day old: 0 of 1 paused, 1 giving less"
+    assert said[2] == "The offers are 14 days old: 1 of 1 paused, 0 giving less"
     scene.till.clock.advance(timedelta(days=-10))
     assert scene.till.state.now(scene.till.clock).doubt == "behind", (
         "and the clock cannot make it young again"
