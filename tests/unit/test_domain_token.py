@@ -2,6 +2,7 @@
 
 import base64
 from dataclasses import fields, replace
+from typing import Any
 
 import cbor2
 import pytest
@@ -202,6 +203,37 @@ def test_an_issuers_mistake_is_stopped_before_it_is_signed(changes, fault):
     with pytest.raises(TokenError) as caught:
         token.sign(claims(**changes), ISSUER_KEY)
     assert caught.value.fault is fault
+
+
+# docs/coupon-format.md, "The payload": the least and the greatest value, or length in bytes.
+LIMITS = {
+    "campaign": (0, 2**32 - 1),
+    "index": (0, 2**32 - 1),
+    "not_before": (0, 65_535),
+    "expires": (0, 65_535),
+    "store": (0, 2**32 - 1),
+    "store_group": (0, 2**32 - 1),
+    "value_minor": (1, 2**32 - 1),
+    "holder": (8, 16),
+    "referrer": (8, 8),
+    "source": (0, 2**32 - 1),
+}
+
+
+@pytest.mark.parametrize("name", LIMITS)
+def test_each_field_ends_where_the_page_says(name):
+    assert set(LIMITS) == {field.name for field in fields(Claims)}
+    octets = name in ("holder", "referrer")
+    whole: dict[str, Any] = {"campaign": 0, "index": 0, "not_before": 0, "expires": 65_535}
+    if name == "expires":
+        whole["expires"] = 0
+    for limit, beyond in zip(LIMITS[name], (-1, 1), strict=True):
+        good = Claims(**whole | {name: bytes(limit) if octets else limit})
+        assert token.decode_claims(token.encode_claims(good)) == good
+        wrong = bytes(limit + beyond) if octets else limit + beyond
+        with pytest.raises(TokenError) as caught:
+            token.encode_claims(Claims(**whole | {name: wrong}))
+        assert caught.value.fault is TokenFault.FIELD_RANGE
 
 
 def test_the_key_pins_the_algorithm():
