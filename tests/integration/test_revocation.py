@@ -85,11 +85,17 @@ async def test_a_stop_outlasts_a_restart_and_takes_no_bundle_any_more(
     till: Core, refresher: Refresher, cloud: FakeCloud, factory: Factory
 ) -> None:
     cloud.answers[bundle_path(TILL)] = refusal(word(factory))
+    tables = till.path.with_name("codes")
+    tables.mkdir(exist_ok=True)
+    (tables / "one.codes").write_bytes(b"codes")
     await refresher.fetch()
+    assert list(tables.iterdir()) == []
+    (tables / "one.codes").write_bytes(b"codes")  # the power went before it was wiped
     till.state.stopped = ""
     again = Refresher(till.cache, cloud, till.state, till.clock, factory.till_key.public_key)
     await again.load()
     assert till.state.stopped == REVOKED
+    assert list(tables.iterdir()) == []
     cloud.answers.clear()  # somebody in between gives a good bundle, or it is carried here
     factory.sequence += 1
     assert isinstance(await again.fetch(), Failure)
