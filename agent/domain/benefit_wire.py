@@ -166,12 +166,10 @@ def _pickup(source: Fields) -> Pickup:
 
 
 def _points_spend(source: Fields) -> PointsSpend:
-    return PointsSpend(
-        source.integer("points", 1, POINTS_MAX),
-        source.integer("worth_minor", 1, AMOUNT_MAX_MINOR),
-        _cap(source),
-        source.integer("percent_max", 1, 100, default=100),
-    )
+    points = source.integer("points", 1, POINTS_MAX)
+    worth_minor = source.integer("worth_minor", 1, AMOUNT_MAX_MINOR)
+    cap_minor = source.integer("cap_minor", worth_minor, AMOUNT_MAX_MINOR)
+    return PointsSpend(points, worth_minor, cap_minor, source.integer("percent_max", 1, 100, default=100))
 
 
 _READERS: Mapping[str, tuple[type[Benefit], Callable[[Fields], Benefit]]] = {
