@@ -123,7 +123,9 @@ class Refresher:
             return
         try:
             data = base64.b64decode(header, validate=True)
-            async with self._one_at_a_time:  # a bundle that is being taken is stored before this, or not at all
+            async with (
+                self._one_at_a_time
+            ):  # a bundle that is being taken is stored before this, or not at all
                 await self._read_revocation(data, self._own_key, line)
                 await self._cache.revoke(data)
                 self._state.stopped, self._state.trust = REVOKED, None
