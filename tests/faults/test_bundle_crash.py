@@ -53,7 +53,7 @@ def attempt(strace: str, folder: Path, stick: Path, fault: str) -> tuple[int, in
 def test_killed_at_any_write_or_sync(strace: str, stick: Path, tmp_path: Path) -> None:
     """kill -9 in place of the n-th system call that reaches the ledger's files, until the import gets through."""
     seen = set()
-    for call, step in (("pwrite64", 4), ("fdatasync", 1)):
+    for call, step in (("pwrite64", 7), ("fdatasync", 1)):
         for number in range(1, 80, step):
             code, sequence = attempt(strace, tmp_path, stick, f"{call}:signal=KILL:when={number}")
             seen.add(sequence)
