@@ -41,55 +41,50 @@ def amount_off(rule: AmountOff, one: Candidate, state: State) -> Effect | Object
 
 def percent_off(rule: PercentOff, one: Candidate, state: State) -> Effect | Objection:
     spend = spend_of(one, state)
-    if objection := minimum(one, spend, pieces=rule.steps[0].pieces):
-        return objection
-    pieces = one.counted_pieces
-    reached = sum(1 for step in rule.steps if pieces >= step.pieces)
+    reached = max(sum(1 for step in rule.steps if one.counted_pieces >= step.pieces), 1)
     percent = rule.steps[reached - 1].percent
-    left = left_of(one, state)
-    amount = min(spend * percent // 100, one.cap_minor, left)
+    least = -(-100 // percent)  # below it, rounding leaves nothing off
+    if objection := minimum(one, spend, from_minor=least, pieces=rule.steps[0].pieces):
+        return objection
+    amount = min(spend * percent // 100, one.cap_minor, left_of(one, state))
     if not amount:
-        # Below this, rounding leaves nothing off.
-        missing = -(-100 // percent) - spend
-        return Objection(Reason.SPEND_MISSING, missing) if missing > 0 else Objection(Reason.NOTHING_LEFT)
+        return Objection(Reason.NOTHING_LEFT)
     hint = None
     if reached < len(rule.steps) and amount < one.cap_minor:
         following = rule.steps[reached]
-        hint = Hint(missing_pieces=following.pieces - pieces, then_percent=following.percent)
+        hint = Hint(missing_pieces=following.pieces - one.counted_pieces, then_percent=following.percent)
     return _off_lines(one, state, amount, hint=hint)
 
 
 def stored_value(rule: StoredValue, one: Candidate, state: State) -> Effect | Objection:
-    if objection := minimum(one, spend_of(one, state)):
-        return objection
     balance = min(one.coupon.balance_minor, one.cap_minor)
+    if objection := _payable(one, state, balance if rule.whole else 1):
+        return objection
     if balance <= 0:
         return Objection(Reason.BALANCE_EMPTY)
-    left = left_of(one, state)
-    if not left:
-        return Objection(Reason.NOTHING_LEFT)
-    if rule.whole and left < balance:
-        return Objection(Reason.SPEND_MISSING, missing_minor=balance - left)
-    return _off_lines(one, state, min(balance, left))
+    return _off_lines(one, state, min(balance, left_of(one, state)))
 
 
 def points_spend(rule: PointsSpend, one: Candidate, state: State) -> Effect | Objection:
-    if objection := minimum(one, spend_of(one, state)):
-        return objection
     if one.facts.member is None:
         return Objection(Reason.MEMBER_NEEDED)
+    if objection := _payable(one, state, -(-rule.worth_minor * 100 // rule.percent_max)):
+        return objection
     if state.points < rule.points:
         return Objection(Reason.POINTS_MISSING, missing_points=rule.points - state.points)
-    left = left_of(one, state)
-    units = min(
-        state.points // rule.points, min(left * rule.percent_max // 100, one.cap_minor) // rule.worth_minor
-    )
-    if not units:
-        missing = -(-rule.worth_minor * 100 // rule.percent_max) - left
-        return Objection(Reason.SPEND_MISSING, missing) if missing > 0 else Objection(Reason.NOTHING_LEFT)
+    room = min(left_of(one, state) * rule.percent_max // 100, one.cap_minor)
+    units = min(state.points // rule.points, room // rule.worth_minor)
+    if not units:  # a personal value below the worth of one unit
+        return Objection(Reason.NOTHING_LEFT)
     spent = units * rule.points
-    effect = _off_lines(one, state, units * rule.worth_minor, points_spent=spent)
-    return Effect(effect.state._replace(points=state.points - spent), effect.amount_minor, points_spent=spent)
+    left = take_amount(state, one.target, units * rule.worth_minor)
+    return Effect(left._replace(points=state.points - spent), units * rule.worth_minor, points_spent=spent)
+
+
+def _payable(one: Candidate, state: State, least: int) -> Objection | None:
+    """The minimum, and that at least so much is left to pay."""
+    spend = spend_of(one, state)
+    return minimum(one, spend, from_minor=spend + max(least - left_of(one, state), 0))
 
 
 def marked(rule: Benefit, one: Candidate, state: State) -> Effect | Objection:

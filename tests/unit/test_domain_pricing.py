@@ -38,11 +38,13 @@ from agent.domain.benefit import (
     Which,
     exposure_minor,
 )
+from agent.domain.benefit_wire import KIND_OF
 from agent.domain.eligibility import Facts, Member, Presented
 from agent.domain.objection import Reason
 from agent.domain.offer import Base, Conditions, Limits, Mode, Offer, Stacking
 from agent.domain.pricing import COUNTED_MAX, PRESENTED_MAX, Quote, quote
 from agent.domain.sale import Line, Sale
+from tests.unit.campaign_page import PAGE, filled, shown
 from tests.unit.pricing_cases import random_basket, random_case, random_coupon, random_line
 from tests.unit.pricing_check import first_difference
 from tests.vectors import pricing as vectors
@@ -69,6 +71,17 @@ def refusals(answer: Quote) -> dict[Any, Reason]:
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example["name"])
 def test_the_examples_come_to_what_was_worked_out_by_hand(example: dict[str, Any]) -> None:
     assert vectors.result(quote(*vectors.read_case(example))) == example["expect"]
+
+
+def test_the_page_shows_every_example_as_it_is_computed() -> None:
+    page = PAGE.read_text(encoding="utf-8")
+    assert filled(page) == page, "write it with: python -m tests.unit.campaign_page"
+    assert sorted(shown(page)) == sorted(example["name"] for example in EXAMPLES)
+
+
+def test_the_page_names_every_kind_and_every_reason() -> None:
+    page = PAGE.read_text(encoding="utf-8")
+    assert [name for name in (*KIND_OF.values(), *Reason) if f"`{name}`" not in page] == []
 
 
 @pytest.mark.parametrize(
@@ -171,9 +184,9 @@ def test_what_is_missing_is_exactly_what_makes_it_apply(seed: int) -> None:
     rng = Random(seed)
     sale, one = replace(random_basket(rng), lines_known=True), random_coupon(rng, 0)
     one = replace(one, offer=replace(one.offer, items=Items(), conditions=Conditions(min_spend_minor=40)))
-    if not isinstance(one.offer.benefit, AmountOff | PercentOff | StoredValue):
+    if not isinstance(one.offer.benefit, AmountOff | PercentOff | StoredValue | PointsSpend):
         return
-    one = replace(one, balance_minor=50, currency="CNY")
+    one = replace(one, balance_minor=50, currency="CNY", value_minor=None)
     answer = quote(sale, [one], FACTS)
     for refused in answer.refused:
         missing, pieces = refused.objection.missing_minor, refused.objection.missing_pieces
@@ -323,7 +336,9 @@ def test_a_basket_beyond_its_bounds_is_refused(lines: list[BasketLine], said: st
         Basket("CNY", tuple(lines))
 
 
-@pytest.mark.parametrize("wrong", [(0, 10), (10_001, 10), (1, -1), (1, 10, 11)])
-def test_a_line_beyond_its_bounds_is_refused(wrong: tuple[int, ...]) -> None:
+@pytest.mark.parametrize(
+    ("quantity", "price", "reduced"), [(0, 10, 0), (10_001, 10, 0), (1, -1, 0), (1, 10, 11)]
+)
+def test_a_line_beyond_its_bounds_is_refused(quantity: int, price: int, reduced: int) -> None:
     with pytest.raises(ValueError, match="line 1: "):
-        BasketLine("1", "A", *wrong)
+        BasketLine("1", "A", quantity, price, reduced)
