@@ -39,6 +39,8 @@ class Decoded:
 Decode = Callable[["Gray"], list[Decoded]]
 """Read one grey picture. Nothing found is an empty list; nothing is raised for any picture content."""
 
+_GS1_QR = "]Q3"
+
 
 def _zxing(name: str) -> Decode:
     try:
@@ -52,7 +54,12 @@ def _zxing(name: str) -> Decode:
 
     def decode(gray: Gray) -> list[Decoded]:
         found = zxingcpp.read_barcodes(gray, formats=model2, text_mode=plain)
-        return [Decoded(one.text, one.bytes, name, _corners(one.position)) for one in found]
+        return [Decoded(_marked(one), one.bytes, name, _corners(one.position)) for one in found]
+
+    def _marked(one: Any) -> str:
+        """GS1 data says so, as a hand scanner does with its symbology identifier (ISO/IEC 15424)."""
+        text: str = one.text
+        return _GS1_QR + text if one.symbology_identifier == _GS1_QR else text
 
     return decode
 

@@ -2,7 +2,8 @@
 
 A serial scanner sends a code and then a suffix (a line end as a rule). The framer cuts at the suffix, in
 whatever pieces the bytes arrive, and takes off what scanners put around a code: control bytes (STX, the LF after a
-CR) and the AIM symbology identifier ("]Q1", ISO/IEC 15424). What never ends is reported, not guessed.
+CR) and the AIM symbology identifier ("]Q1", ISO/IEC 15424). What says that the text is GS1 data stays: the
+identifiers of GS1 symbols, and the control character GS for FNC1. What never ends is reported, not guessed.
 """
 
 from __future__ import annotations
@@ -29,8 +30,9 @@ _SUFFIX = {
     "etx": re.compile(rb"\x03"),
 }
 _REMEDY = "set the scanner to send a line end after each code, or set `suffix` to what it sends"
-_CONTROLS = bytes(range(0x20)) + b"\x7f"
-_AIM_IDENTIFIER = re.compile(rb"\][A-Za-z][0-9A-Za-z]")
+_GS = b"\x1d"
+_CONTROLS = bytes(range(0x20)).replace(_GS, b"") + b"\x7f"
+_AIM_IDENTIFIER = re.compile(rb"\](?!C1|e[0-2]|d2|Q3|J1)[A-Za-z][0-9A-Za-z]")
 
 
 class Framer:
@@ -120,7 +122,7 @@ class Framer:
 
 
 def strip_decoration(frame: bytes) -> bytes:
-    """Take off control bytes at both ends and one AIM identifier at the front."""
+    """Take off control bytes but GS at both ends and one AIM identifier, unless it is of GS1, at the front."""
     body = frame.strip(_CONTROLS)
     identifier = _AIM_IDENTIFIER.match(body)
     return body[identifier.end() :].strip(_CONTROLS) if identifier else body

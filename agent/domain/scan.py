@@ -124,8 +124,8 @@ def route(text: str, rules: Sequence[Rule] = ()) -> Routed:
         return Routed(Kind.OTHER, text[:TEXT_MAX])
     symbology, framed = _framing(text)
     text = framed.strip(" \t\r\n")
-    if text.startswith(TEXT_PREFIX):
-        return Routed(Kind.TOKEN, framed)  # a token has one form: blanks around it are its parser's business
+    if text.lstrip(gs1.FNC1).startswith(TEXT_PREFIX):
+        return Routed(Kind.TOKEN, framed.lstrip(gs1.FNC1))  # blanks around a token are its parser's business
     try:
         return (
             _announced_gs1(symbology, text)

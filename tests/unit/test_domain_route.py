@@ -81,6 +81,7 @@ def test_a_token_has_one_form():
     assert route("]Q1" + scanned) == Routed(Kind.TOKEN, scanned), (
         "what a scanner puts before it is not its text"
     )
+    assert route("]d2\x1d" + scanned) == Routed(Kind.TOKEN, scanned)
     assert route(scanned + "\n") == Routed(Kind.TOKEN, scanned + "\n")
     assert route(" " + scanned) == Routed(Kind.TOKEN, " " + scanned), "the parser refuses it"
 

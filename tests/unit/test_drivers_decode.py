@@ -12,8 +12,10 @@ import cv2
 import numpy as np
 import pytest
 import segno
+import zxingcpp
 from pyzbar import pyzbar
 
+from agent.domain.scan import Kind, route
 from drivers.decode import DECODERS, Decode, Decoded, FrameReader, load_chain, read_image
 from drivers.opencv import MAX_PIXELS, fit, to_gray
 from drivers.pictures import read_paths
@@ -88,6 +90,14 @@ def test_two_codes_in_one_picture(chain: tuple[Decode, ...]):
 @pytest.mark.parametrize("text", ["满100减30", "a\x1db\x00c", "モバイル", "Grüße €"])
 def test_text_that_is_not_ascii_and_control_characters(text: str, chain: tuple[Decode, ...]):
     assert texts(read_image(counter(qr(text)), chain)) == [text]
+
+
+def test_a_gs1_symbol_says_so(chain: tuple[Decode, ...]):
+    """FNC1 in first position (ISO/IEC 18004): the router needs to know that this is an element string."""
+    made = zxingcpp.create_barcode("(255)950110153000342(3900)100", zxingcpp.BarcodeFormat.QRCode, gs1=True)
+    picture = np.array(made.to_image(scale=6, add_quiet_zones=True))
+    assert [one.text for one in chain[0](picture)] == ["]Q3255950110153000342\x1d3900100"]
+    assert route("]Q3255950110153000342\x1d3900100").kind is Kind.GCN
 
 
 def test_a_micro_qr_and_other_symbols_are_not_looked_for(chain: tuple[Decode, ...]):

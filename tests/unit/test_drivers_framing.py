@@ -151,9 +151,11 @@ def test_another_encoding():
     [
         (b"]Q1RC1AB", b"RC1AB"),
         (b"]C0RC1AB", b"RC1AB"),
-        (b"]d2\x1dRC1AB", b"RC1AB"),
+        (b"]d2\x1d255", b"]d2\x1d255"),  # GS1 data stays known as such
+        (b"\x02]C1255\r", b"]C1255"),
+        (b"\x1d255\x1d\r", b"\x1d255\x1d"),
         (b"\x02RC1AB\x00", b"RC1AB"),
-        (b"\x02]Q3RC1AB\r", b"RC1AB"),
+        (b"\x02]Q1RC1AB\r", b"RC1AB"),
         (b"]Q1]Q1A", b"]Q1A"),
         (b"] RC1", b"] RC1"),
         (b"01\x1d21A", b"01\x1d21A"),
