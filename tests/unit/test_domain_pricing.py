@@ -34,6 +34,7 @@ from agent.domain.benefit import (
     Pickup,
     PointsSpend,
     SetOff,
+    SetPrice,
     StoredValue,
     Which,
     exposure_minor,
@@ -243,9 +244,49 @@ def test_two_free_pieces_of_one_line_are_two_pieces() -> None:
 
 def test_a_sale_wide_coupon_counted_first_leaves_pieces_uneven_and_nothing_is_lost() -> None:
     first = coupon(1, OFF_5, stacking=replace(JOINT, priority=1))
-    free = coupon(2, Item(Change(percent=100), 1_000), stacking=JOINT)
-    answer = quote(basket(("A", 3, 10)), [first, free], FACTS)
-    assert [one.amount_minor for one in answer.applied] == [5, 9]  # 30 - 5 = 9 + 8 + 8
+    free = [coupon(2, Item(Change(percent=100), 1_000), serial=n, stacking=JOINT) for n in range(2)]
+    answer = quote(basket(("A", 3, 10)), [first, *free], FACTS)
+    assert [one.amount_minor for one in answer.applied] == [5, 9, 8]  # 30 - 5 = 9 + 8 + 8
+
+
+def test_a_set_of_which_nothing_is_left_is_passed_over() -> None:
+    free = coupon(1, AmountOff((AmountStep(0, 20),)), items=Items(skus=frozenset("A")), stacking=JOINT)
+    free = replace(free, offer=replace(free.offer, stacking=replace(JOINT, priority=1)))
+    two_for_1 = SetPrice(2, 1, 100, sets_max=2)
+    priced = coupon(2, two_for_1, stacking=replace(JOINT, base=Base.ORIGINAL))
+    answer = quote(basket(("A", 2, 10), ("B", 2, 8)), [free, priced], FACTS)
+    assert [one.amount_minor for one in answer.applied] == [20, 15]
+
+
+FREE_A = coupon(2, Item(Change(percent=100), 100), items=Items(skus=frozenset("A")), stacking=JOINT)
+
+
+@pytest.mark.parametrize(
+    ("benefit", "discount", "handed"),
+    [
+        (Item(Change(percent=100), 100, which=Which.CHEAPEST), 11, 0),
+        (Gift(frozenset("A"), 12), 1, 1),
+    ],
+)
+def test_a_coupon_may_give_more_beside_another_than_alone(
+    benefit: Benefit, discount: int, handed: int
+) -> None:
+    """Alone each gives 1, the price of A. What is tried first gives 5 and must not end the search."""
+    rival = coupon(1, OFF_5, stacking=Stacking(priority=1))
+    answer = quote(
+        basket(("A", 1, 1), ("B", 1, 10)), [rival, FREE_A, coupon(3, benefit, stacking=JOINT)], FACTS
+    )
+    assert answer.discount_minor == discount
+    assert sum(one.hand_over.pieces for one in answer.applied if one.hand_over) == handed
+
+
+def test_ties_go_to_fewer_coupons_then_to_those_that_expire_first() -> None:
+    ten = replace(coupon(9, AmountOff((AmountStep(0, 10),))), expires=20_009)
+    fives = [replace(coupon(n, OFF_5, stacking=JOINT), expires=20_000 - n) for n in range(3)]
+    answer = quote(basket(("A", 1, 100)), [ten, *fives[:2]], FACTS)
+    assert [one.key[1] for one in answer.applied] == [9]
+    two = [replace(one, offer=replace(one.offer, stacking=replace(JOINT, together_max=2))) for one in fives]
+    assert [one.key[1] for one in quote(basket(("A", 1, 100)), two, FACTS).applied] == [1, 2]
 
 
 def test_points_are_spent_once() -> None:
@@ -253,7 +294,9 @@ def test_points_are_spent_once() -> None:
     two = [coupon(n, spend, stacking=JOINT) for n in (1, 2)]
     answer = quote(basket(("A", 1, 50)), two, replace(FACTS, member=Member(b"m", points=35)))
     assert [(one.amount_minor, one.points_spent) for one in answer.applied] == [(3, 30)]
-    assert list(refusals(answer).values()) == [Reason.POINTS_MISSING]
+    (refused,) = answer.refused
+    assert (refused.objection.reason, refused.objection.missing_points) == (Reason.POINTS_MISSING, 5)
+    assert refused.objection.because == (("acme", 1, 0),)
     nobody = quote(basket(("A", 1, 50)), two[:1], replace(FACTS, member=None))
     assert list(refusals(nobody).values()) == [Reason.MEMBER_NEEDED]
 
