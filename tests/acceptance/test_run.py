@@ -181,7 +181,9 @@ def test_a_damaged_bundle_stops_coupons_and_not_the_till(config: Path, factory: 
 def test_damaged_records_stop_coupons_and_say_so(config: Path, factory: Factory) -> None:
     path = config.parent / "state" / "till.db"
     database = sqlite3.connect(path)
-    page = database.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'redemption_record'").fetchone()[0]
+    page = database.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'redemption_record'").fetchone()[
+        0
+    ]
     database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     database.close()
     with path.open("r+b") as file:

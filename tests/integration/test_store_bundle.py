@@ -32,7 +32,9 @@ def till(tmp_path: Path, factory: Factory) -> Iterator[Core]:
 
 async def apply(till: Core, factory: Factory) -> dict[str, bytes]:
     made = factory.parts()
-    await till.cache.apply(factory.manifest(made), made, factory.promos, Anchor(factory.issued, BootTime("", 0.0)))
+    await till.cache.apply(
+        factory.manifest(made), made, factory.promos, Anchor(factory.issued, BootTime("", 0.0))
+    )
     return made
 
 

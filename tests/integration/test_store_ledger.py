@@ -249,7 +249,9 @@ async def test_the_head_of_an_empty_lane_is_the_genesis(till: Core) -> None:
 async def test_a_mark_never_falls(till: Core) -> None:
     now = till.clock.now().replace(microsecond=0)
     for moment in (now, now - timedelta(days=1)):
-        await till.ledger.write(lambda tx, to=moment: tx.raise_mark(Anchor(to, BootTime("", 0.0))), lambda _tx: None)  # type: ignore[misc]  # a lambda with a default
+        await till.ledger.write(
+            lambda tx, to=moment: tx.raise_mark(Anchor(to, BootTime("", 0.0))), lambda _tx: None
+        )  # type: ignore[misc]  # a lambda with a default
     assert await till.cache.mark() == now
 
 
