@@ -113,10 +113,10 @@ def minimum(one: Candidate, spend: int, *, from_minor: int = 0, pieces: int = 0)
     offer = one.coupon.offer
     need_pieces = max(offer.conditions.min_pieces, pieces)
     need_minor = max(offer.conditions.min_spend_minor, from_minor)
+    missing_minor = max(need_minor - spend, 0)
+    missing_pieces = max(need_pieces - one.counted_pieces, 0)
     if not one.counted and offer.items != EVERYTHING:
-        return Objection(Reason.ITEM_MISSING, need_minor, max(need_pieces, 1))
-    if one.counted_pieces < need_pieces:
-        return Objection(Reason.PIECES_MISSING, missing_pieces=need_pieces - one.counted_pieces)
-    if spend < need_minor:
-        return Objection(Reason.SPEND_MISSING, missing_minor=need_minor - spend)
-    return None
+        return Objection(Reason.ITEM_MISSING, missing_minor, max(missing_pieces, 1))
+    if missing_pieces:
+        return Objection(Reason.PIECES_MISSING, missing_minor, missing_pieces)
+    return Objection(Reason.SPEND_MISSING, missing_minor) if missing_minor else None

@@ -28,7 +28,7 @@ def amount_off(rule: AmountOff, one: Candidate, state: State) -> Effect | Object
     off = step.off_minor * (spend // step.from_minor) if rule.repeating else step.off_minor
     amount = min(off, one.cap_minor, left_of(one, state))
     if not amount:
-        return Objection(Reason.NOTHING_LEFT)
+        return Objection(Reason.NOTHING_CHEAPER)
     hint = None
     if rule.repeating and off < one.cap_minor:
         more = step.from_minor - spend % step.from_minor
@@ -48,7 +48,7 @@ def percent_off(rule: PercentOff, one: Candidate, state: State) -> Effect | Obje
         return objection
     amount = min(spend * percent // 100, one.cap_minor, left_of(one, state))
     if not amount:
-        return Objection(Reason.NOTHING_LEFT)
+        return Objection(Reason.NOTHING_CHEAPER)
     hint = None
     if reached < len(rule.steps) and amount < one.cap_minor:
         following = rule.steps[reached]
@@ -75,7 +75,7 @@ def points_spend(rule: PointsSpend, one: Candidate, state: State) -> Effect | Ob
     room = min(left_of(one, state) * rule.percent_max // 100, one.cap_minor)
     units = min(state.points // rule.points, room // rule.worth_minor)
     if not units:  # a personal value below the worth of one unit
-        return Objection(Reason.NOTHING_LEFT)
+        return Objection(Reason.NOTHING_CHEAPER)
     spent = units * rule.points
     left = take_amount(state, one.target, units * rule.worth_minor)
     return Effect(left._replace(points=state.points - spent), units * rule.worth_minor, points_spent=spent)

@@ -7,6 +7,7 @@ off whole lines reaches their pieces only when somebody asks for pieces: most co
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from operator import sub
 from typing import NamedTuple
 
@@ -76,15 +77,23 @@ def take_amount(state: State, classes: Sequence[Sequence[int]], amount: int) -> 
 
 
 def lots_of(state: State, line: int) -> Lots:
-    """The pieces of a line as they are now: each reduction of the line is spread over its pieces."""
+    """The pieces of a line as they are now."""
     lots = state.lots[line]
-    for reduction in state.reductions[state.settled[line] :]:
-        if reduction[line]:
-            parts = spread_pieces(reduction[line], [(lot.pieces, lot.left) for lot in lots])
-            lots = _merged(
-                Lot(pieces, lots[number].full, lots[number].left - off, lots[number].taken)
-                for number, pieces, off in parts
-            )
+    off = tuple(filter(None, (reduction[line] for reduction in state.reductions[state.settled[line] :])))
+    if off and len(lots) == 1 and lots[0].pieces == 1:
+        return (lots[0]._replace(left=lots[0].left - sum(off)),)
+    return _settled(lots, off) if off else lots
+
+
+@lru_cache(maxsize=4096)  # combinations that begin alike ask for the same again and again
+def _settled(lots: Lots, off: tuple[int, ...]) -> Lots:
+    """Each reduction of the line in turn, spread over its pieces."""
+    for amount in off:
+        parts = spread_pieces(amount, [(lot.pieces, lot.left) for lot in lots])
+        lots = _merged(
+            Lot(pieces, lots[number].full, lots[number].left - each, lots[number].taken)
+            for number, pieces, each in parts
+        )
     return lots
 
 

@@ -42,10 +42,11 @@ class Reason(StrEnum):
     OUT_OF_STOCK = "out_of_stock"
     POINTS_MISSING = "points_missing"
     BALANCE_EMPTY = "balance_empty"
-    NOTHING_LEFT = "nothing_left"
+    NOTHING_CHEAPER = "nothing_cheaper"
     # the other coupons
     TOO_MANY = "too_many"
     NOT_TOGETHER = "not_together"
+    TOO_LITTLE_LEFT = "too_little_left"
     BETTER_WITHOUT = "better_without"
 
 
@@ -135,11 +136,11 @@ _SAYINGS: Mapping[Reason, tuple[str, str, str, str]] = {
         "{points} more points and it applies",
     ),
     Reason.BALANCE_EMPTY: ("余额已用完", _NORMAL[0], "Its balance is used up", _NORMAL[1]),
-    Reason.NOTHING_LEFT: (
-        "没有可减的金额",
-        "券未使用",
-        "Nothing is left to reduce",
-        "The coupon stays unused",
+    Reason.NOTHING_CHEAPER: (
+        "没有商品会更便宜",
+        "券未使用，下次可用",
+        "Nothing gets cheaper by it",
+        "The coupon stays unused: take it next time",
     ),
     Reason.TOO_MANY: (
         "一次最多算 8 张券",
@@ -153,6 +154,12 @@ _SAYINGS: Mapping[Reason, tuple[str, str, str, str]] = {
         "Not together with a coupon that saves more",
         "The coupon stays unused: take it next time",
     ),
+    Reason.TOO_LITTLE_LEFT: (
+        "用了其他券后不够条件",
+        "券未使用，下次可用",
+        "The other coupons leave too little for it",
+        "The coupon stays unused: take it next time",
+    ),
     Reason.BETTER_WITHOUT: (
         "不用此券更优惠",
         "券未使用，下次可用",
@@ -160,6 +167,12 @@ _SAYINGS: Mapping[Reason, tuple[str, str, str, str]] = {
         "The coupon stays unused: take it next time",
     ),
 }
+_BOTH_MISSING = (
+    "件数和金额都不够",
+    "再买 {pieces} 件、共 {missing} 就能用",
+    "Too few pieces and not enough yet",
+    "{pieces} more, worth {missing}, and it applies",
+)
 assert set(_SAYINGS) == set(Reason), "every reason has its sentence"
 
 
@@ -171,5 +184,8 @@ def sentences(objection: Objection, currency: str) -> tuple[Words, Words]:
         "points": objection.missing_points,
         "detail": objection.detail,
     }
-    zh, next_zh, en, next_en = (text.format_map(names) for text in _SAYINGS[objection.reason])
+    saying = _SAYINGS[objection.reason]
+    if objection.reason is Reason.PIECES_MISSING and objection.missing_minor:
+        saying = _BOTH_MISSING
+    zh, next_zh, en, next_en = (text.format_map(names) for text in saying)
     return Words(zh, en), Words(next_zh, next_en)

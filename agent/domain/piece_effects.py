@@ -55,27 +55,33 @@ def _off_pieces(cuts: Iterable[Cut], one: Candidate, state: State, **more: Any) 
             room = 0
     amount = one.cap_minor - room
     if not amount and not more:
-        return Objection(Reason.NOTHING_LEFT)
+        return Objection(Reason.NOTHING_CHEAPER)
     return Effect(take_pieces(state, kept), amount, **more)
 
 
 def set_off(rule: SetOff, one: Candidate, state: State) -> Effect | Objection:
-    if objection := minimum(one, spend_of(one, state)):
-        return objection
     runs = _runs(one, _target(one), state)
-    groups = [runs]
-    if rule.same_article:
-        groups = _by_article(runs, one, state)
+    groups = _by_article(runs, one, state) if rule.same_article else [runs]
+    most = max((_pieces(group) for group in groups), default=0)
+    if objection := _minimum(one, state, rule.pieces - most):
+        return objection
     room = rule.sets_max
     cuts: list[Cut] = []
     for group in groups:
-        sets = min(room, sum(run.pieces for run in group) // rule.pieces)
+        sets = min(room, _pieces(group) // rule.pieces)
         room -= sets
         cuts += _set_cuts(rule, group, sets)
-    if not cuts:
-        most = max((sum(run.pieces for run in group) for group in groups), default=0)
-        return Objection(Reason.PIECES_MISSING, missing_pieces=rule.pieces - most)
     return _off_pieces(cuts, one, state)
+
+
+def _pieces(runs: Iterable[_Run]) -> int:
+    return sum(run.pieces for run in runs)
+
+
+def _minimum(one: Candidate, state: State, short: int, *, from_minor: int = 0) -> Objection | None:
+    """The offer's minimum, and that it is not so many pieces short."""
+    pieces = one.counted_pieces + max(short, 0)
+    return minimum(one, spend_of(one, state), from_minor=from_minor, pieces=pieces)
 
 
 def _by_article(runs: list[_Run], one: Candidate, state: State) -> list[list[_Run]]:
@@ -107,13 +113,10 @@ def _set_cuts(rule: SetOff, runs: list[_Run], sets: int) -> Iterable[Cut]:
 
 
 def set_price(rule: SetPrice, one: Candidate, state: State) -> Effect | Objection:
-    if objection := minimum(one, spend_of(one, state), pieces=rule.pieces):
-        return objection
     runs = _runs(one, _target(one), state)
-    sets = min(rule.sets_max, sum(run.pieces for run in runs) // rule.pieces)
-    if not sets:
-        missing = rule.pieces - sum(run.pieces for run in runs)
-        return Objection(Reason.PIECES_MISSING, missing_pieces=missing)
+    if objection := _minimum(one, state, rule.pieces - _pieces(runs)):
+        return objection
+    sets = min(rule.sets_max, _pieces(runs) // rule.pieces)
     cuts: list[Cut] = []
     for _ in range(sets):
         chosen, runs = _first_pieces(runs, rule.pieces)
@@ -140,17 +143,15 @@ def _first_pieces(runs: list[_Run], pieces: int) -> tuple[list[_Run], list[_Run]
 
 
 def item(rule: Item, one: Candidate, state: State) -> Effect | Objection:
-    spend = spend_of(one, state)
-    if objection := minimum(one, spend, from_minor=rule.every_minor, pieces=rule.every_pieces):
+    bought = _runs(one, one.counted, state, Which.CHEAPEST) if rule.every_pieces else []
+    short = rule.every_pieces - _pieces(bought)
+    if objection := _minimum(one, state, short, from_minor=rule.every_minor):
         return objection
     times = 1
     if rule.every_minor:
-        times = min(rule.times, spend // rule.every_minor)
+        times = min(rule.times, spend_of(one, state) // rule.every_minor)
     elif rule.every_pieces:
-        untaken = sum(run.pieces for run in _runs(one, one.counted, state))
-        times = min(rule.times, untaken // rule.every_pieces)
-        if not times:
-            return Objection(Reason.PIECES_MISSING, missing_pieces=rule.every_pieces - untaken)
+        times = min(rule.times, _pieces(bought) // rule.every_pieces)
     if not _target(one):
         return Objection(Reason.ITEM_MISSING, missing_pieces=1)
     room = times * rule.pieces or sum(line.quantity for line in one.basket.lines)
@@ -161,11 +162,9 @@ def item(rule: Item, one: Candidate, state: State) -> Effect | Objection:
             cuts.append(Cut(run.line, run.lot, min(run.pieces, room), off))
             room -= min(run.pieces, room)
     if rule.every_pieces:
-        bought = -(-sum(cut.pieces for cut in cuts) // rule.pieces) * rule.every_pieces
-        paid, _ = (
-            _first_pieces(_runs(one, one.counted, state, Which.CHEAPEST), bought) if bought else ([], [])
-        )
-        cuts += [Cut(run.line, run.lot, run.pieces, 0) for run in paid]
+        used = -(-sum(cut.pieces for cut in cuts) // rule.pieces) * rule.every_pieces
+        paid, _ = _first_pieces(bought, used)
+        cuts += [Cut(run.line, run.lot, run.pieces, 0) for run in paid if run.pieces]
     return _off_pieces(cuts, one, state)
 
 

@@ -65,6 +65,8 @@ _ON_PIECES = (SetOff, SetPrice, Item, Gift, Pickup)
 _PAYMENTS: Mapping[type[Benefit], int] = {PointsSpend: 1, StoredValue: 2}
 _BYSTANDERS = (StoredValue, Pickup, Attribution)
 """They take nothing from anybody's offer, so no stacking rule keeps them out and they keep out nobody."""
+_LESS_LEFT = frozenset({Reason.SPEND_MISSING, Reason.PIECES_MISSING, Reason.NOTHING_CHEAPER})
+"""What a coupon that counts alone may lack beside others. More basket may feed the others first: no amount is named."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,7 +292,8 @@ def _why_not(one: Candidate, chosen: Sequence[Candidate], start: State) -> Objec
         if isinstance(effect, Effect):
             state = effect.state
         elif other is one:
-            return replace(effect, because=because)
+            reason = Reason.TOO_LITTLE_LEFT if effect.reason in _LESS_LEFT else effect.reason
+            return replace(effect, reason=reason, missing_minor=0, missing_pieces=0, because=because)
         else:
             return Objection(Reason.BETTER_WITHOUT, because=(other.coupon.key,))
     return Objection(Reason.BETTER_WITHOUT, because=because)

@@ -185,21 +185,32 @@ def test_what_is_missing_is_exactly_what_makes_it_apply(seed: int) -> None:
     rng = Random(seed)
     sale, one = replace(random_basket(rng), lines_known=True), random_coupon(rng, 0)
     one = replace(one, offer=replace(one.offer, items=Items(), conditions=Conditions(min_spend_minor=40)))
-    if not isinstance(one.offer.benefit, AmountOff | PercentOff | StoredValue | PointsSpend):
+    if not isinstance(one.offer.benefit, AmountOff | PercentOff | SetOff | StoredValue | PointsSpend):
         return
+    if isinstance(one.offer.benefit, SetOff) and one.offer.benefit.same_article:
+        return  # so many more of the same article
     one = replace(one, balance_minor=50, currency="CNY", value_minor=None)
-    answer = quote(sale, [one], FACTS)
-    for refused in answer.refused:
+    for refused in quote(sale, [one], FACTS).refused:
         missing, pieces = refused.objection.missing_minor, refused.objection.missing_pieces
         if refused.objection.reason is Reason.SPEND_MISSING:
-            assert quote(with_more(sale, missing), [one], FACTS).applied
-            assert not quote(with_more(sale, missing - 1), [one], FACTS).applied
+            assert enough(with_more(sale, missing), one)
+            assert not enough(with_more(sale, missing - 1), one)
+        elif refused.objection.reason is Reason.PIECES_MISSING:
+            assert enough(with_more(sale, max(-(-missing // pieces), 20), pieces), one)
+            assert not enough(with_more(sale, 1_000, pieces - 1), one)
         else:
-            assert refused.objection.reason is Reason.PIECES_MISSING
-            assert quote(with_more(sale, 100, pieces), [one], FACTS).applied
+            assert isinstance(one.offer.benefit, SetOff), "its pieces may be too cheap to get cheaper"
+
+
+def enough(sale: Basket, one: Presented) -> bool:
+    """Whether it counts, or would but for pieces that are too cheap."""
+    answer = quote(sale, [one], FACTS)
+    return not answer.refused or refusals(answer) == {one.key: Reason.NOTHING_CHEAPER}
 
 
 def with_more(sale: Basket, price: int, pieces: int = 1) -> Basket:
+    if not pieces:
+        return sale
     return replace(sale, lines=(*sale.lines, BasketLine("more", "X", pieces, price)))
 
 
@@ -239,7 +250,7 @@ def test_two_free_pieces_of_one_line_are_two_pieces() -> None:
     two = [coupon(1, free, serial=n, stacking=JOINT) for n in range(3)]
     answer = quote(basket(("A", 2, 500)), two, FACTS)
     assert (answer.discount_minor, answer.due_minor) == (1_000, 0)
-    assert list(refusals(answer).values()) == [Reason.NOTHING_LEFT]
+    assert list(refusals(answer).values()) == [Reason.TOO_LITTLE_LEFT]
 
 
 def test_a_sale_wide_coupon_counted_first_leaves_pieces_uneven_and_nothing_is_lost() -> None:
