@@ -7,7 +7,7 @@ from random import Random
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.domain import benefit_wire, cbor, offer
@@ -81,6 +81,43 @@ def test_every_offer_comes_back_from_cbor(seed: int) -> None:
     ):  # the one thing that the cases allow themselves
         made = replace(made, stacking=replace(stacking, per_sale=1))
     assert offer.from_wire(cbor.decode(cbor.encode(offer.to_wire(made)))) == made
+
+
+ODD = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-5, 2**64),
+    st.text(max_size=3),
+    st.binary(max_size=3),
+    st.lists(st.one_of(st.integers(-1, 9), st.text(max_size=2)), max_size=3),
+    st.dictionaries(st.text(max_size=9), st.integers(0, 9), max_size=2),
+)
+
+
+def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """Every place in a wire form, from the whole to each leaf."""
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return [path, *(place for key, item in inner for place in places(item, (*path, key)))]
+
+
+def changed(value: Any, path: tuple[Any, ...], odd: Any) -> Any:
+    if not path:
+        return odd
+    items = dict(value) if isinstance(value, dict) else list(value)
+    items[path[0]] = changed(items[path[0]], path[1:], odd)
+    return items
+
+
+@settings(max_examples=400)
+@given(st.data(), ODD, st.integers(0, 200))
+def test_whatever_is_written_is_an_offer_or_a_field_error(data: st.DataObject, odd: Any, seed: int) -> None:
+    wire = offer.to_wire(FULL if seed < 20 else random_coupon(Random(seed), 0).offer)
+    place = data.draw(st.sampled_from(places(wire)))
+    try:
+        read = offer.from_wire(changed(wire, place, odd))
+    except FieldError:
+        return
+    assert offer.from_wire(offer.to_wire(read)) == read
 
 
 def test_what_is_as_usual_is_not_written() -> None:

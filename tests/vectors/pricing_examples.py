@@ -359,6 +359,34 @@ RULES: list[dict[str, Any]] = [
         },
     ),
     _example(
+        "too little is left",
+        [["1", "DINNER", 1, 10_500]],
+        [
+            {
+                "benefit": {"kind": "amount_off", "steps": [{"from_minor": 10_000, "off_minor": 3_000}]},
+                "stacking": _JOINT | {"priority": 10},
+            },
+            _OFF_20 | {"stacking": _JOINT},
+        ],
+        {
+            "discount_minor": 3_000,
+            "due_minor": 7_500,
+            "applied": [_line(1, 3_000, {"1": 3_000})],
+            "refused": [{"key": ["acme", 2, 1], "reason": "too_little_left", "because": [["acme", 1, 1]]}],
+        },
+    ),
+    _example(
+        "better without",
+        [["1", "DINNER", 1, 10_500]],
+        [_TEN_PERCENT | {"stacking": _JOINT | {"priority": 10}}, _OFF_20 | {"stacking": _JOINT}],
+        {
+            "discount_minor": 2_000,
+            "due_minor": 8_500,
+            "applied": [_line(2, 2_000, {"1": 2_000})],
+            "refused": [{"key": ["acme", 1, 1], "reason": "better_without", "because": [["acme", 2, 1]]}],
+        },
+    ),
+    _example(
         "two of one campaign: the one that expires first",
         [["1", "DINNER", 1, 15_000]],
         [
