@@ -195,6 +195,5 @@ def pickup(rule: Pickup, one: Candidate, state: State) -> Effect | Objection:
     if objection := minimum(one, spend_of(one, state)):
         return objection
     given = _given(rule.gift, one, state) if rule.gift else None
-    return (
-        given if isinstance(given, Effect) else Effect(state)
-    )  # the order is handed over without its gift too
+    # Without its gift the order is handed over too.
+    return given if isinstance(given, Effect) else Effect(state)
