@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from agent.domain.time import Anchor, BootTime, day_number
 from agent.ports import PrintState
 from agent.store.database import Database
 from agent.store.inspect import SqlNumbers
-from agent.store.ledger import OFFLINE_DAY
+from agent.store.ledger import OFFLINE_DAY, SqlTransaction
 from sync.wire import RecordResult, ResultStatus
 from tests.core_kit import Core, check_chain, core, files_hold, install, promo_codes
 from tests.factory import STORE_NUMBER, Factory, amount_off, today
@@ -249,9 +250,8 @@ async def test_the_head_of_an_empty_lane_is_the_genesis(till: Core) -> None:
 async def test_a_mark_never_falls(till: Core) -> None:
     now = till.clock.now().replace(microsecond=0)
     for moment in (now, now - timedelta(days=1)):
-        await till.ledger.write(
-            lambda tx, to=moment: tx.raise_mark(Anchor(to, BootTime("", 0.0))), lambda _tx: None
-        )  # type: ignore[misc]  # a lambda with a default
+        anchor = Anchor(moment, BootTime("", 0.0))
+        await till.ledger.write(partial(SqlTransaction.raise_mark, anchor=anchor), lambda _tx: None)
     assert await till.cache.mark() == now
 
 

@@ -49,8 +49,12 @@ def typed(text: str, layout: str = "us", end: int | None = KEY_ENTER) -> list[Ev
     return events + (list(pressed(end)) if end is not None else [])
 
 
-def write_bed(folder: Path, events: Iterable[Event], step_us: int = 200) -> list[str]:
-    """Write the files of one mocked scanner; return the start of a command line that runs a program beside it."""
+def write_bed(folder: Path, events: Iterable[Event], step_us: int = 1000) -> list[str]:
+    """Write the files of one mocked scanner; return the start of a command line that runs a program beside it.
+
+    step_us: between two events. umockdev feeds them through a pty, which drops what 4 KiB cannot hold: a reader that
+    a busy machine holds up for longer than 170 steps would miss keys that no kernel ever sent.
+    """
     usb = "/devices/pci0000:00/0000:00:14.0/usb1/1-2/1-2:1.0/0003:0C2E:0B61.0001"
     (folder / "scanner.umockdev").write_text(
         f"P: {usb}/input/input5/event5\nN: input/event5\n"

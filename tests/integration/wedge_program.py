@@ -30,7 +30,7 @@ async def main(settings: WedgeSettings, count: int, late: bool) -> None:
             os.symlink(target, entry)
         await run.until(DeviceState.READY)
         for _ in range(count):
-            print(json.dumps(asdict(await asyncio.wait_for(found.get(), 10))))
+            print(json.dumps(asdict(await asyncio.wait_for(found.get(), 30))))
 
 
 asyncio.run(main(WedgeSettings(**json.loads(sys.argv[1])), int(sys.argv[2]), sys.argv[3:] == ["late"]))
