@@ -125,7 +125,8 @@ class HttpUplink:
     ) -> Answer | Failure:
         """`ports.Uplink.get`. etag: as the cloud gave it, with its quotes."""
         headers = {"If-None-Match": etag} if etag else {}
-        return await self._request("GET", path, headers, b"", max_bytes or self._limits.part_bytes)
+        most = self._limits.part_bytes if max_bytes is None else max_bytes
+        return await self._request("GET", path, headers, b"", most)
 
     async def enrol(self, document: bytes) -> Answer | Failure:
         """Send an enrolment (JSON with the one-time code and the public key). Never signed: no key is known

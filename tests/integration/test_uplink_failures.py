@@ -137,3 +137,15 @@ async def test_cookies_are_not_kept() -> None:
         await uplink.get("/v1/a")
         await uplink.get("/v1/b")
     assert cookies == [None, None]
+
+
+@pytest.mark.parametrize("most", [0, 5])
+async def test_no_more_is_read_than_was_asked_for(most: int) -> None:
+    """A part of no bytes has a bound too."""
+
+    async def handler(_request: web.Request) -> web.Response:
+        return web.Response(body=b"x" * (most + 1))
+
+    async with http_server(handler) as base, HttpUplink(base, IDENTITY) as uplink:
+        answer = await uplink.get(wire.bundle_path("t1"), max_bytes=most)
+    assert failure_kind(answer) is FailureKind.TOO_LARGE
