@@ -86,11 +86,9 @@ def _printer(printer: config.Printer) -> ReceiptPrinter:
 
 
 def _renderer(printer: config.Printer, language: Literal["zh", "en"]) -> Callable[[str, int], bytes]:
-    from agent.receipts.profile import printer_profile
+    from agent.receipts.profile import configured_profile
 
-    profile = printer_profile(
-        printer.profile, columns=printer.columns, encoding=printer.encoding, native_qr=printer.native_qr
-    )
+    profile = configured_profile(printer.profile, printer.columns, printer.encoding, printer.qr)
 
     def render(document: str, copies: int) -> bytes:
         from agent.receipts.escpos import render_escpos

@@ -96,20 +96,47 @@ class PrinterBase(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     """What every receipt printer has."""
 
     name: Annotated[Name, Meta(description="Name of the device in messages. Each device has its own.")]
-    profile: Annotated[Profile, Meta(description="What the printer can do, as python-escpos names it.")] = (
-        "default"
-    )
+    profile: Annotated[
+        Profile,
+        Meta(
+            description="What the printer can do: generic-80, generic-58 (mm of paper) or a model that python-escpos "
+            "knows. `redeemd printer test` shows which is right."
+        ),
+    ] = "generic-80"
     columns: Annotated[
-        Literal[32, 42, 48],
-        Meta(description="Characters in one line of the printer's normal font; a Chinese one counts two."),
-    ] = 48
+        Literal[0, 32, 42, 48],
+        Meta(
+            description="Characters in one line of the printer's normal font; a Chinese one counts two. "
+            "0: as the profile says."
+        ),
+    ] = 0
     encoding: Annotated[
-        Literal["gb18030", "gbk", "cp437"],
-        Meta(description="Character set of the printer. cp437 prints Chinese as pictures."),
+        Literal[
+            "gb18030",
+            "gbk",
+            "big5",
+            "shift_jis",
+            "ksx1001",
+            "cp437",
+            "cp850",
+            "cp852",
+            "cp858",
+            "cp866",
+            "cp1252",
+            "none",
+        ],
+        Meta(
+            description="Character set of the printer; none is plain ASCII. What a set lacks is printed as pictures, "
+            "from a font of this machine such as fonts-wqy-microhei."
+        ),
     ] = "gb18030"
-    native_qr: Annotated[
-        bool, Meta(description="The printer draws QR codes itself (quick). false sends them as pictures.")
-    ] = True
+    qr: Annotated[
+        Literal["auto", "native", "picture"],
+        Meta(
+            description="native: the printer draws QR codes itself (quick). picture: they are sent as pictures. "
+            "auto: as the profile says."
+        ),
+    ] = "auto"
     timeout_s: Annotated[
         float,
         Meta(

@@ -26,18 +26,22 @@ _CODE_PAGES = {
     19: "cp858",
 }
 _ALIGNMENTS = {0: "left", 1: "center", 2: "right"}
+PICTURE = "\ufffc"  # OBJECT REPLACEMENT CHARACTER: stands for a bit image that nobody read
 _QR_LEVELS = {48: "l", 49: "m", 50: "q", 51: "h"}
 
 
 @dataclass(frozen=True, slots=True)
 class Glyph:
-    """One printed character. columns: 1 or 2 at width 1. width, height: multiples of the normal cell."""
+    """One printed character. columns: 1 or 2 at width 1. width, height: multiples of the normal cell.
+
+    dots: of a bit image (ESC * 33), three bytes a dot column; then character stands for as many columns as it has."""
 
     character: str
     columns: int
     bold: bool
     width: int
     height: int
+    dots: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,10 +114,17 @@ class PrintedReceipt:
         return tuple(mark.data for mark in self.marks if isinstance(mark, QrSymbol))
 
 
-def read_receipt(job: bytes, dots: int = 576) -> PrintedReceipt:
-    """Interpret one job on paper `dots` wide. Never raises: whatever is wrong stands in `problems`."""
+def read_receipt(
+    job: bytes,
+    dots: int = 576,
+    charset: str = "gb18030",
+    read_dots: Callable[[bytes], str] = lambda _dots: PICTURE,
+) -> PrintedReceipt:
+    """Interpret one job on paper `dots` wide. Never raises: whatever is wrong stands in `problems`.
+
+    charset: the printer's multi-byte set, as Python names it. read_dots: the text that a bit image shows."""
     commands, rest = split_commands(job)
-    interpreter = _Interpreter(dots)
+    interpreter = _Interpreter(dots, charset, read_dots)
     for command in commands:
         interpreter.do(command)
     interpreter.line_feed(only_if_text=True)
@@ -143,6 +154,8 @@ def _text_of(mark: Mark, columns: int) -> list[str]:
 @dataclass(slots=True)
 class _Interpreter:
     dots: int
+    charset: str
+    read_dots: Callable[[bytes], str]
     marks: list[Mark] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     glyphs: list[Glyph] = field(default_factory=list)
@@ -177,8 +190,8 @@ class _Interpreter:
     def _print(self, data: bytes) -> None:
         at = 0
         while at < len(data):
-            size = _character_size(data, at) if self.chinese else 1
-            encoding = "gb18030" if self.chinese else self.code_page
+            size = _character_size(data, at, self.charset) if self.chinese else 1
+            encoding = self.charset if self.chinese else self.code_page
             character = data[at : at + size].decode(encoding, errors="replace")
             if "�" in character:
                 self.problems.append(f"no character in {encoding}: {data[at : at + size].hex(' ')}")
@@ -203,6 +216,21 @@ class _Interpreter:
     def feed_dots(self, data: bytes) -> None:
         self.line_feed(only_if_text=True)
         self.marks.append(Gap(data[0]))
+
+    def bit_image(self, data: bytes) -> None:
+        """ESC * m nL nH d1...: it stands in the line of text like a character."""
+        if data[0] != 33:
+            self.problems.append(f"a bit image of mode {data[0]} is not known here")
+            return
+        dots = data[3:]
+        columns = len(dots) // 3 // COLUMN_DOTS
+        if columns:
+            self._place(Glyph(self.read_dots(dots), columns, False, 1, 1, dots))
+
+    def select_code_system(self, data: bytes) -> None:
+        """FS C n: 1 is Shift JIS; without it a Japanese printer reads JIS."""
+        if data[0] != 1:
+            self.problems.append(f"code system {data[0]} is not known here")
 
     def set_align(self, data: bytes) -> None:
         if not self.glyphs:  # ESC a counts at the beginning of a line only
@@ -275,6 +303,8 @@ _ACTIONS: dict[bytes, Callable[[_Interpreter, bytes], None]] = {
     b"\x1bJ": _Interpreter.feed_dots,
     b"\x1b2": _Interpreter.set_spacing,
     b"\x1b3": _Interpreter.set_spacing,
+    b"\x1b*": _Interpreter.bit_image,
+    b"\x1cC": _Interpreter.select_code_system,
     b"\x1c&": _Interpreter.chinese_on,
     b"\x1c.": _Interpreter.chinese_off,
     b"\x1d!": _Interpreter.set_size,
@@ -289,9 +319,10 @@ _WITHOUT_INK = frozenset({b"\0", b"\r", b"\x10\x04", b"\x10\x05", b"\x1dr", b"\x
 """Padding, status requests and the drawer: understood, nothing to see on paper."""
 
 
-def _character_size(data: bytes, at: int) -> int:
-    """Bytes of the GB 18030 character at `at`."""
-    if data[at] < 0x81:
+def _character_size(data: bytes, at: int, charset: str) -> int:
+    """Bytes of the character at `at`."""
+    lead = data[at]
+    if lead < 0x81 or (charset == "cp932" and 0xA0 <= lead < 0xE0):  # half-width katakana
         return 1
     second = data[at + 1] if at + 1 < len(data) else 0
-    return 4 if 0x30 <= second <= 0x39 else 2
+    return 4 if charset == "gb18030" and 0x30 <= second <= 0x39 else 2

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import io
-from functools import lru_cache
-from importlib.resources import as_file, files
 
 import segno
-from PIL import Image, ImageChops, ImageDraw, ImageFont, ImageOps
+from PIL import Image, ImageOps
 
 from drivers.escpos_reader import (
     COLUMN_DOTS,
@@ -20,12 +18,10 @@ from drivers.escpos_reader import (
     Raster,
     TextLine,
 )
+from drivers.glyphs import CELL_DOTS, cell
 
-CELL_DOTS = 24  # height of a character and width of a Chinese one
 PAPER_DOTS_MAX = 20_000  # 2.5 m of paper
 MARGIN_DOTS = 16  # above the first and below the last line, so that the picture looks like torn paper
-_OVERSAMPLING = 4
-_INK_THRESHOLD = 118  # of 255; lower prints thinner
 _BLACK, _WHITE = 0, 255
 
 
@@ -96,31 +92,10 @@ def _qr_picture(mark: QrSymbol) -> Image.Image:
     return picture.resize((edge, edge), Image.Resampling.NEAREST)
 
 
-@lru_cache(maxsize=4096)
 def _glyph(glyph: Glyph) -> Image.Image:
-    """The character in its cell. Drawn large and reduced, which gives the even strokes of a printer's own font."""
+    """The character in its cell, or the dots that were sent for it."""
+    if glyph.dots:
+        columns = Image.frombytes("1", (CELL_DOTS, len(glyph.dots) // 3), glyph.dots, "raw", "1;I")
+        return columns.convert("L").transpose(Image.Transpose.TRANSPOSE)
     width, height = glyph.columns * COLUMN_DOTS * glyph.width, CELL_DOTS * glyph.height
-    if glyph.character == "─":  # box drawing joins from cell to cell
-        cell = Image.new("L", (width, height), _WHITE)
-        ImageDraw.Draw(cell).rectangle((0, height // 2 - 1, width, height // 2), fill=_BLACK)
-        return cell
-    font = _font(CELL_DOTS * _OVERSAMPLING * glyph.height)
-    advance = font.getlength(glyph.character) or 1
-    large = Image.new("L", (max(1, round(advance)), CELL_DOTS * _OVERSAMPLING * glyph.height), _WHITE)
-    ascent, descent = font.getmetrics()
-    ImageDraw.Draw(large).text(
-        (0, (large.height - ascent - descent) / 2), glyph.character, font=font, fill=_BLACK
-    )
-    cell = large.resize((width, height), Image.Resampling.LANCZOS).point(
-        lambda value: _BLACK if value < 255 - _INK_THRESHOLD else _WHITE
-    )
-    if glyph.bold:  # a printer emphasizes by printing the row again, one dot further
-        cell = ImageChops.darker(cell, ImageChops.offset(cell, glyph.width, 0))
-    return cell
-
-
-@lru_cache(maxsize=8)
-def _font(size: int) -> ImageFont.FreeTypeFont:
-    """WenQuanYi Micro Hei Mono (index 1 of the collection)."""
-    with as_file(files("paperang_p2_fonts_cjk").joinpath("fonts", "wqy-microhei.ttc")) as path:
-        return ImageFont.truetype(str(path), size, index=1)
+    return cell(glyph.character, width, height, glyph.width if glyph.bold else 0)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from agent.receipts.escpos import render_escpos
 from agent.receipts.plain import render_text
-from agent.receipts.profile import GENERIC_58, GENERIC_80
+from agent.receipts.profile import GENERIC_58, GENERIC_80, PrinterProfile
 from agent.receipts.redemption import RedemptionFacts, redemption_receipt
 
 TOKEN = "RC1" + ("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567" * 6)
@@ -43,6 +43,18 @@ EN = replace(
     promo_conditions="With any purchase, once, until 2026-12-31",
 )
 
+PROFILES = (
+    GENERIC_80,
+    GENERIC_58,
+    PrinterProfile("gbk-42", 42, 512, "gbk"),
+    PrinterProfile("big5", 48, 576, "big5"),
+    PrinterProfile("shift-jis", 42, 512, "shift_jis"),
+    PrinterProfile("ksx1001", 42, 512, "ksx1001"),
+    PrinterProfile("western", 48, 576, "cp437"),
+    PrinterProfile("latin-1252", 48, 576, "cp1252"),
+    PrinterProfile("no-font-58", 32, 384, "none", native_qr=False, cutter=False),
+)
+
 GOLDEN = Path(__file__).parent / "golden"
 
 
@@ -52,7 +64,7 @@ def golden_files() -> dict[Path, bytes]:
     files: dict[Path, bytes] = {}
     for name, facts in (("zh", ZH), ("en", EN), ("zh-copy", replace(ZH, copy_number=2, promo_token=None))):
         receipt = redemption_receipt(facts)
-        for profile in (GENERIC_80, GENERIC_58, replace(GENERIC_80, name="western", encoding="cp437")):
+        for profile in PROFILES if name == "zh" else PROFILES[:2]:
             files[GOLDEN / f"receipt-{name}-{profile.name}.escpos"] = render_escpos(receipt, profile)
         files[GOLDEN / f"receipt-{name}.txt"] = render_text(receipt, 48).encode()
         files[GOLDEN / f"receipt-{name}.json"] = receipt.to_json().encode()
@@ -60,5 +72,7 @@ def golden_files() -> dict[Path, bytes]:
 
 
 if __name__ == "__main__":  # python -m tests.receipt_samples: after a wanted change; look at the difference
+    for path in GOLDEN.glob("receipt-*"):
+        path.unlink()
     for path, content in golden_files().items():
         path.write_bytes(content)

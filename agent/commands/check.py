@@ -86,12 +86,10 @@ def _device_path(key: tuple[str | int, ...], path: str) -> Iterator[Finding]:
 
 def _profile(key: tuple[str | int, ...], printer: config.Printer) -> Iterator[Finding]:
     from agent.receipts.model import ReceiptError
-    from agent.receipts.profile import BUILT_IN, printer_profile, profile_names
+    from agent.receipts.profile import BUILT_IN, configured_profile, profile_names
 
     try:
-        printer_profile(
-            printer.profile, columns=printer.columns, encoding=printer.encoding, native_qr=printer.native_qr
-        )
+        configured_profile(printer.profile, printer.columns, printer.encoding, printer.qr)
     except ReceiptError as error:
         near = get_close_matches(printer.profile, profile_names(), n=1)
         generic = " or ".join(f'"{name}"' for name in BUILT_IN)

@@ -3,7 +3,8 @@
 The commands are those of python-escpos (`escpos.constants`; tests compare them with its Dummy printer). Its `Escpos`
 class is not used at run time: importing it costs 0.4 s and 11 MB on a till, and its text() sends no FS &, prints lone
 Chinese punctuation as "?", and wraps Chinese at the wrong width. So text is encoded here and commands are added to
-it as bytes.
+it as bytes. Only what the printer's font lacks is drawn: a few characters within a line of text (ESC *), a whole line
+where it is larger than normal (GS v 0).
 
 Every job begins with ESC @ and ends where the paper is cut: nothing of one job leaks into the next.
 Sources: Epson ESC/POS command reference; python-escpos 3.1.
@@ -11,33 +12,37 @@ Sources: Epson ESC/POS command reference; python-escpos 3.1.
 
 from __future__ import annotations
 
+import re
+
 import segno
 from escpos import constants as command
 
-from agent.receipts.charset import encode
+from agent.receipts.charset import character_cells, encode, runs
 from agent.receipts.layout import Line, layout
 from agent.receipts.model import MODULE_DOTS_MIN, Align, Cut, Feed, Qr, Receipt
 from agent.receipts.profile import PrinterProfile
 
-CHINESE_MODE_ON = command.FS + b"&"  # off at power-on in many models, so it is always said
-CHINESE_MODE_OFF = command.FS + b"."
-CODE_PAGE_437 = command.CODEPAGE_CHANGE + b"\x00"
+CHINESE_MODE_ON: bytes = command.FS + b"&"  # off at power-on in many models, so it is always said
+CHINESE_MODE_OFF: bytes = command.FS + b"."
+SHIFT_JIS: bytes = command.FS + b"C\x01"  # Japanese models begin with JIS
 FEED_AND_CUT = command.GS + b"VB\x00"  # GS V 66 0: feed the last line past the cutter, then cut
 FEED_LINES = command.ESC + b"d"
 LEADING = (
     command.ESC + b"J\x0c"
 )  # large text fills its line; 1 to 1.5 mm of air below it, depending on the model's unit
 RASTER: bytes = command.GS + b"v0\x00"
+BIT_IMAGE: bytes = command.ESC + b"*\x21"  # m = 33: 24 dots high, as dense across as down
 TWO_D_CODE: bytes = command.GS + b"(k"
 QUIET_MODULES = 4  # ISO/IEC 18004; neither printers nor python-escpos leave it
 RASTER_BAND_ROWS = 48  # lost bytes spoil one band, not the rest of the roll
+_REAL_TIME = re.compile(rb"\x10([\x04\x05\x14])")
 TEAR_LINES = 5  # from the print head to the tear bar of a printer without a cutter
 
 
 def render_escpos(receipt: Receipt, profile: PrinterProfile) -> bytes:
     """The whole job. It leaves the printer as it found it after ESC @: left aligned, normal size, not bold."""
     writer = _Writer(profile)
-    for block in layout(receipt, profile.columns, profile.encoding):
+    for block in layout(receipt, profile.columns, profile.encoding, profile.drawn):
         match block:
             case Line():
                 writer.line(block)
@@ -56,14 +61,41 @@ class _Writer:
     def __init__(self, profile: PrinterProfile) -> None:
         self._profile = profile
         self._style: tuple[Align, bool, int] = (Align.LEFT, False, 1)
-        mode = CHINESE_MODE_OFF + CODE_PAGE_437 if profile.encoding == "cp437" else CHINESE_MODE_ON
-        self._job = bytearray(command.HW_INIT + mode)
+        self._job = bytearray(command.HW_INIT + character_mode(profile))
 
     def line(self, line: Line) -> None:
-        self._set(line.align, line.bold, line.size)
-        self._job += encode(line.text, self._profile.encoding) + command.CTL_LF
+        pieces = list(runs(line.text, self._profile.encoding))
+        if line.size > 1 and any(lacking for lacking, _ in pieces):
+            self._drawn_line(line)
+        else:
+            self._set(line.align, line.bold, line.size)
+            for lacking, text in pieces:
+                if lacking:
+                    self._job += self._bit_image(text, line.bold)
+                else:
+                    self._job += encode(text, self._profile.encoding)
+            self._job += command.CTL_LF
         if line.size > 1:
             self._job += LEADING
+
+    def _bit_image(self, text: str, bold: bool) -> bytes:
+        """Characters as dots within a line of text, which stands at the same height."""
+        from drivers import glyphs  # a picture library: only where it is needed
+
+        dots = b"".join(
+            glyphs.column_bytes(character, character_cells(character, self._profile.encoding), bold)
+            for character in text
+        )
+        return BIT_IMAGE + (len(dots) // 3).to_bytes(2, "little") + without_real_time(dots)
+
+    def _drawn_line(self, line: Line) -> None:
+        """A whole line as dots: a bit image has one height, and this text is larger."""
+        from drivers import glyphs
+
+        placed = [(character, character_cells(character, self._profile.encoding)) for character in line.text]
+        _, rows = glyphs.row_bytes(placed, line.size, line.bold)
+        self._set(line.align, False, 1)
+        self._job += raster(rows)
 
     def feed(self, lines: int) -> None:
         self._job += FEED_LINES + bytes((lines,))
@@ -105,6 +137,22 @@ class _Writer:
         self._style = (align, bold, size)
 
 
+def character_mode(profile: PrinterProfile) -> bytes:
+    """What selects the character set: FS & or FS . with the page."""
+    page = profile.code_page
+    if page is not None:
+        select_page: bytes = command.CODEPAGE_CHANGE
+        return CHINESE_MODE_OFF + select_page + bytes((page,))
+    return CHINESE_MODE_ON + (SHIFT_JIS if profile.encoding == "shift_jis" else b"")
+
+
+def without_real_time(dots: bytes) -> bytes:
+    """The same picture, one dot blacker, where its bytes would be a real-time command (DLE EOT, DLE ENQ, DLE DC4):
+    printers obey those wherever they stand, even inside a picture, and one of them opens the cash drawer."""
+    safe: bytes = _REAL_TIME.sub(b"\x18\\1", dots)
+    return safe
+
+
 def fitting_module_dots(modules: int, wished: int, paper_dots: int) -> int:
     """The largest module up to the wished one at which code and quiet zone fit across the paper."""
     module_dots = min(wished, paper_dots // (modules + 2 * QUIET_MODULES))
@@ -133,12 +181,19 @@ def _two_d_code(function: int, parameters: bytes) -> bytes:
 
 
 def raster_qr(code: segno.QRCode, module_dots: int) -> bytes:
-    """GS v 0 in bands, as narrow as the code: the printer centres it (ESC a 1)."""
+    """As narrow as the code: the printer centres it (ESC a 1)."""
     row_bytes = -(-len(code.matrix) * module_dots // 8)
     rows: list[bytes] = []
     for matrix_row in code.matrix:
         bits = "".join(("1" if module else "0") * module_dots for module in matrix_row)
         rows += [int(bits.ljust(row_bytes * 8, "0"), 2).to_bytes(row_bytes, "big")] * module_dots
+    return raster(rows)
+
+
+def raster(rows: list[bytes]) -> bytes:
+    """GS v 0 in bands. rows: from the top, all equally long, most significant bit left, 1 is black."""
+    width = len(rows[0]).to_bytes(2, "little")
     bands = [rows[start : start + RASTER_BAND_ROWS] for start in range(0, len(rows), RASTER_BAND_ROWS)]
-    width = row_bytes.to_bytes(2, "little")
-    return b"".join(RASTER + width + len(band).to_bytes(2, "little") + b"".join(band) for band in bands)
+    return b"".join(
+        RASTER + width + len(band).to_bytes(2, "little") + without_real_time(b"".join(band)) for band in bands
+    )

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from agent.receipts.charset import Encoding, cells, printable
+from agent.receipts.charset import Encoding, Pictures, cells, printable
 from agent.receipts.model import Align, Columns, Cut, Element, Feed, Qr, Receipt, ReceiptError, Rule, Text
 
 COLUMNS_MIN, COLUMNS_MAX = 24, 96
@@ -16,7 +16,7 @@ LEFT_MIN = 8  # a narrower label column reads worse than a value on a line of it
 _OPENING = "（《〈「『【“‘("
 _CLOSING = "，。、；：！？）》〉」』】”’…"
 # What must stay together: a run of ASCII; else one character with the punctuation that may not begin or end a line.
-_UNIT = re.compile(rf" +|[!-~]+|[{_OPENING}]*[^ ][{_CLOSING}]*")
+_UNIT = re.compile(rf" +|[!-~]+[{_CLOSING}]*|[{_OPENING}]*[^ ][{_CLOSING}]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,23 +32,29 @@ class Line:
 Block = Line | Qr | Feed | Cut
 
 
-def layout(receipt: Receipt, columns: int, encoding: Encoding) -> Iterator[Block]:
-    """The receipt's lines and blocks from top to bottom. columns: half-width cells across the paper."""
+def layout(
+    receipt: Receipt, columns: int, encoding: Encoding, pictures: Pictures | None = None
+) -> Iterator[Block]:
+    """The receipt's lines and blocks from top to bottom. columns: half-width cells across the paper. pictures: which
+    characters may stay though the character set lacks them."""
     if not COLUMNS_MIN <= columns <= COLUMNS_MAX:
         raise ReceiptError(f"columns is {columns}; it must be {COLUMNS_MIN} to {COLUMNS_MAX}")
     for element in receipt.elements:
-        yield from _lay_out(element, columns, encoding)
+        yield from _lay_out(element, columns, encoding, pictures)
 
 
-def _lay_out(element: Element, columns: int, encoding: Encoding) -> Iterator[Block]:
+def _lay_out(
+    element: Element, columns: int, encoding: Encoding, pictures: Pictures | None
+) -> Iterator[Block]:
     match element:
         case Text():
-            text = printable(element.text, encoding)
+            text = printable(element.text, encoding, pictures)
             size = _largest_size(cells(text, encoding), element.size, columns)
             for line in wrap(text, columns // size, encoding):
                 yield Line(line, element.align, element.bold, size)
         case Columns():
-            left, right = printable(element.left, encoding), printable(element.right, encoding)
+            left = printable(element.left, encoding, pictures)
+            right = printable(element.right, encoding, pictures)
             width = cells(left, encoding) + COLUMN_GAP + cells(right, encoding)
             size = _largest_size(width, element.size, columns)
             for line in two_columns(left, right, columns // size, encoding):
@@ -58,7 +64,7 @@ def _lay_out(element: Element, columns: int, encoding: Encoding) -> Iterator[Blo
         case Qr():
             yield element
             if element.caption:
-                yield from _lay_out(Text(element.caption, Align.CENTER), columns, encoding)
+                yield from _lay_out(Text(element.caption, Align.CENTER), columns, encoding, pictures)
         case Feed() | Cut():
             yield element
 
@@ -69,8 +75,11 @@ def _largest_size(width: int, wished: int, columns: int) -> int:
 
 
 def rule(columns: int, encoding: Encoding) -> str:
-    """A line across the paper: ─ takes one or two columns, depending on the character set."""
-    return "─" * (columns // cells("─", encoding))
+    """A line across the paper: ─ takes one or two columns, depending on the character set. Where that lacks it, "-" is
+    one byte a column and a picture 36."""
+    mark = printable("─", encoding)
+    mark = mark if mark == "─" else "-"
+    return mark * (columns // cells(mark, encoding))
 
 
 def wrap(text: str, width: int, encoding: Encoding) -> list[str]:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from agent.receipts.charset import Encoding, cells
+from agent.receipts.charset import Encoding, Pictures, cells
 from agent.receipts.layout import Line, layout
 from agent.receipts.model import Align, Cut, Feed, Qr, Receipt
 
 
-def render_text(receipt: Receipt, columns: int = 48, encoding: Encoding = "utf-8") -> str:
+def render_text(
+    receipt: Receipt, columns: int = 48, encoding: Encoding = "utf-8", pictures: Pictures | None = None
+) -> str:
     """The receipt in lines of at most `columns` columns, each ended by a newline; sizes and bold are not shown.
 
     encoding: as what printer to show it (a printer's own characters and widths); "utf-8" is the screen itself.
+    pictures: which characters that printer would be sent as pictures.
     """
     lines: list[str] = []
-    for block in layout(receipt, columns, encoding):
+    for block in layout(receipt, columns, encoding, pictures):
         match block:
             case Line():
                 lines.append(_aligned(block, columns, encoding))

@@ -7,23 +7,26 @@ parses it as YAML, 0.26 s and 10 MB on a till, and writes a pickle into a tempor
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from importlib.resources import files
-from typing import Any
+from typing import Any, Literal
 
-from agent.receipts.charset import ENCODINGS, Encoding
+from agent.receipts.charset import ENCODINGS, Encoding, Pictures, code_page
 from agent.receipts.layout import COLUMNS_MAX, COLUMNS_MIN
 from agent.receipts.model import ReceiptError
 
 DOTS_PER_COLUMN = 12  # font A is 12 dots wide on every model in the data base
+COLUMN_DOTS_MIN = 9  # font B, the smallest that a model prints by itself
 
 
 @dataclass(frozen=True, slots=True)
 class PrinterProfile:
     """columns: half-width cells of font A across the paper. dots: printable width in dots.
 
-    encoding: gb18030, gbk (Chinese mode, FS &) or cp437 (Western). native_qr: knows GS ( k; otherwise the QR code is
-    sent as a raster. cutter: has one; otherwise the paper is fed to the tear bar. line_dots: default line spacing.
+    encoding: gb18030, gbk, big5, shift_jis, ksx1001 (multi-byte, FS &), a single-byte page, or none (ASCII alone).
+    native_qr: knows GS ( k; otherwise the QR code is sent as a raster. cutter: has one; otherwise the paper is fed to
+    the tear bar. line_dots: default line spacing. pictures: characters that the set lacks are drawn, if this machine
+    has a font for them. code_pages: the model's own numbers of its pages (ESC t), {} for Epson's.
     """
 
     name: str
@@ -33,6 +36,8 @@ class PrinterProfile:
     native_qr: bool = True
     cutter: bool = True
     line_dots: int = 30
+    pictures: bool = True
+    code_pages: dict[str, int] = field(default_factory=dict, compare=False)
 
     def __post_init__(self) -> None:
         if not COLUMNS_MIN <= self.columns <= COLUMNS_MAX:
@@ -42,9 +47,29 @@ class PrinterProfile:
         if not 300 <= self.dots <= 1200:
             raise ReceiptError(f"printer dots is {self.dots}; it must be 300 to 1200")
         if self.encoding == "utf-8" or self.encoding not in ENCODINGS:
-            raise ReceiptError(f"printer encoding is {self.encoding!r}; it must be gb18030, gbk or cp437")
+            known = ", ".join(name for name in ENCODINGS if name != "utf-8")
+            raise ReceiptError(f"printer encoding is {self.encoding!r}; it must be one of {known}")
         if not 24 <= self.line_dots <= 60:
             raise ReceiptError(f"printer line_dots is {self.line_dots}; it must be 24 to 60")
+        if self.columns * COLUMN_DOTS_MIN > self.dots:
+            raise ReceiptError(f"{self.columns} columns do not fit {self.dots} dots of paper")
+        if self.code_page is not None and self.code_pages and self.encoding not in ("none", *self.code_pages):
+            known = ", ".join(name for name in ENCODINGS if name in self.code_pages)
+            raise ReceiptError(
+                f"printer {self.name} has no page {self.encoding}; it has {known or 'none we know'}"
+            )
+
+    @property
+    def code_page(self) -> int | None:
+        """n of ESC t for the single-byte page; None for a multi-byte character set."""
+        return self.code_pages.get(self.encoding, code_page(self.encoding))
+
+    @property
+    def drawn(self) -> Pictures | None:
+        """Which characters can be sent as pictures."""
+        from drivers import glyphs
+
+        return glyphs.has if self.pictures else None
 
 
 GENERIC_80 = PrinterProfile("generic-80", columns=48, dots=576)
@@ -59,7 +84,7 @@ def printer_profile(name: str = "generic-80", **overrides: Any) -> PrinterProfil
     overrides: fields of PrinterProfile that the store knows better (None: keep). Where the data base does not know the
     dots ("default", for one), they follow from the columns. Raises ReceiptError.
     """
-    given = {field: value for field, value in overrides.items() if value is not None}
+    given = {name: value for name, value in overrides.items() if value is not None}
     profile = BUILT_IN.get(name)
     if profile is None:
         profile = _from_database(name, given.get("columns"))
@@ -67,6 +92,14 @@ def printer_profile(name: str = "generic-80", **overrides: Any) -> PrinterProfil
         return replace(profile, **given)
     except TypeError as error:
         raise ReceiptError(f"printer profile has no such setting: {error}") from error
+
+
+def configured_profile(
+    name: str, columns: int, encoding: Encoding, qr: Literal["auto", "native", "picture"]
+) -> PrinterProfile:
+    """The profile that the keys of a [[printer]] block mean. Raises ReceiptError."""
+    native_qr = None if qr == "auto" else qr == "native"
+    return printer_profile(name, columns=columns or None, encoding=encoding, native_qr=native_qr)
 
 
 def profile_names() -> tuple[str, ...]:
@@ -87,10 +120,12 @@ def _from_database(name: str, columns: int | None) -> PrinterProfile:
         raise ReceiptError(f"printer profile {name!r} is not known")
     columns = columns or int(entry["fonts"]["0"]["columns"])
     dots, features = entry["media"]["width"].get("pixels"), entry["features"]
+    pages = {page.lower(): int(number) for number, page in reversed(entry["codePages"].items())}
     return PrinterProfile(
         name,
         columns,
         dots if isinstance(dots, int) else columns * DOTS_PER_COLUMN,
         native_qr=bool(features.get("qrCode")),
         cutter=bool(features.get("paperPartCut") or features.get("paperFullCut")),
+        code_pages=pages,
     )

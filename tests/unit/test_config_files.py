@@ -98,7 +98,7 @@ def test_the_example_is_valid_and_complete_with_every_device_switched_on() -> No
         config.SerialPrinter,
         config.FilePrinter,
     ]
-    shared = {"profile", "columns", "encoding", "native_qr", "timeout_s"}  # explained at the network printer
+    shared = {"profile", "columns", "encoding", "qr", "timeout_s"}  # explained at the network printer
     missing = keys_of_schema() - keys_of_file(text)
     assert missing == {("printer", kind, key) for kind in ("serial", "file") for key in shared}
 

@@ -119,7 +119,7 @@ MISTAKES = [
     ),
     (CAMERA + "decoders = ['zxing',\n'zbar']\n", 5, "camera[0].decoders[1]", '"zbar" is not', '"pyzbar"'),
     (CAMERA.replace('"0"', "0"), 3, "camera[0].source", "0 is a whole number", "text that is not empty"),
-    (TCP + "columns = 40\n", 5, "printer[0].columns", "40 is not", "one of 32, 42, 48"),
+    (TCP + "columns = 40\n", 5, "printer[0].columns", "40 is not", "one of 0, 32, 42, 48"),
     (TCP.replace("10.0.0.9", "10.0.0.9:9100"), 4, "printer[0].host", "is not", "without port"),
     (SERIAL + SERIAL.replace("USB0", "USB1"), 7, "scanner[1].name", "used by scanner[0]", "of its own"),
     (SERIAL + SERIAL.replace("front", "x"), 8, "scanner[1].port", "used by scanner[0]", "only one device"),
