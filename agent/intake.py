@@ -80,6 +80,10 @@ class Intake:
         self._remember(arrival, future)
         return future
 
+    def begin_anew(self) -> None:
+        """Another customer: what is shown now is another scan, even of a code that was here a moment ago."""
+        self._seen.clear()
+
     def _remember(self, arrival: Arrival, future: asyncio.Future[Verdict]) -> None:
         self._seen[arrival.text] = _Seen(arrival.at, future)
         self._seen.move_to_end(arrival.text)

@@ -15,8 +15,11 @@ from typing import Any, Protocol
 from agent import health
 from agent.bundle_file import INBOX, import_file
 from agent.domain import time
+from agent.domain.outcome import Outcome
 from agent.domain.sale import Line, Sale
+from agent.domain.scan import Kind, route
 from agent.domain.verdict import Verdict
+from agent.guesses import Guesses
 from agent.hub import Hub
 from agent.intake import Arrival, Intake, Overflow
 from agent.ports import Clock, CommitUnknown, Counts, LedgerUnavailable, PrintJob, Prints
@@ -24,6 +27,7 @@ from agent.printing import PrintQueue, print_json
 from agent.redeem import Redeemer, Request
 from agent.refresh import Refresher
 from agent.state import TillState, bundle_age
+from agent.till_json import device_json, latest, sale_json
 from drivers.ports import DeviceStatus, Scan, ScanFault
 from sync.lanes import LaneState
 
@@ -84,6 +88,7 @@ class Till:
             debounce_s=wiring.debounce_s,
             queue_max=wiring.queue_max,
         )
+        self._guesses = Guesses(wiring.clock.monotonic)
         self._running: set[str] = set()
         self._line: tuple[str, str | None] = ("never" if wiring.cloud else "off", None)
         self._last_success: tuple[float, str] | None = None
@@ -109,12 +114,14 @@ class Till:
         log.warning("scan fault", extra={"source": fault.source, "code": fault.code, "detail": fault.detail})
 
     async def scan(self, text: str, source: str) -> Verdict:
-        """A scan by a page or a POS, debounced like a device's. Raises Overflow."""
+        """A scan by a page or a POS, debounced like a device's. Raises Overflow and TooManyGuesses."""
+        self._check_guesses(text)
         future = self._intake.submit(Arrival(text, source, self._w.clock.monotonic()))
-        return await asyncio.shield(future)
+        return self._counted(await asyncio.shield(future))
 
     async def redeem(self, text: str, sale: Sale | None, request_id: str) -> Verdict:
-        """A POS redeems for its sale. Raises KeyReused and StillRunning."""
+        """A POS redeems for its sale. Raises KeyReused, StillRunning and TooManyGuesses."""
+        self._check_guesses(text)
         if request_id in self._running:
             raise StillRunning(request_id)
         self._running.add(request_id)
@@ -127,11 +134,21 @@ class Till:
         if verdict.stored is None:
             # The POS comes first: the others are told when its answer is on its way.
             asyncio.get_running_loop().call_soon(self._tell_verdict, verdict)
-        return verdict
+        return self._counted(verdict)
 
     def explain(self, text: str, sale: Sale | None) -> Verdict:
-        """What would be said now; nothing happens."""
-        return self._w.redeemer.explain(text, sale)
+        """What would be said now; nothing happens. TooManyGuesses."""
+        self._check_guesses(text)
+        return self._counted(self._w.redeemer.explain(text, sale))
+
+    def _check_guesses(self, text: str) -> None:
+        if route(text).kind is not Kind.TOKEN:  # a signature cannot be guessed
+            self._guesses.check()
+
+    def _counted(self, verdict: Verdict) -> Verdict:
+        if verdict.outcome is Outcome.UNKNOWN_CODE:
+            self._guesses.count()
+        return verdict
 
     async def _judge(self, arrival: Arrival) -> Verdict:
         sale = self._w.state.sale
@@ -160,12 +177,15 @@ class Till:
     def set_sale(self, total_minor: int, sale_id: str | None, lines: tuple[Line, ...]) -> Sale:
         """The sale that the next scans belong to."""
         sale = Sale(sale_id or uuid.uuid4().hex[:12], self.currency, total_minor, lines)
-        self._w.state.sale = sale
-        self._changed.set()
+        self._begin(sale)
         return sale
 
     def clear_sale(self) -> None:
-        self._w.state.sale = None
+        self._begin(None)
+
+    def _begin(self, sale: Sale | None) -> None:
+        self._w.state.sale = sale
+        self._intake.begin_anew()
         self._changed.set()
 
     # receipts
@@ -256,7 +276,7 @@ class Till:
                 "zh": "本机时间可能不对" if effective.doubt else "",
                 "en": f"The till's clock is {effective.doubt}" if effective.doubt else "",
             },
-            "devices": [_device_json(role, status) for role, status in devices],
+            "devices": [device_json(role, status) for role, status in devices],
             "prints": {
                 "waiting": counts.prints.get("queued", 0) + counts.prints.get("sending", 0),
                 "unconfirmed": counts.prints.get("unconfirmed", 0),
@@ -297,7 +317,7 @@ class Till:
 
     def _line_json(self) -> dict[str, Any]:
         kind, since = self._line
-        success, failure = _latest(self._w.lanes())
+        success, failure = latest(self._w.lanes())
         sentence = failure.failure.sentence if failure is not None and failure.failure is not None else None
         return {
             "state": kind,
@@ -320,7 +340,7 @@ class Till:
         """Look at the lanes again; True when the line just came back."""
         if not self._w.cloud:
             return False
-        success, failure = _latest(self._w.lanes())
+        success, failure = latest(self._w.lanes())
         good = None if success is None else success.last_success_at
         bad = None if failure is None else failure.failure_at
         if good is None and bad is None:
@@ -352,32 +372,6 @@ class Till:
                 told = now
                 self.hub.publish("status", now)
             await asyncio.sleep(every_s / 5)
-
-
-def sale_json(sale: Sale | None) -> dict[str, Any] | None:
-    if sale is None:
-        return None
-    return {"sale_id": sale.sale_id, "total_minor": sale.total_minor, "currency": sale.currency}
-
-
-def _device_json(role: str, status: DeviceStatus) -> dict[str, Any]:
-    return {
-        "name": status.name,
-        "kind": status.kind,
-        "role": role,
-        "state": status.state.value,
-        "detail": status.detail,
-    }
-
-
-def _latest(lanes: Sequence[LaneState]) -> tuple[LaneState | None, LaneState | None]:
-    """The lane with the newest success and the one with the newest failure."""
-    good = [lane for lane in lanes if lane.last_success_at is not None]
-    bad = [lane for lane in lanes if lane.failure_at is not None]
-    return (
-        max(good, key=lambda lane: lane.last_success_at or 0.0, default=None),
-        max(bad, key=lambda lane: lane.failure_at or 0.0, default=None),
-    )
 
 
 async def _rest(wait: Callable[[], Awaitable[Any]], seconds: float) -> None:

@@ -7,11 +7,13 @@ together).
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
 from aiohttp import hdrs, web
 
+from agent.guesses import TooManyGuesses
 from agent.ports import CommitUnknown, LedgerUnavailable
 
 log = logging.getLogger(__name__)
@@ -61,6 +63,12 @@ PROBLEMS: dict[str, Problem] = {
     "json_needed": Problem(415, "请用 JSON", "Send Content-Type: application/json, without Content-Encoding"),
     "key_reused": Problem(422, "同一个键用于不同的请求", "This Idempotency-Key was used for another request"),
     "wrong_currency": Problem(422, "币种不符", "The sale's currency is not the store's"),
+    "too_many_guesses": Problem(
+        429,
+        "错误的券码太多，请稍候",
+        "Too many codes were unknown: wait a little, then type the next one",
+        retry=True,
+    ),
     "internal": Problem(500, "程序出错，请通知门店 IT", "The till failed to answer: tell store IT"),
     "busy": Problem(503, "扫描太快，请稍候", "Too many scans are waiting", retry=True),
     "ledger_unavailable": Problem(
@@ -82,12 +90,12 @@ class ApiError(Exception):
         self.code = code
         self.reason = reason[:REASON_CHARS_MAX]
 
-    def response(self) -> web.Response:
+    def response(self, retry_after_s: int = RETRY_AFTER_S) -> web.Response:
         problem = PROBLEMS[self.code]
         said = {language: text.replace("{reason}", self.reason) for language, text in problem_texts(problem)}
         response = web.json_response({"error": {"code": self.code, **said}}, status=problem.status)
         if problem.retry:
-            response.headers[hdrs.RETRY_AFTER] = str(RETRY_AFTER_S)
+            response.headers[hdrs.RETRY_AFTER] = str(retry_after_s)
         if problem.status == 401:
             response.headers[hdrs.WWW_AUTHENTICATE] = "Bearer"
         return response
@@ -117,6 +125,8 @@ async def error_middleware(request: web.Request, handler: Handler) -> web.Stream
         return response
     except (web.RequestPayloadError, ConnectionError) as error:
         return ApiError("bad_body", f"it did not arrive whole ({type(error).__name__})").response()
+    except TooManyGuesses as error:
+        return ApiError("too_many_guesses").response(math.ceil(error.wait_s))
     except LedgerUnavailable as error:
         log.error("ledger unavailable: %s", error)
         return ApiError("ledger_unavailable").response()

@@ -7,7 +7,7 @@ from aiohttp import web
 from agent.api.errors import ApiError
 from agent.api.keys import TILL
 from agent.api.wire import SaleBody, lines_of, read_body
-from agent.till import sale_json
+from agent.till_json import sale_json
 
 routes = web.RouteTableDef()
 

@@ -1,4 +1,7 @@
-"""Every answer of a real till fits docs/openapi.yaml, and the document names every route and no other."""
+"""Every answer of a real till fits docs/openapi.yaml, and the document names every route and no other.
+
+Long because one till answers all of it: each status that the document names must have been seen.
+"""
 
 from __future__ import annotations
 
@@ -21,6 +24,7 @@ from agent.bundle_file import INBOX
 from agent.domain import bundle_file
 from agent.domain.bundle_file import Head
 from agent.domain.money import AMOUNT_MAX_MINOR
+from agent.guesses import AT_ONCE
 from agent.hub import LISTENERS_MAX
 from drivers.virtual_printer import Fault, VirtualPrinter
 from tests.api_contract import METHODS, Contract
@@ -208,6 +212,7 @@ async def test_real_answers_of_every_route_fit_it(
             await check_stream(till, contract)
             await play_slow_bodies(till, contract, monkeypatch)
             await play_same_key_at_once(till, checked)
+            await play_guesses(checked)
             await play_damaged_ledger(till, checked, tmp_path / "one")
     guarded = config.Api(port=0, token_file=str(tmp_path / "token"))
     async with real_till(tmp_path / "two", api=guarded) as till:
@@ -275,6 +280,15 @@ async def play_same_key_at_once(till: RealTill, checked: Checked) -> None:
         answers = await asyncio.gather(*(checked.redeem(coupon, f"at-once-{turn}") for _ in range(5)))
         if 409 in {answer.status for answer in answers}:
             return
+
+
+async def play_guesses(checked: Checked) -> None:
+    """Unknown codes until the till answers no more of them."""
+    for number in range(AT_ONCE + 5):
+        await checked.call("POST", "/v1/verify", {"text": f"(255)4012345000016{number:04}"})
+    guess = {"text": "(255)4012345000016"}
+    await checked.call("POST", "/v1/scan", guess)
+    await checked.call("POST", "/v1/redeem", guess, Idempotency_Key="a guess")
 
 
 async def play_damaged_ledger(till: RealTill, checked: Checked, folder: Path) -> None:

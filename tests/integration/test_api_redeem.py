@@ -6,11 +6,13 @@ import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import pytest
 import pytest_asyncio
 
+from agent.guesses import AT_ONCE, REFILL_S
 from agent.store.database import connect_read_only
 from tests.factory import Factory, amount_off
-from tests.integration.api_kit import WAIT_S, RealTill, listening, real_till
+from tests.integration.api_kit import WAIT_S, Answer, RealTill, listening, real_till
 
 
 @pytest_asyncio.fixture
@@ -140,6 +142,48 @@ async def test_the_same_scan_within_the_window_is_one_scan(till: RealTill) -> No
     again = (await till.call("POST", "/v1/scan", {"text": coupon})).json
     assert first["accepted"] is True
     assert again["scan_id"] == first["scan_id"]
+
+
+@pytest.mark.parametrize("between", ["another sale", "no sale"])
+async def test_another_customer_is_another_scan(till: RealTill, between: str) -> None:
+    """A photocopy shown to the next sale within the window is not the first sale's yes again."""
+    coupon = till.coupon()
+    await till.call("PUT", "/v1/sale", {"total_minor": 12_000})
+    first = (await till.call("POST", "/v1/scan", {"text": coupon})).json
+    if between == "another sale":
+        await till.call("PUT", "/v1/sale", {"total_minor": 15_000})
+    else:
+        await till.call("DELETE", "/v1/sale")
+    again = (await till.call("POST", "/v1/scan", {"text": coupon})).json
+    assert (first["outcome"], again["outcome"]) == ("accepted", "already_redeemed")
+
+
+async def test_codes_are_not_found_out_by_asking(till: RealTill) -> None:
+    """Verify, scan and redeem share one bucket; a signed coupon is answered meanwhile."""
+    asked = 0
+    while (answer := await ask(till, asked)).status == 200:
+        assert answer.json["outcome"] == "unknown_code"
+        asked += 1
+        assert asked < 2 * AT_ONCE
+    assert asked >= AT_ONCE
+    assert (answer.status, answer.code) == (429, "too_many_guesses")
+    assert 1 <= int(answer.header("Retry-After") or 0) <= REFILL_S
+    for path, body in (("/v1/verify", {"text": GUESS.format(0)}), ("/v1/scan", {"text": GUESS.format(1)})):
+        assert (await till.call("POST", path, body)).code == "too_many_guesses"
+    assert (await till.redeem(till.coupon(), total_minor=12_000)).json["accepted"] is True
+
+
+GUESS = "(255)4012345000016{:04}"
+
+
+async def ask(till: RealTill, number: int) -> Answer:
+    text = GUESS.format(number)
+    match number % 3:
+        case 0:
+            return await till.call("POST", "/v1/verify", {"text": text})
+        case 1:
+            return await till.call("POST", "/v1/scan", {"text": text})
+    return await till.redeem(text)
 
 
 async def test_verify_changes_nothing(till: RealTill, tmp_path: Path) -> None:

@@ -1,0 +1,36 @@
+"""Parts of the Status object of docs/openapi.yaml."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from agent.domain.sale import Sale
+from drivers.ports import DeviceStatus
+from sync.lanes import LaneState
+
+
+def sale_json(sale: Sale | None) -> dict[str, Any] | None:
+    if sale is None:
+        return None
+    return {"sale_id": sale.sale_id, "total_minor": sale.total_minor, "currency": sale.currency}
+
+
+def device_json(role: str, status: DeviceStatus) -> dict[str, Any]:
+    return {
+        "name": status.name,
+        "kind": status.kind,
+        "role": role,
+        "state": status.state.value,
+        "detail": status.detail,
+    }
+
+
+def latest(lanes: Sequence[LaneState]) -> tuple[LaneState | None, LaneState | None]:
+    """The lane with the newest success and the one with the newest failure."""
+    good = [lane for lane in lanes if lane.last_success_at is not None]
+    bad = [lane for lane in lanes if lane.failure_at is not None]
+    return (
+        max(good, key=lambda lane: lane.last_success_at or 0.0, default=None),
+        max(bad, key=lambda lane: lane.failure_at or 0.0, default=None),
+    )
