@@ -100,7 +100,9 @@ class PrintQueue:
         """Send one job; False if no printer took a byte of it, so that it stays queued."""
         result = SendResult(Delivery.NOT_SENT, PrinterCause.MISCONFIGURED, "no printer")
         for device in self._devices:
-            result = await device.printer.send(device.render(job.receipt, job.copies))
+            # Characters that are drawn take milliseconds each: no verdict waits for that.
+            data = await asyncio.to_thread(device.render, job.receipt, job.copies)
+            result = await device.printer.send(data)
             if result.delivery is not Delivery.NOT_SENT:
                 break
         state = _STATE_AFTER[result.delivery]

@@ -4,7 +4,8 @@ Sent is not printed, so one conversation serves all printers:
 1. open (nothing is kept open between jobs: printers drop idle connections without a word);
 2. ask DLE EOT 1, 2, 4: a stopped printer would keep the job and print it later, so it does not get it;
 3. send the job and, behind it, GS r 1, which a printer answers only when all before it is done;
-4. the answer makes the job CONFIRMED; no answer leaves it UNCONFIRMED, with the cause if the printer names one.
+4. while that answer is awaited, ask DLE EOT again: a printer that has stopped names its cause within seconds;
+5. the answer makes the job CONFIRMED; no answer leaves it UNCONFIRMED, with the cause if the printer names one.
 """
 
 from __future__ import annotations
@@ -22,10 +23,14 @@ from drivers.printer_status import PAPER_SENSOR, Ask
 JOB_BYTES_MAX = 256 * 1024  # a receipt is 2 kB; a whole one as a picture 110 kB
 BYTES_PER_S_MIN = 480  # 4800 baud, the slowest line that is served
 ANSWER_S_MAX = 1.5  # real-time status is answered within milliseconds, over a bad network within a second
+PATIENCE_S = 1.0  # silence or standstill after which we ask, and say what is wrong while we go on waiting
 STALE_BYTES_MAX = 4096  # read and passed over before we stop listening to noise
 UNANSWERED_MAX = 8
 FILLING = bytes(8192)  # NUL prints nothing; more than any picture band that receipts send
 QUIET_S = 0.3  # between two answers of a printer that has caught up lie milliseconds
+
+
+_STOPPED = (PrinterCause.PAPER_OUT, PrinterCause.COVER_OPEN, PrinterCause.OFFLINE)
 
 
 class PrinterUnavailableError(Exception):
@@ -51,7 +56,8 @@ class Conversation(ABC):
         self._two_way = two_way
         self._turn = asyncio.Lock()
         self._unanswered = 0  # sentinels of earlier jobs that the device may still answer on the same line
-        self._cut_off = False  # whether the last job ended somewhere in its middle
+        self._sensor = 0  # the last answer to a sentinel
+        self._cut_off = False  # whether the printer may still be inside a command of an earlier job
         self._status = DeviceStatus(name, self.kind, DeviceState.STARTING, "not asked yet", time.monotonic())
 
     @property
@@ -99,6 +105,8 @@ class Conversation(ABC):
         line_s = self._timeout_s + len(job) / BYTES_PER_S_MIN
         if not self._two_way:
             return await self._deliver_blind(link, job, line_s)
+        if not await self._fill_up(link):
+            return await self._cut_short(link, 0, len(job))
         await self._settle(link)
         self._unanswered += 1
         sent = await self._write_job(link, job + PAPER_SENSOR, line_s)
@@ -109,7 +117,7 @@ class Conversation(ABC):
 
     async def _deliver_blind(self, link: Link, job: bytes, line_s: float) -> SendResult:
         """To a device that never answers: all that can be seen is whether the line took the bytes."""
-        sent = await self._write_job(link, job, line_s)
+        sent = await self._write_job(link, job, line_s) if await self._fill_up(link) else 0
         if sent < len(job):
             return await self._cut_short(link, sent, len(job))
         if await link.drain(line_s):
@@ -119,16 +127,35 @@ class Conversation(ABC):
         return SendResult(Delivery.UNCONFIRMED, None, detail)
 
     async def _write_job(self, link: Link, data: bytes, total_s: float) -> int:
-        """Bytes of the job that went. Where the one before was cut off, perhaps inside a picture, its end is filled up
-        first: the printer would take this job's ESC @ for dots."""
-        if self._cut_off:
-            filling_s = self._timeout_s + len(FILLING) / BYTES_PER_S_MIN
-            if await link.write(FILLING, idle_s=self._timeout_s, total_s=filling_s) < len(FILLING):
-                return 0
+        """Bytes of the job that went."""
         self._cut_off = True  # until it is all written; being cancelled counts as well
-        sent = await link.write(data, idle_s=self._timeout_s, total_s=total_s)
+        sent = await self._write(link, data, total_s)
         self._cut_off = 0 < sent < len(data)
         return sent
+
+    async def _fill_up(self, link: Link) -> bool:
+        """Whether the printer can take a new job. Where an earlier one was cut off or lost bytes, perhaps inside a
+        picture, its end is filled up first: the printer would take the new job's ESC @ for dots."""
+        if not self._cut_off:
+            return True
+        filling_s = self._timeout_s + len(FILLING) / BYTES_PER_S_MIN
+        return await self._write(link, FILLING, filling_s) == len(FILLING)
+
+    async def _write(self, link: Link, data: bytes, total_s: float) -> int:
+        """Bytes that went. A standstill is noted soon, and given up only after the whole timeout."""
+        deadline = time.monotonic() + total_s
+        written = 0
+        while written < len(data):
+            patience_s = min(PATIENCE_S, self._timeout_s)
+            written += await link.write(data[written:], patience_s, deadline - time.monotonic())
+            if written == len(data):
+                break
+            self._note(DeviceState.LOST, "the printer takes no data: check that it is on and not busy")
+            more = await link.write(data[written:], self._timeout_s - patience_s, deadline - time.monotonic())
+            if more == 0:
+                break
+            written += more
+        return written
 
     async def _cut_short(self, link: Link, sent: int, size: int) -> SendResult:
         if sent == 0:
@@ -140,18 +167,17 @@ class Conversation(ABC):
 
     async def _confirm(self, link: Link, timeout_s: float) -> SendResult:
         """Wait for the answer to our sentinel, after those that earlier jobs on this line still owe."""
-        deadline = time.monotonic() + timeout_s
         owed = self._unanswered
-        last = 0
-        while self._unanswered:
-            sensor = await self._next(link, printer_status.is_sensor, deadline - time.monotonic())
-            if sensor is None:
-                # One answer of several: the printer was switched off in between and will never give the others.
-                self._unanswered = 0 if self._unanswered < owed else min(owed, UNANSWERED_MAX)
-                return await self._unconfirmed(
-                    link, "the printer took the job and does not say that it is printed"
-                )
-            last = sensor
+        stopped = await self._await_sentinel(link, timeout_s)
+        if self._unanswered:
+            # One answer of several: the printer was switched off in between and will never give the others.
+            self._unanswered = 0 if self._unanswered < owed else min(owed, UNANSWERED_MAX)
+            detail = "the printer took the job and does not say that it is printed"
+            if stopped is not None:
+                return SendResult(Delivery.UNCONFIRMED, stopped.causes[0], f"{detail}; {stopped.detail}")
+            self._cut_off = True  # bytes that were lost on the way may have been the end of a picture
+            return await self._unconfirmed(link, detail)
+        last = self._sensor
         if printer_status.paper_out_after_job(last):
             self._note(DeviceState.LOST, "out of paper: put in a new roll")
             return SendResult(
@@ -160,6 +186,22 @@ class Conversation(ABC):
         self._note(DeviceState.READY, "")
         low = printer_status.paper_low_after_job(last)
         return SendResult(Delivery.CONFIRMED, PrinterCause.PAPER_LOW if low else None, "")
+
+    async def _await_sentinel(self, link: Link, timeout_s: float) -> PrinterStatus | None:
+        """Return when every sentinel is answered or the time is over; at once, with its status, when the printer says
+        that it has stopped. Silence is noted and waited out: on a slow line our question stands behind the job."""
+        deadline = time.monotonic() + timeout_s
+        asking = True
+        while self._unanswered and link.readable and (left_s := deadline - time.monotonic()) > 0:
+            slice_s = min(PATIENCE_S, left_s) if asking else left_s
+            if await self._next(link, printer_status.is_sensor, slice_s) is not None or not asking:
+                continue
+            status = await self._ask_status(link)
+            if self._unanswered and status.causes and status.causes[0] in _STOPPED:
+                return status
+            # A second question would be mixed up with the late answer to this one.
+            asking = PrinterCause.UNREACHABLE not in status.causes
+        return None
 
     async def _settle(self, link: Link) -> None:
         """Let the answers that earlier jobs owe come in, so that none is taken for the answer to the next job."""
@@ -226,6 +268,7 @@ class Conversation(ABC):
             else:
                 if printer_status.is_sensor(byte) and self._unanswered:
                     self._unanswered -= 1
+                    self._sensor = byte
                 if wanted(byte):
                     return byte
         return None

@@ -23,6 +23,7 @@ from drivers.printer_link import Link
 if TYPE_CHECKING:
     import serial
 
+CONNECT_S_MAX = 2.5  # a printer in the same shop answers in milliseconds; nothing is lost by trying again
 UNREAD_BYTES_MAX = 4096
 SEND_BUFFER_BYTES = 8192  # small, so that "written" is near "taken by the printer"
 
@@ -80,10 +81,10 @@ class NetworkPrinter(Conversation):
         where = f"{self._host}:{self._port}"
         self._unanswered = 0  # what an earlier connection was owed went down with it
         try:
-            async with asyncio.timeout(self._timeout_s):
+            async with asyncio.timeout(min(self._timeout_s, CONNECT_S_MAX)):
                 connection = await self._connect()
         except TimeoutError as error:
-            detail = f"{where}: no answer within {self._timeout_s:g} s; check power, cable and address"
+            detail = f"{where}: no answer; check power, cable and address"
             raise PrinterUnavailableError(PrinterCause.UNREACHABLE, DeviceState.LOST, detail) from error
         except OSError as error:
             raise _unavailable(error, where) from error

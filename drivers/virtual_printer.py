@@ -31,6 +31,9 @@ BUFFER_BYTES = 64 * 1024  # taken while stopped; beyond it the line stands still
 JOBS_MAX = 1000
 SLOW_BYTES_PER_S = 960  # 9600 baud
 JOB_BYTES_MAX = 1 << 20
+LOST_BYTES = 300
+LATE_S = 1.0
+NOISE = b"\xff\x11"
 
 
 class Fault(StrEnum):
@@ -42,6 +45,11 @@ class Fault(StrEnum):
     SLOW = "slow"  # takes data at 9600 baud
     DROP = "drop"  # cuts the connection in the middle of a job and keeps what it has
     SILENT = "silent"  # prints and answers nothing, as a one-way line
+    HANG_UP = "hang_up"  # closes each connection as soon as it is there
+    LOSE = "lose"  # loses LOST_BYTES in the middle of a job, as a full buffer without flow control does
+    LATE = "late"  # answers after LATE_S
+    NOISE = "noise"  # answers with bytes that mean nothing
+    POWER = "power"  # is switched off and on in a job: what it had taken is gone, and nobody is told
 
 
 _STOPPING = (Fault.PAPER_OUT, Fault.COVER_OPEN, Fault.OFFLINE)
@@ -194,6 +202,8 @@ class VirtualPrinter:
 
     async def _read(self, reader: asyncio.StreamReader, line: _Line) -> None:
         while True:
+            if Fault.HANG_UP in self._faults:
+                line.hang_up()
             while Fault.STALL in self._faults or self._queued_bytes > BUFFER_BYTES:
                 await self._change()
             data = await reader.read(64 if Fault.SLOW in self._faults else RECEIVE_BYTES)
@@ -217,8 +227,14 @@ class VirtualPrinter:
         at = 0
         while at < len(line.inbox) and (found := next_command(line.inbox, at)) is not None:
             start, (command, at) = at, found
-            if command.name != b"\x1dr":
+            if command.name != b"\x1dr" and command.name != b"\0":
                 self._begin_in_job_faults()
+            if Fault.LOSE in self._faults:
+                self._faults.discard(Fault.LOSE)
+                del line.inbox[at : at + LOST_BYTES]
+            if Fault.POWER in self._faults:
+                self._lose_power(line)
+                return
             if Fault.DROP in self._faults:
                 self._faults.discard(Fault.DROP)
                 line.inbox = line.inbox[start : (start + len(line.inbox)) // 2]
@@ -228,6 +244,15 @@ class VirtualPrinter:
             self._queued_bytes += len(command.raw)
         del line.inbox[:at]
         self._work()
+
+    def _lose_power(self, line: _Line) -> None:
+        self._faults.discard(Fault.POWER)
+        self._queue.clear()
+        self._queued_bytes = 0
+        self._job.clear()
+        line.inbox.clear()
+        line.raw.clear()
+        line.hang_up()
 
     def _begin_in_job_faults(self) -> None:
         self._faults |= self._in_job
@@ -268,8 +293,13 @@ class VirtualPrinter:
             self._on_job(job)
 
     def _answer(self, line: _Line, status: int) -> None:
-        if self._faults.isdisjoint((Fault.SILENT, Fault.STALL)):
-            line.answer(bytes((status,)))
+        if not self._faults.isdisjoint((Fault.SILENT, Fault.STALL, Fault.HANG_UP)):
+            return
+        answer = NOISE if Fault.NOISE in self._faults else bytes((status,))
+        if Fault.LATE in self._faults:
+            asyncio.get_running_loop().call_later(LATE_S, line.answer, answer)
+        else:
+            line.answer(answer)
 
     def _real_time_status(self, n: int) -> int:
         status = 0

@@ -135,6 +135,17 @@ async def test_a_job_cut_off_inside_a_picture_does_not_swallow_the_next_one():
         assert read_receipt(virtual.jobs[-1]).text.endswith("谢谢惠顾\n" * 10 + "- " * 23 + "-\n")
 
 
+async def test_bytes_lost_in_a_picture_do_not_swallow_the_next_job():
+    """The picture takes the sentinel and would take the next job's ESC @: its end is filled up first."""
+    band = b"\x1dv0\x00\x30\x00\x30\x00" + b"\xaa" * (48 * 48 - 300)
+    async with VirtualPrinter() as virtual:
+        printer = SerialPrinter("p", await virtual.open_pty(), flow="none", timeout_s=SOON_S)
+        first = await printer.send(b"\x1b@" + band)
+        assert (first.delivery, first.cause) == (Delivery.UNCONFIRMED, None)
+        assert (await printer.send(JOB)).delivery is Delivery.CONFIRMED
+        assert read_receipt(virtual.jobs[-1]).text.endswith("谢谢惠顾\n" * 10 + "- " * 23 + "-\n")
+
+
 # --- whose answer is it? ----------------------------------------------------------------------------------------------
 
 

@@ -1,0 +1,192 @@
+"""Printers that misbehave, by plan, over TCP and over a pseudo-terminal: the real queue, store, renderer and drivers
+against the virtual printer. Whatever happens, no receipt is lost, none is printed twice without its COPY mark, no
+verdict waits for a printer, and the cashier is told the cause."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from agent import printing
+from agent.ports import PrintJob
+from agent.printing import Device, PrintQueue
+from agent.receipts.escpos import render_escpos
+from agent.receipts.model import Cut, Receipt, Text
+from agent.receipts.profile import PrinterProfile
+from agent.receipts.redemption import marked_copy
+from drivers import printer_conversation, virtual_printer
+from drivers.escpos_reader import read_receipt
+from drivers.ports import DeviceState, ReceiptPrinter
+from drivers.printers import NetworkPrinter, SerialPrinter
+from drivers.virtual_printer import Fault, VirtualPrinter
+from tests.core_kit import Core, core, install
+from tests.factory import Factory
+
+WAIT_S = 30.0
+TIMEOUT_S = 0.4  # of the printer: these tests let it run out on purpose
+PICTURES = PrinterProfile("pictures", 32, 384, "none", native_qr=False)
+TEXT = PrinterProfile("text", 48, 576)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """fault: switched on before the second of three receipts, at once or in_job. cause: what the cashier is told of it;
+    None where the receipt is printed as ever. state: of the second job then. profile: pictures make jobs long. only: on this line alone. damaged: no printer can tell that bytes were lost on
+    the way; the cashier sees it and asks for a copy."""
+
+    fault: Fault
+    in_job: bool
+    state: str
+    cause: str
+    profile: PrinterProfile = TEXT
+    only: str = ""
+    damaged: bool = False
+
+
+PLANS = {
+    "accepts_slowly": Plan(Fault.SLOW, False, "printed", ""),
+    "stalls_before": Plan(Fault.STALL, False, "queued", "unreachable"),
+    "stalls_within": Plan(Fault.STALL, True, "unconfirmed", "unreachable"),
+    "stalls_within_pictures": Plan(Fault.STALL, True, "unconfirmed", "unreachable", PICTURES),
+    "loses_bytes_of_text": Plan(Fault.LOSE, True, "printed", "", TEXT, damaged=True),
+    "loses_bytes_of_a_picture": Plan(Fault.LOSE, True, "printed", "", PICTURES, damaged=True),
+    "closes_at_once": Plan(Fault.HANG_UP, False, "queued", "unreachable", only="tcp"),
+    "closes_within": Plan(Fault.DROP, True, "unconfirmed", "", only="tcp"),
+    "power_fails_within": Plan(Fault.POWER, True, "unconfirmed", ""),
+    "paper_out_before": Plan(Fault.PAPER_OUT, False, "queued", "paper_out"),
+    "paper_out_within": Plan(Fault.PAPER_OUT, True, "unconfirmed", "paper_out"),
+    "paper_low": Plan(Fault.PAPER_LOW, False, "printed", "paper_low"),
+    "cover_open_before": Plan(Fault.COVER_OPEN, False, "queued", "cover_open"),
+    "cover_open_within": Plan(Fault.COVER_OPEN, True, "unconfirmed", "cover_open"),
+    "offline_before": Plan(Fault.OFFLINE, False, "queued", "offline"),
+    "offline_within": Plan(Fault.OFFLINE, True, "unconfirmed", "offline"),
+    "answers_late": Plan(Fault.LATE, False, "queued", "unreachable"),
+    "answers_late_within": Plan(Fault.LATE, True, "printed", ""),
+    "never_answers": Plan(Fault.SILENT, False, "queued", "unreachable"),
+    "never_answers_within": Plan(Fault.SILENT, True, "unconfirmed", "unreachable"),
+    "answers_with_noise": Plan(Fault.NOISE, False, "queued", "unreachable"),
+}
+CASES = [(line, name) for name, plan in PLANS.items() for line in ("tcp", "pty") if plan.only in ("", line)]
+
+
+@pytest.fixture
+def till(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Core]:
+    monkeypatch.setattr(printing, "RETRY_LEAST_S", 0.05)
+    monkeypatch.setattr(printing, "RETRY_MOST_S", 0.1)
+    monkeypatch.setattr(printer_conversation, "BYTES_PER_S_MIN", 10_000)
+    monkeypatch.setattr(virtual_printer, "SLOW_BYTES_PER_S", 20_000)
+    monkeypatch.setattr(virtual_printer, "LATE_S", 2 * TIMEOUT_S)
+    factory = Factory()
+    with core(install(tmp_path / "till", factory), factory) as opened:
+        yield opened
+
+
+class Desk:
+    """The queue at work; told: (job, state, cause) in order."""
+
+    def __init__(self, till: Core, printer: ReceiptPrinter, profile: PrinterProfile) -> None:
+        self.told: list[tuple[str, str, str]] = []
+        self.till = till
+        self.profile = profile
+        self.queue = PrintQueue(till.prints, [Device(printer, self.render)], self.tell)
+        self.task = asyncio.create_task(self.queue.run())
+
+    def render(self, document: str, copies: int) -> bytes:
+        number = document.partition("T-0001-")[2][:1]
+        receipt = Receipt((Text(f"RECEIPT {number}"), *(Text("谢谢惠顾" * 4) for _ in range(30)), Cut()))
+        return render_escpos(marked_copy(receipt, copies, "en") if copies else receipt, self.profile)
+
+    def tell(self, job: PrintJob) -> None:
+        self.told.append((job.job_id, job.state.value, job.cause))
+
+    async def redeem(self, index: int) -> None:
+        assert (await self.till.redeem(self.till.factory.coupon(index))).outcome == "accepted"
+        self.queue.wake()
+
+    async def until_told(self, job: str, *states: str) -> tuple[str, str, str]:
+        async with asyncio.timeout(WAIT_S):
+            while True:
+                for said in self.told:
+                    if said[0] == job and said[1] in states:
+                        return said
+                assert not self.task.done(), "the queue's task ended"
+                await asyncio.sleep(0.005)
+
+    async def stop(self) -> None:
+        self.task.cancel()
+        with suppress(asyncio.CancelledError):
+            await self.task
+
+
+@pytest.mark.parametrize(("line", "name"), CASES, ids=[f"{line}-{name}" for line, name in CASES])
+async def test_no_receipt_is_lost_or_doubled_and_the_cause_is_named(line: str, name: str, till: Core) -> None:
+    plan = PLANS[name]
+    async with VirtualPrinter() as virtual:
+        printer: ReceiptPrinter = (
+            NetworkPrinter("p", "127.0.0.1", virtual.port, TIMEOUT_S)
+            if line == "tcp"
+            else SerialPrinter("p", await virtual.open_pty(), 115200, "none", TIMEOUT_S)
+        )
+        desk = Desk(till, printer, plan.profile)
+        try:
+            await desk.redeem(1)
+            await desk.until_told("T-0001-1", "printed")
+            virtual.set_fault(plan.fault, in_job=plan.in_job)
+            await desk.redeem(2)
+            await desk.redeem(3)  # a verdict, while the printer is in trouble and nobody has mended it
+            first = await desk.until_told("T-0001-2", "queued", "unconfirmed", "printed")
+            assert first[1] == plan.state
+            assert first[2] == plan.cause or not plan.cause
+            if first[1] == "unconfirmed" and plan.cause in ("", "unreachable"):
+                assert first[2] in ("unconfirmed", "unreachable")
+            virtual.set_fault(plan.fault, on=False)
+            if plan.state == "queued":
+                await desk.until_told("T-0001-2", "printed")
+            await desk.until_told("T-0001-3", "printed", "unconfirmed")
+            if plan.damaged:
+                desk.told.clear()
+                await till.prints.copy_print("T-0001-2")
+                desk.queue.wake()
+                await desk.until_told("T-0001-2", "printed")
+            await _copies_of_unconfirmed(desk, till)
+        finally:
+            await desk.stop()
+        assert printer.status().state is DeviceState.READY
+        _check_paper(virtual.jobs, plan)
+
+
+async def _copies_of_unconfirmed(desk: Desk, till: Core) -> None:
+    """What the cashier does who finds no receipt, or cannot tell."""
+    for job in ("T-0001-2", "T-0001-3"):
+        for _ in range(5):
+            [(state,)] = till.rows("SELECT state FROM print_job WHERE job_id = ?", job)
+            if state == "printed":
+                break
+            assert state == "unconfirmed"
+            desk.told = [said for said in desk.told if said[0] != job]
+            await till.prints.copy_print(job)
+            desk.queue.wake()
+            await desk.until_told(job, "printed", "unconfirmed")
+        else:
+            raise AssertionError(f"{job} is never printed, though the printer is well")
+
+
+def _check_paper(jobs: list[bytes], plan: Plan) -> None:
+    """Each receipt stands on paper whole, once without a mark at most, and every further time as a copy."""
+    texts = [
+        read_receipt(job, plan.profile.dots, read_dots=lambda dots: f"<{len(dots)}>").text for job in jobs
+    ]
+    body_lines = 30
+    for number in (1, 2, 3):
+        mine = [text for text in texts if f"RECEIPT {number}" in text]
+        originals = [text for text in mine if "COPY" not in text]
+        whole = [text for text in mine if text.count("\n") >= body_lines]
+        assert len(originals) <= 1, f"receipt {number} was printed twice and nothing says so"
+        assert whole, f"receipt {number} is lost"
+        counts = [text.count(f"RECEIPT {number}") for text in mine]
+        assert all(count == 1 for count in counts), "two receipts on one paper"
