@@ -45,6 +45,22 @@ def _scanner(scanner: config.Scanner) -> ScanSource:
                     scanner.stopbits,
                     scanner.suffix,
                     scanner.encoding,
+                    scanner.gap_ms / 1000,
+                    scanner.prefix,
+                )
+            )
+        case config.TcpScanner():
+            from drivers.network_scanner import NetworkScanner, NetworkSettings
+
+            return NetworkScanner(
+                NetworkSettings(
+                    scanner.name,
+                    scanner.host,
+                    scanner.port,
+                    scanner.suffix,
+                    scanner.encoding,
+                    scanner.gap_ms / 1000,
+                    scanner.prefix,
                 )
             )
         case config.WedgeScanner():
@@ -58,6 +74,22 @@ def _scanner(scanner: config.Scanner) -> ScanSource:
                     serial=scanner.serial,
                     device_name=scanner.device_name,
                     layout=scanner.layout,
+                    suffix=scanner.suffix,
+                    gap_s=scanner.gap_ms / 1000,
+                    prefix=scanner.prefix,
+                )
+            )
+        case config.HidScanner():
+            from drivers.hid_scanner import HidScanner, HidSettings
+
+            return HidScanner(
+                HidSettings(
+                    scanner.name,
+                    scanner.vendor,
+                    scanner.product,
+                    scanner.serial,
+                    scanner.device_name,
+                    scanner.encoding,
                 )
             )
         case _:

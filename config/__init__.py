@@ -4,11 +4,13 @@ from config.consistency import Finding
 from config.devices import (
     Camera,
     FilePrinter,
+    HidScanner,
     Printer,
     Scanner,
     SerialPrinter,
     SerialScanner,
     TcpPrinter,
+    TcpScanner,
     WedgeScanner,
 )
 from config.load import check, load, located, parse
@@ -23,6 +25,7 @@ __all__ = [
     "ConfigError",
     "FilePrinter",
     "Finding",
+    "HidScanner",
     "Printer",
     "Problem",
     "Promo",
@@ -33,6 +36,7 @@ __all__ = [
     "Storage",
     "Sync",
     "TcpPrinter",
+    "TcpScanner",
     "Till",
     "WedgeScanner",
     "check",

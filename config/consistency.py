@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 from msgspec import Struct
 
-from config.devices import Camera, WedgeScanner
+from config.devices import Camera, HidScanner, WedgeScanner
 from config.lines import Path
 from config.problem import quote
 from config.schema import Cloud, Sync
@@ -50,6 +50,13 @@ def _backoff(base_s: float, cap_s: float) -> Iterator[Fault]:
 
 def _wedge(vendor: str, product: str, serial: str, device_name: str) -> Iterator[Fault]:
     """A wedge is grabbed exclusively, so a rule that fits the cashier's own keyboard would take it away."""
+    if not (vendor or product or serial or device_name):
+        wrong = "nothing says which keyboard is the scanner"
+        yield "device_name", wrong, "use vendor and product, or serial, or device_name"
+    yield from _usb_rule(vendor, product, serial, device_name)
+
+
+def _usb_rule(vendor: str, product: str, serial: str, device_name: str) -> Iterator[Fault]:
     if bool(vendor) != bool(product):
         present, absent = ("vendor", "product") if vendor else ("product", "vendor")
         yield (
@@ -57,9 +64,6 @@ def _wedge(vendor: str, product: str, serial: str, device_name: str) -> Iterator
             f"is missing while {present} is given",
             "use both ids, as `lsusb` shows them, or neither",
         )
-    elif not (vendor or serial or device_name):
-        wrong = "nothing says which keyboard is the scanner"
-        yield "device_name", wrong, "use vendor and product, or serial, or device_name"
     for key, value in (("serial", serial), ("device_name", device_name)):
         if value != value.strip():  # the system's names are read without the blanks around them
             yield (
@@ -79,6 +83,7 @@ _RULES: dict[type[Struct], tuple[tuple[str, ...], Callable[..., Iterator[Fault]]
     Cloud: (("connect_timeout_s", "total_timeout_s"), _timeouts),
     Sync: (("backoff_base_s", "backoff_cap_s"), _backoff),
     WedgeScanner: (("vendor", "product", "serial", "device_name"), _wedge),
+    HidScanner: (("vendor", "product", "serial", "device_name"), _usb_rule),
     Camera: (("decoders",), _decoders),
 }
 

@@ -16,51 +16,106 @@ from config.values import (
     Name,
     NonEmpty,
     Profile,
+    ScanEncoding,
+    ScanPrefix,
     SerialPort,
+    Suffix,
     Text,
 )
 
+_VENDOR = 'USB vendor id, as `lsusb` shows it. "" means any.'
+_PRODUCT = 'USB product id, as `lsusb` shows it. "" means any.'
+_SERIAL = 'USB serial number, exactly. "" means any.'
+_DEVICE_NAME = 'A part of the name the device gives itself. "" means any.'
+_ENCODING = "How the scanner writes characters beyond ASCII."
+
+
+class StreamScanner(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What every scanner has that sends a stream of characters."""
+
+    name: Annotated[Name, Meta(description="Name of the device in messages. Each device has its own.")]
+    suffix: Annotated[
+        Suffix,
+        Meta(
+            description='What the scanner sends after each scan. "auto" takes any line end; with "none" a scan ends '
+            "when nothing more comes for gap_ms."
+        ),
+    ] = "auto"
+    prefix: Annotated[
+        ScanPrefix,
+        Meta(
+            description="What the scanner sends before each scan, so that one cut short is always noticed. "
+            '"" means nothing.'
+        ),
+    ] = ""
+    gap_ms: Annotated[
+        int,
+        Meta(
+            ge=20,
+            le=5000,
+            description="Silence after which a scan that has not ended is given up, in milliseconds.",
+        ),
+    ] = 500
+
 
 class SerialScanner(
-    Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="serial"
+    StreamScanner, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="serial"
 ):
     """A scanner on a serial line or in USB-COM mode."""
 
     kind: ClassVar[Literal["serial"]] = "serial"
 
-    name: Annotated[Name, Meta(description="Name of the device in messages. Each device has its own.")]
     port: Annotated[
-        SerialPort, Meta(description="Device path, best one under /dev/serial/by-id; or a pyserial URL.")
+        SerialPort,
+        Meta(
+            description="Device path, best one under /dev/serial/by-id; or the address of a serial device server: "
+            "socket:// for raw TCP, rfc2217:// for one that sets the line."
+        ),
     ]
     baud: Annotated[Baud, Meta(description="Speed in bits a second, as set in the scanner.")] = 9600
     bytesize: Annotated[Literal[7, 8], Meta(description="Data bits.")] = 8
     parity: Annotated[Literal["N", "E", "O"], Meta(description="Parity: none, even or odd.")] = "N"
     stopbits: Annotated[Literal[1, 2], Meta(description="Stop bits.")] = 1
-    suffix: Annotated[
-        Literal["auto", "cr", "lf", "crlf", "tab", "etx"],
-        Meta(description='What the scanner sends after each scan. "auto" takes any line end.'),
-    ] = "auto"
-    encoding: Annotated[
-        Literal["utf-8", "latin-1", "gb18030"],
-        Meta(description="How the scanner writes characters beyond ASCII."),
-    ] = "utf-8"
+    encoding: Annotated[ScanEncoding, Meta(description=_ENCODING)] = "utf-8"
+
+
+class TcpScanner(
+    StreamScanner, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="tcp"
+):
+    """A network scanner that listens on a TCP port."""
+
+    kind: ClassVar[Literal["tcp"]] = "tcp"
+
+    host: Annotated[Host, Meta(description="Host name or IP address.")]
+    port: Annotated[int, Meta(ge=1, le=65535, description="TCP port, as set in the scanner.")]
+    encoding: Annotated[ScanEncoding, Meta(description=_ENCODING)] = "utf-8"
 
 
 class WedgeScanner(
-    Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="wedge"
+    StreamScanner, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="wedge"
 ):
     """A USB scanner that acts as a keyboard. Say which one: vendor and product, or serial, or device_name."""
 
     kind: ClassVar[Literal["wedge"]] = "wedge"
 
-    name: Annotated[Name, Meta(description="Name of the device in messages. Each device has its own.")]
-    vendor: Annotated[HexId, Meta(description='USB vendor id, as `lsusb` shows it. "" means any.')] = ""
-    product: Annotated[HexId, Meta(description='USB product id, as `lsusb` shows it. "" means any.')] = ""
-    serial: Annotated[Text, Meta(description='USB serial number, exactly. "" means any.')] = ""
-    device_name: Annotated[
-        Text, Meta(description='A part of the name the device gives itself. "" means any.')
-    ] = ""
+    vendor: Annotated[HexId, Meta(description=_VENDOR)] = ""
+    product: Annotated[HexId, Meta(description=_PRODUCT)] = ""
+    serial: Annotated[Text, Meta(description=_SERIAL)] = ""
+    device_name: Annotated[Text, Meta(description=_DEVICE_NAME)] = ""
     layout: Annotated[Layout, Meta(description="Keyboard layout the scanner is set to.")] = "us"
+
+
+class HidScanner(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="hid"):
+    """A USB scanner in HID POS mode. Without vendor, serial or device_name it is the first one found."""
+
+    kind: ClassVar[Literal["hid"]] = "hid"
+
+    name: Annotated[Name, Meta(description="Name of the device in messages. Each device has its own.")]
+    vendor: Annotated[HexId, Meta(description=_VENDOR)] = ""
+    product: Annotated[HexId, Meta(description=_PRODUCT)] = ""
+    serial: Annotated[Text, Meta(description=_SERIAL)] = ""
+    device_name: Annotated[Text, Meta(description=_DEVICE_NAME)] = ""
+    encoding: Annotated[ScanEncoding, Meta(description=_ENCODING)] = "utf-8"
 
 
 class Camera(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -186,5 +241,5 @@ class FilePrinter(
     device: Annotated[AbsolutePath, Meta(description="Device path.")]
 
 
-Scanner: TypeAlias = SerialScanner | WedgeScanner
+Scanner: TypeAlias = SerialScanner | TcpScanner | WedgeScanner | HidScanner
 Printer: TypeAlias = TcpPrinter | SerialPrinter | FilePrinter

@@ -12,7 +12,16 @@ from typing import Any
 
 import msgspec
 
-from config.devices import Camera, FilePrinter, SerialPrinter, SerialScanner, TcpPrinter, WedgeScanner
+from config.devices import (
+    Camera,
+    FilePrinter,
+    HidScanner,
+    SerialPrinter,
+    SerialScanner,
+    TcpPrinter,
+    TcpScanner,
+    WedgeScanner,
+)
 from config.schema import Config
 from config.walk import StructType, allowed, header, is_repeated, shown, split, structs_in
 
@@ -45,9 +54,11 @@ _DEFAULTS_HEAD = """\
 # There are no devices by default: their keys stand directly behind "#", with an example where a value is required.
 """
 
-_EXAMPLES: dict[StructType, dict[str, str]] = {
+_EXAMPLES: dict[StructType, dict[str, str | int]] = {
     SerialScanner: {"name": "serial-scanner", "port": "/dev/ttyUSB0"},
+    TcpScanner: {"name": "network-scanner", "host": "192.0.2.11", "port": 2112},
     WedgeScanner: {"name": "wedge-scanner"},
+    HidScanner: {"name": "hid-scanner"},
     Camera: {"name": "camera", "source": "0"},
     TcpPrinter: {"name": "network-printer", "host": "192.0.2.10"},
     SerialPrinter: {"name": "serial-printer", "device": "/dev/ttyUSB1"},

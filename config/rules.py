@@ -10,6 +10,7 @@ from ipaddress import ip_address
 from urllib.parse import SplitResult, urlsplit
 
 _HOST = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]{0,252})\Z")
+_SERIAL_URL = re.compile(r"(?:socket|rfc2217)://(\[[0-9A-Fa-f:.]+\]|[^\[\]/?#@:]+):([0-9]{1,5})\Z")
 _DEFAULT_PORT = {"http": 80, "https": 443}
 
 
@@ -64,8 +65,14 @@ def is_origin(text: str) -> bool:
 
 
 def is_serial_port(text: str) -> bool:
-    """Whether `text` is a device path or a URL of pyserial; not spy://, which writes what is scanned to a file."""
-    return is_absolute_path(text) or text.startswith(("socket://", "rfc2217://", "loop://"))
+    """Whether `text` is a device path, or socket://HOST:PORT or rfc2217://HOST:PORT with nothing after it.
+
+    No other URL of pyserial: spy:// would write what is scanned to a file.
+    """
+    if is_absolute_path(text):
+        return True
+    match = _SERIAL_URL.match(text)
+    return match is not None and is_host(match[1].strip("[]")) and 1 <= int(match[2]) <= 65535
 
 
 def _split(text: str) -> SplitResult | None:

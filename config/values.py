@@ -52,7 +52,7 @@ Host: TypeAlias = Annotated[str, _text("a host name or IP address, without port"
 SerialPort: TypeAlias = Annotated[
     str,
     _text(
-        'a device path such as "/dev/ttyUSB0", or a pyserial URL such as "socket://host:port"',
+        'a device path such as "/dev/ttyUSB0", or "socket://host:port" or "rfc2217://host:port"',
         rules.is_serial_port,
     ),
 ]
@@ -74,6 +74,17 @@ Profile: TypeAlias = Annotated[
     _text('a profile name of python-escpos, such as "default" or "TM-T88V"', pattern=r"\A[A-Za-z0-9._-]+\Z"),
 ]
 
+ScanPrefix: TypeAlias = Annotated[
+    str,
+    Meta(
+        max_length=16,
+        pattern=r"\A[\x01\x02\x04-\x08\x0b\x0c\x0e-\x1c\x1e-\x7e]*\Z",
+        extra={"allowed": 'at most 16 ASCII characters, such as "~" or "\\u0002", or "" for none'},
+    ),
+]
+
 Baud: TypeAlias = Literal[1200, 2400, 4800, 9600, 14400, 19200, 38400, 57600, 115200, 230400, 460800, 921600]
 Decoder: TypeAlias = Literal["zxing", "zxing_upscaled", "zxing_sharpened", "pyzbar", "opencv"]
+Suffix: TypeAlias = Literal["auto", "cr", "lf", "crlf", "tab", "etx", "none"]
+ScanEncoding: TypeAlias = Literal["utf-8", "latin-1", "gb18030"]
 Layout: TypeAlias = Literal["us", "uk", "de", "fr", "es", "it"]

@@ -1,4 +1,4 @@
-"""Which input devices there are, as the kernel tells in /sys. Nothing is opened, so no permission is needed."""
+"""Which input and HID devices there are, as the kernel tells in /sys. Nothing is opened, so no permission is needed."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _CLASS = Path("/sys/class/input")
+_HID_CLASS = Path("/sys/class/hidraw")
+_DESCRIPTOR_MAX = 4096  # bytes; the kernel takes no longer one
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,45 @@ def input_devices() -> Iterator[InputDevice]:
             )
         except OSError:
             continue
+
+
+@dataclass(frozen=True, slots=True)
+class HidDevice:
+    """path: /dev/hidrawN. vendor, product, serial: as in `InputDevice`. descriptor: its report descriptor."""
+
+    path: str
+    name: str
+    vendor: str
+    product: str
+    serial: str
+    descriptor: bytes
+
+
+def hid_devices() -> Iterator[HidDevice]:
+    """Every HID device, in the kernel's order. One that goes away meanwhile is left out."""
+    try:
+        nodes = [entry.name for entry in _HID_CLASS.iterdir() if entry.name.startswith("hidraw")]
+    except OSError:
+        return
+    for node in sorted(nodes, key=lambda name: (len(name), name)):
+        device = _HID_CLASS / node / "device"
+        try:
+            pairs = (line.partition("=") for line in _read(device / "uevent").splitlines())
+            facts = {key: value for key, _, value in pairs}
+            with (device / "report_descriptor").open("rb") as file:
+                descriptor = file.read(_DESCRIPTOR_MAX + 1)
+        except OSError:
+            continue
+        ids = facts.get("HID_ID", "").split(":")  # bus:vendor:product, vendor and product with eight digits
+        vendor, product = (ids[1][-4:], ids[2][-4:]) if len(ids) == 3 else ("", "")
+        yield HidDevice(
+            f"/dev/{node}",
+            facts.get("HID_NAME", ""),
+            vendor.lower(),
+            product.lower(),
+            facts.get("HID_UNIQ", ""),
+            descriptor,
+        )
 
 
 def _read(attribute: Path) -> str:

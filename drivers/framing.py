@@ -1,9 +1,9 @@
 """Bytes of a scanner in, whole scans and faults out. Sans-I/O: the caller reads and tells the time.
 
-A serial scanner sends a code and then a suffix (a line end as a rule). The framer cuts at the suffix, in
-whatever pieces the bytes arrive, and takes off what scanners put around a code: control bytes (STX, the LF after a
-CR) and the AIM symbology identifier ("]Q1", ISO/IEC 15424). What says that the text is GS1 data stays: the
-identifiers of GS1 symbols, and the control character GS for FNC1. What never ends is reported, not guessed.
+A scanner sends a code and then a suffix (a line end as a rule), perhaps a prefix before it. The framer cuts at the
+suffix, in whatever pieces the bytes arrive, and takes off what scanners put around a code (`symbology`). Where no
+suffix is sent, silence ends a scan, or the device says itself where it ends (`finish`). A scan that lost its head or
+its end is reported, not guessed.
 """
 
 from __future__ import annotations
@@ -14,42 +14,65 @@ from collections.abc import Iterator
 from typing import Literal, get_args
 
 from drivers.ports import MAX_SCAN_CHARS, Scan, ScanFault
+from drivers.symbology import CONTROLS, UndecodableError, unwrap
 
-Suffix = Literal["auto", "cr", "lf", "crlf", "tab", "etx"]
+Suffix = Literal["auto", "cr", "lf", "crlf", "tab", "etx", "none"]
 SUFFIXES: tuple[str, ...] = get_args(Suffix)
+"""What a scanner can be set to send after a code. none: silence ends it."""
+
+REPORT = "report"
+"""In place of a suffix: the device says where a scan ends, by `Framer.finish`."""
 
 GAP_S = 0.5
 """Silence after which a scan without its suffix is given up. Scanners send a code in one burst."""
 
-_SUFFIX = {
+_SUFFIX: dict[str, re.Pattern[bytes] | None] = {
     "auto": re.compile(rb"[\r\n\t\x03]"),
     "cr": re.compile(rb"\r"),
     "lf": re.compile(rb"\n"),
     "crlf": re.compile(rb"\r\n"),
     "tab": re.compile(rb"\t"),
     "etx": re.compile(rb"\x03"),
+    "none": None,
+    REPORT: None,
 }
 _REMEDY = "set the scanner to send a line end after each code, or set `suffix` to what it sends"
-_GS = b"\x1d"
-_CONTROLS = bytes(range(0x20)).replace(_GS, b"") + b"\x7f"
-_AIM_IDENTIFIER = re.compile(rb"\](?!C1|e[0-2]|d2|Q3|J1)[A-Za-z][0-9A-Za-z]")
+_HEADLESS = "a scan came without the prefix: scan again, or set `prefix` to what the scanner sends"
+_CUT = "a scan broke off before the next one began: scan it again"
 
 
 class Framer:
     """Cuts one scanner's byte stream. Feed it pieces of any size; between pieces ask `expire`.
 
-    source: the configured name, copied into scans and faults. encoding: how the scanner sends text.
-    Raises ValueError for an unknown suffix, LookupError for an unknown encoding.
+    source: the configured name, copied into scans and faults. encoding: how the scanner sends text. gap_s: silence
+    that ends a scan (suffix none) or gives it up. prefix: what every scan begins with; it must stand in no code.
+    typed: see `symbology.unwrap`. Raises ValueError for an unknown suffix, LookupError for an unknown encoding.
     """
 
-    def __init__(self, source: str, suffix: str = "auto", encoding: str = "utf-8", gap_s: float = GAP_S):
+    def __init__(
+        self,
+        source: str,
+        suffix: str = "auto",
+        encoding: str = "utf-8",
+        gap_s: float = GAP_S,
+        prefix: str = "",
+        *,
+        typed: bool = False,
+    ):
         if suffix not in _SUFFIX:
             raise ValueError(f"suffix {suffix!r} is not one of {', '.join(SUFFIXES)}")
         codecs.lookup(encoding)
+        self.gap_s = gap_s
         self._source = source
-        self._suffix = _SUFFIX[suffix]
+        self._prefix = prefix.encode(encoding)
+        self._end = _SUFFIX[suffix]
+        self._gap_ends = suffix == "none"
+        if self._gap_ends and prefix:
+            self._end = re.compile(
+                b"(?=" + re.escape(self._prefix) + b")"
+            )  # the next scan's begin is an end too
         self._encoding = encoding
-        self._gap_s = gap_s
+        self._typed = typed
         self._partial = b""
         self._last_at = 0.0
         self._dropping = False  # until the next suffix; why was reported
@@ -57,13 +80,14 @@ class Framer:
     @property
     def pending(self) -> bool:
         """Whether the start of a scan waits for its suffix (so that `expire` has something to watch)."""
-        return self._dropping or bool(self._partial.strip(_CONTROLS))
+        return self._dropping or bool(self._partial.strip(CONTROLS))
 
     def feed(self, data: bytes, at: float) -> list[Scan | ScanFault]:
         """Take what was read at monotonic time `at`; return what it completed, in order."""
         out = self.expire(at)
         self._last_at = at
-        *frames, self._partial = self._suffix.split(self._partial + data)
+        data = self._partial + data
+        *frames, self._partial = self._end.split(data) if self._end else [data]
         for frame in frames:
             out += self._finish(frame, at)
         if len(self._partial) > MAX_SCAN_CHARS + 1:  # one more may be the CR of a CR LF
@@ -74,10 +98,15 @@ class Framer:
         return out
 
     def expire(self, now: float) -> list[Scan | ScanFault]:
-        """Give up a scan whose suffix has not come within the gap."""
-        if not self.pending or now - self._last_at < self._gap_s:
+        """End a scan after the gap if silence is what ends it (suffix none); else give it up."""
+        if not self.pending or now - self._last_at < self.gap_s:
             return []
-        return self.abandon(now)
+        return self.finish(self._last_at) if self._gap_ends else self.abandon(now)
+
+    def finish(self, at: float) -> list[Scan | ScanFault]:
+        """What was fed so far is one whole scan: the device said so."""
+        frame, self._partial = self._partial, b""
+        return list(self._finish(frame, at))
 
     def abandon(self, now: float) -> list[Scan | ScanFault]:
         """Give up what is pending at once: the device is gone."""
@@ -104,25 +133,21 @@ class Framer:
         if len(frame) > MAX_SCAN_CHARS:
             yield self._too_long(at)
             return
-        body = strip_decoration(frame)
-        if not body:
-            return  # the LF after a CR, or a scanner's empty keep-alive
+        body = frame.strip(CONTROLS)
+        if self._prefix and body:
+            head, found, body = frame.rpartition(self._prefix)
+            if not found or head.strip(CONTROLS):
+                yield ScanFault(self._source, "incomplete", _HEADLESS if not found else _CUT, at)
+            if not found:
+                return
         try:
-            yield Scan(body.decode(self._encoding), self._source, at)
-        except UnicodeDecodeError as error:
-            detail = (
-                f"byte {error.start + 1} of {len(body)} is not {self._encoding}:"
-                " check the line's speed and parity, and `encoding`"
-            )
-            yield ScanFault(self._source, "undecodable", detail, at)
+            text = unwrap(body, self._encoding, typed=self._typed)
+        except UndecodableError as error:
+            yield ScanFault(self._source, "undecodable", str(error), at)
+            return
+        if text:  # else the LF after a CR, or a scanner's empty keep-alive
+            yield Scan(text, self._source, at)
 
     def _too_long(self, at: float) -> ScanFault:
         detail = f"more than {MAX_SCAN_CHARS} bytes came without the suffix: {_REMEDY}"
         return ScanFault(self._source, "too_long", detail, at)
-
-
-def strip_decoration(frame: bytes) -> bytes:
-    """Take off control bytes but GS at both ends and one AIM identifier, unless it is of GS1, at the front."""
-    body = frame.strip(_CONTROLS)
-    identifier = _AIM_IDENTIFIER.match(body)
-    return body[identifier.end() :].strip(_CONTROLS) if identifier else body

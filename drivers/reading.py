@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
 from typing import Protocol
 
 from drivers.framing import Framer
@@ -72,16 +73,25 @@ async def read_until_cancelled(
 
 
 async def _opened(open_device: Callable[[], OpenDevice]) -> OpenDevice:
-    opening = asyncio.ensure_future(asyncio.to_thread(open_device))
+    """Open in a thread. When cancelled, the thread closes what it has opened: the loop may be gone by then."""
+    opening: Future[OpenDevice] = Future()
+
+    def work() -> None:
+        try:
+            opening.set_result(open_device())
+        except BaseException as error:
+            opening.set_exception(error)
+
+    asyncio.get_running_loop().run_in_executor(None, work)
     try:
-        return await asyncio.shield(opening)
+        return await asyncio.shield(asyncio.wrap_future(opening))
     except asyncio.CancelledError:
         opening.add_done_callback(_close_unwanted)
         raise
 
 
-def _close_unwanted(opening: asyncio.Future[OpenDevice]) -> None:
-    if not opening.cancelled() and opening.exception() is None:
+def _close_unwanted(opening: Future[OpenDevice]) -> None:
+    if opening.exception() is None:
         opening.result().close()
 
 
@@ -95,6 +105,7 @@ class _Reader:
         self._loop = asyncio.get_running_loop()
         self._lost: asyncio.Future[str] = self._loop.create_future()
         self._gap_timer: asyncio.TimerHandle | None = None
+        self._gap_check_s = min(_GAP_CHECK_S, framer.gap_s / 2)
 
     async def until_lost(self) -> str:
         """Return the reason in the system's words. A bug (ours, or in a callback) is raised here."""
@@ -120,12 +131,16 @@ class _Reader:
             return
         self._deliver(found)
         if self._gap_timer is None and self._framer.pending:
-            self._gap_timer = self._loop.call_later(_GAP_CHECK_S, self._check_gap)
+            self._gap_timer = self._loop.call_later(self._gap_check_s, self._check_gap)
 
     def _check_gap(self) -> None:
+        self._gap_timer = None
+        self._readable()  # first: where the loop was busy, what looks like silence may lie in the kernel's buffer
+        if self._lost.done():
+            return
         self._deliver(self._framer.expire(time.monotonic()))
-        again = self._framer.pending and not self._lost.done()
-        self._gap_timer = self._loop.call_later(_GAP_CHECK_S, self._check_gap) if again else None
+        if self._gap_timer is None and self._framer.pending and not self._lost.done():
+            self._gap_timer = self._loop.call_later(self._gap_check_s, self._check_gap)
 
     def _deliver(self, found: Found) -> None:
         try:

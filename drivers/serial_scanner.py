@@ -1,4 +1,4 @@
-"""A scanner on a serial line: RS-232, USB CDC-ACM ("USB-COM" mode), Bluetooth SPP, or a TCP device server.
+"""A scanner on a serial line: RS-232, USB CDC-ACM ("USB-COM" mode), Bluetooth SPP, or behind a device server.
 
 pyserial opens and configures the line; the event loop reads it (`reading`).
 """
@@ -6,7 +6,6 @@ pyserial opens and configures the line; the event loop reads it (`reading`).
 from __future__ import annotations
 
 import errno
-import io
 import os
 import termios
 import time
@@ -15,9 +14,11 @@ from dataclasses import dataclass
 
 import serial
 
-from drivers.framing import Framer
+from drivers.framing import GAP_S, Framer
+from drivers.network_scanner import line_for_url
 from drivers.ports import DeviceState, DeviceStatus, Scan, ScanFault
-from drivers.reading import Found, read_until_cancelled
+from drivers.reading import Found, OpenDevice, read_until_cancelled
+from drivers.rfc2217 import line_settings
 from drivers.state import DeviceUnavailable, StatusBoard
 
 _READ_SIZE = 4096
@@ -25,9 +26,9 @@ _READ_SIZE = 4096
 
 @dataclass(frozen=True, slots=True)
 class SerialSettings:
-    """port: a device path, or socket://HOST:PORT for a device server in raw TCP mode.
+    """port: a device path, or of a device server socket://HOST:PORT (raw) or rfc2217://HOST:PORT.
 
-    parity: N, E or O. suffix and encoding: see `framing.Framer`.
+    parity: N, E or O. suffix, encoding, gap_s, prefix: see `framing.Framer`.
     """
 
     name: str
@@ -35,9 +36,11 @@ class SerialSettings:
     baud: int = 9600
     bytesize: int = 8
     parity: str = "N"
-    stopbits: float = 1
+    stopbits: int = 1
     suffix: str = "auto"
     encoding: str = "utf-8"
+    gap_s: float = GAP_S
+    prefix: str = ""
 
 
 class SerialScanner:
@@ -45,7 +48,9 @@ class SerialScanner:
 
     def __init__(self, settings: SerialSettings):
         self._settings = settings
-        self._framer = Framer(settings.name, settings.suffix, settings.encoding)
+        self._framer = Framer(
+            settings.name, settings.suffix, settings.encoding, settings.gap_s, settings.prefix
+        )
         self._board = StatusBoard(settings.name, "serial")
 
     @property
@@ -58,8 +63,15 @@ class SerialScanner:
     async def run(self, on_scan: Callable[[Scan], None], on_fault: Callable[[ScanFault], None]) -> None:
         """Read until cancelled. A setting the line refuses is final: MISCONFIGURED, nothing more is tried."""
         await read_until_cancelled(
-            lambda: _Line(self._settings), self._framer, self._board, on_scan, on_fault
+            lambda: _open(self._settings), self._framer, self._board, on_scan, on_fault
         )
+
+
+def _open(settings: SerialSettings) -> OpenDevice:
+    if "://" not in settings.port:
+        return _Line(settings)
+    wanted = line_settings(settings.baud, settings.bytesize, settings.parity, settings.stopbits)
+    return line_for_url(settings.port, wanted)
 
 
 class _Line:
@@ -69,9 +81,6 @@ class _Line:
         try:
             self._port = _open_port(settings)
             self._descriptor: int = self._port.fileno()
-        except (AttributeError, io.UnsupportedOperation):
-            detail = f"{settings.port} cannot be waited for: use a device path or socket://HOST:PORT"
-            raise DeviceUnavailable(DeviceState.MISCONFIGURED, detail) from None
         except ValueError as error:
             raise DeviceUnavailable(DeviceState.MISCONFIGURED, f"{settings.port}: {error}") from error
         except (OSError, termios.error) as error:
@@ -91,8 +100,8 @@ class _Line:
         self._port.close()
 
 
-def _open_port(settings: SerialSettings) -> serial.SerialBase:
-    return serial.serial_for_url(
+def _open_port(settings: SerialSettings) -> serial.Serial:
+    return serial.Serial(
         settings.port,
         baudrate=settings.baud,
         bytesize=settings.bytesize,
@@ -100,7 +109,7 @@ def _open_port(settings: SerialSettings) -> serial.SerialBase:
         stopbits=settings.stopbits,
         timeout=0,
         # flock on the device: a second redeemd or a terminal program is refused instead of stealing bytes.
-        exclusive=None if "://" in settings.port else True,
+        exclusive=True,
     )
 
 
@@ -121,8 +130,6 @@ def explain_open_error(port: str, error: Exception) -> DeviceUnavailable:
         return DeviceUnavailable(
             DeviceState.LOST, f"{port} does not exist: plug the scanner in, or correct `port`"
         )
-    if "://" in port:
-        detail = f"{port} does not answer ({error}): check the device server and the network"
-    else:
-        detail = f"{port} cannot be opened as a serial line ({error}): correct `port`"
-    return DeviceUnavailable(DeviceState.LOST, detail)
+    return DeviceUnavailable(
+        DeviceState.LOST, f"{port} cannot be opened as a serial line ({error}): correct `port`"
+    )

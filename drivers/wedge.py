@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from drivers.discover import InputDevice, input_devices
-from drivers.framing import Framer
+from drivers.framing import GAP_S, Framer
 from drivers.keymap import EV_SYN, LED_CAPSL, SYN_DROPPED, KeyDecoder, UnknownKeyError
 from drivers.ports import DeviceState, DeviceStatus, Scan, ScanFault
 from drivers.reading import Found, read_until_cancelled
@@ -29,7 +29,7 @@ class WedgeSettings:
     """Which device, and how it types. What is "" matches any; at least one of the four must be given.
 
     vendor, product: four hexadecimal digits. serial: exactly. device_name: a part of the device's own name.
-    layout: a name in `keymap.LAYOUTS`.
+    layout: a name in `keymap.LAYOUTS`. suffix, gap_s, prefix: see `framing.Framer`.
     """
 
     name: str
@@ -38,6 +38,9 @@ class WedgeSettings:
     serial: str = ""
     device_name: str = ""
     layout: str = "us"
+    suffix: str = "auto"
+    gap_s: float = GAP_S
+    prefix: str = ""
 
     def matches(self, device: InputDevice) -> bool:
         return (
@@ -58,7 +61,9 @@ class WedgeScanner:
 
     def __init__(self, settings: WedgeSettings):
         self._settings = settings
-        self._framer = Framer(settings.name)
+        self._framer = Framer(
+            settings.name, settings.suffix, gap_s=settings.gap_s, prefix=settings.prefix, typed=True
+        )
         self._keys = KeyDecoder(settings.layout)
         self._board = StatusBoard(settings.name, "wedge")
 

@@ -1,8 +1,8 @@
 """What every `ScanSource` keeps, whatever the hardware: the same expectations over each of them.
 
-The serial line is a pty, the device server a TCP socket, the camera an HTTP stream read by OpenCV. The wedge reads
-real `input_event` records through python-evdev, from a socket in place of the kernel's device (tests/integration has
-it on a mocked kernel device as well).
+The serial line is a pty, device server and network scanner are TCP sockets, the camera an HTTP stream read by OpenCV.
+The wedge reads real `input_event` records through python-evdev, and the HID scanner real reports, from a socket in
+place of the kernel's device (tests/integration has the wedge on a mocked kernel device as well).
 """
 
 from __future__ import annotations
@@ -18,10 +18,13 @@ from pathlib import Path
 import pytest
 
 from drivers.camera import Camera, CameraSettings
+from drivers.hid_scanner import HidScanner, HidSettings
+from drivers.network_scanner import NetworkScanner, NetworkSettings
 from drivers.ports import DeviceState, Scan, ScanSource
 from drivers.serial_scanner import SerialScanner, SerialSettings
 from drivers.virtual_scanner import VirtualScanner
 from drivers.wedge import WedgeScanner, WedgeSettings
+from tests.integration.hid_kit import FedHid
 from tests.integration.picture_kit import PictureStream, counter, qr
 from tests.integration.scanner_kit import running
 from tests.integration.wedge_kit import VENDOR, FedKeyboard, typed
@@ -60,16 +63,20 @@ class SerialBench(Bench):
         self.device.scan(text)
 
 
-class DeviceServerBench(Bench):
-    """A serial scanner behind a serial-to-Ethernet box."""
+class TcpBench(Bench):
+    """A scanner that listens on the network, or a serial one behind a serial-to-Ethernet box."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, behind_a_box: bool) -> None:
         with socket.create_server(("127.0.0.1", 0)) as probe:
             self.port = probe.getsockname()[1]
         self.server: asyncio.Server | None = None
         self.writer: asyncio.StreamWriter | None = None
         self.accepted = asyncio.Event()
-        self.source = SerialScanner(SerialSettings("one", f"socket://127.0.0.1:{self.port}", suffix="lf"))
+        self.source = (
+            SerialScanner(SerialSettings("one", f"socket://127.0.0.1:{self.port}", suffix="lf"))
+            if behind_a_box
+            else NetworkScanner(NetworkSettings("one", "127.0.0.1", self.port))
+        )
 
     async def plug(self) -> None:
         self.server = await asyncio.start_server(self._connected, "127.0.0.1", self.port)
@@ -109,6 +116,21 @@ class WedgeBench(Bench):
         self.device.send(typed(text, "de"))
 
 
+class HidBench(Bench):
+    def __init__(self, folder: Path, patch: pytest.MonkeyPatch):
+        self.device = FedHid(folder, patch)
+        self.source = HidScanner(HidSettings("one", vendor="0c2e"))
+
+    async def plug(self) -> None:
+        self.device.plug()
+
+    async def unplug(self) -> None:
+        self.device.unplug()
+
+    async def present(self, text: str) -> None:
+        self.device.scan(text.encode())
+
+
 class CameraBench(Bench):
     def __init__(self) -> None:
         self.stream = PictureStream(counter())
@@ -127,15 +149,17 @@ class CameraBench(Bench):
         self.stream.picture = counter(qr(text, 3))
 
 
-@pytest.fixture(params=["serial", "device server", "wedge", "camera"])
+@pytest.fixture(params=["serial", "device server", "network", "wedge", "hid", "camera"])
 async def bench(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Bench]:
     made: Bench
     if request.param == "serial":
         made = SerialBench(tmp_path)
-    elif request.param == "device server":
-        made = DeviceServerBench()
+    elif request.param in ("device server", "network"):
+        made = TcpBench(behind_a_box=request.param == "device server")
+    elif request.param == "hid":
+        made = HidBench(tmp_path, monkeypatch)
     elif request.param == "wedge":
         made = WedgeBench(tmp_path, monkeypatch)
     else:

@@ -23,7 +23,7 @@ def test_every_layout_decoder_suffix_and_flow_is_one_the_drivers_know() -> None:
     assert set(get_args(values.Layout)) == set(keymap.LAYOUTS)
     assert set(get_args(values.Decoder)) == set(decode.DECODERS)
     assert config.Camera(name="a", source="0").decoders == decode.DEFAULT_CHAIN
-    assert choices(config.SerialScanner, "suffix") == set(framing.SUFFIXES)
+    assert set(get_args(values.Suffix)) == set(framing.SUFFIXES)
     assert choices(config.SerialPrinter, "flow") == set(get_args(printers.Flow))
 
 

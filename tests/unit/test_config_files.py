@@ -84,7 +84,7 @@ def test_the_defaults_file_holds_every_key_of_every_device() -> None:
     with pytest.raises(config.ConfigError) as caught:
         config.parse(text, "defaults.toml")
     [problem] = caught.value.problems  # the one thing that has neither a default nor a fixed required key
-    assert problem.key == "scanner[1].device_name"
+    assert problem.key == "scanner[2].device_name"
 
 
 def test_the_example_is_valid_and_complete_with_every_device_switched_on() -> None:
@@ -92,6 +92,8 @@ def test_the_example_is_valid_and_complete_with_every_device_switched_on() -> No
     value = config.parse(text, "till.example.toml")
     assert [type(device) for device in (*value.scanner, *value.camera, *value.printer)] == [
         config.SerialScanner,
+        config.TcpScanner,
+        config.HidScanner,
         config.WedgeScanner,
         config.Camera,
         config.TcpPrinter,

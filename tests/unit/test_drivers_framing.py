@@ -8,10 +8,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from drivers.framing import SUFFIXES, Framer, strip_decoration
+from drivers.framing import REPORT, SUFFIXES, Framer
 from drivers.ports import MAX_SCAN_CHARS, Scan, ScanFault
 
 BYTES = {"auto": b"\r\n", "cr": b"\r", "lf": b"\n", "crlf": b"\r\n", "tab": b"\t", "etx": b"\x03"}
+assert set(BYTES) == set(SUFFIXES) - {"none"}
 TEXT = st.text(st.characters(blacklist_categories=["Cc", "Cs"]), min_size=1, max_size=40).filter(
     lambda text: not text.startswith("]")
 )
@@ -26,7 +27,7 @@ def fed(framer: Framer, *pieces: bytes, at: float = 1.0) -> list[str]:
     return [one for piece in pieces for one in shown(framer.feed(piece, at))]
 
 
-@given(texts=st.lists(TEXT, max_size=5), suffix=st.sampled_from(SUFFIXES), data=st.data())
+@given(texts=st.lists(TEXT, max_size=5), suffix=st.sampled_from(list(BYTES)), data=st.data())
 def test_texts_survive_any_cut(texts: list[str], suffix: str, data: st.DataObject):
     stream = b"".join(text.encode() + BYTES[suffix] for text in texts)
     cuts = sorted(data.draw(st.lists(st.integers(0, len(stream)), max_size=6)))
@@ -35,7 +36,7 @@ def test_texts_survive_any_cut(texts: list[str], suffix: str, data: st.DataObjec
     assert fed(Framer("s", suffix), *pieces) == texts
 
 
-@given(stream=st.binary(max_size=60), suffix=st.sampled_from(SUFFIXES))
+@given(stream=st.binary(max_size=60), suffix=st.sampled_from(list(BYTES)))
 @example(stream=b"\r" * 3 + b"]Q1\r\xff\n", suffix="crlf")
 def test_noise_reads_the_same_whole_and_byte_by_byte(stream: bytes, suffix: str):
     whole = fed(Framer("s", suffix), stream)
@@ -43,7 +44,7 @@ def test_noise_reads_the_same_whole_and_byte_by_byte(stream: bytes, suffix: str)
     assert "" not in whole
 
 
-@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize("suffix", BYTES)
 @pytest.mark.parametrize("over", [0, 1, 2, 5000])
 def test_the_length_bound_is_the_same_whole_and_byte_by_byte(suffix: str, over: int):
     stream = b"X" * (MAX_SCAN_CHARS + over) + BYTES[suffix] + b"NEXT" + BYTES[suffix]
@@ -146,25 +147,58 @@ def test_another_encoding():
     assert fed(Framer("s", encoding="gb18030"), "优惠券".encode("gb18030") + b"\r") == ["优惠券"]
 
 
-@pytest.mark.parametrize(
-    ("frame", "body"),
-    [
-        (b"]Q1RC1AB", b"RC1AB"),
-        (b"]C0RC1AB", b"RC1AB"),
-        (b"]d2\x1d255", b"]d2\x1d255"),  # GS1 data stays known as such
-        (b"\x02]C1255\r", b"]C1255"),
-        (b"\x1d255\x1d\r", b"\x1d255\x1d"),
-        (b"\x02RC1AB\x00", b"RC1AB"),
-        (b"\x02]Q1RC1AB\r", b"RC1AB"),
-        (b"]Q1]Q1A", b"]Q1A"),
-        (b"] RC1", b"] RC1"),
-        (b"01\x1d21A", b"01\x1d21A"),
-        (b"]Q1", b""),
-        (b" A ", b" A "),
-    ],
-)
-def test_decoration(frame: bytes, body: bytes):
-    assert strip_decoration(frame) == body
+def test_without_a_suffix_silence_ends_a_scan():
+    framer = Framer("w", "none", gap_s=0.1)
+    assert framer.feed(b"\x02]Q1RC1", 10.0) == []
+    assert framer.feed(b"AB\r", 10.09) == []
+    assert framer.expire(10.18) == []
+    (scan,) = framer.expire(10.2)
+    assert isinstance(scan, Scan)
+    assert (scan.text, scan.at) == ("RC1AB", 10.09), "it arrived with its last byte"
+    assert not framer.pending
+    framer.feed(b"TWO", 11.0)
+    assert shown(framer.feed(b"THREE", 11.5)) == ["TWO"]
+    assert shown(framer.abandon(11.6)) == ["<incomplete>"], "a device that is gone ends no scan"
+
+
+def test_what_is_spoilt_without_a_suffix_ends_with_the_silence():
+    framer = Framer("w", "none", gap_s=0.1)
+    framer.feed(b"HALF", 10.0)
+    assert shown(framer.spoil("undecodable", "why", 10.01)) == ["<undecodable>"]
+    framer.feed(b"REST", 10.02)
+    assert framer.expire(10.2) == []
+    framer.feed(b"NEXT", 10.3)
+    assert shown(framer.expire(10.5)) == ["NEXT"]
+
+
+def test_a_prefix_shows_what_was_cut():
+    framer = Framer("s", prefix="~")
+    assert fed(framer, b"~ONE\r\n~TWO\r\n") == ["ONE", "TWO"]
+    assert fed(framer, b"~HALF~THREE\r\n") == ["<incomplete>", "THREE"]
+    assert fed(framer, b"NO HEAD\r\n~FOUR\r\n\r\n") == ["<incomplete>", "FOUR"]
+    assert fed(framer, b"OUR\r~HALF\r", b"~FIVE\r") == ["<incomplete>", "HALF", "FIVE"]
+
+
+def test_a_prefix_of_control_characters_and_one_that_comes_apart():
+    assert fed(Framer("s", prefix="\x02"), b"\x02]Q1ONE\r", b"TWO\r") == ["ONE", "<incomplete>"]
+    assert fed(Framer("s", prefix="<<"), b"<", b"<ONE<", b"<TW", b"O\r") == ["<incomplete>", "TWO"]
+
+
+def test_a_prefix_keeps_quick_scans_apart_where_no_suffix_is_sent():
+    framer = Framer("s", "none", prefix="~", gap_s=0.1)
+    assert [*fed(framer, b"~ONE~T", b"WO~THREE"), *shown(framer.expire(2.0))] == ["ONE", "TWO", "THREE"]
+    framer.feed(b"HEADLESS~FOUR", 3.0)
+    assert shown(framer.expire(4.0)) == ["FOUR"]
+
+
+def test_a_device_may_say_itself_where_a_scan_ends():
+    framer = Framer("h", REPORT)
+    framer.feed(b"]Q1PART\r", 10.0)
+    framer.feed(b"AND REST", 10.1)
+    assert shown(framer.finish(10.1)) == ["PART\rAND REST"]
+    assert framer.finish(10.2) == []
+    framer.feed(b"NEVER", 11.0)
+    assert shown(framer.expire(12.0)) == ["<incomplete>"]
 
 
 def test_settings_that_cannot_be_are_refused():
