@@ -10,6 +10,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from agent.domain import campaign as campaigns
+from agent.domain import wording
 from agent.domain.campaign import Campaign, words_from_wire
 from agent.domain.codes import CodeKind, Form, read_form
 from agent.domain.cose import Algorithm
@@ -146,6 +147,8 @@ def offer(body: Any) -> tuple[Campaign, PromoPlan | None]:
     fields.done()
     if not _NAME.fullmatch(campaign.issuer):
         raise FieldError("campaign.issuer is not a name of A-Z a-z 0-9 . _ -")
+    for name, promise in wording.faults(campaigns.texts(campaign)):
+        raise FieldError(f"campaign.{name} {promise}")
     if plan is None:
         return campaign, None
     promo = Fields(plan, "promo")

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from agent.domain import campaign as campaigns
+from agent.domain import wording
 from agent.domain.campaign import Campaign
 from agent.domain.fields import FieldError, Fields
 from agent.domain.time import EPOCH_DAY, day_text
@@ -215,8 +216,12 @@ def _doubts(campaign: Campaign) -> list[tuple[tuple[str, ...], str]]:
     """What is well written and still no offer."""
     most = campaign.benefit.exposure_minor()
     empty = [(("title", name), "is empty") for name in ("zh", "en") if not getattr(campaign.title, name)]
+    promised = [
+        (tuple(field.split(".")), str(promise))
+        for field, promise in wording.faults(campaigns.texts(campaign))
+    ]
     if campaign.budget is None:
-        return [*empty]
+        return [*empty, *promised]
     small = [
         (("budget", name), f"is below what one coupon can cost, {most}: none would be taken")
         for name in ("value_day_minor", "value_offline_minor")
@@ -227,7 +232,7 @@ def _doubts(campaign: Campaign) -> list[tuple[tuple[str, ...], str]]:
         for name in ("count_day", "count_offline")
         if not getattr(campaign.budget, name)
     ]
-    return [*empty, *small, *none]
+    return [*empty, *promised, *small, *none]
 
 
 def _hint(key: tuple[str, ...]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
@@ -194,6 +194,17 @@ def words_from_wire(value: Mapping[Any, Any], what: str) -> Words:
     words = Words(fields.text("zh", 200), fields.text("en", 200))
     fields.done()
     return words
+
+
+def texts(campaign: Campaign) -> Iterator[tuple[str, str]]:
+    """(field, text) of all that a cashier or a shopper reads, such as ("title.zh", "满百立减")."""
+    for name, words in (
+        ("title", campaign.title),
+        ("prompt", campaign.prompt),
+        ("conditions", campaign.conditions),
+    ):
+        yield f"{name}.zh", words.zh
+        yield f"{name}.en", words.en
 
 
 def words_to_wire(words: Words) -> dict[str, str]:

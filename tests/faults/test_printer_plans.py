@@ -35,9 +35,9 @@ TEXT = PrinterProfile("text", 48, 576)
 
 @dataclass(frozen=True)
 class Plan:
-    """fault: switched on before the second of three receipts, at once or in_job. cause: what the cashier is told of it;
-    None where the receipt is printed as ever. state: of the second job then. profile: pictures make jobs long. only: on this line alone. damaged: no printer can tell that bytes were lost on
-    the way; the cashier sees it and asks for a copy."""
+    """fault: switched on before the second of three receipts, at once or in_job. state, cause: of the second job then,
+    as the cashier is told. profile: pictures make jobs long. only: on this line alone. damaged: no printer can tell
+    that bytes were lost on the way; the cashier sees it and asks for a copy."""
 
     fault: Fault
     in_job: bool
