@@ -11,8 +11,7 @@ import logging
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import replace
 
-from agent.domain.bundle import Part
-from agent.domain.codes import CODES_PREFIX
+from agent.domain.bundle import CODES_PREFIX, Part
 from agent.domain.parts import Contents
 from agent.ports import CodeShelf, LedgerUnavailable
 

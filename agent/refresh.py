@@ -18,8 +18,7 @@ from zoneinfo import ZoneInfoNotFoundError
 
 from agent.code_tables import CodeTables
 from agent.domain import bundle
-from agent.domain.bundle import BundleError, Manifest, Part, Root
-from agent.domain.codes import CODES_PREFIX
+from agent.domain.bundle import CODES_PREFIX, BundleError, Manifest, Part, Root
 from agent.domain.parts import read_parts
 from agent.domain.statement import TIME_PART, Revocation, TimeStatement, read_revocation, read_time
 from agent.domain.time import Anchor, corrected_mark, is_ahead, raised_by_bundle, timestamp

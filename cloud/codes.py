@@ -14,8 +14,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from agent.domain.bundle import CODES_PREFIX
 from agent.domain.codes import (
-    CODES_PREFIX,
     GS1_FORM,
     HASH_BYTES,
     KEY_BYTES,

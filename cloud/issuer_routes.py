@@ -13,7 +13,6 @@ from agent.domain.time import timestamp
 from cloud import forms
 from cloud.errors import Refused
 from cloud.http import Cloud, json_answer, need_role, read_json
-from cloud.indexes import new_index_key
 from cloud.issue import add_issuer, issue
 from cloud.ports import HeldKey, KeyState, Offer, Role
 from cloud.tills import TillState
@@ -52,7 +51,7 @@ async def change_issuer_key(request: web.Request) -> web.Response:
 async def put_campaign(request: web.Request) -> web.Response:
     cloud = await need_role(request, Role.ISSUER)
     campaign, promo = forms.offer(await read_json(request))
-    await cloud.store.put_campaign(campaign, promo, new_index_key())
+    await cloud.publisher.offer(campaign, promo)
     said = {"issuer": campaign.issuer, "campaign": campaign.number, "version": campaign.version}
     return json_answer(said, 201)
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import weakref
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -24,12 +25,14 @@ from agent.domain.parts import (
 )
 from agent.domain.scan import rule_to_wire
 from agent.domain.statement import TIME_PART
+from agent.domain.status_parts import LISTS_BYTES_MAX, LISTS_MAX, list_bytes
 from agent.domain.time import day_number, timestamp
 from cloud.codes import CodeTables
 from cloud.errors import Refused, StoreUnavailable
+from cloud.indexes import new_index_key
 from cloud.issue import issue
 from cloud.keyring import Keyring
-from cloud.ports import CloudStore, Offer, PromoRow, Published, Terms
+from cloud.ports import CloudStore, Offer, PromoPlan, PromoRow, Published, Terms
 from cloud.roots import InForce, Roots
 from cloud.shop import shop_parts
 from cloud.status_lists import StatusLists
@@ -75,9 +78,17 @@ class Publisher:
         self._roots = roots
         self._now = now
         self._ages = ages or Ages()
+        self._offering = asyncio.Lock()
         self._locks: weakref.WeakValueDictionary[str, asyncio.Lock] = weakref.WeakValueDictionary()
         self._status = StatusLists(store)
         self._codes = CodeTables(store.codes)
+
+    async def offer(self, campaign: Campaign, promo: PromoPlan | None) -> None:
+        """Add a campaign, or its next version. Refused where it is no next version or no till could hold it."""
+        async with self._offering:  # two that fit alone need not fit together
+            others = [offer.campaign for offer in await self._store.offers()]
+            _check_room(campaign, others, day_number(self._now(), UTC) - 1)
+            await self._store.put_campaign(campaign, promo, new_index_key())
 
     async def bundle(self, till: Till) -> Published:
         """The newest manifest of an enrolled till; its parts are in the store. Raises StoreUnavailable."""
@@ -224,7 +235,43 @@ def _content(content: bytes) -> _Content:
 
 def _concerns(offer: Campaign, place: Place, today: int) -> bool:
     here = offer.stores is None or place.number in offer.stores
-    return here and today <= offer.ends + offer.grace_days + KEEP_ENDED_DAYS
+    return here and today <= _told_until(offer)
+
+
+def _check_room(new: Campaign, known: Iterable[Campaign], today: int) -> None:
+    """Refused where some store's tills would be told of more status lists than a till holds, and so take no bundle.
+
+    today: in the last time zone of the earth.
+    """
+    identity = new.issuer, new.number
+    others = [one for one in known if (one.issuer, one.number) != identity and today <= _told_until(one)]
+    size, lists = Counter[int](), Counter[int]()  # of each store, beside what all stores have
+    size_of_all = lists_of_all = 0
+    for one in (*others, new):
+        if one.stores is None:
+            size_of_all, lists_of_all = size_of_all + list_bytes(one.size), lists_of_all + 1
+        for store in one.stores or ():
+            size[store] += list_bytes(one.size)
+            lists[store] += 1
+    concerned = size if new.stores is None else new.stores
+    most_bytes = size_of_all + max((size[store] for store in concerned), default=0)
+    most_lists = lists_of_all + max((lists[store] for store in concerned), default=0)
+    if most_bytes > LISTS_BYTES_MAX:
+        sentence = (
+            f"a till would hold the status of {4 * most_bytes} coupons, and {4 * LISTS_BYTES_MAX} is the most"
+        )
+        raise Refused(
+            422, "too_many_coupons", f"{sentence}: give this campaign a smaller size or fewer stores"
+        )
+    if most_lists > LISTS_MAX:
+        sentence = f"a till would be told of {most_lists} campaigns, and {LISTS_MAX} is the most"
+        raise Refused(
+            422, "too_many_campaigns", f"{sentence}: give this one fewer stores, or let others end first"
+        )
+
+
+def _told_until(offer: Campaign) -> int:
+    return offer.ends + offer.grace_days + KEEP_ENDED_DAYS
 
 
 def _short(holder: Campaign, index: int) -> str:

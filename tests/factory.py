@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from agent.domain import bundle, campaign, cbor, codes, parts, status, token
-from agent.domain.bundle import Manifest, Root
+from agent.domain.bundle import CODES_PREFIX, Manifest, Root
 from agent.domain.campaign import Campaign, Words
-from agent.domain.codes import CODES_PREFIX, CodeKey, CodeKind, Codes, Form, TableHead
+from agent.domain.codes import CodeKey, CodeKind, Codes, Form, TableHead
 from agent.domain.cose import Algorithm
 from agent.domain.keys import IssuerKey, SigningKey, new_signing_key
 from agent.domain.parts import Contents, Place, PromoCode

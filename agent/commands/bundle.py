@@ -24,9 +24,8 @@ from agent.commands.arguments import cloud_arguments
 from agent.commands.errors import EX_USAGE, CommandError
 from agent.commands.show import Unreachable, ask_till
 from agent.domain import bundle, bundle_file
-from agent.domain.bundle import BundleError, Manifest
+from agent.domain.bundle import CODES_PREFIX, BundleError, Manifest
 from agent.domain.bundle_file import FILE_BYTES_MAX, Head
-from agent.domain.codes import CODES_PREFIX
 from agent.domain.parts import Contents, read_parts
 from agent.domain.shop import StaffRole
 from agent.domain.time import EffectiveTime, day_number, day_text, effective_time, timestamp

@@ -27,9 +27,18 @@ MANIFEST_AAD = b"redeemd/bundle/1"
 DOCUMENT_BYTES_MAX = 256 * 1024
 PART_BYTES_MAX = 64 * 1024 * 1024
 BUNDLE_BYTES_MAX = 1024 * 1024 * 1024
+HELD_BYTES_MAX = 64 * 1024 * 1024
+"""All parts but the tables of codes: a till holds these in memory while it takes a bundle."""
+CODES_PREFIX = "codes/"
+"""What the names of tables of codes begin with, which stay on disk."""
 PARTS_MAX = 2000
+MANIFEST_ITEMS_MAX = 4 * PARTS_MAX + 32
+PART_ITEMS_MAX = 1_000_000
+"""CBOR items of a part: each may become an object of 64 bytes and more."""
 KEYS_MAX = 64
 """Root keys, manifest keys, or signatures of one root."""
+DOCUMENT_ITEMS_MAX = 6 * KEYS_MAX + 32
+"""CBOR items of a root, or of a statement."""
 _SECONDS_MAX = 2**33
 """The year 2242: whatever is added to a time of issue still is a date that Python knows."""
 
@@ -89,12 +98,12 @@ class Manifest:
         return Age.STALE if now >= self.issued + self.stale_after else Age.FRESH
 
 
-def read_document(payload: bytes, what: str) -> Fields:
+def read_document(payload: bytes, what: str, items_max: int = DOCUMENT_ITEMS_MAX) -> Fields:
     """The fields of a CBOR map of bounded size; `what` names it in errors. BundleError."""
     if len(payload) > DOCUMENT_BYTES_MAX:
         raise BundleError("too_large", f"{what} of {len(payload)} bytes")
     try:
-        return Fields(cbor.decode(payload), what)
+        return Fields(cbor.decode(payload, max_items=items_max), what)
     except (cbor.CborError, FieldError) as error:
         raise BundleError("malformed", f"{what}: {error}") from None
 
@@ -258,7 +267,7 @@ def open_manifest(data: bytes) -> Manifest:
 
 
 def _manifest(payload: bytes) -> Manifest:
-    fields = read_document(payload, "manifest")
+    fields = read_document(payload, "manifest", MANIFEST_ITEMS_MAX)
     try:
         manifest = Manifest(
             fields.text("till", 32, least=1),
@@ -295,6 +304,11 @@ def _check_order(manifest: Manifest, root: Root, till: str, current: Manifest | 
         raise BundleError("malformed", "a part stands twice")
     if sum(part.length for part in manifest.parts) > BUNDLE_BYTES_MAX:
         raise BundleError("too_large", f"the parts hold more than {BUNDLE_BYTES_MAX} bytes")
+    held = sum(part.length for part in manifest.parts if not part.name.startswith(CODES_PREFIX))
+    if held > HELD_BYTES_MAX:
+        raise BundleError(
+            "too_large", f"the parts but for codes hold {held} bytes, more than {HELD_BYTES_MAX}"
+        )
     if current is None or manifest == current:
         return
     order = (manifest.epoch, manifest.sequence)

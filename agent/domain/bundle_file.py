@@ -27,6 +27,8 @@ MAGIC = b"redeemd bundle 1\n"
 PREFIX_BYTES = len(MAGIC) + 4
 HEAD_BYTES_MAX = 4 * 1024 * 1024
 ROOTS_MAX = 256
+HEAD_ITEMS_MAX = 5 + ROOTS_MAX
+"""CBOR items: nobody has signed the head, and four million empty lists would fit into it."""
 PART_HEADER_BYTES = 32 + 8
 FILE_BYTES_MAX = PREFIX_BYTES + HEAD_BYTES_MAX + BUNDLE_BYTES_MAX + PARTS_MAX * PART_HEADER_BYTES
 
@@ -76,7 +78,7 @@ def head_length(prefix: bytes) -> int:
 def read_head(data: bytes) -> Head:
     """The head's form; what it holds is judged by `bundle`."""
     try:
-        fields = Fields(cbor.decode(data), "head")
+        fields = Fields(cbor.decode(data, max_depth=2, max_items=HEAD_ITEMS_MAX), "head")
         roots: Sequence[object] = fields.items("roots", ROOTS_MAX)
         manifest = fields.octets("manifest", 1, DOCUMENT_BYTES_MAX)
         fields.done()

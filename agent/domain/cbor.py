@@ -29,11 +29,11 @@ CODES = frozenset(
         *("float", "bignum", "tag", "simple_value", "unsorted_map", "duplicate_key", "map_key"),
     )
 )
-"""Everything that can be wrong with an input, each one word."""
+"""Everything that can be wrong with an input, each one word. Beyond a bound of the caller's: "too_many_items"."""
 
 
 class CborError(ValueError):
-    """Bytes that are not deterministic CBOR. code: one of CODES; offset: where in the input, in bytes."""
+    """Bytes that are not deterministic CBOR. code: one of CODES, too_many_items; offset: in the input, in bytes."""
 
     def __init__(self, code: str, offset: int) -> None:
         super().__init__(f"{code} at byte {offset}")
@@ -88,12 +88,30 @@ def head(major: int, argument: int) -> bytes:
     raise ValueError("integer beyond 64 bits")
 
 
-def decode(data: bytes, max_depth: int = MAX_DEPTH) -> Any:
-    """The one value that `data` holds, or CborError. Time and memory are linear in the length of `data`."""
+def decode(data: bytes, max_depth: int = MAX_DEPTH, max_items: int | None = None) -> Any:
+    """The one value that `data` holds, or CborError. Time and memory are linear in the length of `data`, and in
+    max_items where it is given: the values in all, those that hold others, map keys and what they hold each as one.
+    """
+    if max_items is not None and len(data) > max_items:  # each takes a byte at least
+        _bound_items(data, max_items)
     value, end = decode_item(data, 0, max_depth)
     if end != len(data):
         raise CborError("trailing_bytes", end)
     return value
+
+
+def _bound_items(data: bytes, most: int) -> None:
+    """CborError if `data` goes on beyond `most` items: a byte of it may become an object of sixty-four."""
+    at = items = 0
+    while at < len(data):
+        if items == most:
+            raise CborError("too_many_items", at)
+        items += 1
+        if data[at] >> 5 == 7:
+            at += 1
+        else:
+            major, argument, at = decode_head(data, at)
+            at += argument if major in (2, 3) else 0
 
 
 def decode_head(data: bytes, at: int) -> tuple[int, int, int]:

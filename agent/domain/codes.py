@@ -26,8 +26,6 @@ from agent.domain.bundle import BundleError
 from agent.domain.fields import FieldError, Fields
 from agent.domain.token import DAY_MAX, UINT32_MAX
 
-CODES_PREFIX = "codes/"
-"""Names of the parts that are tables."""
 MAGIC = b"RDMCODE1"
 LABEL = b"redeemd/code/1"
 HASH_BYTES = 12

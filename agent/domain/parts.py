@@ -11,7 +11,7 @@ from typing import Any
 
 from agent.domain import campaign as campaigns
 from agent.domain import cbor, codes, cose, scan
-from agent.domain.bundle import BundleError
+from agent.domain.bundle import PART_ITEMS_MAX, BundleError
 from agent.domain.campaign import Campaign, Words, words_from_wire, words_to_wire
 from agent.domain.codes import NO_CODES, CodeKey, Codes
 from agent.domain.fields import FieldError, Fields
@@ -99,7 +99,7 @@ def read_parts(parts: Mapping[str, bytes]) -> Contents:
 def _content(parts: Mapping[str, bytes], name: str) -> Any:
     if name not in parts:
         raise BundleError("missing_part", name)
-    return cbor.decode(parts[name])
+    return cbor.decode(parts[name], max_items=PART_ITEMS_MAX)
 
 
 def _items(parts: Mapping[str, bytes], name: str) -> list[Any]:

@@ -14,6 +14,7 @@ from enum import StrEnum
 from typing import Any
 
 from agent.domain import cbor
+from agent.domain.bundle import PART_ITEMS_MAX
 from agent.domain.campaign import Words, words_from_wire, words_to_wire
 from agent.domain.fields import FieldError, Fields
 from agent.domain.token import DAY_MAX, UINT32_MAX
@@ -104,14 +105,16 @@ def badge_digest(key: bytes, text: str) -> bytes:
 def read_shop(parts: Mapping[str, bytes]) -> Shop:
     """Type the three parts; each may be missing. Raises FieldError, CborError."""
     return Shop(
-        _read_badges(cbor.decode(parts[BADGES_PART])) if BADGES_PART in parts else Badges(),
+        _read_badges(cbor.decode(parts[BADGES_PART], max_items=PART_ITEMS_MAX))
+        if BADGES_PART in parts
+        else Badges(),
         tuple(read_message(item) for item in _items(parts, MESSAGES_PART, MESSAGES_MAX)),
         _read_templates(_items(parts, TEMPLATES_PART, TEMPLATES_MAX)),
     )
 
 
 def _items(parts: Mapping[str, bytes], name: str, most: int) -> list[Any]:
-    items = cbor.decode(parts[name]) if name in parts else []
+    items = cbor.decode(parts[name], max_items=PART_ITEMS_MAX) if name in parts else []
     if type(items) is not list or len(items) > most:
         raise FieldError(f"{name} is not a list of at most {most}")
     return items

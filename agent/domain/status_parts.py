@@ -21,6 +21,12 @@ DELTAS = "delta/"
 DELTAS_MAX = 32
 DELTAS_BYTES_MAX = 1024 * 1024
 """One list's deltas in all: a publisher makes a new snapshot long before."""
+_ITEMS_MAX = 16
+"""CBOR items of a snapshot or a delta."""
+LISTS_MAX = 1900
+"""Lists of one bundle: a manifest names 2000 parts, and has others to name."""
+LISTS_BYTES_MAX = 64 * 1024 * 1024
+"""All lists of one bundle, inflated: 268 million coupons. In memory, and twice while one bundle follows another."""
 
 Coupons = tuple[str, int]
 """(issuer, campaign): whose coupons a list is about."""
@@ -52,14 +58,21 @@ def delta_to_wire(delta: Delta) -> dict[str, Any]:
     }
 
 
+def list_bytes(count: int) -> int:
+    """What a list of `count` coupons counts for within LISTS_BYTES_MAX."""
+    return (count + 3) // 4
+
+
 def read_lists(parts: Mapping[str, bytes]) -> dict[Coupons, StatusList]:
     """Every status list of checked `parts`, brought up to date by its deltas. BundleError names the part."""
     lists: dict[Coupons, StatusList] = {}
+    room = LISTS_BYTES_MAX
     deltas_left = {name for name in parts if name.startswith(DELTAS)}
     for snapshot in sorted(name for name in parts if name.startswith(SNAPSHOTS)):
         name, size, place = snapshot, 0, 1
         try:
-            coupons, listed = _read_snapshot(name, parts[name])
+            coupons, listed = _read_snapshot(name, parts[name], room)
+            room -= list_bytes(listed.count)
             while (name := delta_name(*coupons, place)) in deltas_left:
                 size += len(parts[name])
                 if place > DELTAS_MAX or size > DELTAS_BYTES_MAX:
@@ -80,13 +93,17 @@ def read_lists(parts: Mapping[str, bytes]) -> dict[Coupons, StatusList]:
     return lists
 
 
-def _read_snapshot(name: str, content: bytes) -> tuple[Coupons, StatusList]:
-    fields = Fields(cbor.decode(content), "status")
+def _read_snapshot(name: str, content: bytes, room: int) -> tuple[Coupons, StatusList]:
+    fields = Fields(cbor.decode(content, max_items=_ITEMS_MAX), "status")
     coupons = fields.text("issuer", 32, least=1), fields.integer("campaign", 0, UINT32_MAX)
     # Under another name a second list of a campaign could give back what the first one revoked.
     if name != snapshot_name(*coupons):
         raise FieldError(f"holds the list of {snapshot_name(*coupons)}")
     count = fields.integer("count", 1, status.COUNT_MAX)
+    if (
+        list_bytes(count) > room
+    ):  # a list of nothing but valid coupons is a few kilobytes here and megabytes inflated
+        raise StatusFault("too_large", f"the lists hold more than {LISTS_BYTES_MAX} bytes")
     listed = status.inflate(count, fields.octets("bits", 1, PART_BYTES_MAX))
     fields.done()
     return coupons, listed
@@ -101,7 +118,7 @@ def _read_delta_of(coupons: Coupons, content: bytes) -> Delta:
 
 def read_delta(content: bytes) -> Delta:
     """A delta's part, whatever list it fits; CborError, FieldError or StatusFault if it is none."""
-    fields = Fields(cbor.decode(content), "delta")
+    fields = Fields(cbor.decode(content, max_items=_ITEMS_MAX), "delta")
     delta = Delta(
         fields.text("issuer", 32, least=1),
         fields.integer("campaign", 0, UINT32_MAX),

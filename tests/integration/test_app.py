@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -13,8 +14,13 @@ import pytest
 import config
 from agent import app as app_module
 from agent.app import App, running
+from agent.bundle_file import INBOX
+from agent.domain import bundle_file, cbor, status
+from agent.domain.time import Anchor, BootTime
 from agent.ports import LedgerUnavailable
 from agent.refresh import Refresher
+from agent.store.bundle_cache import store_bundle
+from agent.store.database import Database
 from tests.core_kit import HandClock, rows
 from tests.factory import Factory, amount_off, today
 
@@ -99,6 +105,42 @@ async def test_the_end_of_the_block_closes_everything(folder: Path) -> None:
     async with running(settings(folder)) as again:  # the lock is free
         assert again.till.name == "T-0001"
     assert [task for task in asyncio.all_tasks() if task is not asyncio.current_task()] == []
+
+
+async def test_a_bundle_that_no_till_could_hold_keeps_none_from_starting(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Sixty lists of fifty million coupons in 740 kB, signed with a stolen key and stored before lists were bounded
+    together: the till starts without a bundle, says so, and takes the next one."""
+    factory, folder = Factory(campaigns=[amount_off(size=1000)]), tmp_path / "till"
+    factory.install(folder)
+    bits = status.compress(status.make(status.COUNT_MAX, []))
+    lists = {
+        f"status/acme/{number}": cbor.encode(
+            {"issuer": "acme", "campaign": number, "count": status.COUNT_MAX, "bits": bits}
+        )
+        for number in range(100, 160)
+    }
+    whole = factory.parts() | lists
+    database = Database(folder / "till.db")
+    database.open()
+    try:
+        await database.run(
+            lambda db: store_bundle(
+                db, factory.manifest(whole), whole, [], Anchor(factory.issued, BootTime("", 0.0))
+            )
+        )
+    finally:
+        database.close()
+    async with running(settings(folder)) as app:
+        assert "the lists hold more than 67108864 bytes" in caplog.text
+        said = await app.till.status()
+        assert [issue["code"] for issue in said["issues"] if issue["severity"] == "error"] == ["no_bundle"]
+        coming = replace(factory, sequence=2)
+        head = bundle_file.Head((coming.root(),), coming.manifest(coming.parts()))
+        (folder / INBOX).write_bytes(b"".join(bundle_file.write(head, coming.parts().values())))
+        assert (await app.till.import_bundle())["taken"] is True
+        assert (await app.till.status())["healthy"] is True
 
 
 async def test_a_till_without_a_cloud_needs_no_uplink(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

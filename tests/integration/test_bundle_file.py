@@ -8,6 +8,7 @@ import os
 import shutil
 import sqlite3
 import sys
+import tracemalloc
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -17,7 +18,8 @@ import pytest
 
 from agent import cli
 from agent.bundle_file import INBOX
-from agent.domain import bundle, bundle_file
+from agent.domain import bundle, bundle_file, cbor
+from agent.domain.bundle import BundleError
 from agent.domain.bundle_file import FILE_BYTES_MAX, PREFIX_BYTES, Head
 from tests.core_kit import rows
 from tests.factory import TILL, Factory, amount_off
@@ -150,6 +152,10 @@ def refused_files(factory: Factory) -> Iterator[tuple[str, bytes, str, str]]:
     yield "cut in its head", whole[: PREFIX_BYTES + 20], "not whole", "不完整"
     yield "one byte more", whole + b"\0", "not whole", "不完整"
     yield "one bit changed", bytes(changed), "not whole", "损坏"
+    bomb = b"\xa2\x65roots" + cbor.head(4, 2**22 - 64) + b"\x80" * (2**22 - 64) + b"\x68manifest\x41\x00"
+    root = b"\xa2\x64root\x41\x00\x6asignatures" + cbor.head(4, 2**17) + b"\x80" * 2**17
+    yield "a head of lists", bundle_file.MAGIC + len(bomb).to_bytes(4, "big") + bomb, "not whole", "损坏"
+    yield "a root of lists", bundle_file.head_bytes(Head((root,) * 30, manifest)), "not whole", "损坏"
     yield "a head of 4 GiB", long, "larger than a bundle may be", "过大"
     for what, documents, en, zh in (
         ("another till's", Head((), elsewhere), "for another till", "另一台"),
@@ -175,6 +181,22 @@ def test_what_is_refused_says_why_and_changes_nothing(
         assert len(said.splitlines()) == 1, what
         assert in_force(state) == 1, what
         assert not (state / INBOX).exists(), what
+
+
+@pytest.mark.parametrize("items", ["80", "a0", "00", "40", "f6"])
+def test_a_head_of_millions_of_items_is_not_read_out(items: str) -> None:
+    """Nobody signed it. Four million empty lists took 20 seconds and 360 MB of a running till."""
+    head = b"\xa2\x65roots" + cbor.head(4, 2**22 - 64) + bytes.fromhex(items) * (2**22 - 64)
+    for octets in (head, head + b"\x68manifest\x41\x00"):
+        tracemalloc.start()
+        try:
+            with pytest.raises(BundleError, match="malformed"):
+                bundle_file.read_head(octets)
+            assert tracemalloc.get_traced_memory()[1] < 2**16
+        finally:
+            tracemalloc.stop()
+    chain = Head((b"\x00" * 100,) * bundle_file.ROOTS_MAX, b"manifest")
+    assert bundle_file.read_head(bundle_file.head_bytes(chain)[PREFIX_BYTES:]) == chain
 
 
 def test_what_is_no_file_is_not_waited_for(

@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from agent.domain import campaign as campaigns
+from agent.domain.bundle import CODES_PREFIX
 from agent.domain.campaign import OfflineClass
-from agent.domain.codes import CODES_PREFIX, CodeKind, Codes, MemoryTable
+from agent.domain.codes import CodeKind, Codes, MemoryTable
 from agent.domain.decide import Refusal, verify_scan
 from agent.domain.outcome import Outcome
 from agent.domain.parts import Contents

@@ -170,6 +170,46 @@ async def test_a_coupon_does_not_outlast_its_key(running: Running) -> None:
     assert await refusal(running, "POST", "coupons", ORDER) == "outside_key", "no key begins with them"
 
 
+async def test_no_till_is_told_of_more_coupons_than_it_holds(running: Running) -> None:
+    """One issuer's token and forty-five campaigns of fifty million: no till would ever take a bundle again."""
+
+    def body(number: int, size: int, stores: set[int] | None = None, **changes: Any) -> dict[str, Any]:
+        made = cloud_kit.campaign(number=number, size=size, stores=stores and frozenset(stores), **changes)
+        return {"campaign": campaigns.to_wire(made), "promo": None}
+
+    for number in range(100, 104):
+        await ask(running, "POST", "campaigns", body(number, 50_000_000), status=201)
+    await ask(running, "POST", "campaigns", body(200, 50_000_000, {1, 12}), status=201)
+    for store in (1, 12):
+        assert (
+            await refusal(running, "POST", "campaigns", body(300, 50_000_000, {store, 13}))
+            == "too_many_coupons"
+        )
+    status, said = await running.admin("POST", "campaigns", body(300, 50_000_000))
+    assert (status, said["code"]) == (422, "too_many_coupons")
+    assert "give this campaign a smaller size or fewer stores" in said["detail"]
+    await ask(running, "POST", "campaigns", body(300, 50_000_000, {13}), status=201)
+    await ask(running, "POST", "campaigns", body(200, 50_000_000, {1, 12}, version=2), status=201)
+    assert (
+        await refusal(running, "POST", "campaigns", body(200, 50_000_000, {1, 13}, version=3))
+        == "too_many_coupons"
+    )
+    long_over: dict[str, Any] = {"starts": TODAY - 100, "ends": TODAY - 50}
+    await ask(running, "POST", "campaigns", body(103, 50_000_000, version=2, **long_over), status=201)
+    await ask(running, "POST", "campaigns", body(301, 50_000_000), status=201)
+
+
+async def test_two_campaigns_at_once_do_not_pass_the_bound_together(running: Running) -> None:
+    for number in range(100, 104):
+        wire = campaigns.to_wire(cloud_kit.campaign(number=number, size=50_000_000))
+        await ask(running, "POST", "campaigns", {"campaign": wire, "promo": None}, status=201)
+    wires = [
+        campaigns.to_wire(cloud_kit.campaign(number=number, size=50_000_000)) for number in range(200, 205)
+    ]
+    asked = [running.admin("POST", "campaigns", {"campaign": wire, "promo": None}) for wire in wires]
+    assert sorted(status for status, _ in await asyncio.gather(*asked)) == [201, 422, 422, 422, 422]
+
+
 async def test_campaigns_are_listed_and_shown(running: Running) -> None:
     await ask(running, "POST", "coupons", ORDER, status=201)
     await running.enrol("T-1")

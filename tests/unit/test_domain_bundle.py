@@ -12,6 +12,7 @@ from agent.domain import bundle
 from agent.domain.bundle import (
     BUNDLE_BYTES_MAX,
     DOCUMENT_BYTES_MAX,
+    HELD_BYTES_MAX,
     MANIFEST_AAD,
     PART_BYTES_MAX,
     Age,
@@ -156,7 +157,12 @@ def test_an_oversize_manifest_is_refused_before_it_is_read():
 def test_parts_beyond_what_a_till_may_hold():
     whole = [["status/a/1", PART_BYTES_MAX, bytes(32)]]
     assert len(read_payload(payload_of(parts=whole)).parts) == 1
-    many = [[f"status/a/{n}", PART_BYTES_MAX, bytes(32)] for n in range(BUNDLE_BYTES_MAX // PART_BYTES_MAX)]
+    assert HELD_BYTES_MAX == PART_BYTES_MAX
+    assert code_of(read_payload, payload_of(parts=[*whole, ["keys", 1, bytes(32)]])) == "too_large"
+    assert (
+        len(read_payload(payload_of(parts=[*whole, ["codes/a/1/1", PART_BYTES_MAX, bytes(32)]])).parts) == 2
+    )
+    many = [[f"codes/a/1/{n}", PART_BYTES_MAX, bytes(32)] for n in range(BUNDLE_BYTES_MAX // PART_BYTES_MAX)]
     assert len(read_payload(payload_of(parts=many)).parts) == 16
     assert code_of(read_payload, payload_of(parts=[*many, ["one", 1, bytes(32)]])) == "too_large"
 

@@ -1,5 +1,7 @@
 """Deterministic CBOR: the examples of RFC 8949, cbor2 as the judge, and one byte form only."""
 
+import tracemalloc
+
 import cbor2
 import pytest
 from hypothesis import given
@@ -112,6 +114,46 @@ def test_any_other_form_is_refused_by_name(octets, code):
 
 def test_every_code_is_shown_here():
     assert {code for _, code in REFUSED} == cbor.CODES
+
+
+@pytest.mark.parametrize(
+    ("value", "items"),
+    [([], 1), ([[], [], []], 4), ({"a": 1, "b": {}}, 5), ([b"a" * 40, "b" * 300, None, -(2**40)], 5)],
+)
+def test_what_it_becomes_can_be_bounded(value, items):
+    octets = cbor.encode(value)
+    assert cbor.decode(octets, max_items=items) == value
+    if len(octets) > items - 1:
+        with pytest.raises(CborError, match="too_many_items"):
+            cbor.decode(octets, max_items=items - 1)
+
+
+def test_a_bound_is_met_before_anything_is_made():
+    octets = cbor.head(4, 2**22) + b"\x80" * 2**22
+    tracemalloc.start()
+    try:
+        with pytest.raises(CborError, match="too_many_items at byte 105"):
+            cbor.decode(octets, max_items=101)
+        assert tracemalloc.get_traced_memory()[1] < 2**16
+    finally:
+        tracemalloc.stop()
+
+
+@given(values)
+def test_a_bound_counts_every_item(value):
+    octets = cbor.encode(value)
+    assert repr(cbor.decode(octets, max_items=items_of(value))) == repr(cbor.decode(octets))
+
+
+def items_of(value):
+    held = (
+        [*value.keys(), *value.values()]
+        if isinstance(value, dict)
+        else value
+        if isinstance(value, list)
+        else []
+    )
+    return 1 + sum(map(items_of, held))
 
 
 def test_eight_levels_and_no_more():

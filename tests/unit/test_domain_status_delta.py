@@ -16,6 +16,7 @@ from agent.domain.status_delta import decode_gaps, encode_gaps
 from agent.domain.status_parts import (
     DELTAS_BYTES_MAX,
     DELTAS_MAX,
+    LISTS_BYTES_MAX,
     delta_name,
     delta_to_wire,
     read_delta,
@@ -209,6 +210,30 @@ def test_parts_that_are_no_chain(name):
         read_lists(parts)
     assert refused.value.code == code
     assert "part " in str(refused.value)
+
+
+def test_all_lists_together_are_bounded_before_one_is_inflated():
+    """Five of fifty million coupons are a few kilobytes each; a sixth is not even looked into."""
+    empty = cbor.encode(snapshot_to_wire("acme", 1, status.make(status.COUNT_MAX, [])))
+    assert len(empty) < 64 * 1024
+    content = cbor.decode(empty)
+    five = {f"status/acme/{n}": cbor.encode(content | {"campaign": n}) for n in range(5)}
+    assert len(read_lists(five)) == 5
+    left = 4 * LISTS_BYTES_MAX - 5 * status.COUNT_MAX
+    assert (
+        len(
+            read_lists(
+                five | {"status/acme/9": cbor.encode(snapshot_to_wire("acme", 9, status.make(left, [])))}
+            )
+        )
+        == 6
+    )
+    no_stream = content | {"campaign": 9, "count": left + 1, "bits": b"no stream"}
+    with pytest.raises(
+        BundleError, match=r"status/acme/9: the lists hold more than 67108864 bytes"
+    ) as refused:
+        read_lists(five | {"status/acme/9": cbor.encode(no_stream)})
+    assert refused.value.code == "too_large"
 
 
 def test_a_chain_is_bounded_in_number():
