@@ -51,6 +51,12 @@ function calmDown() {
   document.title = "redeemd";
 }
 
+/** At once: what stands on the stage is no answer to what comes next. */
+function rest() {
+  clearTimeout(page.calmTimer);
+  calmDown();
+}
+
 /** Show a verdict. ageMs: how old it is; past CALM_MS it is shown at rest, and only a live one sounds. */
 function showVerdict(verdict, { ageMs = 0, live = true } = {}) {
   if (live && page.current?.scan_id === verdict.scan_id && performance.now() - page.shownAt < SAME_MS) return;
@@ -145,6 +151,7 @@ async function changeSale(request) {
   try {
     const answer = await request();
     page.status.sale = answer?.sale ?? null;
+    if (answer?.sale) rest(); // the next customer's sale: the last one's green is not theirs
     sale.pending = false;
     sale.wrong = null;
     sale.field.blur();
@@ -262,8 +269,7 @@ async function reload() {
 function lose() {
   byId("lost").hidden = false;
   document.body.classList.add("is-lost");
-  clearTimeout(page.calmTimer);
-  calmDown(); // a green left standing would be read as an answer
+  rest(); // a green left standing would be read as an answer
 }
 
 function wire() {

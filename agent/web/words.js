@@ -163,12 +163,15 @@ export const shortMoney = (minor, currency) =>
 
 export const symbol = (currency) => formatter(currency).formatToParts(0).find((part) => part.type === "currency")?.value ?? "";
 
-/** "123.5" typed by a person -> 12350 minor units; null when it is not an amount. Digits only: no float ever holds it. */
+/**
+ * "123.5" or "1,234.50" typed by a person -> minor units; null when it is not an amount. Digits only: no float ever holds
+ * it. A comma stands before three digits or nowhere: "30,5" may mean thirty and a half, and is asked for again.
+ */
 export function parseAmount(typed, currency) {
   const digits = exponent(currency);
-  const match = /^(\d{1,9})(?:\.(\d*))?$/.exec(typed.normalize("NFKC").replace(/[\s,]/g, "").replace("。", "."));
+  const match = /^(\d{1,9}|\d{1,3}(?:,\d{3}){1,2})(?:\.(\d*))?$/.exec(typed.normalize("NFKC").replace(/\s/g, "").replace("。", "."));
   if (!match || (match[2] ?? "").length > digits) return null;
-  return Number(match[1] + (match[2] ?? "").padEnd(digits, "0"));
+  return Number(match[1].replaceAll(",", "") + (match[2] ?? "").padEnd(digits, "0"));
 }
 
 /** Minor units as a person would type them: 12350 -> "123.50". */

@@ -34,11 +34,28 @@ async def test_total_typed_without_focus_becomes_the_sale(page: Page, till: Till
 
 async def test_what_is_no_amount_is_not_sent(page: Page, till: TillStandIn) -> None:
     await visit(page, till)
-    for typed in ("12.345", "1..2", "abc", "-5", "0", "", "9999999999", "1e3"):
+    for typed in ("12.345", "1..2", "abc", "-5", "0", "", "9999999999", "1e3", "30,5", "1,2,3", "1,23.00"):
         await page.locator("#sale-total").fill(typed)
         await page.locator("#sale .primary").click()
         await expect(page.locator("#sale-note")).to_have_text("请输入金额，例如 123.50")
     assert till.calls == []
+
+
+async def test_thousands_may_be_grouped(page: Page, till: TillStandIn) -> None:
+    await visit(page, till)
+    for typed, minor in (("1,234.5", 123450), ("12，345", 1234500), ("1 234", 123400)):
+        await page.locator("#sale-total").fill(typed)
+        await page.locator("#sale .primary").click()
+        await expect(page.locator("#sale")).to_have_class(re.compile("on"))
+        assert till.calls[-1] == ("PUT", "/v1/sale", {"total_minor": minor})
+
+
+async def test_the_next_sale_puts_the_last_verdict_to_rest(page: Page, till: TillStandIn) -> None:
+    await visit(page, till)
+    await till.push("verdict", accepted())
+    await expect(page.locator("#stage")).not_to_have_class(re.compile("calm"))
+    await (await Keyboard.of(page)).person("200\n")
+    await expect(page.locator("#stage")).to_have_class(re.compile("calm"))
 
 
 async def test_status_does_not_take_away_a_half_typed_total(page: Page, till: TillStandIn) -> None:
