@@ -13,7 +13,7 @@ from agent.domain.time import timestamp
 from cloud import forms
 from cloud.access import CODE_HOURS, digest, new_code, new_token, plain_code
 from cloud.errors import Refused
-from cloud.http import json_answer, need_role, read_json
+from cloud.http import Cloud, json_answer, need_role, read_json
 from cloud.ports import LedgerLine, Role
 
 ROUTES = web.RouteTableDef()
@@ -63,6 +63,7 @@ async def renew_code(request: web.Request) -> web.Response:
 @ROUTES.get("/v1/admin/tills")
 async def list_tills(request: web.Request) -> web.Response:
     cloud = await need_role(request, Role.READER)
+    held = await cloud.store.held_counts()
     tills = [
         {
             "till": till.till,
@@ -70,6 +71,7 @@ async def list_tills(request: web.Request) -> web.Response:
             "state": till.state.value,
             "enrolled_at": till.enrolled_at,
             "revoked_at": till.revoked_at,
+            "held": held.get(till.till, 0),
         }
         for till in await cloud.store.tills()
     ]
@@ -80,9 +82,38 @@ async def list_tills(request: web.Request) -> web.Response:
 async def revoke_till(request: web.Request) -> web.Response:
     cloud = await need_role(request, Role.ADMIN)
     till = request.match_info["till"]
-    if not await cloud.store.revoke_till(till, timestamp(cloud.now())):
+    wanted = request.query.get("promos", "revoke")
+    if wanted not in ("revoke", "keep"):
+        raise Refused(422, "bad_field", "promos is neither revoke nor keep")
+    promos = await cloud.store.revoke_till(till, timestamp(cloud.now()), keep_promos=wanted == "keep")
+    if promos is None:
         raise Refused(404, "unknown_till", f"there is no till {till[:64]}")
-    return json_answer({"till": till, "state": "revoked"})
+    return json_answer({"till": till, "state": "revoked", "promos_revoked": promos})
+
+
+@ROUTES.post("/v1/admin/tills/{till}/release")
+async def release_held(request: web.Request) -> web.Response:
+    """What a revoked key reported after its revocation counts from now on."""
+    cloud, till, kid = await _settled(request)
+    done = await cloud.store.release_held(till, kid)
+    return json_answer({"till": till, **dataclasses.asdict(done)})
+
+
+@ROUTES.post("/v1/admin/tills/{till}/refuse")
+async def refuse_held(request: web.Request) -> web.Response:
+    """It shall not count; the records stay, and may be released later."""
+    cloud, till, kid = await _settled(request)
+    refused = await cloud.store.refuse_held(till, timestamp(cloud.now()), kid)
+    return json_answer({"till": till, "refused": refused})
+
+
+async def _settled(request: web.Request) -> tuple[Cloud, str, str | None]:
+    """Whose held uses are meant, and of which of its keys."""
+    cloud = await need_role(request, Role.ADMIN)
+    till, kid = request.match_info["till"], request.query.get("key")
+    if await cloud.store.till(till) is None:
+        raise Refused(404, "unknown_till", f"there is no till {till[:64]}")
+    return cloud, till, None if kid is None else forms.kid(kid).hex()
 
 
 @ROUTES.get("/v1/admin/ledger")
@@ -96,6 +127,13 @@ async def ledger(request: web.Request) -> web.Response:
     if len(lines) == limit:
         headers["Next-After"] = f"{lines[-1].till}/{lines[-1].lane}/{lines[-1].sequence}"
     return web.Response(text=None, body=body.encode(), headers=headers)
+
+
+@ROUTES.get("/v1/admin/held")
+async def held(request: web.Request) -> web.Response:
+    cloud = await need_role(request, Role.READER)
+    lines = await cloud.store.held(request.query.get("till"), _limit(request))
+    return json_answer({"held": [dataclasses.asdict(line) for line in lines]})
 
 
 @ROUTES.get("/v1/admin/conflicts")
@@ -125,7 +163,7 @@ def _line(line: LedgerLine) -> dict[str, Any]:
         coupon = {"issuer": line.issuer, "campaign": line.campaign, "index": line.index}
     names = ("till", "lane", "sequence", "hash", "redemption_id", "kind", "time", "received_at")
     said = {name: getattr(line, name) for name in names}
-    return said | {"coupon": coupon, "discount_minor": line.discount_minor}
+    return said | {"coupon": coupon, "discount_minor": line.discount_minor, "standing": line.standing}
 
 
 def _limit(request: web.Request) -> int:

@@ -10,7 +10,10 @@ good and lying in the till's quarantine, holds up what comes behind it:
   they are known (a record that was late; a quarantine replayed).
 - Another hash at a stored place is a fork: refused for good and remembered, so that the fork's own tail is accepted
   behind it: what happened at a till that was restored from a copy is recorded, and the fork is there to see. The
-  coupons of records refused for their place alone (fork, broken chain) count as used: their signature is good.
+  coupons of records refused for their place alone (fork, broken chain, the till's key of another place) count as
+  used: their signature is good.
+- A record far ahead of all that is known of its lane waits: who has a till's key could else take the sequences that
+  the till still needs.
 
 A record too damaged to say its sequence is taken to stand where its neighbours in the batch leave room.
 """
@@ -25,6 +28,8 @@ from agent.domain.record import GENESIS
 
 UNKNOWN_HASH = ""
 """Claimed by a refused record whose hash could not be read: any record may follow it."""
+JUMP_MAX = 1_000_000
+"""How far ahead of what is known of a lane a record, or a key change, may stand: years of a till without a line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +48,7 @@ class Entry:
     sequence: None if it cannot be read. hash, prevhash: 64 hex digits, or UNKNOWN_HASH. kind: the event's type.
     time: when it happened by the till's clock. coupon: what was used, for a redemption. promo: the short name of the
     promo code handed out with it. fault: a code if the record is refused whatever the chain says; sentence: why.
+    doubt: a code if it is signed by the till and yet may not stand at its place. signer: the key that signed it.
     """
 
     record_id: str
@@ -57,6 +63,8 @@ class Entry:
     promo: str | None = None
     fault: str = ""
     sentence: str = ""
+    doubt: str = ""
+    signer: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,12 +90,15 @@ class ChainView:
 
     head: the highest sequence stored or refused; last: the highest stored; 0 before the first. stored: sequence ->
     (hash, prevhash). refused: sequence -> hashes claimed there by refused records; also all of those beyond `last`.
+    farthest: where a record may stand at most. starts: sequence -> hash that a key's first record behind it follows.
     """
 
     head: int
     last: int
     stored: Mapping[int, tuple[str, str]]
     refused: Mapping[int, frozenset[str]]
+    farthest: int
+    starts: Mapping[int, str]
 
 
 class Fate(StrEnum):
@@ -112,22 +123,24 @@ class Ruling:
     accounts: bool = False
 
 
-def places(entries: Sequence[Entry], head: int) -> list[int]:
-    """The sequence of each entry; for one that does not say it, the place its neighbours leave."""
-    known = [(at, entry.sequence) for at, entry in enumerate(entries) if entry.sequence is not None]
+def places(entries: Sequence[Entry], head: int, farthest: int) -> list[int]:
+    """The sequence of each entry; for one that does not say it, or one too far, the place its neighbours leave."""
+    said = [
+        None if entry.sequence is None or entry.sequence > farthest else entry.sequence for entry in entries
+    ]
+    known = [(at, sequence) for at, sequence in enumerate(said) if sequence is not None]
     first = head + 1 if not known else max(1, known[0][1] - known[0][0])
     found: list[int] = []
-    for entry in entries:
-        found.append(entry.sequence if entry.sequence is not None else (found[-1] + 1 if found else first))
+    for sequence in said:
+        found.append(sequence if sequence is not None else (found[-1] + 1 if found else first))
     return found
 
 
 def judge(view: ChainView, entries: Sequence[Entry]) -> list[Ruling]:
     """One ruling per entry, in order; each sees what those before it changed."""
     working = _Working(view)
-    return [
-        working.rule(entry, place) for entry, place in zip(entries, places(entries, view.head), strict=True)
-    ]
+    placed = places(entries, view.head, view.farthest)
+    return [working.rule(entry, place) for entry, place in zip(entries, placed, strict=True)]
 
 
 class _Working:
@@ -135,15 +148,22 @@ class _Working:
 
     def __init__(self, view: ChainView) -> None:
         self.last = view.last
+        self.farthest = view.farthest
+        self.starts = view.starts
         self.stored = dict(view.stored)
         self.refused = {place: set(hashes) for place, hashes in view.refused.items()}
 
     def rule(self, entry: Entry, place: int) -> Ruling:
         if entry.fault:
             return self._refuse(entry, place, entry.fault, entry.sentence)
+        if entry.sequence is not None and entry.sequence > self.farthest:
+            sentence = f"the cloud takes records up to sequence {self.farthest} of this lane for now"
+            return Ruling(Fate.WAIT, place, "too_far", sentence)
+        if place in self.stored and self.stored[place][0] == entry.hash:
+            return Ruling(Fate.DUPLICATE, place)
+        if entry.doubt:
+            return self._refuse(entry, place, entry.doubt, entry.sentence)
         if place in self.stored:
-            if self.stored[place][0] == entry.hash:
-                return Ruling(Fate.DUPLICATE, place)
             return self._refuse(
                 entry, place, "fork", f"another record is already stored at sequence {place} of this till"
             )
@@ -177,6 +197,8 @@ class _Working:
         claimed = self.refused.get(place - 1, set())
         if before is None and not claimed:
             return True  # a hole: what was there is not known here
+        if before is None and self.starts.get(place - 1) in (entry.prevhash, UNKNOWN_HASH):
+            return True  # a key's first record, whatever others tried to put before it
         return (before is not None and before[0] == entry.prevhash) or bool(
             claimed & {entry.prevhash, UNKNOWN_HASH}
         )

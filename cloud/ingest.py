@@ -11,6 +11,7 @@ import asyncio
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -41,6 +42,7 @@ _SENTENCES = {
     "wrong_hash": "the event is not what was hashed",
     "bad_signature": "the event is not signed by this till's key",
     "too_large": "the event is larger than a record may be",
+    "wrong_key": "the event is signed by a key of this till, but not by the one that signs at its place",
 }
 
 
@@ -71,11 +73,25 @@ def check_events(events: Sequence[Mapping[str, Any]], till: Till, lane: str, lim
     """Each event with its hash and signature checked; what is wrong with one stands in its `fault`."""
     loaded = {key.public_key: load_public_key(cose.Algorithm.ED25519, key.public_key) for key in till.keys}
 
-    def verifier(event: Mapping[str, Any]) -> Callable[[bytes, bytes], bool]:
-        keys = [loaded[raw] for raw in till.keys_of(lane, _claimed_sequence(event) or 0)]
-        return lambda signature, data: any(signature_ok(key, signature, data) for key in keys)
+    def checked(event: Mapping[str, Any]) -> Entry:
+        in_place = till.keys_of(lane, _claimed_sequence(event) or 0)
+        signer: bytes | None = None
 
-    return [_check(event, till.till, lane, verifier(event), limits) for event in events]
+        def verifies(signature: bytes, data: bytes) -> bool:
+            nonlocal signer
+            elsewhere = (key.public_key for key in reversed(till.keys) if key.public_key not in in_place)
+            signer = next(
+                (raw for raw in (*in_place, *elsewhere) if signature_ok(loaded[raw], signature, data)), None
+            )
+            return signer is not None
+
+        entry = _check(event, till.till, lane, verifies, limits)
+        if entry.fault or signer in in_place:
+            return replace(entry, signer=signer)
+        # A copied key may have announced a change behind the till's back: what the till signed still happened.
+        return replace(entry, signer=signer, doubt="wrong_key", sentence=_SENTENCES["wrong_key"])
+
+    return [checked(event) for event in events]
 
 
 def _claimed_sequence(event: Mapping[str, Any]) -> int | None:

@@ -18,6 +18,7 @@ from agent.domain.parts import Place, PromoCode
 from agent.domain.statement import KeyChange
 from cloud.chain import ChainView, Entry, Ruling
 from cloud.code_ports import CodeStore
+from cloud.holds import HeldLine, Released
 from cloud.tills import Till
 
 Judge = Callable[[ChainView, Sequence[Entry]], list[Ruling]]
@@ -105,7 +106,10 @@ class Appended:
 
 @dataclass(frozen=True, slots=True)
 class LedgerLine:
-    """One stored record. The coupon and the discount are those of a redemption, else None."""
+    """One stored record. The coupon and the discount are those of a redemption, else None.
+
+    standing: counts; held or refused for a use that came from a revoked key (`cloud.holds`).
+    """
 
     till: str
     lane: str
@@ -119,13 +123,14 @@ class LedgerLine:
     campaign: int | None
     index: int | None
     discount_minor: int | None
+    standing: str
 
 
 @dataclass(frozen=True, slots=True)
 class ConflictLine:
     """A redemption of a coupon that another record had used before.
 
-    kind: double for a stored record; fork, broken_chain for one that was refused with this code.
+    kind: double for a stored record; fork, broken_chain, wrong_key for one that was refused with this code.
     """
 
     issuer: str
@@ -300,11 +305,14 @@ class CloudStore(Protocol):
         """Use the code once; again with the same key is the same answer. None if unknown, used, or expired at `at`.
 
         A till that was enrolled before goes on under its name with the new key: its lanes begin anew behind room for
-        what was lost. Refused(409) for a key that it had before.
+        what was lost. Refused(409) for a key that it had before, or where no sequences are left.
         """
 
-    async def revoke_till(self, till: str, at: str) -> bool:
-        """Its keys count no more and its code is dead; False if there is no such till."""
+    async def revoke_till(self, till: str, at: str, *, keep_promos: bool = False) -> int | None:
+        """Its keys count no more and its code is dead; None if there is no such till.
+
+        Its promo codes that no record reported as handed out are revoked, unless kept; how many.
+        """
 
     async def change_till_key(self, change: KeyChange) -> Till:
         """Announce a till's new key; again is no error. Refused(409) if it is not this till's to change."""
@@ -335,11 +343,24 @@ class CloudStore(Protocol):
 
         A stored redemption uses its coupon; if it was used before, the record is stored all the same and the conflict
         with it. A refused record is kept beside the ledger; refused for its place alone, it uses its coupon too.
+        What was signed by a key that is revoked by now is recorded in the same way, but its use is held.
         Holes that the judge noticed are kept until records take their places.
         """
 
     async def ledger(self, till: str | None, after: tuple[str, str, int], limit: int) -> list[LedgerLine]:
         """Stored records in order of (till, lane, sequence), beyond `after`."""
+
+    async def held(self, till: str | None, limit: int) -> list[HeldLine]:
+        """The newest first."""
+
+    async def held_counts(self) -> dict[str, int]:
+        """How many uses wait for a person, of each till that has any."""
+
+    async def release_held(self, till: str, kid: str | None = None) -> Released:
+        """The held uses of a till, or of one of its keys, count from now on; also those that were refused."""
+
+    async def refuse_held(self, till: str, at: str, kid: str | None = None) -> int:
+        """Those that wait shall not count; how many."""
 
     async def conflicts(self, limit: int) -> list[ConflictLine]:
         """The newest first."""

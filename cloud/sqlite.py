@@ -14,9 +14,10 @@ from agent.domain.campaign import Campaign, Words
 from agent.domain.keys import IssuerKey
 from agent.domain.parts import Place, PromoCode, place_to_wire, promo_to_wire
 from agent.domain.statement import KeyChange
-from cloud import sqlite_issuing, sqlite_records, sqlite_status, sqlite_tills
+from cloud import sqlite_holds, sqlite_issuing, sqlite_records, sqlite_status, sqlite_tills
 from cloud.chain import Entry
 from cloud.errors import Refused
+from cloud.holds import HeldLine, Released
 from cloud.ports import (
     Appended,
     ConflictLine,
@@ -199,8 +200,8 @@ class SqliteStore:
     async def enrol(self, code_digest: bytes, public_key: bytes, at: str) -> Till | None:
         return await self._threads.write(lambda db: sqlite_tills.enrol(db, code_digest, public_key, at))
 
-    async def revoke_till(self, till: str, at: str) -> bool:
-        return await self._threads.write(lambda db: sqlite_tills.revoke(db, till, at))
+    async def revoke_till(self, till: str, at: str, *, keep_promos: bool = False) -> int | None:
+        return await self._threads.write(lambda db: sqlite_tills.revoke(db, till, at, keep_promos))
 
     async def change_till_key(self, change: KeyChange) -> Till:
         return await self._threads.write(lambda db: sqlite_tills.change_key(db, change))
@@ -252,6 +253,18 @@ class SqliteStore:
 
     async def ledger(self, till: str | None, after: tuple[str, str, int], limit: int) -> list[LedgerLine]:
         return await self._threads.read(lambda db: sqlite_records.ledger(db, till, after, limit))
+
+    async def held(self, till: str | None, limit: int) -> list[HeldLine]:
+        return await self._threads.read(lambda db: sqlite_holds.lines(db, till, limit))
+
+    async def held_counts(self) -> dict[str, int]:
+        return await self._threads.read(sqlite_holds.waiting)
+
+    async def release_held(self, till: str, kid: str | None = None) -> Released:
+        return await self._threads.write(lambda db: sqlite_holds.release(db, till, kid))
+
+    async def refuse_held(self, till: str, at: str, kid: str | None = None) -> int:
+        return await self._threads.write(lambda db: sqlite_holds.refuse(db, till, kid, at))
 
     async def conflicts(self, limit: int) -> list[ConflictLine]:
         return await self._threads.read(lambda db: sqlite_records.conflicts(db, limit))

@@ -6,12 +6,17 @@ import json
 import sqlite3
 from collections.abc import Sequence
 
+from agent.domain.keys import key_id
 from agent.domain.status import Status
-from cloud.chain import ChainView, Entry, Fate, Hole, Ruling, places, split
+from cloud.chain import JUMP_MAX, ChainView, Entry, Fate, Hole, Ruling, places, split
 from cloud.ports import Appended, ConflictLine, GapLine, Judge, LedgerLine, RefusalLine, Win
 from cloud.sqlite_status import mark
+from cloud.sqlite_tills import heads, revoked_keys, starts
 
+STORED = "stored"
+"""The code of a held use whose record stands in the ledger."""
 _SOME = "SELECT value FROM json_each(?)"
+_OF_RECORD = "till = ? AND lane = ? AND sequence = ? AND hash = ?"
 _INSERT_RECORD = "INSERT INTO record VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _INSERT_USE = "INSERT INTO coupon_use VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1) ON CONFLICT DO NOTHING"
 # A record refused as broken_chain may be stored later, replayed in its place: it is listed once, by what became of it.
@@ -19,6 +24,10 @@ _INSERT_CONFLICT = """
 INSERT INTO conflict VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET kind = excluded.kind
 """
 _USES = "SELECT coalesce(json_extract(document, '$.uses'), 1) FROM campaign WHERE issuer = ? AND campaign = ?"
+_INSERT_HELD = (
+    "INSERT INTO held VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL)"
+    " ON CONFLICT DO UPDATE SET code = excluded.code"
+)
 _INSERT_HOLE = "INSERT INTO hole VALUES (?, ?, ?, ?, ?, ?)"
 _WIN = "SELECT till, lane, sequence, redemption_id, received_at, time, hash FROM coupon_use"
 
@@ -28,16 +37,18 @@ def append(
 ) -> list[Appended]:
     """`CloudStore.append`."""
     done = []
+    revoked = revoked_keys(db, till)
     for entry, ruling in zip(entries, judge(chain_view(db, till, lane, entries), entries), strict=True):
         won_by = None
+        holds = entry.signer in revoked
         if ruling.fate is Fate.STORE:
-            won_by = _store(db, till, lane, entry, at)
+            won_by = _store(db, till, lane, entry, at, holds)
             holes = ((till, lane, hole.first, hole.last, hole.hash, at) for hole in ruling.holes)
             db.executemany(_INSERT_HOLE, holes)
         elif ruling.fate is Fate.DUPLICATE:
-            won_by = _lost_to(db, till, lane, entry)
+            won_by = None if _is_held(db, till, lane, entry) else _lost_to(db, till, lane, entry)
         elif ruling.fate is Fate.REFUSE:
-            _use_all_the_same(db, till, lane, ruling, entry, at)
+            _use_all_the_same(db, till, lane, ruling, entry, at, holds)
             db.execute(
                 "INSERT INTO refusal VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
                 (till, lane, ruling.place, entry.hash, ruling.code, entry.record_id, entry.text, at),
@@ -72,7 +83,8 @@ def chain_view(db: sqlite3.Connection, till: str, lane: str, entries: Sequence[E
         for table in ("record", "refusal")
     )
     head = max(last, refused_last)
-    wanted = {place + step for place in places(entries, head) for step in (-1, 0, 1)}
+    farthest = heads(db, till, lane)[0] + JUMP_MAX
+    wanted = {place + step for place in places(entries, head, farthest) for step in (-1, 0, 1)}
     some = (*key, json.dumps(sorted(wanted)))
     stored = {
         sequence: (own, before)
@@ -88,36 +100,71 @@ def chain_view(db: sqlite3.Connection, till: str, lane: str, entries: Sequence[E
         (*some, last),
     ):
         refused[sequence] = refused.get(sequence, frozenset()) | {claimed}
-    return ChainView(head, last, stored, refused)
+    return ChainView(head, last, stored, refused, farthest, starts(db, till, lane))
 
 
-def _store(db: sqlite3.Connection, till: str, lane: str, entry: Entry, at: str) -> Win | None:
+def _store(db: sqlite3.Connection, till: str, lane: str, entry: Entry, at: str, holds: bool) -> Win | None:
     coupon = entry.coupon
     identity = (None, None, None) if coupon is None else (coupon.issuer, coupon.campaign, coupon.index)
     said = (entry.record_id, entry.kind, entry.time, *identity, entry.discount_minor, entry.text, at)
     db.execute(_INSERT_RECORD, (till, lane, entry.sequence, entry.hash, entry.prevhash, *said))
+    if holds and coupon is not None:
+        _hold(db, till, lane, entry, at, STORED)
+        return None
     if entry.promo is not None:
         db.execute("UPDATE promo SET out = 1 WHERE till = ? AND short = ?", (till, entry.promo))
-    if coupon is None:
-        return None
-    return _use(db, till, lane, entry, at, "double")
+    return None if coupon is None else use(db, till, lane, entry, at, "double")
 
 
 def _use_all_the_same(
-    db: sqlite3.Connection, till: str, lane: str, ruling: Ruling, entry: Entry, at: str
+    db: sqlite3.Connection, till: str, lane: str, ruling: Ruling, entry: Entry, at: str, holds: bool
 ) -> None:
     """A record that does not fit the chain, yet is signed by the till, tells of a coupon that was taken: it is used."""
-    if entry.coupon is not None and not entry.fault:
-        _use(db, till, lane, entry, at, ruling.code)
+    if entry.coupon is None or entry.fault:
+        return
+    if holds:
+        _hold(db, till, lane, entry, at, ruling.code)
+    else:
+        use(db, till, lane, entry, at, ruling.code)
 
 
-def _use(db: sqlite3.Connection, till: str, lane: str, entry: Entry, at: str, kind: str) -> Win | None:
+def _hold(db: sqlite3.Connection, till: str, lane: str, entry: Entry, at: str, code: str) -> None:
+    """Keep a use without effect: who stole the till's key could else use up any coupon at all tills."""
+    assert entry.coupon is not None, "only a coupon is used"
+    assert entry.signer is not None, "what nobody signed was refused"
+    place = (till, lane, entry.sequence, entry.hash)
+    if _counted_when_refused(db, place):
+        return
+    coupon = (entry.coupon.issuer, entry.coupon.campaign, entry.coupon.index)
+    said = (entry.record_id, entry.time, at, *coupon, entry.discount_minor, entry.promo)
+    db.execute(_INSERT_HELD, (*place, key_id(entry.signer).hex(), code, *said))
+
+
+def _is_held(db: sqlite3.Connection, till: str, lane: str, entry: Entry) -> bool:
+    place = (till, lane, entry.sequence, entry.hash)
+    return db.execute(f"SELECT 1 FROM held WHERE {_OF_RECORD}", place).fetchone() is not None
+
+
+def _counted_when_refused(db: sqlite3.Connection, place: tuple[object, ...]) -> bool:
+    """Whether this record was refused for its place before, and its use was not held then."""
+    return (
+        db.execute(
+            f"SELECT 1 FROM refusal WHERE {_OF_RECORD} AND NOT EXISTS (SELECT 1 FROM held WHERE {_OF_RECORD})",
+            (*place, *place),
+        ).fetchone()
+        is not None
+    )
+
+
+def use(db: sqlite3.Connection, till: str, lane: str, entry: Entry, at: str, kind: str) -> Win | None:
     """Enter a coupon's use, or a conflict of this kind with the record that used it first, which is returned."""
     coupon = entry.coupon
     assert coupon is not None, "only a coupon is used"
     identity = (coupon.issuer, coupon.campaign, coupon.index)
     # A promo code that comes back was handed out, whether or not the till has said so.
-    db.execute("UPDATE promo SET out = 1 WHERE issuer = ? AND campaign = ? AND idx = ? AND NOT out", identity)
+    db.execute(
+        "UPDATE promo SET out = 1 WHERE issuer = ? AND campaign = ? AND idx = ? AND out <> 1", identity
+    )
     place = (*identity, till, lane, entry.sequence)
     limit = _uses_of(db, coupon.issuer, coupon.campaign)
     if db.execute(_INSERT_USE, (*place, entry.record_id, at, entry.time, entry.hash)).rowcount == 1:
@@ -142,11 +189,8 @@ def _use_again(
 ) -> bool:
     """Count one more use of a coupon that may be used several times; False if there was none left."""
     till, lane, entry = record
-    told = (till, lane, entry.sequence, entry.hash)
-    if db.execute(
-        "SELECT 1 FROM refusal WHERE till = ? AND lane = ? AND sequence = ? AND hash = ?", told
-    ).fetchone():
-        return True  # refused before, and counted then
+    if _counted_when_refused(db, (till, lane, entry.sequence, entry.hash)):
+        return True
     counted = db.execute(
         "UPDATE coupon_use SET uses = uses + 1"
         " WHERE issuer = ? AND campaign = ? AND idx = ? AND uses < ? RETURNING uses",
@@ -178,10 +222,14 @@ def ledger(
     db: sqlite3.Connection, till: str | None, after: tuple[str, str, int], limit: int
 ) -> list[LedgerLine]:
     """`CloudStore.ledger`."""
-    where, values = ("till = ? AND", (till,)) if till is not None else ("", ())
+    where, values = ("r.till = ? AND", (till,)) if till is not None else ("", ())
     rows = db.execute(
-        "SELECT till, lane, sequence, hash, event_id, kind, time, received_at, issuer, campaign, idx, discount_minor"
-        f" FROM record WHERE {where} (till, lane, sequence) > (?, ?, ?) ORDER BY till, lane, sequence LIMIT ?",
+        "SELECT r.till, r.lane, r.sequence, r.hash, r.event_id, r.kind, r.time, r.received_at, r.issuer, r.campaign,"
+        " r.idx, r.discount_minor,"
+        " CASE WHEN h.till IS NULL THEN 'counts' WHEN h.refused_at IS NULL THEN 'held' ELSE 'refused' END"
+        " FROM record r LEFT JOIN held h"
+        " ON h.till = r.till AND h.lane = r.lane AND h.sequence = r.sequence AND h.hash = r.hash"
+        f" WHERE {where} (r.till, r.lane, r.sequence) > (?, ?, ?) ORDER BY r.till, r.lane, r.sequence LIMIT ?",
         (*values, *after, limit),
     )
     return [LedgerLine(*row) for row in rows]

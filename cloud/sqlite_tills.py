@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections.abc import Iterable
 from typing import Any
 
-from agent.domain.record import GENESIS, LANES, ChainHead
+from agent.domain.record import GENESIS, LANES, SEQUENCE_MAX, ChainHead
 from agent.domain.statement import KeyChange
+from cloud import sqlite_issuing
+from cloud.chain import JUMP_MAX
 from cloud.errors import Refused
 from cloud.tills import OUT_OF_USE, KeyStanding, LaneStart, Till, TillKey, TillState
 
 ROOM = 100_000
 """Sequences kept free for what a lost disk had not sent: should it turn up, its records find their places."""
+START_MAX = SEQUENCE_MAX // 10
+"""No lane begins behind this: nine tenths of all sequences stay for what comes."""
+PROMO_GRACE_DAYS = 400
+"""Longer than any campaign goes on accepting a coupon behind its last day."""
 _TILL = "SELECT till, store, state, enrolled_at, revoked_at FROM till"
 
 
@@ -77,7 +84,7 @@ def enrol(db: sqlite3.Connection, code_digest: bytes, public_key: bytes, at: str
     )
     _insert_key(db, name, public_key, KeyStanding.CURRENT, starts)
     # What the lost disk still had may have been printed: those codes are not given out again.
-    db.execute("UPDATE promo SET out = 1 WHERE till = ?", (name,))
+    db.execute("UPDATE promo SET out = 2 WHERE till = ? AND NOT out", (name,))
     db.execute(
         "UPDATE till SET state = 'enrolled', enrolled_at = ?, revoked_at = NULL, code_key = ? WHERE till = ?",
         (at, public_key, name),
@@ -85,13 +92,30 @@ def enrol(db: sqlite3.Connection, code_digest: bytes, public_key: bytes, at: str
     return find(db, name)
 
 
-def revoke(db: sqlite3.Connection, till: str, at: str) -> bool:
+def revoke(db: sqlite3.Connection, till: str, at: str, keep_promos: bool) -> int | None:
     """`CloudStore.revoke_till`."""
     changed = db.execute(
         "UPDATE till SET state = 'revoked', revoked_at = coalesce(revoked_at, ?), code_digest = NULL WHERE till = ?",
         (at, till),
     )
-    return changed.rowcount == 1
+    if changed.rowcount == 0:
+        return None
+    db.execute("UPDATE till_key SET revoked_at = coalesce(revoked_at, ?) WHERE till = ?", (at, till))
+    return 0 if keep_promos else _revoke_promos(db, till, at)
+
+
+def _revoke_promos(db: sqlite3.Connection, till: str, at: str) -> int:
+    """Those that no record reported as handed out stand on the till's disk: whoever has it could spend them."""
+    rows = db.execute(
+        "SELECT issuer, campaign, idx FROM promo WHERE till = ? AND out <> 1"
+        " AND expires > CAST(strftime('%s', ?) AS INTEGER) / 86400 - ?",
+        (till, at, PROMO_GRACE_DAYS),
+    ).fetchall()
+    by_campaign: dict[tuple[str, int], list[int]] = {}
+    for issuer, campaign, index in rows:
+        by_campaign.setdefault((issuer, campaign), []).append(index)
+    db.execute("UPDATE promo SET out = 2 WHERE till = ? AND NOT out", (till,))
+    return sum(sqlite_issuing.revoke(db, *coupons, indexes, at) for coupons, indexes in by_campaign.items())
 
 
 def change_key(db: sqlite3.Connection, change: KeyChange) -> Till:
@@ -111,14 +135,19 @@ def change_key(db: sqlite3.Connection, change: KeyChange) -> Till:
         key.public_key == change.new and key.standing in OUT_OF_USE for key in till.keys
     ):
         raise Refused(409, "other_key", "the old key is not this till's, or the new one was its key before")
-    starts = {}
+    begins = {}
     for lane in LANES:
-        last = _heads(db, change.till, lane)[0]
-        if change.lanes[lane] < last:
+        after, last = change.lanes[lane], heads(db, change.till, lane)[0]
+        if after < last:
             raise Refused(409, "lane_behind", f"record {last} of lane {lane} is here, signed by the old key")
-        starts[lane] = LaneStart(change.lanes[lane], change.lanes[lane], "")
+        if after > last + JUMP_MAX:
+            sentence = (
+                f"the last record of lane {lane} that is here is {last}: deliver what waits, then announce"
+            )
+            raise Refused(409, "lane_ahead", sentence)
+        begins[lane] = LaneStart(after, after, "")
     db.execute("DELETE FROM till_key WHERE till = ? AND standing = 'announced'", (change.till,))
-    _insert_key(db, change.till, change.new, KeyStanding.ANNOUNCED, starts)
+    _insert_key(db, change.till, change.new, KeyStanding.ANNOUNCED, begins)
     found = find(db, change.till)
     assert found is not None, "it is there"
     return found
@@ -147,30 +176,44 @@ def put_time_statement(db: sqlite3.Connection, till: str, statement: bytes) -> b
 
 def _fresh_starts(db: sqlite3.Connection, till: str) -> dict[str, LaneStart]:
     """Where the lanes go on after a disk was lost: well behind whatever it may have recorded and not sent."""
-    starts = {}
+    begins = {}
     for lane in LANES:
-        last, digest = _heads(db, till, lane)
-        starts[lane] = LaneStart(last, -(-(last + ROOM) // ROOM) * ROOM, digest)
-    return starts
+        last, digest = heads(db, till, lane)
+        begins[lane] = LaneStart(last, -(-(last + ROOM) // ROOM) * ROOM, digest)
+        if begins[lane].after > START_MAX:
+            raise Refused(409, "lane_full", f"lane {lane} has no sequences left: give the till another name")
+    return begins
 
 
-def _heads(db: sqlite3.Connection, till: str, lane: str) -> tuple[int, str]:
-    """(highest sequence stored, refused or given away before, hash of the last stored record)"""
+def heads(db: sqlite3.Connection, till: str, lane: str) -> tuple[int, str]:
+    """(highest sequence stored or given away before, hash of the last stored record)
+
+    What was refused does not count: nobody can say whether the till made it, and the room left is wide enough if so.
+    """
     found = db.execute(
         "SELECT sequence, hash FROM record WHERE till = ? AND lane = ? ORDER BY sequence DESC LIMIT 1",
         (till, lane),
     ).fetchone()
     head = ChainHead() if found is None else ChainHead(*found)
-    refused = db.execute(
-        "SELECT coalesce(max(sequence), 0) FROM refusal WHERE till = ? AND lane = ?", (till, lane)
-    ).fetchone()[0]
     given = [
         json.loads(row[0])[lane][1]
         for row in db.execute(
             "SELECT lanes FROM till_key WHERE till = ? AND standing NOT IN ('announced', 'dropped')", (till,)
         )
     ]
-    return max(head.sequence, refused, *given, 0), head.hash
+    return max(head.sequence, *given, 0), head.hash
+
+
+def starts(db: sqlite3.Connection, till: str, lane: str) -> dict[int, str]:
+    """Where the till's keys begin to sign: sequence -> hash that the first record behind it follows."""
+    rows: Iterable[tuple[str]] = db.execute("SELECT lanes FROM till_key WHERE till = ?", (till,))
+    return {start.after: start.hash for start in (LaneStart(*json.loads(row[0])[lane]) for row in rows)}
+
+
+def revoked_keys(db: sqlite3.Connection, till: str) -> set[bytes]:
+    """Those of a till that was revoked when it had them; being enrolled anew does not mend them."""
+    rows = db.execute("SELECT public_key FROM till_key WHERE till = ? AND revoked_at IS NOT NULL", (till,))
+    return {row[0] for row in rows}
 
 
 def _insert_key(
@@ -181,7 +224,8 @@ def _insert_key(
     ).fetchone()[0]
     lanes = json.dumps({lane: list(start) for lane, start in starts.items()})
     db.execute(
-        "INSERT INTO till_key VALUES (?, ?, ?, ?, ?)", (till, generation, public_key, standing.value, lanes)
+        "INSERT INTO till_key (till, generation, public_key, standing, lanes) VALUES (?, ?, ?, ?, ?)",
+        (till, generation, public_key, standing.value, lanes),
     )
 
 

@@ -7,12 +7,15 @@ from collections.abc import AsyncIterator, Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from agent.domain.fields import FieldError
 from agent.domain.time import timestamp
+from cloud import forms
 from cloud.access import CODE_HOURS, digest, new_code, plain_code
 from cloud.errors import Refused, SetupError
 from cloud.sqlite import SqliteStore
 
 DATABASE = "cloud.db"
+HELD_SHOWN = 1000
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,6 +37,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "revoke", "A till's key counts no more: it stops, wipes its offers and delivers what it has."
     )
     revoking.add_argument("till")
+    revoking.add_argument(
+        "--keep-promos", action="store_true", help="leave its promo codes valid that were not handed out"
+    )
+    holding = add("held", "List what a revoked key reported after its revocation: it counts nowhere yet.")
+    holding.add_argument("till")
+    for name, text in (
+        ("release", "What is held of a till counts from now on: these coupons are used at all tills."),
+        ("refuse", "What is held of a till shall not count; it is kept and may be released later."),
+    ):
+        settling = add(name, text)
+        settling.add_argument("till")
+        settling.add_argument(
+            "--key", metavar="KID", help="only what this key signed (16 hexadecimal digits)"
+        )
 
 
 async def run(args: argparse.Namespace, now: Callable[[], datetime]) -> None:
@@ -52,9 +69,11 @@ async def run(args: argparse.Namespace, now: Callable[[], datetime]) -> None:
 
 
 async def _list(store: SqliteStore, _args: argparse.Namespace, _at: datetime) -> AsyncIterator[str]:
+    held = await store.held_counts()
     for till in await store.tills():
         since = till.revoked_at or till.enrolled_at or ""
-        yield f"{till.till}  store {till.store}  {till.state.value}  {since}".rstrip()
+        waits = f"  {held[till.till]} uses held: redeemd cloud till held" if till.till in held else ""
+        yield f"{till.till}  store {till.store}  {till.state.value}  {since}".rstrip() + waits
 
 
 async def _add(store: SqliteStore, args: argparse.Namespace, at: datetime) -> AsyncIterator[str]:
@@ -66,19 +85,71 @@ async def _add(store: SqliteStore, args: argparse.Namespace, at: datetime) -> As
 async def _renew(store: SqliteStore, args: argparse.Namespace, at: datetime) -> AsyncIterator[str]:
     code, expires = _code(at)
     if not await store.renew_code(args.till, digest(plain_code(code)), expires):
-        raise SetupError(f"there is no till {args.till}; see: redeemd cloud till list DIR")
+        raise _unknown(args)
     yield _enrol_with(code, expires)
     yield "until then the till goes on as it is; with it, the key that it has now counts no more"
 
 
 async def _revoke(store: SqliteStore, args: argparse.Namespace, at: datetime) -> AsyncIterator[str]:
-    if not await store.revoke_till(args.till, timestamp(at)):
-        raise SetupError(f"there is no till {args.till}; see: redeemd cloud till list DIR")
+    promos = await store.revoke_till(args.till, timestamp(at), keep_promos=args.keep_promos)
+    if promos is None:
+        raise _unknown(args)
     yield f"till {args.till} is revoked: at its next contact it stops and wipes its offers; its records are still taken"
+    yield f"{promos} promo codes that it had not reported as handed out are revoked at all tills"
+    yield f"what it reports from now on counts nowhere until you look: redeemd cloud till held DIR {args.till}"
     yield f"to take it back: redeemd cloud till code DIR {args.till}"
 
 
-_ACTIONS = {"list": _list, "add": _add, "code": _renew, "revoke": _revoke}
+async def _held(store: SqliteStore, args: argparse.Namespace, _at: datetime) -> AsyncIterator[str]:
+    await _known(store, args)
+    lines = await store.held(args.till, HELD_SHOWN)
+    for line in lines:
+        coupon = f"{line.issuer}/{line.campaign}/{line.index}"
+        refused = "" if line.refused_at is None else "  refused"
+        yield f"{line.received_at}  {line.redemption_id}  {coupon}  key {line.kid}  {line.code}{refused}"
+    if not lines:
+        yield f"nothing is held of till {args.till}"
+    elif len(lines) == HELD_SHOWN:
+        yield f"these are the newest {HELD_SHOWN}"
+
+
+async def _release(store: SqliteStore, args: argparse.Namespace, _at: datetime) -> AsyncIterator[str]:
+    await _known(store, args)
+    done = await store.release_held(args.till, _kid(args.key))
+    yield f"{done.released} uses count now, {done.conflicts} of them of coupons that were used elsewhere by then"
+
+
+async def _refuse(store: SqliteStore, args: argparse.Namespace, at: datetime) -> AsyncIterator[str]:
+    await _known(store, args)
+    refused = await store.refuse_held(args.till, timestamp(at), _kid(args.key))
+    yield f"{refused} uses count nowhere; they are kept, and may be released later"
+
+
+_ACTIONS = {
+    "list": _list,
+    "add": _add,
+    "code": _renew,
+    "revoke": _revoke,
+    "held": _held,
+    "release": _release,
+    "refuse": _refuse,
+}
+
+
+async def _known(store: SqliteStore, args: argparse.Namespace) -> None:
+    if await store.till(args.till) is None:
+        raise _unknown(args)
+
+
+def _unknown(args: argparse.Namespace) -> SetupError:
+    return SetupError(f"there is no till {args.till}; see: redeemd cloud till list DIR")
+
+
+def _kid(text: str | None) -> str | None:
+    try:
+        return None if text is None else forms.kid(text).hex()
+    except FieldError as error:
+        raise SetupError(f"--key: {error}") from None
 
 
 def _code(at: datetime) -> tuple[str, str]:

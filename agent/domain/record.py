@@ -22,6 +22,8 @@ REDEMPTION_LANE = "redemption"
 EVIDENCE_LANE = "evidence"
 LANES = (REDEMPTION_LANE, EVIDENCE_LANE)
 GENESIS = "0" * 64
+SEQUENCE_MAX = 10**15 - 1
+"""What fifteen digits hold."""
 DEPTH_MAX = 16
 """Arrays and objects within one another in an event."""
 _CONTEXT = b"redeemd/record/v1\0"

@@ -158,8 +158,8 @@ async def test_a_key_that_was_the_tills_before_is_not_enrolled_again(store: Clou
 
 async def test_a_revoked_till_comes_back_with_a_code_and_a_key(store: CloudStore) -> None:
     assert await store.renew_code("T-1", digest("before"), LATER)
-    assert await store.revoke_till("T-1", LATER)
-    assert await store.revoke_till("T-1", "2027-01-01T00:00:00.000Z")
+    assert await store.revoke_till("T-1", LATER) == 0
+    assert await store.revoke_till("T-1", "2027-01-01T00:00:00.000Z") == 0
     till = await found(store)
     assert (till.state, till.revoked_at) == (TillState.REVOKED, LATER)
     assert await store.enrol(digest("before"), NEW.public_key, AT) is None, "its code is dead too"

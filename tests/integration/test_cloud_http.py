@@ -81,6 +81,7 @@ async def test_batches_arrive_plain_and_compressed(cloud: Running) -> None:
         "received_at": "",
         "coupon": {"issuer": ISSUER, "campaign": CAMPAIGN, "index": 1},
         "discount_minor": 3000,
+        "standing": "counts",
     }
     assert await cloud.lines("&till=T-2") == []
 

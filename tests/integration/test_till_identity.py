@@ -230,8 +230,8 @@ async def test_nobody_changes_a_tills_key_but_the_till(shop: Shop) -> None:
     assert (await ask_for_the_bundle(shop, new)).status == 200
 
 
-async def test_a_record_of_the_new_key_does_not_count_in_the_place_of_the_old_one(shop: Shop) -> None:
-    """The old key's places are closed to the new key, and the new key's places to the old one."""
+async def test_a_record_of_the_new_key_does_not_stand_in_the_place_of_the_old_one(shop: Shop) -> None:
+    """The old key's places are closed to the new key, and the new key's places to the old one; the uses count."""
     (one,) = await shop.coupons(1)
     async with running(shop.alone) as app:
         assert await redeem(app, one) == ["accepted"]
@@ -246,8 +246,10 @@ async def test_a_record_of_the_new_key_does_not_count_in_the_place_of_the_old_on
         answer = await uplink.post_batch(REDEMPTION_LANE, body, wire.idempotency_key(body))
     assert isinstance(answer, Answer)
     results, faults = wire.decode_results(answer.body, ["T-1-1", "T-1-2"])
-    assert [result.code for result in results] == ["bad_signature", "bad_signature"]
+    assert [result.code for result in results] == ["wrong_key", "wrong_key"]
     assert faults == []
+    _, campaign = await shop.cloud.admin("GET", f"campaigns/{ISSUER}/{CAMPAIGN}")
+    assert campaign["used"] == 2
 
 
 # --- revoked ---

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.domain.record import GENESIS
-from cloud.chain import UNKNOWN_HASH, ChainView, Entry, Fate, Hole, judge, places, split
+from cloud.chain import JUMP_MAX, UNKNOWN_HASH, ChainView, Entry, Fate, Hole, judge, places, split
 from tests.unit.domain_kit import examples
 
 
@@ -33,11 +33,12 @@ class Lane:
     def __init__(self) -> None:
         self.stored: dict[int, tuple[str, str]] = {}
         self.refused: dict[int, frozenset[str]] = {}
+        self.starts = {0: GENESIS}
         self.holes: list[Hole] = []
 
     def view(self) -> ChainView:
-        head = max([0, *self.stored, *self.refused])
-        return ChainView(head, max([0, *self.stored]), self.stored, self.refused)
+        head, last = max([0, *self.stored, *self.refused]), max([0, *self.stored])
+        return ChainView(head, last, self.stored, self.refused, last + JUMP_MAX, self.starts)
 
     def send(self, *entries: Entry) -> list[str]:
         said = []
@@ -108,12 +109,46 @@ def test_what_was_refused_before_it_is_no_part_of_a_hole() -> None:
     assert lane.holes == [Hole(2, 4, UNKNOWN_HASH), Hole(6, 8, "h8")]
 
 
-def test_a_damaged_record_that_claims_a_place_far_ahead_makes_no_hole() -> None:
+def test_a_damaged_record_that_claims_a_place_far_ahead_stands_where_its_neighbours_leave_room() -> None:
     lane, records = Lane(), line(4)
     astray = replace(records[1], sequence=10**15 - 1, fault="wrong_hash")
     assert lane.send(records[0], astray) == ["store", "wrong_hash"]
+    assert sorted(lane.refused) == [2]
     assert lane.send(*records[2:]) == ["store", "store"]
-    assert lane.holes == [Hole(2, 2, "h2")]
+    assert lane.holes == []
+
+
+def test_a_record_too_far_ahead_waits_and_moves_nothing() -> None:
+    lane = Lane()
+    assert lane.send(*line(2)) == ["store"] * 2
+    assert lane.send(entry(2 + JUMP_MAX, "far", "x")) == ["store"], (
+        "so far may a till be behind with its records"
+    )
+    lane = Lane()
+    astray = entry(JUMP_MAX + 1, "far", "x")
+    damaged = entry(None, "d", "x", fault="malformed")
+    assert lane.send(astray, damaged) == ["too_far", "malformed"]
+    assert (lane.stored, lane.holes, sorted(lane.refused)) == ({}, [], [2]), (
+        "nor is what follows it far ahead"
+    )
+    assert lane.send(line(1)[0], *line(2, first=2, before="h1"), astray) == ["store"] * 3 + ["too_far"]
+
+
+def test_what_a_stranger_put_before_a_keys_first_record_does_not_hold_it_up() -> None:
+    lane = Lane()
+    lane.starts[100] = "h2"
+    assert lane.send(*line(2), entry(100, "x", "y", fault="bad_signature")) == ["store"] * 2 + [
+        "bad_signature"
+    ]
+    assert lane.send(*line(2, first=101, before="h2")) == ["store", "store"]
+
+
+def test_a_record_in_doubt_is_refused_unless_it_is_here() -> None:
+    lane, records = Lane(), line(2)
+    assert lane.send(records[0]) == ["store"]
+    doubted = [replace(record, doubt="wrong_key") for record in records]
+    assert lane.send(*doubted) == ["duplicate", "wrong_key"]
+    assert sorted(lane.refused) == [2]
 
 
 def test_a_first_record_that_never_came_is_a_hole_too() -> None:
@@ -173,7 +208,7 @@ def test_a_record_without_a_readable_sequence_stands_between_its_neighbours() ->
     records = line(5)
     records[0] = entry(None, UNKNOWN_HASH, UNKNOWN_HASH, fault="malformed")
     records[3] = entry(None, "h4", "h3", fault="malformed")
-    assert places(records, 0) == [1, 2, 3, 4, 5]
+    assert places(records, 0, JUMP_MAX) == [1, 2, 3, 4, 5]
     lane = Lane()
     assert lane.send(*records) == ["malformed", "store", "store", "malformed", "store"]
     assert lane.send(*records) == ["malformed", "duplicate", "duplicate", "malformed", "duplicate"]

@@ -1,0 +1,62 @@
+"""Held uses in SQLite: functions on an open transaction. `cloud.sqlite_records` puts them there."""
+
+from __future__ import annotations
+
+import sqlite3
+
+from cloud.chain import UNKNOWN_HASH, CouponRef, Entry
+from cloud.holds import HeldLine, Released
+from cloud.sqlite_records import STORED, use
+
+_LINE = (
+    "SELECT till, lane, sequence, hash, kid, code, redemption_id, time, received_at, issuer, campaign, idx,"
+    " discount_minor, refused_at FROM held"
+)
+_CHOSEN = "till = ?1 AND (?2 IS NULL OR kid = ?2)"
+
+
+def lines(db: sqlite3.Connection, till: str | None, limit: int) -> list[HeldLine]:
+    """`CloudStore.held`."""
+    rows = db.execute(
+        f"{_LINE} WHERE ?1 IS NULL OR till = ?1 ORDER BY received_at DESC, till, lane, sequence LIMIT ?2",
+        (till, limit),
+    )
+    return [HeldLine(*row) for row in rows]
+
+
+def waiting(db: sqlite3.Connection) -> dict[str, int]:
+    """`CloudStore.held_counts`."""
+    return dict(
+        db.execute("SELECT till, count(*) FROM held WHERE refused_at IS NULL GROUP BY till").fetchall()
+    )
+
+
+def release(db: sqlite3.Connection, till: str, kid: str | None) -> Released:
+    """`CloudStore.release_held`."""
+    rows = db.execute(
+        "SELECT lane, sequence, hash, code, redemption_id, time, received_at, issuer, campaign, idx, promo FROM held"
+        f" WHERE {_CHOSEN} ORDER BY received_at, lane, sequence",
+        (till, kid),
+    ).fetchall()
+    conflicts = 0
+    for lane, sequence, digest, code, record_id, time, received_at, *coupon, promo in rows:
+        if promo is not None:
+            db.execute("UPDATE promo SET out = 1 WHERE till = ? AND short = ?", (till, promo))
+        entry = Entry(
+            record_id, sequence, digest, UNKNOWN_HASH, "", time=time, coupon=CouponRef(*coupon), promo=promo
+        )
+        kind = "double" if code == STORED else code
+        # It is deleted afterwards: what is held was not counted before.
+        conflicts += use(db, till, lane, entry, received_at, kind) is not None
+        db.execute(
+            "DELETE FROM held WHERE till = ? AND lane = ? AND sequence = ? AND hash = ?",
+            (till, lane, sequence, digest),
+        )
+    return Released(len(rows), conflicts)
+
+
+def refuse(db: sqlite3.Connection, till: str, kid: str | None, at: str) -> int:
+    """`CloudStore.refuse_held`."""
+    return db.execute(
+        f"UPDATE held SET refused_at = ?3 WHERE {_CHOSEN} AND refused_at IS NULL", (till, kid, at)
+    ).rowcount

@@ -1,0 +1,352 @@
+"""The tables of the embedded database, one script per schema version."""
+
+from __future__ import annotations
+
+_0001 = """
+CREATE TABLE token (
+    digest BLOB PRIMARY KEY,          -- SHA-256 of the bearer token
+    role TEXT NOT NULL,
+    name TEXT NOT NULL,
+    added_at TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE place (
+    store TEXT PRIMARY KEY,
+    number INTEGER NOT NULL UNIQUE,
+    document TEXT NOT NULL            -- the wire form as JSON
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE issuer_key (
+    issuer TEXT NOT NULL,
+    kid BLOB NOT NULL UNIQUE,         -- one kid, one key: a bundle with two is refused by every till
+    algorithm INTEGER NOT NULL,
+    public_key BLOB NOT NULL,
+    campaigns TEXT,                   -- JSON list, NULL for all
+    not_before INTEGER NOT NULL,
+    expires INTEGER NOT NULL,
+    value_max_minor INTEGER NOT NULL,
+    PRIMARY KEY (issuer, kid)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE campaign (
+    issuer TEXT NOT NULL,
+    campaign INTEGER NOT NULL,
+    version INTEGER NOT NULL,
+    size INTEGER NOT NULL,
+    document TEXT NOT NULL,           -- the wire form as JSON
+    promo_per_till INTEGER NOT NULL,
+    promo_valid_days INTEGER NOT NULL,
+    index_key BLOB NOT NULL,
+    issued INTEGER NOT NULL DEFAULT 0 CHECK (issued BETWEEN 0 AND size),
+    PRIMARY KEY (issuer, campaign)
+) STRICT, WITHOUT ROWID;
+
+-- A coupon that was issued here, or revoked. Used is what stands in coupon_use.
+CREATE TABLE coupon (
+    issuer TEXT NOT NULL,
+    campaign INTEGER NOT NULL,
+    idx INTEGER NOT NULL,
+    issued_at TEXT,
+    revoked_at TEXT,
+    terms TEXT,                       -- JSON
+    PRIMARY KEY (issuer, campaign, idx)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX coupon_revoked ON coupon (issuer, campaign, idx) WHERE revoked_at IS NOT NULL;
+
+CREATE TABLE till (
+    till TEXT PRIMARY KEY,
+    store TEXT NOT NULL REFERENCES place (store),
+    state TEXT NOT NULL CHECK (state IN ('waiting', 'enrolled', 'revoked')),
+    public_key BLOB,
+    enrolled_at TEXT,
+    code_digest BLOB UNIQUE,
+    code_expires TEXT
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE record (
+    till TEXT NOT NULL,
+    lane TEXT NOT NULL,
+    sequence INTEGER NOT NULL CHECK (sequence > 0),
+    hash TEXT NOT NULL,
+    prevhash TEXT NOT NULL,
+    event_id TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    time TEXT NOT NULL,
+    issuer TEXT,
+    campaign INTEGER,
+    idx INTEGER,
+    discount_minor INTEGER,
+    event TEXT NOT NULL,
+    received_at TEXT NOT NULL,
+    PRIMARY KEY (till, lane, sequence)
+) STRICT, WITHOUT ROWID;
+
+-- Refused for good. hash: as claimed, '' if it could not be read; the chain goes on behind it (cloud/chain.py).
+CREATE TABLE refusal (
+    till TEXT NOT NULL,
+    lane TEXT NOT NULL,
+    sequence INTEGER NOT NULL,
+    hash TEXT NOT NULL,
+    code TEXT NOT NULL,
+    event_id TEXT NOT NULL,
+    event TEXT NOT NULL,
+    received_at TEXT NOT NULL,
+    PRIMARY KEY (till, lane, sequence, hash)
+) STRICT, WITHOUT ROWID;
+
+-- The first use of a coupon, by order of receipt.
+CREATE TABLE coupon_use (
+    issuer TEXT NOT NULL,
+    campaign INTEGER NOT NULL,
+    idx INTEGER NOT NULL,
+    till TEXT NOT NULL,
+    lane TEXT NOT NULL,
+    sequence INTEGER NOT NULL,
+    redemption_id TEXT NOT NULL,
+    received_at TEXT NOT NULL,
+    time TEXT NOT NULL,
+    PRIMARY KEY (issuer, campaign, idx)
+) STRICT, WITHOUT ROWID;
+
+-- Every later use of it.
+CREATE TABLE conflict (
+    issuer TEXT NOT NULL,
+    campaign INTEGER NOT NULL,
+    idx INTEGER NOT NULL,
+    till TEXT NOT NULL,
+    lane TEXT NOT NULL,
+    sequence INTEGER NOT NULL,
+    redemption_id TEXT NOT NULL,
+    received_at TEXT NOT NULL,
+    PRIMARY KEY (issuer, campaign, idx, till, lane, sequence)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE manifest (
+    till TEXT PRIMARY KEY,
+    epoch INTEGER NOT NULL,
+    sequence INTEGER NOT NULL,
+    issued INTEGER NOT NULL,
+    parts_key BLOB NOT NULL,
+    manifest BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE part (
+    sha256 BLOB PRIMARY KEY,
+    content BLOB NOT NULL,
+    used_at TEXT NOT NULL
+) STRICT;
+
+CREATE TABLE promo (
+    till TEXT NOT NULL,
+    short TEXT NOT NULL,
+    document TEXT NOT NULL,           -- the wire form as JSON
+    issuer TEXT NOT NULL,
+    campaign INTEGER NOT NULL,
+    idx INTEGER NOT NULL,
+    expires INTEGER NOT NULL,
+    out INTEGER NOT NULL DEFAULT 0,   -- 1: the till said that it was handed out
+    PRIMARY KEY (till, short)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX promo_coupon ON promo (issuer, campaign, idx) WHERE NOT out;
+"""
+
+# `hash` tells two records of one place apart (a fork). What was used by a refused record of old has none.
+_0002 = """
+CREATE TABLE hole (
+    till TEXT NOT NULL,
+    lane TEXT NOT NULL,
+    first INTEGER NOT NULL,
+    last INTEGER NOT NULL CHECK (last >= first),
+    hash TEXT NOT NULL,               -- of the record at `last`, as the one behind it claims; '' if not known
+    noticed_at TEXT NOT NULL,
+    PRIMARY KEY (till, lane, first)
+) STRICT, WITHOUT ROWID;
+
+ALTER TABLE coupon_use ADD COLUMN hash TEXT NOT NULL DEFAULT '';
+UPDATE coupon_use SET hash = coalesce((SELECT r.hash FROM record r WHERE r.till = coupon_use.till
+    AND r.lane = coupon_use.lane AND r.sequence = coupon_use.sequence AND r.issuer = coupon_use.issuer
+    AND r.campaign = coupon_use.campaign AND r.idx = coupon_use.idx), '');
+
+ALTER TABLE conflict RENAME TO conflict_1;
+CREATE TABLE conflict (
+    issuer TEXT NOT NULL,
+    campaign INTEGER NOT NULL,
+    idx INTEGER NOT NULL,
+    till TEXT NOT NULL,
+    lane TEXT NOT NULL,
+    sequence INTEGER NOT NULL,
+    hash TEXT NOT NULL,
+    redemption_id TEXT NOT NULL,
+    received_at TEXT NOT NULL,
+    kind TEXT NOT NULL CHECK (kind IN ('double', 'fork', 'broken_chain')),
+    PRIMARY KEY (issuer, campaign, idx, till, lane, sequence, hash)
+) STRICT, WITHOUT ROWID;
+INSERT INTO conflict SELECT c.issuer, c.campaign, c.idx, c.till, c.lane, c.sequence, r.hash, c.redemption_id,
+    c.received_at, 'double' FROM conflict_1 c JOIN record r USING (till, lane, sequence);
+DROP TABLE conflict_1;
+"""
+
+# A registered key's private half is the issuer's own. An order sent again gives the coupons of its first time.
+_0003 = """
+ALTER TABLE issuer_key ADD COLUMN state TEXT NOT NULL DEFAULT 'active';
+ALTER TABLE issuer_key ADD COLUMN registered INTEGER NOT NULL DEFAULT 0;
+CREATE TABLE coupon_order (
+    issuer TEXT NOT NULL,
+    campaign INTEGER NOT NULL,
+    name TEXT NOT NULL,
+    first INTEGER NOT NULL,           -- number of its first coupon, counted from 0
+    count INTEGER NOT NULL,
+    terms TEXT NOT NULL,              -- JSON
+    PRIMARY KEY (issuer, campaign, name)
+) STRICT, WITHOUT ROWID;
+"""
+
+# Status lists grow by what became known of coupons since, not by looking at every coupon again.
+_0004 = """
+-- What became known of a campaign's coupons, in that order: `change` counts from 1.
+CREATE TABLE mark (
+    issuer TEXT NOT NULL,
+    campaign INTEGER NOT NULL,
+    change INTEGER NOT NULL,
+    idx INTEGER NOT NULL,
+    status INTEGER NOT NULL CHECK (status IN (1, 2)),
+    PRIMARY KEY (issuer, campaign, change)
+) STRICT, WITHOUT ROWID;
+INSERT INTO mark
+    SELECT issuer, campaign, row_number() OVER (PARTITION BY issuer, campaign ORDER BY idx, status), idx, status FROM (
+        SELECT issuer, campaign, idx, 1 AS status FROM coupon_use UNION ALL
+        SELECT issuer, campaign, idx, 2 AS status FROM coupon WHERE revoked_at IS NOT NULL);
+
+-- A campaign's status list as tills get it: the snapshot at place 0, then the deltas. The contents stand in `part`.
+CREATE TABLE status_part (
+    issuer TEXT NOT NULL,
+    campaign INTEGER NOT NULL,
+    place INTEGER NOT NULL,
+    change INTEGER NOT NULL,          -- the last mark that the list up to here knows
+    sha256 BLOB NOT NULL,
+    PRIMARY KEY (issuer, campaign, place)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX part_used ON part (used_at); -- in the table it stands behind the content, megabytes to pass by
+"""
+
+# A till may have several keys, one after the other. lanes: JSON, lane -> [last known sequence, last sequence before its
+# own, hash of that one]. code_key: the key that used the code.
+_0005 = """
+CREATE TABLE till_key (
+    till TEXT NOT NULL REFERENCES till (till),
+    generation INTEGER NOT NULL,
+    public_key BLOB NOT NULL,
+    standing TEXT NOT NULL CHECK (standing IN ('announced', 'current', 'replaced', 'dropped')),
+    lanes TEXT NOT NULL,
+    PRIMARY KEY (till, generation)
+) STRICT, WITHOUT ROWID;
+INSERT INTO till_key SELECT till, 1, public_key, 'current',
+    json_object('redemption', json_array(0, 0, ''), 'evidence', json_array(0, 0, ''))
+    FROM till WHERE public_key IS NOT NULL;
+ALTER TABLE till DROP COLUMN public_key;
+ALTER TABLE till ADD COLUMN code_key BLOB;
+ALTER TABLE till ADD COLUMN revoked_at TEXT;
+ALTER TABLE till ADD COLUMN time_statement BLOB;
+UPDATE till SET code_key = (SELECT public_key FROM till_key WHERE till_key.till = till.till);
+UPDATE till SET revoked_at = enrolled_at WHERE state = 'revoked';
+"""
+
+# Opaque codes. A code itself is nowhere: `hash` is keyed with `key`, which tills have too; `seed` makes new codes.
+_0006 = """
+CREATE TABLE code_secret (
+    issuer TEXT PRIMARY KEY,
+    key_id BLOB NOT NULL UNIQUE,
+    key BLOB NOT NULL,
+    seed BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE code_table (
+    issuer TEXT NOT NULL,
+    campaign INTEGER NOT NULL,
+    number INTEGER NOT NULL,
+    head BLOB NOT NULL,               -- CBOR, its count and buckets left aside
+    count INTEGER NOT NULL,
+    made INTEGER NOT NULL,            -- of how many codes the part of this hash was made
+    sha256 BLOB NOT NULL,
+    length INTEGER NOT NULL,
+    PRIMARY KEY (issuer, campaign, number)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE code (
+    issuer TEXT NOT NULL,
+    hash BLOB NOT NULL,
+    campaign INTEGER NOT NULL,
+    number INTEGER NOT NULL,          -- of its table
+    idx INTEGER NOT NULL,
+    PRIMARY KEY (issuer, hash)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX code_of_table ON code (issuer, campaign, number);
+
+CREATE TABLE scan_rules (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    document TEXT NOT NULL
+) STRICT;
+
+ALTER TABLE coupon_use ADD COLUMN uses INTEGER NOT NULL DEFAULT 1;
+"""
+
+# What tills show or recognise beside offers. store: '' for all. document: CBOR, a list; of badge_key the bytes alone.
+_0007 = """
+CREATE TABLE notice (
+    kind TEXT NOT NULL,
+    store TEXT NOT NULL,
+    document BLOB NOT NULL,
+    PRIMARY KEY (kind, store)
+) STRICT, WITHOUT ROWID;
+"""
+
+# What a till's key signed reaches no status list when it comes after its revocation, until a person says so. Promo
+# codes have three states now: 0 held ready, 1 handed out (a till, or a coupon that came back, said so), 2 set aside.
+_0008 = """
+ALTER TABLE till_key ADD COLUMN revoked_at TEXT;
+UPDATE till_key SET revoked_at = (SELECT revoked_at FROM till WHERE till.till = till_key.till)
+    WHERE till IN (SELECT till FROM till WHERE state = 'revoked');
+
+CREATE TABLE held (
+    till TEXT NOT NULL,
+    lane TEXT NOT NULL,
+    sequence INTEGER NOT NULL,
+    hash TEXT NOT NULL,
+    kid TEXT NOT NULL,                -- of the revoked key that signed it
+    code TEXT NOT NULL,               -- 'stored', or that of its refusal
+    redemption_id TEXT NOT NULL,
+    time TEXT NOT NULL,
+    received_at TEXT NOT NULL,
+    issuer TEXT NOT NULL,
+    campaign INTEGER NOT NULL,
+    idx INTEGER NOT NULL,
+    discount_minor INTEGER,
+    promo TEXT,
+    refused_at TEXT,                  -- when a person said that it does not count
+    PRIMARY KEY (till, lane, sequence, hash)
+) STRICT, WITHOUT ROWID;
+
+ALTER TABLE conflict RENAME TO conflict_7;
+CREATE TABLE conflict (
+    issuer TEXT NOT NULL,
+    campaign INTEGER NOT NULL,
+    idx INTEGER NOT NULL,
+    till TEXT NOT NULL,
+    lane TEXT NOT NULL,
+    sequence INTEGER NOT NULL,
+    hash TEXT NOT NULL,
+    redemption_id TEXT NOT NULL,
+    received_at TEXT NOT NULL,
+    kind TEXT NOT NULL CHECK (kind IN ('double', 'fork', 'broken_chain', 'wrong_key')),
+    PRIMARY KEY (issuer, campaign, idx, till, lane, sequence, hash)
+) STRICT, WITHOUT ROWID;
+INSERT INTO conflict SELECT * FROM conflict_7;
+DROP TABLE conflict_7;
+
+DROP INDEX promo_coupon;
+CREATE INDEX promo_coupon ON promo (issuer, campaign, idx) WHERE out <> 1;
+"""
+
+SCRIPTS = (_0001, _0002, _0003, _0004, _0005, _0006, _0007, _0008)
+"""One per schema version, never edited after a release: write the next one."""
+VERSION = len(SCRIPTS)
