@@ -24,6 +24,7 @@ GROUPS = {
     "campaign": ("agent.commands.campaign", "Campaigns: new, check, publish, list, show, end, revoke."),
     "bundle": ("agent.commands.bundle", "The offers and keys that this till holds: show, export, import."),
     "key": ("agent.commands.till_key", "This till's own key: show, rotate. An issuer's are: redeemd keys."),
+    "printer": ("agent.commands.printer", "Receipt printers: test, status, drawer, profiles."),
     "time": ("agent.commands.till_time", "This till's time: show, repair."),
     "cloud": ("cloud.main", "The reference cloud: init DIR, serve DIR."),
 }

@@ -99,11 +99,12 @@ def _scanner(scanner: config.Scanner) -> ScanSource:
 def printers(settings: config.Config) -> list[Device]:
     """Each configured printer with its way to make bytes of a receipt, in order of preference."""
     return [
-        Device(_printer(printer), _renderer(printer, settings.till.language)) for printer in settings.printer
+        Device(receipt_printer(printer), _renderer(printer, settings.till.language)) for printer in settings.printer
     ]
 
 
-def _printer(printer: config.Printer) -> ReceiptPrinter:
+def receipt_printer(printer: config.Printer) -> ReceiptPrinter:
+    """The driver behind one [[printer]] block. Nothing is opened yet."""
     from drivers.printers import FilePrinter, NetworkPrinter, SerialPrinter
 
     match printer:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 ESC, FS, GS, DLE = 0x1B, 0x1C, 0x1D, 0x10
+DRAWER_PULSE = b"\x1bp\x00\x19\xfa"  # ESC p 0 25 250: 50 ms on pin 2, then 500 ms pause
 COMMAND_BYTES_MAX = 1 << 20  # a length field beyond this is damage, not a picture
 
 # Bytes that follow the two command bytes, for commands of one length.

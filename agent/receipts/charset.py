@@ -152,6 +152,11 @@ def encode(text: str, encoding: Encoding) -> bytes:
     return code
 
 
+def python_codec(encoding: Encoding) -> str:
+    """Python's name of the character set."""
+    return _SETS[encoding].codec
+
+
 def code_page(encoding: Encoding) -> int | None:
     """n of ESC t for a single-byte character set, as Epson numbers them; None for a multi-byte set."""
     return _SETS[encoding].code_page
