@@ -1,7 +1,7 @@
 """Intake: scans from every device and from the API, in the order in which they arrived, each one once.
 
 The device readers only hand over; a queue with a bound and one worker stand between them and the ledger, so that a
-flood never blocks a reader. The same text within the debounce window, from whatever mix of sources, is one scan.
+flood never blocks a reader. The same code within the debounce window, from whatever mix of sources, is one scan.
 """
 
 from __future__ import annotations
@@ -13,13 +13,16 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from agent.domain.scan import route
 from agent.domain.verdict import Verdict
 from agent.ports import Clock
 
 log = logging.getLogger(__name__)
 
 REMEMBERED_MAX = 256
-"""Texts remembered for debouncing at the same time."""
+"""Codes remembered for debouncing at the same time."""
+
+_BLANKS = " \t\r\n"
 
 
 class Arrival(NamedTuple):
@@ -65,10 +68,12 @@ class Intake:
 
         Raises Overflow when the queue is full. Never waits.
         """
-        seen = self._seen.get(arrival.text)
+        # One code comes as ]Q1..., with FNC1 or in brackets, as each scanner, camera or page spells it.
+        code = route(arrival.text).text.strip(_BLANKS)
+        seen = self._seen.get(code)
         if seen is not None and arrival.at - seen.last < self._debounce_s:
             seen.last = max(seen.last, arrival.at)  # a code held before the scanner stays one scan
-            self._seen.move_to_end(arrival.text)
+            self._seen.move_to_end(code)
             return seen.verdict
         future: asyncio.Future[Verdict] = asyncio.get_running_loop().create_future()
         future.add_done_callback(_observe)
@@ -77,16 +82,16 @@ class Intake:
         except asyncio.QueueFull:
             self.dropped += 1
             raise Overflow(f"{self._queue.maxsize} scans are waiting") from None
-        self._remember(arrival, future)
+        self._remember(code, arrival.at, future)
         return future
 
     def begin_anew(self) -> None:
         """Another customer: what is shown now is another scan, even of a code that was here a moment ago."""
         self._seen.clear()
 
-    def _remember(self, arrival: Arrival, future: asyncio.Future[Verdict]) -> None:
-        self._seen[arrival.text] = _Seen(arrival.at, future)
-        self._seen.move_to_end(arrival.text)
+    def _remember(self, code: str, at: float, future: asyncio.Future[Verdict]) -> None:
+        self._seen[code] = _Seen(at, future)
+        self._seen.move_to_end(code)
         while len(self._seen) > REMEMBERED_MAX:
             self._seen.popitem(last=False)
 

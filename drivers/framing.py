@@ -128,13 +128,16 @@ class Framer:
 
     def _finish(self, frame: bytes, at: float) -> Iterator[Scan | ScanFault]:
         if self._dropping:
-            self._dropping = False  # in step again from here
-            return
+            self._dropping = False  # in step again from here, or from the next scan's begin
+            begin = frame.rfind(self._prefix) if self._prefix else -1
+            if begin < 0:
+                return
+            frame = frame[begin:]
         if len(frame) > MAX_SCAN_CHARS:
             yield self._too_long(at)
             return
-        body = frame.strip(CONTROLS)
-        if self._prefix and body:
+        body, found = frame, b""
+        if self._prefix and (frame.strip(CONTROLS) or self._prefix in frame):
             head, found, body = frame.rpartition(self._prefix)
             if not found or head.strip(CONTROLS):
                 yield ScanFault(self._source, "incomplete", _HEADLESS if not found else _CUT, at)
@@ -145,8 +148,10 @@ class Framer:
         except UndecodableError as error:
             yield ScanFault(self._source, "undecodable", str(error), at)
             return
-        if text:  # else the LF after a CR, or a scanner's empty keep-alive
+        if text:
             yield Scan(text, self._source, at)
+        elif found:  # else the LF after a CR, or a scanner's empty keep-alive
+            yield ScanFault(self._source, "incomplete", _CUT, at)
 
     def _too_long(self, at: float) -> ScanFault:
         detail = f"more than {MAX_SCAN_CHARS} bytes came without the suffix: {_REMEDY}"

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from drivers.discover import HidDevice, hid_devices
+from drivers.discover import HidDevice, fits, hid_devices
 from drivers.framing import REPORT, Framer
 from drivers.hid_report import DescriptorError, ReportError, ScanReport, scan_report
 from drivers.ports import DeviceState, DeviceStatus, Scan, ScanFault
@@ -36,12 +36,7 @@ class HidSettings:
     encoding: str = "utf-8"
 
     def matches(self, device: HidDevice) -> bool:
-        return (
-            self.vendor.lower() in ("", device.vendor)
-            and self.product.lower() in ("", device.product)
-            and self.serial in ("", device.serial)
-            and self.device_name in device.name
-        )
+        return fits(device, self.vendor, self.product, self.serial, self.device_name)
 
 
 class HidScanner:

@@ -18,9 +18,14 @@ UP, DOWN, REPEAT = 0, 1, 2
 
 _SHIFT: Final = frozenset({42, 54})
 _CONTROL: Final = frozenset({29, 97})
-_ALTGR = 100
-# Keys that say nothing about the text: left Alt, the other locks, the Windows and menu keys.
-_SILENT: Final = frozenset({56, 69, 70, 125, 126, 127})
+_ALT, _ALTGR = 56, 100
+# Keys that say nothing about the text: the other locks, the Windows and menu keys.
+_SILENT: Final = frozenset({69, 70, 125, 126, 127})
+_KEYPAD: Final = dict(zip((82, 79, 80, 81, 75, 76, 77, 71, 72, 73), "0123456789", strict=True))
+_KEYPAD_PLUS = 78
+# What stands for a hexadecimal digit after Alt and the keypad's plus, beside the keypad's own digits.
+_HEX: Final = dict(zip((*range(2, 12), 30, 48, 46, 32, 18, 33), "1234567890abcdef", strict=True))
+_ALT_CODE_MAX = 8
 
 _FIXED: Final = {
     KEY_ENTER: "\r",
@@ -29,11 +34,11 @@ _FIXED: Final = {
     KEY_SPACE: " ",
     1: "\x1b",
     # The keypad, as with Num Lock on: scanners use it for digits and nothing else.
-    **dict(zip((82, 79, 80, 81, 75, 76, 77, 71, 72, 73), "0123456789", strict=True)),
+    **_KEYPAD,
     83: ".",
     55: "*",
     74: "-",
-    78: "+",
+    _KEYPAD_PLUS: "+",
     98: "/",
 }
 
@@ -118,6 +123,7 @@ class KeyDecoder:
         """Begin anew, as after plugging in: nothing held, Caps Lock off."""
         self._held: set[int] = set()
         self._caps = False
+        self._alt: str | None = None  # what was typed while Alt is held; None while it is not
 
     def feed(self, kind: int, code: int, value: int) -> str:
         """Take one event as the kernel gives it; return what it types, mostly one character or none.
@@ -132,12 +138,27 @@ class KeyDecoder:
         if code in _SHIFT or code in _CONTROL or code == _ALTGR:
             (self._held.discard if value == UP else self._held.add)(code)
             return ""
+        if code == _ALT:
+            typed, self._alt = self._alt, "" if value == DOWN else None
+            return _alt_character(typed) if typed and value == UP else ""
         if value == UP or code in _SILENT:
             return ""
         if code == KEY_CAPSLOCK:
             self._caps = not self._caps
             return ""
-        return self._typed(code)
+        return self._typed(code) if self._alt is None else self._alt_digit(code)
+
+    def _alt_digit(self, code: int) -> str:
+        """A key while Alt is held is one digit of a character's number; a plus first says that they are hexadecimal."""
+        assert self._alt is not None
+        digit = "+" if code == _KEYPAD_PLUS and not self._alt else _KEYPAD.get(code)
+        if digit is None and self._alt.startswith("+"):
+            digit = _HEX.get(code)
+        if digit is None or len(self._alt) >= _ALT_CODE_MAX:
+            self._alt = ""  # what follows is no number either
+            raise UnknownKeyError(f"key {code} is no digit of an Alt code")
+        self._alt += digit
+        return ""
 
     def _typed(self, code: int) -> str:
         if code in _FIXED:
@@ -160,3 +181,22 @@ def _control_character(plain: str) -> str:
     """What Ctrl makes of a key: Ctrl+] is GS, Ctrl+M is CR (ISO 646, columns 4 and 5 less 64)."""
     upper = plain.upper()
     return chr(ord(upper) - 64) if len(upper) == 1 and "@" <= upper <= "_" else ""
+
+
+def _alt_character(typed: str) -> str:
+    """What Windows makes of Alt and digits, as scanners use it for characters that their layout lacks.
+
+    A leading zero: Windows-1252; none: code page 437 up to 255, beyond it Unicode; a plus: Unicode in hexadecimal.
+    """
+    number = int(typed[1:] or "0", 16) if typed.startswith("+") else int(typed)
+    try:
+        if number < 128 or number > 255 or typed.startswith("+"):
+            character = chr(number)
+            character.encode()  # a surrogate is no character
+        else:
+            character = bytes([number]).decode("cp1252" if typed.startswith("0") else "cp437")
+    except (ValueError, OverflowError):
+        character = ""
+    if not character or number == 0:
+        raise UnknownKeyError("an Alt code names no character")
+    return character

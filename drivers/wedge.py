@@ -11,9 +11,11 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from fcntl import ioctl
+from struct import pack
 from typing import TYPE_CHECKING
 
-from drivers.discover import InputDevice, input_devices
+from drivers.discover import InputDevice, fits, input_devices
 from drivers.framing import GAP_S, Framer
 from drivers.keymap import EV_SYN, LED_CAPSL, SYN_DROPPED, KeyDecoder, UnknownKeyError
 from drivers.ports import DeviceState, DeviceStatus, Scan, ScanFault
@@ -22,6 +24,8 @@ from drivers.state import DeviceUnavailable, StatusBoard
 
 if TYPE_CHECKING:
     import evdev
+
+_EVIOCSCLOCKID = 0x400445A0  # linux/input.h: which clock an event's time is told in
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +47,7 @@ class WedgeSettings:
     prefix: str = ""
 
     def matches(self, device: InputDevice) -> bool:
-        return (
-            self.vendor.lower() in ("", device.vendor)
-            and self.product.lower() in ("", device.product)
-            and self.serial in ("", device.serial)
-            and self.device_name in device.name
-        )
+        return fits(device, self.vendor, self.product, self.serial, self.device_name)
 
     def rule(self) -> str:
         """The rule in words, for messages."""
@@ -101,6 +100,29 @@ class WedgeScanner:
         raise refusal
 
 
+class Typing:
+    """What is typed, into a framer. Pure: events come with their times, in monotonic seconds."""
+
+    def __init__(self, keys: KeyDecoder):
+        self._keys = keys
+        self._last_at = 0.0
+
+    def feed(self, framer: Framer, kind: int, code: int, value: int, at: float) -> Found:
+        """Take one event as the kernel gives it; return what it completed."""
+        if at - self._last_at >= framer.gap_s:
+            # A scan leaves no key pressed and Caps Lock as it was; one that was cut may, and the next begins afresh.
+            self._keys.reset()
+        self._last_at = at
+        if kind == EV_SYN and code == SYN_DROPPED:
+            self._keys.reset()
+            return framer.spoil("incomplete", "the kernel lost key events: the machine was too busy", at)
+        try:
+            text = self._keys.feed(kind, code, value)
+        except UnknownKeyError as error:
+            return framer.spoil("undecodable", f"{error}: set `layout` as the scanner is set", at)
+        return framer.feed(text.encode(), at) if text else []
+
+
 class _Keyboard:
     """An open and grabbed device that types."""
 
@@ -115,7 +137,7 @@ class _Keyboard:
                 DeviceState.MISCONFIGURED, f"python-evdev cannot be loaded ({error}): install evdev-binary"
             ) from error
         self._device: evdev.InputDevice = InputDevice(path)
-        self._keys = keys
+        self._typing = Typing(keys)
         try:
             typed = self._device.capabilities().get(ecodes.EV_KEY, [])
             if ecodes.KEY_ENTER not in typed or ecodes.KEY_A not in typed:
@@ -124,6 +146,7 @@ class _Keyboard:
         except OSError:
             self._device.close()
             raise
+        self._kernel_tells_time = _use_monotonic_clock(self._device.fileno())
         keys.reset()
         if ecodes.EV_LED in self._device.capabilities():
             # So that a scanner that minds the Caps Lock lamp and one that does not type alike.
@@ -135,28 +158,26 @@ class _Keyboard:
 
     def pull(self, framer: Framer) -> Found:
         events = list(self._device.read())
-        at = time.monotonic()
+        now = time.monotonic()
         if not events:
             raise OSError(errno.EIO, "end of input")
         found: Found = []
         for event in events:
-            if event.type == EV_SYN and event.code == SYN_DROPPED:
-                found += framer.spoil(
-                    "incomplete", "the kernel lost key events: the machine was too busy", at
-                )
-                self._keys.reset()
-                continue
-            try:
-                text = self._keys.feed(event.type, event.code, event.value)
-            except UnknownKeyError as error:
-                found += framer.spoil("undecodable", f"{error}: set `layout` as the scanner is set", at)
-                continue
-            if text:
-                found += framer.feed(text.encode(), at)
+            at = event.timestamp() if self._kernel_tells_time else now
+            found += self._typing.feed(framer, event.type, event.code, event.value, at)
         return found
 
     def close(self) -> None:
         self._device.close()  # ends the grab as well
+
+
+def _use_monotonic_clock(descriptor: int) -> bool:
+    """Have the kernel tell when keys were pressed, so that a busy till sees the scanner's pauses and not its own."""
+    try:
+        ioctl(descriptor, _EVIOCSCLOCKID, pack("i", time.CLOCK_MONOTONIC))
+    except OSError:
+        return False  # a mocked device
+    return True
 
 
 def explain_open_error(path: str, error: OSError) -> DeviceUnavailable:

@@ -40,7 +40,7 @@ class FedHid:
         self._classes.mkdir()
         self._ends: tuple[socket.socket, socket.socket] | None = None
         self.refused = 0
-        patch.setattr("drivers.discover._HID_CLASS", self._classes)
+        patch.setattr("drivers.discover.SYS_CLASS", folder)
 
         def claim(path: str) -> int:
             assert path == self.PATH

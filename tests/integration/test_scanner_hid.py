@@ -112,12 +112,13 @@ def test_every_refusal_says_what_to_do(code: int, state: DeviceState, words: str
 
 
 def test_a_kernel_entry_without_ids_is_no_crash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("drivers.discover._HID_CLASS", tmp_path)
+    monkeypatch.setattr("drivers.discover.SYS_CLASS", tmp_path)
     for name, uevent in (("hidraw10", "HID_ID=x"), ("hidraw9", "")):
-        (tmp_path / name / "device").mkdir(parents=True)
-        (tmp_path / name / "device" / "uevent").write_text(uevent)
-        (tmp_path / name / "device" / "report_descriptor").write_bytes(POS)
-    (tmp_path / "hidraw11").mkdir()  # gone meanwhile
+        device = tmp_path / "hidraw" / name / "device"
+        device.mkdir(parents=True)
+        (device / "uevent").write_text(uevent)
+        (device / "report_descriptor").write_bytes(POS)
+    (tmp_path / "hidraw" / "hidraw11").mkdir()  # gone meanwhile
     assert list(hid_devices()) == [
         HidDevice(f"/dev/hidraw{number}", "", "", "", "", POS) for number in (9, 10)
     ]

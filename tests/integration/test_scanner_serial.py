@@ -136,6 +136,43 @@ def ordinary_user() -> Iterator[None]:
         os.seteuid(user)
 
 
+@pytest.mark.parametrize("baud", [9600, 115200])
+async def test_ten_thousand_codes_without_a_pause_all_come_and_none_are_glued(baud: int):
+    codes = [f"RC1{number:06}" for number in range(10_000)]
+    texts: list[str] = []
+    complete = asyncio.Event()
+
+    def on_scan(scan: Scan) -> None:
+        texts.append(scan.text)
+        if len(texts) == len(codes):
+            complete.set()
+
+    with VirtualScanner() as device:
+        async with running(SerialScanner(SerialSettings("s", device.port, baud)), on_scan) as run:
+            await run.until(DeviceState.READY)
+            sending = asyncio.to_thread(device.send, "".join(f"{code}\r" for code in codes).encode())
+            await asyncio.gather(sending, asyncio.wait_for(complete.wait(), 30))
+            assert run.faults.empty()
+    assert texts == codes
+
+
+async def test_a_line_pulled_a_hundred_times_is_always_back(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(
+        "drivers.state.FIRST_DELAY_S", 0.001
+    )  # benchmarks/step04.py measures with the real ones
+    monkeypatch.setattr("drivers.state.LAST_DELAY_S", 0.01)
+    with VirtualScanner() as device:
+        async with running(SerialScanner(SerialSettings("s", device.port))) as run:
+            for number in range(100):
+                await run.until(DeviceState.READY)
+                device.scan(f"RC1{number}")
+                assert (await run.scan()).text == f"RC1{number}"
+                device.unplug()
+                await run.until(DeviceState.LOST)
+                device.replug()
+            assert run.faults.empty()
+
+
 def test_a_virtual_scanner_that_nobody_reads_does_not_wait_for_ever(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("drivers.virtual_scanner.SEND_TIMEOUT_S", 0.01)
     with VirtualScanner() as device:

@@ -130,7 +130,7 @@ class FedKeyboard:
         self._classes = folder / "input"
         self._classes.mkdir()
         self._end: socket.socket | None = None
-        patch.setattr("drivers.discover._CLASS", self._classes)
+        patch.setattr("drivers.discover.SYS_CLASS", folder)
         patch.setattr("evdev.InputDevice", _FedDevice)
         patch.setattr(_FedDevice, "feeds", {})
         patch.setattr(_FedDevice, "held_by_another", False)

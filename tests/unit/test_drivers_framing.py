@@ -179,6 +179,15 @@ def test_a_prefix_shows_what_was_cut():
     assert fed(framer, b"OUR\r~HALF\r", b"~FIVE\r") == ["<incomplete>", "HALF", "FIVE"]
 
 
+def test_a_prefix_ends_what_is_dropped():
+    framer = Framer("s", prefix="~")
+    framer.feed(b"~HALF", 1.0)
+    assert shown(framer.spoil("undecodable", "why", 1.0)) == ["<undecodable>"]
+    assert fed(framer, b"REST~NEXT\r") == ["NEXT"]
+    framer.spoil("undecodable", "why", 1.0)
+    assert fed(framer, b"REST\r~NEXT\r") == ["NEXT"]
+
+
 def test_a_prefix_of_control_characters_and_one_that_comes_apart():
     assert fed(Framer("s", prefix="\x02"), b"\x02]Q1ONE\r", b"TWO\r") == ["ONE", "<incomplete>"]
     assert fed(Framer("s", prefix="<<"), b"<", b"<ONE<", b"<TW", b"O\r") == ["<incomplete>", "TWO"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -157,8 +159,66 @@ def test_control_characters():
         text_of(key(2, 29))
 
 
+KEYPAD = {
+    digit: code for code, digit in zip((82, 79, 80, 81, 75, 76, 77, 71, 72, 73), "0123456789", strict=True)
+}
+HEX = dict(zip("1234567890abcdef", (*range(2, 12), 30, 48, 46, 32, 18, 33), strict=True))
+
+
+def alt(digits: str) -> list[Event]:
+    """Alt held while digits are typed on the keypad (after a plus: hexadecimal, letters on the main block)."""
+    codes = [78 if one == "+" else KEYPAD.get(one, HEX.get(one, 0)) for one in digits]
+    return [(EV_KEY, 56, DOWN), *(event for code in codes for event in key(code)), (EV_KEY, 56, UP)]
+
+
+@pytest.mark.parametrize(
+    ("digits", "character"),
+    [
+        ("065", "A"),
+        ("65", "A"),
+        ("029", "\x1d"),
+        ("13", "\r"),
+        ("0233", "é"),
+        ("130", "é"),
+        ("0128", "€"),
+        ("225", "ß"),
+        ("20248", "优"),
+        ("020248", "优"),
+        ("128512", "😀"),
+        ("+4f18", "优"),
+        ("+e9", "é"),
+        ("+82", "\x82"),
+    ],
+)
+def test_characters_typed_by_their_number(digits: str, character: str):
+    for layout in LAYOUTS:
+        assert text_of([*key(57), *alt(digits), *key(57)], layout) == f" {character} "
+
+
+@pytest.mark.parametrize("digits", ["0", "000", "0129", "55296", "1114112", "99999999", "+", "+0", "+d800"])
+def test_numbers_of_no_character(digits: str):
+    with pytest.raises(UnknownKeyError, match="names no character"):
+        text_of(alt(digits))
+
+
+@pytest.mark.parametrize("digits", ["123456789", "a1", "1+1", "+x"])
+def test_what_is_no_alt_code(digits: str):
+    with pytest.raises(UnknownKeyError, match="no digit of an Alt code"):
+        text_of(alt(digits))
+
+
+def test_an_alt_key_left_alone_types_nothing():
+    assert text_of([*alt(""), *key(30), (EV_KEY, 56, UP), *key(30)]) == "aa"
+
+
+@given(st.text(st.characters(min_codepoint=256, blacklist_categories=["Cs"]), max_size=20))
+def test_any_text_survives_being_typed_by_numbers(text: str):
+    assert text_of([event for one in text for event in alt(str(ord(one)))]) == text
+    assert text_of([event for one in text for event in alt(f"+{ord(one):x}")]) == text
+
+
 def test_silent_keys_and_other_kinds_of_event_type_nothing():
-    events = [*key(56), *key(69), *key(125), (EV_SYN, 0, 0), (4, 4, 458756), (2, 0, 5), *key(30)]
+    events = [*key(70), *key(69), *key(125), (EV_SYN, 0, 0), (4, 4, 458756), (2, 0, 5), *key(30)]
     assert text_of(events) == "a"
 
 
@@ -208,7 +268,7 @@ SCANNER = InputDevice("/dev/input/event5", "Honeywell Scanning 1900 Keyboard", "
         ({"device_name": "Keyboard K120"}, False),
     ],
 )
-def test_the_rule_that_finds_the_scanner(rule: dict[str, str], matches: bool):
+def test_the_rule_that_finds_the_scanner(rule: dict[str, Any], matches: bool):
     assert WedgeSettings("w", **rule).matches(SCANNER) is matches
 
 

@@ -97,6 +97,45 @@ async def test_the_same_text_from_two_sources_is_one_scan() -> None:
     assert desk.told == ["a"]
 
 
+@pytest.mark.parametrize(
+    "spellings",
+    [
+        ("RC1ABC", "]Q1RC1ABC", "\x1dRC1ABC", " RC1ABC\r\n"),
+        ("4006381333931", "]E04006381333931", "4006381333931\n"),
+        ("]C12554006381333931", "(255)4006381333931", "\x1d2554006381333931", "]d2\x1d2554006381333931"),
+    ],
+)
+async def test_one_code_is_one_scan_however_each_device_spells_it(spellings: tuple[str, ...]) -> None:
+    desk = Desk()
+    async with running(desk):
+        sources = ("wedge", "camera", "network", "page")
+        verdicts = [desk.submit(text, 10.0, source) for text, source in zip(spellings, sources, strict=False)]
+        await settle(*verdicts)
+    assert [(one.text, one.source) for one in desk.judged] == [(spellings[0], "wedge")], "as it came first"
+
+
+async def test_a_flood_is_bounded_and_never_keeps_a_reader_waiting() -> None:
+    """A hundred scans a second for ten seconds, while the judge has stopped: submit answers each at once."""
+    desk = Desk(queue_max=64)
+    desk.open.clear()
+    async with running(desk):
+        taken = [desk.submit("0")]
+        await asyncio.sleep(0)  # the worker has it, and waits
+        refused = 0
+        for number in range(1, 1000):
+            try:
+                taken.append(desk.submit(str(number), number / 100, ("front", "camera")[number % 2]))
+            except Overflow:
+                refused += 1
+        assert (len(taken), refused, desk.intake.dropped) == (65, 935, 935)
+        assert len(desk.intake._seen) <= REMEMBERED_MAX
+        assert not any(future.done() for future in taken)
+        desk.open.set()
+        await settle(*taken)
+        await settle(desk.submit("after", 20.0))
+    assert desk.told == [*(str(number) for number in range(65)), "after"]
+
+
 async def test_a_code_held_before_the_scanner_stays_one_scan() -> None:
     desk = Desk()
     async with running(desk):
