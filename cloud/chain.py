@@ -195,10 +195,11 @@ class _Working:
             return entry.prevhash == GENESIS
         before = self.stored.get(place - 1)
         claimed = self.refused.get(place - 1, set())
-        if before is None and not claimed:
+        start = self.starts.get(place - 1)
+        if start == entry.prevhash:
+            return True  # a key's first record, whatever a key before it put at the place before
+        if before is None and (not claimed or start == UNKNOWN_HASH):
             return True  # a hole: what was there is not known here
-        if before is None and self.starts.get(place - 1) in (entry.prevhash, UNKNOWN_HASH):
-            return True  # a key's first record, whatever others tried to put before it
         return (before is not None and before[0] == entry.prevhash) or bool(
             claimed & {entry.prevhash, UNKNOWN_HASH}
         )

@@ -35,7 +35,7 @@ def release(db: sqlite3.Connection, till: str, kid: str | None) -> Released:
     """`CloudStore.release_held`."""
     rows = db.execute(
         "SELECT lane, sequence, hash, code, redemption_id, time, received_at, issuer, campaign, idx, promo FROM held"
-        f" WHERE {_CHOSEN} ORDER BY received_at, lane, sequence",
+        f" WHERE {_CHOSEN} ORDER BY received_at, lane, sequence, hash",
         (till, kid),
     ).fetchall()
     conflicts = 0

@@ -24,6 +24,12 @@ _INSERT_CONFLICT = """
 INSERT INTO conflict VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET kind = excluded.kind
 """
 _USES = "SELECT coalesce(json_extract(document, '$.uses'), 1) FROM campaign WHERE issuer = ? AND campaign = ?"
+_FOR_PLACE = "code IN ('fork', 'broken_chain', 'wrong_key')"
+# A hash says nothing of the signature: what is signed takes the place of a copy that was not.
+_INSERT_REFUSAL = (
+    "INSERT INTO refusal VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+    f" ON CONFLICT DO UPDATE SET code = excluded.code, event = excluded.event WHERE excluded.{_FOR_PLACE}"
+)
 _INSERT_HELD = (
     "INSERT INTO held VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL)"
     " ON CONFLICT DO UPDATE SET code = excluded.code"
@@ -49,10 +55,8 @@ def append(
             won_by = None if _is_held(db, till, lane, entry) else _lost_to(db, till, lane, entry)
         elif ruling.fate is Fate.REFUSE:
             _use_all_the_same(db, till, lane, ruling, entry, at, holds)
-            db.execute(
-                "INSERT INTO refusal VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-                (till, lane, ruling.place, entry.hash, ruling.code, entry.record_id, entry.text, at),
-            )
+            said = (ruling.code, entry.record_id, entry.text, at)
+            db.execute(_INSERT_REFUSAL, (till, lane, ruling.place, entry.hash, *said))
         if ruling.accounts:
             _take_from_hole(db, till, lane, ruling.place, entry.prevhash)
         done.append(Appended(ruling, won_by))
@@ -149,7 +153,8 @@ def _counted_when_refused(db: sqlite3.Connection, place: tuple[object, ...]) -> 
     """Whether this record was refused for its place before, and its use was not held then."""
     return (
         db.execute(
-            f"SELECT 1 FROM refusal WHERE {_OF_RECORD} AND NOT EXISTS (SELECT 1 FROM held WHERE {_OF_RECORD})",
+            f"SELECT 1 FROM refusal WHERE {_OF_RECORD} AND {_FOR_PLACE}"
+            f" AND NOT EXISTS (SELECT 1 FROM held WHERE {_OF_RECORD})",
             (*place, *place),
         ).fetchone()
         is not None

@@ -10,7 +10,9 @@ import pytest
 from agent.domain.keys import SigningKey, signing_key_from_seed
 from agent.domain.record import GENESIS, LANES, REDEMPTION_LANE
 from agent.domain.statement import KeyChange
+from cloud import sqlite_tills
 from cloud.access import digest
+from cloud.chain import JUMP_MAX
 from cloud.errors import Refused
 from cloud.ports import CloudStore
 from cloud.sqlite_tills import ROOM
@@ -123,6 +125,26 @@ async def test_a_record_that_is_here_keeps_its_key(store: CloudStore) -> None:
     assert await codes(store, "T-1", entry(1, 5), entry(2, 6), entry(3, 7)) == ["store"] * 3
     assert await code_of(store.change_till_key(change())) == "lane_behind"
     assert (await store.change_till_key(change(redemption=3))).keys[-1].public_key == NEW.public_key
+
+
+async def test_a_new_key_begins_no_further_ahead_than_a_till_can_be(store: CloudStore) -> None:
+    await codes(store, "T-1", entry(1, 5), entry(2, 6))
+    assert await code_of(store.change_till_key(change(redemption=3 + JUMP_MAX))) == "lane_ahead"
+    assert (await store.change_till_key(change(redemption=2 + JUMP_MAX))).keys[
+        -1
+    ].public_key == NEW.public_key
+
+
+async def test_a_lane_whose_sequences_are_used_up_begins_nowhere(
+    store: CloudStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite_tills, "START_MAX", 2 * ROOM)
+    for number, key in enumerate((NEW, THIRD)):
+        await store.renew_code("T-1", digest(f"again {number}"), LATER)
+        assert await store.enrol(digest(f"again {number}"), key.public_key, AT) is not None
+    await store.renew_code("T-1", digest("once more"), LATER)
+    fourth = signing_key_from_seed(bytes([4]) * 32)
+    assert await code_of(store.enrol(digest("once more"), fourth.public_key, AT)) == "lane_full"
 
 
 async def test_a_new_disk_begins_behind_room_for_what_was_lost(store: CloudStore) -> None:

@@ -128,6 +128,29 @@ async def test_real_answers_fit_it(document: dict[str, Any], tmp_path: Path) -> 
             check(document, document["components"]["schemas"]["Health"], json.loads(await response.text()))
 
 
+async def test_what_is_answered_of_held_uses_fits_it(document: dict[str, Any], tmp_path: Path) -> None:
+    async with running_cloud(tmp_path / "cloud") as cloud:
+        await cloud.set_up()
+        client = await cloud.enrol("T-1")
+        asked = [
+            ("post", "tills/{till}/revoke", "tills/T-1/revoke?promos=keep", 200),
+            ("get", "held", "held?till=T-1", 200),
+            ("post", "tills/{till}/refuse", "tills/T-1/refuse", 200),
+            ("get", "held", "held", 200),
+            ("post", "tills/{till}/release", "tills/T-1/release?key=x", 422),
+            ("post", "tills/{till}/release", "tills/T-1/release", 200),
+        ]
+        for method, template, path, expected in asked:
+            status, answer = await cloud.admin(method.upper(), path)
+            assert status == expected, answer
+            kind = "application/json" if status < 400 else "application/problem+json"
+            check(document, answer_schema(document, method, f"/v1/admin/{template}", status, kind), answer)
+            if method == "get":
+                assert len(answer["held"]) == 1
+            if template.endswith("revoke"):
+                await client.post(client.till.redeem(1))
+
+
 async def test_what_issuers_are_answered_fits_it(document: dict[str, Any], tmp_path: Path) -> None:
     async with running_cloud(tmp_path / "cloud") as cloud:
         await cloud.set_up()

@@ -45,7 +45,37 @@ async def test_a_till_is_added_revoked_and_taken_back(
         assert "T-1  store S-0012  enrolled" in said(capsys)
 
 
-@pytest.mark.parametrize("action", ["revoke", "code"])
+async def test_what_a_revoked_till_reports_is_listed_refused_and_released(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "cloud"
+    async with running_cloud(folder) as cloud:
+        await cloud.set_up()
+        client = await cloud.enrol("T-1")
+        assert await till("revoke", folder, "T-1", "--keep-promos") == 0
+        assert "0 promo codes" in said(capsys)
+        assert await till("held", folder, "T-1") == 0
+        assert said(capsys) == "nothing is held of till T-1\n"
+        await client.post(client.till.redeem(3))
+        kid = client.till.key.kid.hex()
+        assert await till("list", folder) == 0
+        assert "1 uses held" in said(capsys)
+        assert await till("held", folder, "T-1") == 0
+        line = said(capsys)
+        assert f"T-1-1  acme/7/3  key {kid}  stored\n" in line
+        assert await till("refuse", folder, "T-1", "--key", "0" * 16) == 0
+        assert said(capsys).startswith("0 uses")
+        assert await till("refuse", folder, "T-1", "--key", kid) == 0
+        assert said(capsys).startswith("1 uses")
+        assert await till("held", folder, "T-1") == 0
+        assert "stored  refused\n" in said(capsys)
+        assert await till("release", folder, "T-1") == 0
+        assert said(capsys).startswith("1 uses count now, 0 of them")
+        assert await till("release", folder, "T-1", "--key", "x") == 1
+        assert "--key: kid is not 16 digits" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("action", ["revoke", "code", "held", "release", "refuse"])
 async def test_a_till_that_is_not_there_is_named(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], action: str
 ) -> None:

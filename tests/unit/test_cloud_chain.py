@@ -141,6 +141,18 @@ def test_what_a_stranger_put_before_a_keys_first_record_does_not_hold_it_up() ->
         "bad_signature"
     ]
     assert lane.send(*line(2, first=101, before="h2")) == ["store", "store"]
+    lane = Lane()
+    lane.starts[100] = "h2"
+    assert lane.send(*line(2), entry(100, "x", "y")) == ["store"] * 3
+    assert lane.send(entry(101, "h101", "z")) == ["broken_chain"], "it follows neither"
+    assert lane.send(*line(2, first=101, before="h2")) == ["store", "store"]
+
+
+def test_behind_a_key_change_the_chain_goes_on() -> None:
+    lane = Lane()
+    lane.starts[2] = UNKNOWN_HASH
+    assert lane.send(*line(2), entry(3, "x", "other")) == ["store", "store", "broken_chain"]
+    assert lane.send(*line(1, first=3, before="h2")) == ["store"]
 
 
 def test_a_record_in_doubt_is_refused_unless_it_is_here() -> None:
