@@ -230,7 +230,7 @@ class App:
             numbers=SqlNumbers(self._database),
             prints=prints,
             print_queue=self._print_queue,
-            print_text=lambda job: receipt_text(job.receipt, job.copies, SCREEN_COLUMNS, language),
+            print_text=lambda job: receipt_text(job.receipt, job.copies, SCREEN_COLUMNS),
             devices=[
                 *((role, source.status) for role, source in self._sources),
                 *(("printer", device.printer.status) for device in printers),

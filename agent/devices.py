@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal, assert_never
+from typing import assert_never
 
 import config
 from agent.printing import Device
@@ -98,9 +98,7 @@ def _scanner(scanner: config.Scanner) -> ScanSource:
 
 def printers(settings: config.Config) -> list[Device]:
     """Each configured printer with its way to make bytes of a receipt, in order of preference."""
-    return [
-        Device(receipt_printer(printer), _renderer(printer, settings.till.language)) for printer in settings.printer
-    ]
+    return [Device(receipt_printer(printer), _renderer(printer)) for printer in settings.printer]
 
 
 def receipt_printer(printer: config.Printer) -> ReceiptPrinter:
@@ -118,17 +116,15 @@ def receipt_printer(printer: config.Printer) -> ReceiptPrinter:
             assert_never(printer)
 
 
-def _renderer(printer: config.Printer, language: Literal["zh", "en"]) -> Callable[[str, int], bytes]:
+def _renderer(printer: config.Printer) -> Callable[[str, int], bytes]:
     from agent.receipts.profile import configured_profile
 
     profile = configured_profile(printer.profile, printer.columns, printer.encoding, printer.qr)
 
-    def render(document: str, copies: int) -> bytes:
+    def render(stored: str, copies: int) -> bytes:
         from agent.receipts.escpos import render_escpos
-        from agent.receipts.model import receipt_from_json
-        from agent.receipts.redemption import marked_copy
+        from agent.receipts.maker import stored_receipt
 
-        receipt = receipt_from_json(document)
-        return render_escpos(marked_copy(receipt, copies, language) if copies else receipt, profile)
+        return render_escpos(stored_receipt(stored, copies), profile)
 
     return render

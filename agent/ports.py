@@ -52,7 +52,7 @@ class PrintState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PrintJob:
-    """receipt: the document as JSON text. copies: how often it was asked for again. cause: why it does not print."""
+    """receipt: its facts as JSON text. copies: how often it was asked for again. cause: why it does not print."""
 
     job_id: str
     redemption_id: str

@@ -46,11 +46,11 @@ CAUSES: dict[str, tuple[str, str]] = {
 
 
 class Device(NamedTuple):
-    """A printer and how a receipt document becomes its bytes."""
+    """A printer and how a stored receipt becomes its bytes."""
 
     printer: ReceiptPrinter
     render: Callable[[str, int], bytes]
-    """(receipt document as JSON text, copy number) -> bytes"""
+    """(the receipt's facts as JSON text, copy number) -> bytes"""
 
 
 class PrintQueue:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import uuid
+import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta, tzinfo
@@ -46,11 +46,12 @@ class Request:
     source: str
     sale: Sale | None = None
     request_id: str | None = None
-    scan_id: str = field(default_factory=lambda: uuid.uuid4().hex)
+    scan_id: str = field(default_factory=lambda: secrets.token_hex(16))
 
     def fingerprint(self) -> str:
         """What must be equal for two requests to be the same request."""
-        return hashlib.sha256(repr((self.text, self.sale)).encode()).hexdigest()
+        text = self.text.encode("utf-8", "surrogatepass")
+        return hashlib.sha256(text + b"\0" + _ENCODE(self.sale)).hexdigest()
 
 
 class KeyReused(Exception):
@@ -58,7 +59,7 @@ class KeyReused(Exception):
 
 
 ReceiptMaker = Callable[[Verdict, Place, tzinfo, Sale | None, PromoCode | None], str]
-"""Makes a receipt document (JSON text) from an accepted verdict."""
+"""Makes the facts of a receipt (JSON text) from an accepted verdict."""
 
 
 class Redeemer:

@@ -17,7 +17,7 @@ import config
 from agent.app import App, running
 from agent.domain import record
 from agent.receipts.escpos import render_escpos
-from agent.receipts.model import receipt_from_json
+from agent.receipts.maker import stored_receipt
 from agent.receipts.profile import printer_profile
 from agent.store.database import Database
 from agent.store.outbox import SqlOutbox
@@ -289,7 +289,7 @@ def parts(options: Options) -> Iterator[Figure]:
     yield alone(
         "01 part: receipt document to ESC/POS",
         "µs",
-        timed(lambda: render_escpos(receipt_from_json(document), profile), 10),
+        timed(lambda: render_escpos(stored_receipt(document, 0), profile), 10),
         rounds=rounds,
     )
     yield _outbox_read(options, rounds)

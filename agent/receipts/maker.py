@@ -1,14 +1,21 @@
-"""From an accepted verdict to the receipt document that is committed with it, and back to text for the screen."""
+"""From an accepted verdict to the facts that are committed with it, and from them to the receipt.
+
+Facts are kept, not the document: a verdict waits for what is stored, and a receipt is laid out when it is printed.
+"""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from agent.domain.verdict import benefit_words
-from agent.receipts.model import receipt_from_json
+from agent.receipts.model import Align, Cut, Receipt, ReceiptError, Text
 from agent.receipts.plain import render_text
-from agent.receipts.redemption import Language, RedemptionFacts, marked_copy, redemption_receipt
+from agent.receipts.redemption import Language, RedemptionFacts, redemption_receipt
 
 if TYPE_CHECKING:
     from datetime import tzinfo
@@ -18,11 +25,13 @@ if TYPE_CHECKING:
     from agent.domain.sale import Sale
     from agent.domain.verdict import Verdict
 
+log = logging.getLogger(__name__)
+
 Maker = Callable[["Verdict", "Place", "tzinfo", "Sale | None", "PromoCode | None"], str]
 
 
 def receipt_maker(language: Language) -> Maker:
-    """A function from an accepted verdict to its receipt document as JSON text."""
+    """A function from an accepted verdict to the facts of its receipt as JSON text (`RedemptionFacts`)."""
 
     def said(words: Words) -> str:
         return words.zh if language == "zh" else words.en
@@ -50,12 +59,22 @@ def receipt_maker(language: Language) -> Maker:
             promo_conditions="" if promo is None else said(promo.conditions),
             promo_short="" if promo is None else promo.short,
         )
-        return redemption_receipt(facts).to_json()
+        return msgspec.json.encode(facts).decode()
 
     return make
 
 
-def receipt_text(document: str, copies: int, columns: int, language: Language) -> str:
-    """The stored document as the printer would set it, without its QR codes' dots."""
-    receipt = receipt_from_json(document)
-    return render_text(marked_copy(receipt, copies, language) if copies else receipt, columns)
+def stored_receipt(stored: str, copies: int) -> Receipt:
+    """The receipt of stored facts, marked as its n-th copy. The same facts give the same receipt; never raises for
+    facts that `receipt_maker` made: what cannot be laid out is printed as its number alone."""
+    facts = msgspec.json.decode(stored, type=RedemptionFacts)
+    try:
+        return redemption_receipt(replace(facts, copy_number=copies))
+    except ReceiptError as error:
+        log.error("receipt %s cannot be laid out: %s", facts.redemption_number, error)
+        return Receipt((Text(facts.redemption_number, Align.CENTER, bold=True), Cut()))
+
+
+def receipt_text(stored: str, copies: int, columns: int) -> str:
+    """The receipt of stored facts as the printer would set it, without its QR codes' dots."""
+    return render_text(stored_receipt(stored, copies), columns)

@@ -108,7 +108,8 @@ class Database:
 
         def job() -> None:
             try:
-                result = self._transact(work, read_back)
+                with self._turn:
+                    result = self._transact(work, read_back)
             except BaseException as error:  # the caller gets it, whatever it is
                 _tell(loop, future, None, error)
             else:
@@ -123,8 +124,7 @@ class Database:
 
     def _work(self) -> None:
         while (job := self._jobs.get()) is not None:
-            with self._turn:
-                job()
+            job()
         if self._connection is not None:
             self._connection.close()
             self._connection = None

@@ -40,6 +40,11 @@ _UPSERT_BUDGET = """
 INSERT INTO budget VALUES (?1, ?2, ?3, 1, ?5), (?1, ?2, ?4, 1, ?5)
 ON CONFLICT DO UPDATE SET count = count + 1, value_minor = value_minor + excluded.value_minor
 """
+_TAKE_PROMO = """
+UPDATE promo SET redemption_id = ?
+WHERE short = (SELECT short FROM promo WHERE redemption_id IS NULL ORDER BY short LIMIT 1)
+RETURNING short, token, texts
+"""
 _HEAD = {
     lane: f"SELECT sequence, hash FROM {table} WHERE sequence = (SELECT max(sequence) FROM {table})"
     for lane, table in TABLES.items()
@@ -79,12 +84,9 @@ class SqlTransaction:
         self._execute(_APPEND[lane], (head.sequence, event, head.hash))
 
     def take_promo(self, redemption_id: str) -> PromoCode | None:
-        row = self._execute(
-            "SELECT short, token, texts FROM promo WHERE redemption_id IS NULL ORDER BY short LIMIT 1"
-        ).fetchone()
+        row = self._execute(_TAKE_PROMO, (redemption_id,)).fetchone()
         if row is None:
             return None
-        self._execute("UPDATE promo SET redemption_id = ? WHERE short = ?", (redemption_id, row[0]))
         texts = json.loads(row[2])
         return PromoCode(row[1], row[0], Words(*texts["title"]), Words(*texts["conditions"]))
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import fields, replace
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from agent.receipts.maker import receipt_text, stored_receipt
 from agent.receipts.model import Cut, Qr, Receipt, ReceiptError, Text, receipt_from_json
 from agent.receipts.plain import render_text
 from agent.receipts.redemption import RedemptionFacts, marked_copy, redemption_receipt
@@ -105,3 +107,19 @@ def test_any_text_makes_a_receipt_that_can_be_stored(texts):
     receipt = redemption_receipt(replace(ZH, **{**texts, "currency": "CNY"}))
     assert receipt_from_json(receipt.to_json()) == receipt
     assert render_text(receipt, 32)
+
+
+@BOTH
+def test_facts_that_cannot_be_laid_out_are_printed_as_their_number(facts):
+    """A job that raised would stop the printer for good."""
+    stored = msgspec.json.encode(replace(facts, campaign_title="a\x1bb")).decode()
+    text = receipt_text(stored, 0, 32)
+    assert facts.redemption_number in text
+    assert "\x1b" not in text
+
+
+@BOTH
+def test_stored_facts_give_the_same_receipt_again(facts):
+    stored = msgspec.json.encode(facts).decode()
+    assert stored_receipt(stored, 0) == redemption_receipt(facts)
+    assert stored_receipt(stored, 2) == marked_copy(redemption_receipt(facts), 2, facts.language)
