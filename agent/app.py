@@ -194,8 +194,8 @@ class App:
         refresher = Refresher(cache, uplink, self._state, self._clock, key.public_key)
         try:
             await refresher.load()
-        except BundleError as error:  # the till stays up, takes nothing and fetches a whole one
-            log.critical("the stored bundle cannot be used: %s", error)
+        except (BundleError, MemoryError) as error:  # it stays up, takes nothing and fetches a whole one
+            log.critical("the stored bundle cannot be used: %s", error or "not enough memory")
         if uplink is not None:
             self._start_lanes(SqlOutbox(self._database, till_id), uplink, refresher)
         prints = SqlPrints(self._database, self._clock)

@@ -218,8 +218,11 @@ class BundleCache(Protocol):
     async def revoke(self, statement: bytes) -> None:
         """Keep the cloud's statement and wipe the bundle and its free promo codes, in one transaction."""
 
-    async def revoked(self) -> bool:
-        """Whether the cloud has said that this till's key counts no more."""
+    async def revocation(self) -> bytes | None:
+        """The statement that was kept by `revoke`; None while this till's key counts."""
+
+    async def lift_revocation(self) -> None:
+        """Forget that statement."""
 
     async def last_time_statement(self) -> int:
         """The number of the last time statement that was applied; 0 before the first."""

@@ -20,7 +20,14 @@ from agent.code_tables import CodeTables
 from agent.domain import bundle
 from agent.domain.bundle import CODES_PREFIX, BundleError, Manifest, Part, Root
 from agent.domain.parts import read_parts
-from agent.domain.statement import TIME_PART, Revocation, TimeStatement, read_revocation, read_time
+from agent.domain.statement import (
+    TIME_PART,
+    Revocation,
+    TimeStatement,
+    read_revocation,
+    read_time,
+    revocation_stands,
+)
 from agent.domain.time import Anchor, corrected_mark, is_ahead, raised_by_bundle, timestamp
 from agent.ports import BundleCache, Clock, CommitUnknown, LedgerUnavailable
 from agent.state import REVOKED, TillState, Trust, make_trust
@@ -64,13 +71,14 @@ class Refresher:
         self._clock = clock
         self._etag: str | None = None
         self._codes = CodeTables(cache.codes)
+        self._stopped_before = ""  # why nothing was taken when a revocation came
         self._one_at_a_time = asyncio.Lock()  # the line and a file may bring bundles at the same moment
 
     async def load(self) -> None:
         """Put the stored bundle in force; BundleError if it is damaged (it was whole when it was stored)."""
         self._state.mark = await self._cache.mark()
         self._state.anchor = await self._cache.anchor()
-        if await self._cache.revoked():
+        if await self._cache.revocation() is not None:
             self._state.stopped = REVOKED
             await self._codes.keep_only(())  # the power may have gone before they were wiped
             return
@@ -118,15 +126,15 @@ class Refresher:
     async def _heed_revocation(self, answer: Answer, line: Source) -> None:
         """Stop and wipe if the answer carries the cloud's signed word on this very key; a bare status says nothing."""
         header = answer.headers.get(REVOCATION_HEADER.lower())
-        if header is None or self._own_key is None or self._state.stopped == REVOKED:
-            return
         try:
-            data = base64.b64decode(header, validate=True)
-            async with (
-                self._one_at_a_time
-            ):  # a bundle that is being taken is stored before this, or not at all
+            # A bundle that is being taken is stored before this, or not at all.
+            async with self._one_at_a_time:
+                if await self._is_revoked(line) or header is None or self._own_key is None:
+                    return
+                data = base64.b64decode(header, validate=True)
                 await self._read_revocation(data, self._own_key, line)
                 await self._cache.revoke(data)
+                self._stopped_before = self._state.stopped
                 self._state.stopped, self._state.trust = REVOKED, None
         except (_LineFailed, LedgerUnavailable, CommitUnknown) as error:
             log.error("a revocation could not be taken in, the next contact brings it again: %s", error)
@@ -136,6 +144,22 @@ class Refresher:
             return
         await self._codes.keep_only(())
         log.critical("this till's key was revoked: it takes no coupon any more and delivers what it has")
+
+    async def _is_revoked(self, source: Source) -> bool:
+        """Whether this till's key counts no more; the word of a key that the newest root does not list has lapsed.
+
+        A till that is revoked goes on looking for roots, which prove themselves: a stolen key must stop none for good.
+        """
+        statement = await self._cache.revocation()
+        if statement is None:
+            return False
+        if revocation_stands(statement, await self._walk(await self._root(), source)):
+            return True
+        await self._cache.lift_revocation()
+        if self._state.stopped == REVOKED:
+            self._state.stopped = self._stopped_before
+        log.warning("the revocation has lapsed: the key that signed it is trusted no more")
+        return False
 
     async def _read_revocation(self, data: bytes, own_key: bytes, line: Source) -> Revocation:
         root, till = await self._root(), self._state.till
@@ -170,7 +194,7 @@ class Refresher:
             return await self._apply(document, source)
 
     async def _apply(self, document: bytes, source: Source) -> bool:
-        if self._state.stopped == REVOKED:
+        if await self._is_revoked(source):
             raise BundleError("revoked", "this till's key counts no more, and no bundle is for it")
         current = None if self._state.trust is None else self._state.trust.manifest
         manifest = await self._judge(document, current or await self._stored_manifest(), source)

@@ -71,6 +71,10 @@ class UnknownJob(LookupError):
     """No such print job."""
 
 
+class ImportRunning(Exception):
+    """A bundle file is being taken right now; another one waits for its end."""
+
+
 class NotUnconfirmed(Exception):
     """Only a receipt that is unconfirmed can be confirmed."""
 
@@ -90,6 +94,7 @@ class Till:
         )
         self._guesses = Guesses(wiring.clock.monotonic)
         self._running: set[str] = set()
+        self._importing = False
         self._line: tuple[str, str | None] = ("never" if wiring.cloud else "off", None)
         self._last_success: tuple[float, str] | None = None
         self._changed = asyncio.Event()
@@ -233,9 +238,17 @@ class Till:
     # a bundle that is carried here
 
     async def import_bundle(self) -> dict[str, Any]:
-        """Take the bundle file that `redeemd bundle import` has put into the state directory: the Imported object."""
-        w = self._w
-        imported = await import_file(w.state_dir / INBOX, w.refresher, w.state)
+        """Take the bundle file that `redeemd bundle import` has put into the state directory: the Imported object.
+
+        One at a time, for each holds a whole bundle in memory: ImportRunning for another.
+        """
+        if self._importing:
+            raise ImportRunning
+        w, self._importing = self._w, True
+        try:
+            imported = await import_file(w.state_dir / INBOX, w.refresher, w.state)
+        finally:
+            self._importing = False
         self._changed.set()
         log.warning("bundle import", extra={"code": imported.code, "detail": imported.detail})
         return imported.to_json()

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from aiohttp import web
 
+from agent.api.errors import ApiError
 from agent.api.keys import TILL
+from agent.till import ImportRunning
 
 routes = web.RouteTableDef()
 
@@ -15,4 +17,7 @@ async def import_bundle(request: web.Request) -> web.Response:
 
     No path is taken from a caller: whatever runs on this machine could have the till open what it may not.
     """
-    return web.json_response(await request.app[TILL].import_bundle())
+    try:
+        return web.json_response(await request.app[TILL].import_bundle())
+    except ImportRunning:
+        raise ApiError("import_running") from None

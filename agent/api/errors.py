@@ -58,6 +58,9 @@ PROBLEMS: dict[str, Problem] = {
     "not_unconfirmed": Problem(
         409, "这张小票不是未确认状态", "This receipt is not unconfirmed: look at its state"
     ),
+    "import_running": Problem(
+        409, "正在导入另一份文件，请稍候", "Another file is being imported: try again in a moment", retry=True
+    ),
     "no_bundle": Problem(409, "还没有活动数据", "No offers are loaded yet: the currency is not known"),
     "too_large": Problem(413, "请求过大", "The request is too large"),
     "json_needed": Problem(415, "请用 JSON", "Send Content-Type: application/json, without Content-Encoding"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import fcntl
 import json
 import os
 import re
@@ -82,15 +83,17 @@ def _import(arguments: argparse.Namespace) -> int:
     source = arguments.file.resolve()
     with _explained(arguments.file), carried.BundleFile(source):
         pass  # what is no whole bundle file need not be copied
-    inbox = prepare_state_dir(settings) / carried.INBOX
-    try:
-        _copy(source, inbox)
+    folder = prepare_state_dir(settings)
+    with _alone(folder):
+        inbox = folder / carried.INBOX
         try:
-            said = ask_till(settings, "/v1/bundle/import", {}, timeout_s=IMPORT_TIMEOUT_S)
-        except Unreachable:  # it is not running: do its work, under its lock
-            said = asyncio.run(_import_stopped(settings, inbox))
-    finally:
-        inbox.unlink(missing_ok=True)
+            _copy(source, inbox)
+            try:
+                said = ask_till(settings, "/v1/bundle/import", {}, timeout_s=IMPORT_TIMEOUT_S)
+            except Unreachable:  # it is not running: do its work, under its lock
+                said = asyncio.run(_import_stopped(settings, inbox))
+        finally:
+            inbox.unlink(missing_ok=True)
     if arguments.json:
         print(json.dumps(said, ensure_ascii=False))
     elif said["taken"]:
@@ -98,6 +101,21 @@ def _import(arguments: argparse.Namespace) -> int:
     else:
         print(f"redeemd: {_refusal(arguments.file, said)}", file=sys.stderr)
     return 0 if said["taken"] else 1
+
+
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """One import at a time: a second one would write over the first one's copy."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            sentence = "another import is under way: run this again when it has ended"
+            raise CommandError(sentence) from None
+        yield
+    finally:
+        os.close(handle)
 
 
 def _copy(source: Path, inbox: Path) -> None:

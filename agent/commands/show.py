@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
-from urllib.error import URLError
+from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
 import config
@@ -42,6 +42,8 @@ def ask_till(
     try:
         with urlopen(request, timeout=timeout_s) as answer:
             said: dict[str, Any] = json.loads(answer.read(1 << 20))
+    except HTTPError as error:  # it runs, and says why not
+        raise CommandError(f"redeemd answers {error.code}: {_sentence(error)}") from None
     except (URLError, TimeoutError, ValueError) as error:
         reason = getattr(error, "reason", error)
         kind = Unreachable if isinstance(reason, ConnectionRefusedError) else CommandError
@@ -49,6 +51,15 @@ def ask_till(
             f"redeemd does not answer on {host}:{api.port} ({reason}). Is it running? systemctl status redeemd"
         ) from None
     return said
+
+
+def _sentence(error: HTTPError) -> str:
+    """What an Error object of docs/openapi.yaml says in English; the status line where it is none."""
+    with error:
+        try:
+            return str(json.loads(error.read(1 << 16))["error"]["en"])
+        except (OSError, ValueError, LookupError, TypeError):
+            return str(error.reason)
 
 
 def status_lines(status: dict[str, Any]) -> Iterator[str]:

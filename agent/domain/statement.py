@@ -153,18 +153,7 @@ def sign_revocation(statement: Revocation, key: SigningKey) -> bytes:
 
 def read_revocation(data: bytes, root: Root, till: str, key: bytes) -> Revocation:
     """The statement, if one of the root's manifest keys signed it for this till and this very key. BundleError."""
-    if len(data) > STATEMENT_BYTES_MAX:
-        raise BundleError("too_large", f"revocation of {len(data)} bytes")
-    try:
-        envelope = cose.parse(data, REVOCATION_AAD)
-    except cose.CoseError as error:
-        raise BundleError("malformed", f"revocation: {error.code}") from None
-    raw = root.manifest_keys.get(envelope.kid)
-    if raw is None or envelope.algorithm is not cose.Algorithm.ED25519:
-        raise BundleError("unknown_key", f"no manifest key {envelope.kid.hex()} in root {root.epoch}")
-    if not signature_ok(load_public_key(envelope.algorithm, raw), envelope.signature, envelope.signed):
-        raise BundleError("bad_signature", "revocation")
-    fields = read_document(envelope.payload, "revocation")
+    fields = read_document(_signed_revocation(data, root), "revocation")
     try:
         statement = Revocation(
             fields.text("till", 32, least=1), fields.octets("key", 32, 32), read_seconds(fields, "issued")
@@ -177,6 +166,34 @@ def read_revocation(data: bytes, root: Root, till: str, key: bytes) -> Revocatio
     if statement.key != key:
         raise BundleError("other_key", "it revokes another key than this till's")
     return statement
+
+
+def revocation_stands(data: bytes, root: Root) -> bool:
+    """Whether a statement that was heeded once is signed by a manifest key that `root`, the newest one, still lists.
+
+    What a stolen key has said ends with the root that drops it; the cloud says anew what it still means.
+    """
+    try:
+        _signed_revocation(data, root)
+    except BundleError as error:
+        return error.code not in ("unknown_key", "bad_signature")
+    return True
+
+
+def _signed_revocation(data: bytes, root: Root) -> bytes:
+    """Its payload, if one of the root's manifest keys signed it."""
+    if len(data) > STATEMENT_BYTES_MAX:
+        raise BundleError("too_large", f"revocation of {len(data)} bytes")
+    try:
+        envelope = cose.parse(data, REVOCATION_AAD)
+    except cose.CoseError as error:
+        raise BundleError("malformed", f"revocation: {error.code}") from None
+    raw = root.manifest_keys.get(envelope.kid)
+    if raw is None or envelope.algorithm is not cose.Algorithm.ED25519:
+        raise BundleError("unknown_key", f"no manifest key {envelope.kid.hex()} in root {root.epoch}")
+    if not signature_ok(load_public_key(envelope.algorithm, raw), envelope.signature, envelope.signed):
+        raise BundleError("bad_signature", "revocation")
+    return envelope.payload
 
 
 # --- key change ---

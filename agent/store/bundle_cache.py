@@ -57,8 +57,11 @@ class SqlBundleCache:
     async def revoke(self, statement: bytes) -> None:
         await self._database.run(lambda connection: till_facts.revoke(connection, statement))
 
-    async def revoked(self) -> bool:
-        return await self.setting("revocation") is not None
+    async def revocation(self) -> bytes | None:
+        return await self._database.run(till_facts.revocation)
+
+    async def lift_revocation(self) -> None:
+        await self._database.run(till_facts.lift_revocation)
 
     async def last_time_statement(self) -> int:
         return await self._database.run(till_facts.last_time_statement)

@@ -76,3 +76,14 @@ def revoke(connection: sqlite3.Connection, statement: bytes) -> None:
     connection.execute("UPDATE bundle SET manifest = NULL")
     connection.execute("DELETE FROM part")
     connection.execute("DELETE FROM promo WHERE redemption_id IS NULL")
+
+
+def revocation(connection: sqlite3.Connection) -> bytes | None:
+    """The statement that this till was stopped by; None while it is not."""
+    text = setting(connection, "revocation")
+    return None if text is None else bytes.fromhex(text)
+
+
+def lift_revocation(connection: sqlite3.Connection) -> None:
+    """Forget the statement: its key counts no more. What it wiped comes with the next bundle."""
+    connection.execute("DELETE FROM setting WHERE name = 'revocation'")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -18,13 +19,14 @@ from agent.domain import bundle
 from agent.domain.bundle import Manifest, Part, Root
 from agent.domain.keys import SigningKey
 from agent.domain.sale import Sale
+from agent.domain.statement import Revocation, sign_revocation
 from agent.refresh import Refresher
 from cloud.keyring import MANIFEST, Keyring
 from cloud.main import new_manifest_key
 from cloud.roots import publish
 from sync.ports import Failure
 from sync.uplink import HttpUplink, Identity
-from sync.wire import bundle_path, part_path
+from sync.wire import REVOCATION_HEADER, bundle_path, part_path
 from tests.core_kit import Core, HandClock, core
 from tests.factory import Factory
 from tests.integration.cloud_server_kit import STORE_BODY, Running, running_cloud
@@ -34,13 +36,15 @@ TILL = "T-1"
 BUNDLE = bundle_path(TILL)
 SALE = Sale("s", "CNY", 20_000, ())
 Forge = Callable[[bytes], bytes]
+_PASSED = ("Content-Type", "ETag", REVOCATION_HEADER)
 
 
 @dataclass
 class Line:
     """An HTTP proxy between till and cloud, held by the attacker. forged: path -> what becomes of the true answer.
 
-    recorded: every answer that passed, by path. asked, read: requests and bytes of bodies since they were cleared.
+    instead: path -> status and headers of the attacker's own; the cloud is not asked. recorded: every answer that
+    passed, by path. asked, read: requests and bytes of bodies since they were cleared.
     """
 
     url: str = ""
@@ -50,6 +54,7 @@ class Line:
     asked: list[str] = field(default_factory=list)
     read: int = 0
     endless: set[str] = field(default_factory=set)
+    instead: dict[str, tuple[int, dict[str, str]]] = field(default_factory=dict)
     sent: int = 0
 
     async def carry(self, request: web.Request, cloud: Running) -> web.StreamResponse:
@@ -57,13 +62,16 @@ class Line:
             return web.Response(status=503)
         path = request.path
         self.asked.append(path)
+        if path in self.instead:
+            status, made = self.instead[path]
+            return web.Response(status=status, headers=made)
         headers = {name: value for name, value in request.headers.items() if name != "Host"}
         body = await request.read()
         async with cloud.session.request(
             request.method, cloud.url + path, data=body, headers=headers
         ) as true:
             answer, status = await true.read(), true.status
-            passed = {name: true.headers[name] for name in ("Content-Type", "ETag") if name in true.headers}
+            passed = {name: true.headers[name] for name in _PASSED if name in true.headers}
         if path in self.endless:
             return await self._pour(request)
         if path in self.forged:
@@ -161,6 +169,12 @@ class Played:
         assert self.cloud.cloud is not None
         return self.cloud.cloud.roots.newest().root
 
+    def forged_revocation(self) -> tuple[int, dict[str, str]]:
+        """The answer that stops this till, signed with the online key."""
+        key = self.till.factory.till_key.public_key
+        word = sign_revocation(Revocation(TILL, key, self.cloud.time.at), self.manifest_key())
+        return 403, {REVOCATION_HEADER: base64.b64encode(word).decode()}
+
     # what the honest owner does about it
 
     def rotate(self) -> SigningKey:
@@ -210,7 +224,7 @@ async def _till(folder: Path, cloud: Running, line: Line) -> AsyncIterator[Playe
     with core(folder / "till.db", Factory(till_key=key), clock) as till:
         async with HttpUplink(line.url, Identity(TILL, TILL, key.sign)) as uplink:
             till.state.till = TILL
-            refresher = Refresher(till.cache, uplink, till.state, clock)
+            refresher = Refresher(till.cache, uplink, till.state, clock, key.public_key)
             await refresher.load()
             yield Played(cloud, line, till, refresher, folder.parent)
 

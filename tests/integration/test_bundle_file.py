@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import json
 import os
 import shutil
@@ -13,11 +14,13 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from agent import cli
-from agent.bundle_file import INBOX
+from agent import till as agent_till
+from agent.bundle_file import INBOX, import_file
 from agent.domain import bundle, bundle_file, cbor
 from agent.domain.bundle import BundleError
 from agent.domain.bundle_file import FILE_BYTES_MAX, PREFIX_BYTES, Head
@@ -113,6 +116,51 @@ async def test_into_a_running_till(tmp_path: Path, factory: Factory) -> None:
         assert code == 1
         assert "older than what this till has" in err
         assert (await running.call("GET", "/v1/status")).json["bundle"]["sequence"] == 2
+
+
+async def test_one_import_at_a_time(
+    tmp_path: Path, factory: Factory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each holds a bundle in memory: several at once would add up."""
+    begun, go = asyncio.Event(), asyncio.Event()
+
+    async def held(*what: Any) -> Any:
+        begun.set()
+        await go.wait()
+        return await import_file(*what)
+
+    monkeypatch.setattr(agent_till, "import_file", held)
+    async with real_till(tmp_path / "state", factory) as running:
+        on_stick(tmp_path / "state" / INBOX, newer(factory))
+        first = asyncio.create_task(running.call("POST", "/v1/bundle/import", {}))
+        await begun.wait()
+        second = await running.call("POST", "/v1/bundle/import", {})
+        assert (second.status, second.json["error"]["code"]) == (409, "import_running")
+        assert "Retry-After" in second.headers
+        path = configure(tmp_path, tmp_path / "state", running.port)
+        code, _, err = await command("import", on_stick(tmp_path / "stick", newer(factory)), "--config", path)
+        assert code == 1
+        assert "409: Another file is being imported: try again in a moment" in err
+        on_stick(tmp_path / "state" / INBOX, newer(factory))  # the command took its copy away
+        go.set()
+        assert (await first).json["taken"] is True
+        assert (await running.call("POST", "/v1/bundle/import", {})).status == 200, "and then the next"
+
+
+def test_two_commands_do_not_write_over_each_other(
+    till: Path, state: Path, factory: Factory, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stick = on_stick(tmp_path / "stick", newer(factory))
+    handle = os.open(state, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        assert run("import", stick, "--config", till) == 1
+    finally:
+        os.close(handle)
+    assert "another import is under way" in capsys.readouterr().err
+    assert in_force(state) == 1
+    assert run("import", stick, "--config", till) == 0
+    assert in_force(state) == 2
 
 
 async def command(*arguments: str | Path) -> tuple[int, str, str]:

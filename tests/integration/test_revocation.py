@@ -158,6 +158,45 @@ async def test_a_word_by_the_manifest_key_of_the_next_root_is_heeded(
     assert till.state.stopped == REVOKED
 
 
+async def test_a_root_that_still_lists_the_key_lifts_nothing(
+    till: Core, refresher: Refresher, cloud: FakeCloud, factory: Factory
+) -> None:
+    """A second manifest key beside the first one, and then other root keys: what the first one said holds."""
+    cloud.answers[bundle_path(TILL)] = refusal(word(factory))
+    await refresher.fetch()
+    second, keeper = new_signing_key(), new_signing_key()
+    keys = {factory.manifest_key.kid: factory.manifest_key.public_key, second.kid: second.public_key}
+    for epoch, roots in ((2, [factory.root_key]), (3, [factory.root_key, keeper])):
+        root = Root(epoch, factory.issued, 1, {key.kid: key.public_key for key in roots}, keys)
+        cloud.answers[root_path(epoch)] = Answer(200, {}, bundle.sign_root(root, roots))
+        cloud.answers[root_path(epoch + 1)] = Answer(404, {}, b"")
+        await refresher.fetch()
+        assert till.state.stopped == REVOKED
+    assert len(till.rows("SELECT epoch FROM root")) == 3, "they were taken"
+
+
+async def test_what_stopped_the_till_before_stops_it_after(
+    till: Core, refresher: Refresher, cloud: FakeCloud, factory: Factory
+) -> None:
+    """A damaged ledger is not healed by a revocation that lapses."""
+    till.state.stopped = "ledger_damaged"
+    cloud.answers[bundle_path(TILL)] = refusal(word(factory))
+    await refresher.fetch()
+    assert till.state.stopped == REVOKED
+    second = new_signing_key()
+    root = Root(
+        2,
+        factory.issued,
+        1,
+        {factory.root_key.kid: factory.root_key.public_key},
+        {second.kid: second.public_key},
+    )
+    cloud.answers[root_path(2)] = Answer(200, {}, bundle.sign_root(root, [factory.root_key]))
+    cloud.answers[root_path(3)] = Answer(404, {}, b"")
+    await refresher.fetch()
+    assert till.state.stopped == "ledger_damaged"
+
+
 async def test_a_wipe_that_fails_is_done_at_the_next_contact(
     till: Core, refresher: Refresher, cloud: FakeCloud, factory: Factory
 ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,8 @@ from agent.clock import SystemClock
 from agent.domain.bundle import BundleError, Part
 from agent.domain.statement import TIME_PART, TimeStatement, sign_time
 from agent.refresh import Refresher
+from sync.ports import Answer
+from sync.wire import bundle_path
 from tests.core_kit import Core, HandClock, core, install
 from tests.factory import TILL, Factory, amount_off, today
 from tests.integration.test_refresh import FakeCloud
@@ -148,6 +151,24 @@ async def test_a_clock_ahead_at_the_start_is_forgotten_with_the_newer_bundle(
     factory.sequence += 1
     assert await refresh.fetch() is True
     assert till.state.now(till.clock).doubt == ""
+
+
+async def test_an_answer_without_a_newer_bundle_moves_no_mark(till: Core, factory: Factory) -> None:
+    """Its Date is signed by nobody: whoever sits in the line could turn a till's time back with it."""
+    cloud = FakeCloud(factory)
+    refresh = refresher(till, cloud)
+    await refresh.load()
+    await poison(till)
+    mark = till.state.mark
+    date = format_datetime(till.clock.wall, usegmt=True)
+    cloud.answers[bundle_path(TILL)] = Answer(304, {"date": date}, b"")
+    assert await refresh.fetch() is False
+    assert (till.state.mark, await till.cache.mark()) == (mark, mark)
+    cloud.answers.clear()
+    factory.sequence += 1
+    assert await refresh.fetch() is True
+    assert till.state.trust is not None
+    assert till.state.mark == till.state.trust.manifest.issued
 
 
 # --- the repair statement ---
