@@ -26,6 +26,7 @@ GROUPS = {
     "key": ("agent.commands.till_key", "This till's own key: show, rotate. An issuer's are: redeemd keys."),
     "printer": ("agent.commands.printer", "Receipt printers: test, status, drawer, profiles."),
     "time": ("agent.commands.till_time", "This till's time: show, repair."),
+    "doctor": ("agent.commands.doctor", "Every device: what it is, what is wrong with it and what to do."),
     "cloud": ("cloud.main", "The reference cloud: init DIR, serve DIR."),
 }
 """Commands with arguments of their own: a module with add_arguments(parser) and run(arguments), imported on demand."""
