@@ -14,6 +14,7 @@ from drivers.escpos_commands import Command, split_commands
 
 COLUMN_DOTS = 12
 LINE_DOTS = 30
+TAB_COLUMNS = 8
 _CODE_PAGES = {
     0: "cp437",
     2: "cp850",
@@ -209,6 +210,14 @@ class _Interpreter:
             self.marks.append(TextLine(tuple(self.glyphs), self.align, self.spacing_dots))
             self.glyphs = []
 
+    def tab(self, _data: bytes) -> None:
+        """HT: to the next eighth column, if there is one."""
+        taken = sum(placed.columns * placed.width for placed in self.glyphs)
+        stop = (taken // TAB_COLUMNS + 1) * TAB_COLUMNS
+        if stop * COLUMN_DOTS <= self.dots:
+            for _ in range(stop - taken):
+                self._place(Glyph(" ", 1, self.bold, 1, 1))
+
     def feed_lines(self, data: bytes) -> None:
         self.line_feed(only_if_text=True)
         self.marks.append(Gap(data[0] * self.spacing_dots))
@@ -294,6 +303,7 @@ class _Interpreter:
 
 _ACTIONS: dict[bytes, Callable[[_Interpreter, bytes], None]] = {
     b"\n": _Interpreter.line_feed,
+    b"\t": _Interpreter.tab,
     b"\x1b@": _Interpreter.initialize,
     b"\x1ba": _Interpreter.set_align,
     b"\x1bE": _Interpreter.set_bold,

@@ -26,11 +26,17 @@ ANSWER_S_MAX = 1.5  # real-time status is answered within milliseconds, over a b
 PATIENCE_S = 1.0  # silence or standstill after which we ask, and say what is wrong while we go on waiting
 STALE_BYTES_MAX = 4096  # read and passed over before we stop listening to noise
 UNANSWERED_MAX = 8
+ROUNDS_BEFORE_SECOND = 2  # of PATIENCE_S, then a second sentinel is sent
 FILLING = bytes(8192)  # NUL prints nothing; more than any picture band that receipts send
 QUIET_S = 0.3  # between two answers of a printer that has caught up lie milliseconds
 
 
 _STOPPED = (PrinterCause.PAPER_OUT, PrinterCause.COVER_OPEN, PrinterCause.OFFLINE)
+
+
+_FORGOTTEN = PrinterStatus(
+    True, (), "the printer was switched off and on, or lost a part of the job; look at what is printed"
+)
 
 
 class PrinterUnavailableError(Exception):
@@ -169,9 +175,11 @@ class Conversation(ABC):
         """Wait for the answer to our sentinel, after those that earlier jobs on this line still owe."""
         owed = self._unanswered
         stopped = await self._await_sentinel(link, timeout_s)
+        if stopped is _FORGOTTEN:
+            return SendResult(Delivery.UNCONFIRMED, None, stopped.detail)
         if self._unanswered:
             # One answer of several: the printer was switched off in between and will never give the others.
-            self._unanswered = 0 if self._unanswered < owed else min(owed, UNANSWERED_MAX)
+            self._unanswered = 0 if self._unanswered < owed else min(self._unanswered, UNANSWERED_MAX)
             detail = "the printer took the job and does not say that it is printed"
             if stopped is not None:
                 return SendResult(Delivery.UNCONFIRMED, stopped.causes[0], f"{detail}; {stopped.detail}")
@@ -189,19 +197,34 @@ class Conversation(ABC):
 
     async def _await_sentinel(self, link: Link, timeout_s: float) -> PrinterStatus | None:
         """Return when every sentinel is answered or the time is over; at once, with its status, when the printer says
-        that it has stopped. Silence is noted and waited out: on a slow line our question stands behind the job."""
+        that it has stopped or shows that it has forgotten the job. Silence is noted and waited out: on a slow line our
+        question stands behind the job."""
         deadline = time.monotonic() + timeout_s
-        asking = True
+        only_ours = self._unanswered == 1
+        asking, rounds = True, 0
         while self._unanswered and link.readable and (left_s := deadline - time.monotonic()) > 0:
             slice_s = min(PATIENCE_S, left_s) if asking else left_s
-            if await self._next(link, printer_status.is_sensor, slice_s) is not None or not asking:
+            if await self._next(link, printer_status.is_sensor, slice_s) is not None:
+                if only_ours and self._unanswered and await self._is_quiet(link):
+                    self._unanswered = 0
+                    return _FORGOTTEN
+                continue
+            if not asking:
                 continue
             status = await self._ask_status(link)
             if self._unanswered and status.causes and status.causes[0] in _STOPPED:
                 return status
             # A second question would be mixed up with the late answer to this one.
             asking = PrinterCause.UNREACHABLE not in status.causes
+            rounds += 1
+            if asking and only_ours and rounds == ROUNDS_BEFORE_SECOND:
+                # A printer that is still printing answers both when it is done; one that was switched off and on, this.
+                await link.write(PAPER_SENSOR, self._timeout_s, self._timeout_s)
+                self._unanswered += 1
         return None
+
+    async def _is_quiet(self, link: Link) -> bool:
+        return await self._next(link, printer_status.is_sensor, QUIET_S) is None
 
     async def _settle(self, link: Link) -> None:
         """Let the answers that earlier jobs owe come in, so that none is taken for the answer to the next job."""

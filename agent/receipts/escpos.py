@@ -17,7 +17,7 @@ import re
 import segno
 from escpos import constants as command
 
-from agent.receipts.charset import character_cells, encode, runs
+from agent.receipts.charset import Encoding, cells, character_cells, encode, runs
 from agent.receipts.layout import Line, layout
 from agent.receipts.model import MODULE_DOTS_MIN, Align, Cut, Feed, Qr, Receipt
 from agent.receipts.profile import PrinterProfile
@@ -35,6 +35,8 @@ BIT_IMAGE: bytes = command.ESC + b"*\x21"  # m = 33: 24 dots high, as dense acro
 TWO_D_CODE: bytes = command.GS + b"(k"
 QUIET_MODULES = 4  # ISO/IEC 18004; neither printers nor python-escpos leave it
 RASTER_BAND_ROWS = 48  # lost bytes spoil one band, not the rest of the roll
+TAB_COLUMNS = 8
+_LONG_GAP = re.compile("( {4,})")
 _REAL_TIME = re.compile(rb"\x10([\x04\x05\x14])")
 TEAR_LINES = 5  # from the print head to the tear bar of a printer without a cutter
 
@@ -69,9 +71,13 @@ class _Writer:
             self._drawn_line(line)
         else:
             self._set(line.align, line.bold, line.size)
+            # Tab stops are counted in the printer's own cells, so only where it sets every character itself.
+            plain = line.align is Align.LEFT and line.size == 1 and len(pieces) == 1
             for lacking, text in pieces:
                 if lacking:
                     self._job += self._bit_image(text, line.bold)
+                elif plain:
+                    self._job += with_tabs(text, self._profile.encoding)
                 else:
                     self._job += encode(text, self._profile.encoding)
             self._job += command.CTL_LF
@@ -144,6 +150,24 @@ def character_mode(profile: PrinterProfile) -> bytes:
         select_page: bytes = command.CODEPAGE_CHANGE
         return CHINESE_MODE_OFF + select_page + bytes((page,))
     return CHINESE_MODE_ON + (SHIFT_JIS if profile.encoding == "shift_jis" else b"")
+
+
+def with_tabs(text: str, encoding: Encoding) -> bytes:
+    """The bytes of a line with HT in place of long runs of spaces: a third of a receipt's bytes are such spaces. After
+    ESC @ every printer has a tab stop at each eighth column."""
+    line = bytearray()
+    at = 0
+    for piece in _LONG_GAP.split(text):
+        if not _LONG_GAP.fullmatch(piece):
+            line += encode(piece, encoding)
+            at += cells(piece, encoding)
+            continue
+        end = at + len(piece)
+        while at < end:
+            stop = (at // TAB_COLUMNS + 1) * TAB_COLUMNS
+            line += command.CTL_HT if stop <= end else b" "
+            at = stop if stop <= end else at + 1
+    return bytes(line)
 
 
 def without_real_time(dots: bytes) -> bytes:
