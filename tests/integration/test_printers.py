@@ -197,21 +197,26 @@ async def test_who_prints_for_long_answers_both_sentinels_and_who_lost_the_job_o
     forgotten the first question with the job."""
     monkeypatch.setattr("drivers.printer_conversation.PATIENCE_S", 0.05)
 
+    hung_up = asyncio.Event()
+
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         asked = 0
-        while data := await reader.read(4096):
-            writer.write(b"\x12" * data.count(b"\x10\x04"))
-            asked += data.count(b"\x1dr")
-            if asked == 2:
-                writer.write(b"\x00" * answers)
-                asked = 0
+        with contextlib.suppress(ConnectionError):
+            while data := await reader.read(4096):
+                writer.write(b"\x12" * data.count(b"\x10\x04"))
+                asked += data.count(b"\x1dr")
+                if asked == 2:
+                    writer.write(b"\x00" * answers)
+                    asked = 0
         writer.close()
+        hung_up.set()
 
     async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]
         result = await NetworkPrinter("p", "127.0.0.1", port, timeout_s=5).send(JOB)
         assert (result.delivery, result.cause) == (delivery, None)
         assert ("switched off and on" in result.detail) == (answers == 1)
+        await hung_up.wait()
 
 
 # --- serial line and device file --------------------------------------------------------------------------------------
