@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 
 from agent import logs
-from benchmarks import step01, step02, step02_codes, step02_issue, step02_status, step03, step04
+from benchmarks import step01, step02, step02_codes, step02_issue, step02_status, step03, step04, step05
 from benchmarks.common import HEADER, Benchmark, Figure, Options, line, write
 
 REGISTRY: tuple[dict[str, Benchmark], ...] = (
@@ -21,6 +21,7 @@ REGISTRY: tuple[dict[str, Benchmark], ...] = (
     step02_issue.BENCHMARKS,
     step03.BENCHMARKS,
     step04.BENCHMARKS,
+    step05.BENCHMARKS,
 )
 """Each step's benchmarks by what they are about. One may give several figures; their names begin with its name."""
 
