@@ -25,6 +25,8 @@ def scan_sources(settings: config.Config) -> list[tuple[str, ScanSource]]:
                 camera.fps,
                 tuple(camera.decoders),
                 camera.loop,
+                camera.codes,
+                camera.region,
             )
             found.append(("camera", Camera(source)))
     return found
@@ -33,67 +35,83 @@ def scan_sources(settings: config.Config) -> list[tuple[str, ScanSource]]:
 def _scanner(scanner: config.Scanner) -> ScanSource:
     match scanner:
         case config.SerialScanner():
-            from drivers.serial_scanner import SerialScanner, SerialSettings
-
-            return SerialScanner(
-                SerialSettings(
-                    scanner.name,
-                    scanner.port,
-                    scanner.baud,
-                    scanner.bytesize,
-                    scanner.parity,
-                    scanner.stopbits,
-                    scanner.suffix,
-                    scanner.encoding,
-                    scanner.gap_ms / 1000,
-                    scanner.prefix,
-                )
-            )
+            return _serial_scanner(scanner)
         case config.TcpScanner():
-            from drivers.network_scanner import NetworkScanner, NetworkSettings
-
-            return NetworkScanner(
-                NetworkSettings(
-                    scanner.name,
-                    scanner.host,
-                    scanner.port,
-                    scanner.suffix,
-                    scanner.encoding,
-                    scanner.gap_ms / 1000,
-                    scanner.prefix,
-                )
-            )
+            return _network_scanner(scanner)
         case config.WedgeScanner():
-            from drivers.wedge import WedgeScanner, WedgeSettings
-
-            return WedgeScanner(
-                WedgeSettings(
-                    scanner.name,
-                    vendor=scanner.vendor,
-                    product=scanner.product,
-                    serial=scanner.serial,
-                    device_name=scanner.device_name,
-                    layout=scanner.layout,
-                    suffix=scanner.suffix,
-                    gap_s=scanner.gap_ms / 1000,
-                    prefix=scanner.prefix,
-                )
-            )
+            return _wedge_scanner(scanner)
         case config.HidScanner():
-            from drivers.hid_scanner import HidScanner, HidSettings
-
-            return HidScanner(
-                HidSettings(
-                    scanner.name,
-                    scanner.vendor,
-                    scanner.product,
-                    scanner.serial,
-                    scanner.device_name,
-                    scanner.encoding,
-                )
-            )
+            return _hid_scanner(scanner)
         case _:
             assert_never(scanner)
+
+
+def _serial_scanner(scanner: config.SerialScanner) -> ScanSource:
+    from drivers.serial_scanner import SerialScanner, SerialSettings
+
+    return SerialScanner(
+        SerialSettings(
+            scanner.name,
+            scanner.port,
+            scanner.baud,
+            scanner.bytesize,
+            scanner.parity,
+            scanner.stopbits,
+            scanner.suffix,
+            scanner.encoding,
+            scanner.gap_ms / 1000,
+            scanner.prefix,
+        )
+    )
+
+
+def _network_scanner(scanner: config.TcpScanner) -> ScanSource:
+    from drivers.network_scanner import NetworkScanner, NetworkSettings
+
+    return NetworkScanner(
+        NetworkSettings(
+            scanner.name,
+            scanner.host,
+            scanner.port,
+            scanner.suffix,
+            scanner.encoding,
+            scanner.gap_ms / 1000,
+            scanner.prefix,
+        )
+    )
+
+
+def _wedge_scanner(scanner: config.WedgeScanner) -> ScanSource:
+    from drivers.wedge import WedgeScanner, WedgeSettings
+
+    return WedgeScanner(
+        WedgeSettings(
+            scanner.name,
+            scanner.vendor,
+            scanner.product,
+            scanner.serial,
+            scanner.device_name,
+            scanner.layout,
+            scanner.suffix,
+            scanner.gap_ms / 1000,
+            scanner.prefix,
+        )
+    )
+
+
+def _hid_scanner(scanner: config.HidScanner) -> ScanSource:
+    from drivers.hid_scanner import HidScanner, HidSettings
+
+    return HidScanner(
+        HidSettings(
+            scanner.name,
+            scanner.vendor,
+            scanner.product,
+            scanner.serial,
+            scanner.device_name,
+            scanner.encoding,
+        )
+    )
 
 
 def printers(settings: config.Config) -> list[Device]:

@@ -21,6 +21,7 @@ REGISTRY: tuple[dict[str, Benchmark], ...] = (
     step02_issue.BENCHMARKS,
     step03.BENCHMARKS,
     step04.BENCHMARKS,
+    step04_camera.BENCHMARKS,
     step05.BENCHMARKS,
 )
 """Each step's benchmarks by what they are about. One may give several figures; their names begin with its name."""

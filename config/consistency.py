@@ -73,10 +73,14 @@ def _usb_rule(vendor: str, product: str, serial: str, device_name: str) -> Itera
             )
 
 
-def _decoders(decoders: Sequence[str]) -> Iterator[Fault]:
+def _camera(decoders: Sequence[str], region: Sequence[int]) -> Iterator[Fault]:
     twice = [decoder for i, decoder in enumerate(decoders) if decoder in decoders[:i]]
     if twice:
         yield "decoders", f"{quote(twice[0])} stands there twice", "use each decoder at most once"
+    left, top, width, height = region
+    if not width or not height or left + width > 100 or top + height > 100:
+        wrong = "the region is empty or reaches out of the picture"
+        yield "region", wrong, "use [left, top, width, height] in percent, [0, 0, 100, 100] for all of it"
 
 
 _RULES: dict[type[Struct], tuple[tuple[str, ...], Callable[..., Iterator[Fault]]]] = {
@@ -84,7 +88,7 @@ _RULES: dict[type[Struct], tuple[tuple[str, ...], Callable[..., Iterator[Fault]]
     Sync: (("backoff_base_s", "backoff_cap_s"), _backoff),
     WedgeScanner: (("vendor", "product", "serial", "device_name"), _wedge),
     HidScanner: (("vendor", "product", "serial", "device_name"), _usb_rule),
-    Camera: (("decoders",), _decoders),
+    Camera: (("decoders", "region"), _camera),
 }
 
 _DEVICE_TABLES = ("scanner", "camera", "printer")

@@ -145,6 +145,18 @@ class Camera(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         ),
     ] = ("zxing", "zxing_upscaled", "zxing_sharpened")
     loop: Annotated[bool, Meta(description="Begin again at the end of a video file or folder.")] = False
+    codes: Annotated[
+        Literal["nearest", "all"],
+        Meta(description="Of several codes in view: the one nearest the middle of the picture, or all."),
+    ] = "nearest"
+    region: Annotated[
+        tuple[Annotated[int, Meta(ge=0, le=100)], ...],
+        Meta(
+            min_length=4,
+            max_length=4,
+            description="The part of the picture that is looked at: left, top, width and height in percent of it.",
+        ),
+    ] = (0, 0, 100, 100)
 
 
 class PrinterBase(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -8,25 +8,45 @@ callbacks run in the event loop.
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from math import hypot
+from typing import TYPE_CHECKING, Literal
 
-from drivers.decode import DEFAULT_CHAIN, FrameReader, load_chain
+from drivers.decode import DEFAULT_CHAIN, load_chain
 from drivers.frames import FrameSource, open_source, shown
+from drivers.live import FrameReader
 from drivers.opencv import fit
 from drivers.ports import MAX_SCAN_CHARS, DeviceState, DeviceStatus, DriverError, Scan, ScanFault
 from drivers.state import DeviceUnavailable, RetryDelay, StatusBoard
 
 if TYPE_CHECKING:
+    from drivers.decode import Decoded
     from drivers.opencv import Gray
 
 GONE_S = 0.7
 """A code that was not seen for so long has left the picture: seen again, it is a new scan."""
+
+FLICKER_S = 0.15
+"""A code that was not read for so long is still in view, only blurred: a code farther out does not take its place."""
+
+IDLE_AFTER_S = 3.0
+IDLE_FPS = 6.0
+"""Of a scene that has not changed for IDLE_AFTER_S so many frames a second are looked at: what moves is seen at once
+for a person, and a camera over an empty counter costs little."""
+
+NICE = 10
+
+Codes = Literal["nearest", "all"]
+Region = tuple[int, ...]
+"""Left, top, width, height in percent of the picture."""
+
+WHOLE: Region = (0, 0, 100, 100)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +55,7 @@ class CameraSettings:
 
     width, height: asked of a device, 0 for its own. fps: most frames a second that are looked at, 0 for all; a
     recording is slowed down to it. decoders: names in `decode.DECODERS`. loop: play a recording again and again.
+    codes: of several in view the one nearest the middle, or all. region: the part of the picture that is looked at.
     """
 
     name: str
@@ -44,6 +65,8 @@ class CameraSettings:
     fps: float = 15.0
     decoders: tuple[str, ...] = DEFAULT_CHAIN
     loop: bool = False
+    codes: Codes = "nearest"
+    region: Region = WHOLE
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +84,7 @@ class Camera:
     def __init__(self, settings: CameraSettings):
         self._settings = settings
         self._board = StatusBoard(settings.name, "camera")
+        self._is_idle = False  # written in the event loop, read by the grabber
 
     @property
     def name(self) -> str:
@@ -77,7 +101,7 @@ class Camera:
         """
         loop = asyncio.get_running_loop()
         slot = Slot(loop)
-        pool = ThreadPoolExecutor(2, thread_name_prefix=f"camera {self.name}")
+        pool = ThreadPoolExecutor(2, thread_name_prefix=f"camera {self.name}", initializer=_step_back)
         try:
             try:
                 chain = await loop.run_in_executor(pool, load_chain, self._settings.decoders)
@@ -86,14 +110,19 @@ class Camera:
                 await asyncio.Event().wait()
             grabbing = loop.run_in_executor(pool, self._grab, slot)
             grabbing.add_done_callback(slot.wake)
-            reader, in_view = FrameReader(chain), InView()
+            reader, in_view = FrameReader(chain), InView(self._settings.codes)
+            changed_at = time.monotonic()
             while True:
                 frame = await slot.take()
                 if frame is None:
                     grabbing.result()  # the grabber ended: only by a bug, which is raised here
                     raise AssertionError("the grabber ended before it was told to")
                 found = await loop.run_in_executor(pool, reader.read, frame.gray)
-                for text in in_view.appeared((one.text for one in found), frame.shown_s):
+                if not reader.still:
+                    changed_at = frame.at
+                self._is_idle = frame.at - changed_at > IDLE_AFTER_S
+                codes = [(one.text, _distance(one, frame.gray)) for one in found]
+                for text in in_view.appeared(codes, frame.shown_s):
                     if len(text) <= MAX_SCAN_CHARS:
                         on_scan(Scan(text, self.name, frame.at))
                     else:
@@ -146,11 +175,11 @@ class Camera:
             self._board.set(DeviceState.READY)
             if now < due:
                 continue  # grabbed all the same, so that no old frame waits in the driver's queue
-            period_s = self._period_s()
+            period_s = max(self._period_s(), 1 / IDLE_FPS if self._is_idle else 0.0)
             due = max(due, now - period_s) + period_s
             gray = source.retrieve()
             if gray is not None:
-                slot.put(Frame(fit(gray), now, now))
+                slot.put(Frame(fit(_cut(gray, self._settings.region)), now, now))
         return frames
 
     def _play_recording(self, source: FrameSource, period_s: float, shown_s: float, slot: Slot) -> int:
@@ -163,7 +192,8 @@ class Camera:
             gray = source.retrieve()
             now = time.monotonic()
             if gray is not None:
-                slot.put_when_free(Frame(fit(gray), now, shown_s + frames * period_s))
+                seen = fit(_cut(gray, self._settings.region))
+                slot.put_when_free(Frame(seen, now, shown_s + frames * period_s))
             frames += 1
             due = max(due + pace_s, now)  # a decoder that is slower than the recording slows it down
         return frames
@@ -172,18 +202,56 @@ class Camera:
         return 1 / self._settings.fps if self._settings.fps > 0 else 0.0
 
 
+@dataclass(slots=True)
+class _Seen:
+    at: float
+    distance: float
+    told: bool
+
+
 class InView:
     """Which codes have just come into view. Sans-I/O: the caller tells the time, in seconds."""
 
-    def __init__(self) -> None:
-        self._last_seen: dict[str, float] = {}
+    def __init__(self, codes: Codes = "all") -> None:
+        self._codes = codes
+        self._seen: dict[str, _Seen] = {}
 
-    def appeared(self, texts: Iterable[str], at: float) -> list[str]:
-        """Take the codes of one frame; return those that were not in view before, in order."""
-        kept = {text: seen for text, seen in self._last_seen.items() if at - seen < GONE_S}
-        now = dict.fromkeys(texts, at)
-        self._last_seen = kept | now
-        return [text for text in now if text not in kept]
+    def appeared(self, found: Iterable[tuple[str, float]], at: float) -> list[str]:
+        """Take (text, distance from the middle) of a frame's codes; return those that are new scans, in order.
+
+        "nearest": none but the nearest of the codes that are in view, also those not read in every frame.
+        """
+        self._seen = {text: one for text, one in self._seen.items() if at - one.at < GONE_S}
+        for text, distance in found:
+            told = text in self._seen and self._seen[text].told
+            self._seen[text] = _Seen(at, distance, told)
+        in_view = [text for text, one in self._seen.items() if at - one.at < FLICKER_S]
+        if self._codes == "nearest" and in_view:
+            in_view = [min(in_view, key=lambda text: self._seen[text].distance)]
+        new = [text for text in in_view if not self._seen[text].told]
+        for text in new:
+            self._seen[text].told = True
+        return new
+
+
+def _distance(one: Decoded, gray: Gray) -> float:
+    """From the middle of the code to that of the picture, in pixels."""
+    rows, columns = gray.shape
+    x, y = (sum(corner[axis] for corner in one.box) / 4 for axis in (0, 1))
+    return hypot(x - columns / 2, y - rows / 2)
+
+
+def _cut(gray: Gray, region: Region) -> Gray:
+    """The part of the picture that is looked at."""
+    rows, columns = gray.shape
+    left, top, width, height = region
+    x, y = left * columns // 100, top * rows // 100
+    return gray[y : y + max(1, height * rows // 100), x : x + max(1, width * columns // 100)]
+
+
+def _step_back() -> None:
+    """In a thread of ours, on Linux: what the till does for a sale goes before what it sees."""
+    os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)
 
 
 class Slot:

@@ -162,58 +162,11 @@ def load_chain(names: Sequence[str] = DEFAULT_CHAIN) -> tuple[Decode, ...]:
 def read_image(gray: Gray, chain: Sequence[Decode]) -> list[Decoded]:
     """Try the whole chain on one still picture until something is read."""
     for decode in chain:
-        if found := _with_text(decode(gray)):
+        if found := with_text(decode(gray)):
             return found
     return []
 
 
-class FrameReader:
-    """For live pictures: the first decoder on every frame, one retry a frame while the scene is new.
-
-    A retry costs ten times the first try. A scene that has not changed since every retry failed is not retried.
-    """
-
-    def __init__(self, chain: Sequence[Decode]):
-        self._first, *self._retries = chain
-        self._scene = _Scene() if self._retries else None
-        self._turn = 0
-        self._tries_left = 0
-
-    def read(self, gray: Gray) -> list[Decoded]:
-        if found := _with_text(self._first(gray)):
-            return found
-        if self._scene is None:
-            return []
-        if self._scene.changed(gray):
-            self._tries_left = len(self._retries)
-        if not self._tries_left:
-            return []
-        self._tries_left -= 1
-        self._turn = (self._turn + 1) % len(self._retries)
-        return _with_text(self._retries[self._turn - 1](gray))
-
-
-class _Scene:
-    """Tells whether a frame differs from the last one that did (on a thumbnail: 0.3 ms at 720p)."""
-
-    _SIZE = (160, 90)
-    _STEP = 12  # grey levels: above a camera's noise once the thumbnail has averaged it
-    _PIXELS = 72  # half a percent of the thumbnail
-
-    def __init__(self) -> None:
-        self._cv2 = load_cv2()
-        self._last: Gray | None = None
-
-    def changed(self, gray: Gray) -> bool:
-        cv2 = self._cv2
-        small: Gray = cv2.resize(gray, self._SIZE, interpolation=cv2.INTER_AREA)
-        if self._last is not None:
-            moved = cv2.countNonZero(cv2.compare(cv2.absdiff(small, self._last), self._STEP, cv2.CMP_GT))
-            if moved < self._PIXELS:
-                return False
-        self._last = small
-        return True
-
-
-def _with_text(found: list[Decoded]) -> list[Decoded]:
-    return [one for one in found if one.text]  # a QR code may be valid and empty
+def with_text(found: list[Decoded]) -> list[Decoded]:
+    """A QR code may be valid and empty: nothing that a till could use."""
+    return [one for one in found if one.text]

@@ -77,7 +77,12 @@ def _open_device(path: str, width: int, height: int) -> FrameSource:
         raise DeviceUnavailable(
             DeviceState.LOST, f"{path} gives no picture: is it a camera, and does another program use it?"
         )
+    capture.set(
+        cv2.CAP_PROP_BUFFERSIZE, 1
+    )  # the newest frame wins; a driver that cannot says no, and we go on
     if width and height:
+        # Most USB cameras give large pictures at 30 frames a second only as JPEG, and raw ones at 5 to 10.
+        capture.set(cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*"MJPG"))
         capture.set(cv2.CAP_PROP_FRAME_WIDTH, width)
         capture.set(cv2.CAP_PROP_FRAME_HEIGHT, height)
     return _Capture(capture, None)

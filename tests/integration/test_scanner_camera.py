@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 import threading
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 import cv2
 import pytest
 
-from drivers.camera import Camera, CameraSettings
+from drivers.camera import NICE, WHOLE, Camera, CameraSettings, Codes, Region
 from drivers.ports import DeviceState, Scan
 from tests.integration.picture_kit import (
     HEIGHT,
@@ -37,9 +38,18 @@ def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def camera(
-    source: Path | str, *, fps: float = 0, loop: bool = False, decoders: tuple[str, ...] = ("zxing",)
+    source: Path | str,
+    *,
+    fps: float = 0,
+    loop: bool = False,
+    decoders: tuple[str, ...] = ("zxing",),
+    codes: Codes = "nearest",
+    region: Region = WHOLE,
 ) -> Camera:
-    return Camera(CameraSettings("cam", str(source), fps=fps, loop=loop, decoders=decoders))
+    settings = CameraSettings(
+        "cam", str(source), fps=fps, loop=loop, decoders=decoders, codes=codes, region=region
+    )
+    return Camera(settings)
 
 
 async def test_a_video_is_read_to_its_end_without_dropping_a_frame(video: Path):
@@ -57,7 +67,9 @@ async def test_a_video_is_read_to_its_end_without_dropping_a_frame(video: Path):
 async def test_one_frame_is_enough_also_when_the_decoder_is_slower_than_the_recording(tmp_path: Path):
     codes = [f"RC1N{number}" for number in range(40)]
     file = write_video(tmp_path / "one.avi", (counter(qr(text)) for text in codes), 240.0)
-    async with running(camera(file, decoders=("pyzbar",))) as run:  # 4 ms a frame, and some 10 ms to read it
+    async with running(
+        camera(file, decoders=("pyzbar",), codes="all")
+    ) as run:  # 4 ms a frame, and some 10 ms to read it
         assert [(await run.scan()).text for _ in codes] == codes
 
 
@@ -77,6 +89,46 @@ async def test_a_folder_of_pictures(tmp_path: Path):
     async with running(camera(tmp_path)) as run:
         assert [(await run.scan()).text for _ in range(2)] == ["RC1A", "RC1B"]
         assert await run.until(DeviceState.LOST) == "end of file"
+
+
+async def test_of_several_codes_the_nearest_the_middle_or_all(tmp_path: Path):
+    cv2.imwrite(str(tmp_path / "0.png"), counter(qr("RC1FAR"), qr("RC1NEAR")))  # from the left edge on
+    async with running(camera(tmp_path, codes="nearest")) as run:
+        assert (await run.scan()).text == "RC1NEAR"
+        await run.until(DeviceState.LOST)
+        assert run.scans.empty()
+    async with running(camera(tmp_path, codes="all")) as run:
+        assert {(await run.scan()).text for _ in range(2)} == {"RC1FAR", "RC1NEAR"}
+
+
+async def test_what_lies_outside_the_region_is_not_read(tmp_path: Path):
+    cv2.imwrite(str(tmp_path / "0.png"), counter(qr("RC1OUT"), qr("RC1IN")))
+    async with running(camera(tmp_path, codes="all", region=(18, 0, 82, 100))) as run:
+        assert (await run.scan()).text == "RC1IN"
+        await run.until(DeviceState.LOST)
+        assert run.scans.empty()
+
+
+async def test_a_stream_that_comes_back_is_read_again():
+    stream = PictureStream(A)
+    await stream.start()
+    async with running(camera(stream.url, fps=30)) as run:
+        assert (await run.scan()).text == "RC1A"
+        await stream.stop()
+        await run.until(DeviceState.LOST)
+        stream.picture = B
+        await stream.start()
+        assert (await run.scan()).text == "RC1B"
+        await run.until(DeviceState.READY)
+        await stream.stop()
+
+
+async def test_the_cameras_threads_step_back_and_the_loop_does_not(video: Path):
+    async with running(camera(video, loop=True)) as run:
+        await run.scan()
+        ours = [one for one in threading.enumerate() if one.name.startswith("camera")]
+        assert [os.getpriority(os.PRIO_PROCESS, one.native_id or 0) for one in ours] == [NICE] * 2
+    assert os.getpriority(os.PRIO_PROCESS, threading.get_native_id()) < NICE
 
 
 async def test_a_hard_code_is_read_by_the_chain(tmp_path: Path):

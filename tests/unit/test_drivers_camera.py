@@ -9,43 +9,91 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from drivers.camera import GONE_S, Camera, CameraSettings, InView, Slot
+from drivers.camera import (
+    FLICKER_S,
+    GONE_S,
+    IDLE_FPS,
+    WHOLE,
+    Camera,
+    CameraSettings,
+    Codes,
+    InView,
+    Slot,
+    _cut,
+)
 from drivers.frames import shown
 
 FRAME_S = 0.04
 
 
-def test_a_code_held_in_view_is_one_scan_however_long():
-    in_view = InView()
-    assert [in_view.appeared(["A"], frame * FRAME_S) for frame in range(200)] == [["A"]] + [[]] * 199
+A, B, C = ("A", 10.0), ("B", 20.0), ("C", 30.0)
+"""(text, distance from the middle of the picture)"""
+
+BOTH_KINDS = pytest.mark.parametrize("codes", ["nearest", "all"])
 
 
-def test_a_code_that_flickers_is_still_the_same_scan():
-    in_view = InView()
-    assert in_view.appeared(["A"], 0.0) == ["A"]
+@BOTH_KINDS
+def test_a_code_held_in_view_is_one_scan_however_long(codes: Codes):
+    in_view = InView(codes)
+    assert [in_view.appeared([A], frame * FRAME_S) for frame in range(200)] == [["A"]] + [[]] * 199
+
+
+@BOTH_KINDS
+def test_a_code_that_flickers_is_still_the_same_scan(codes: Codes):
+    in_view = InView(codes)
+    assert in_view.appeared([A], 0.0) == ["A"]
     assert in_view.appeared([], 0.3) == []
-    assert in_view.appeared(["A"], GONE_S - 0.01) == []
-    assert in_view.appeared(["A"], 2 * GONE_S - 0.02) == [], "counted from when it was last seen"
+    assert in_view.appeared([A], GONE_S - 0.01) == []
+    assert in_view.appeared([A], 2 * GONE_S - 0.02) == [], "counted from when it was last seen"
 
 
-def test_shown_again_after_it_left_it_is_a_new_scan():
-    in_view = InView()
-    assert in_view.appeared(["A"], 0.0) == ["A"]
-    assert in_view.appeared(["A"], GONE_S) == ["A"]
+@BOTH_KINDS
+def test_shown_again_after_it_left_it_is_a_new_scan(codes: Codes):
+    in_view = InView(codes)
+    assert in_view.appeared([A], 0.0) == ["A"]
+    assert in_view.appeared([A], GONE_S) == ["A"]
 
 
-def test_codes_are_told_apart_and_kept_in_order():
-    in_view = InView()
-    assert in_view.appeared(["B", "A", "B"], 0.0) == ["B", "A"]
-    assert in_view.appeared(["C", "A"], 0.1) == ["C"]
-    assert in_view.appeared(["B"], 0.2) == []
+def test_of_all_codes_each_is_told_once_and_in_order():
+    in_view = InView("all")
+    assert in_view.appeared([B, A, B], 0.0) == ["B", "A"]
+    assert in_view.appeared([C, A], 0.1) == ["C"]
+    assert in_view.appeared([B], 0.2) == []
+
+
+def test_of_several_the_one_nearest_the_middle_is_told():
+    in_view = InView("nearest")
+    assert in_view.appeared([C, A, B], 0.0) == ["A"]
+    assert in_view.appeared([C, B, A], 0.1) == []
+
+
+def test_a_code_farther_out_waits_until_the_nearest_has_left():
+    in_view = InView("nearest")
+    assert in_view.appeared([A, B], 0.0) == ["A"]
+    assert in_view.appeared([B], FLICKER_S - 0.01) == [], "A was only blurred"
+    assert in_view.appeared([A, B], FLICKER_S) == []
+    assert in_view.appeared([B], 2 * FLICKER_S + 0.01) == ["B"]
+
+
+def test_what_becomes_the_nearest_is_told():
+    in_view = InView("nearest")
+    assert in_view.appeared([B], 0.0) == ["B"]
+    assert in_view.appeared([B, A], 0.1) == ["A"]
+    assert in_view.appeared([("B", 5.0), A], 0.2) == [], "it was told when it came"
 
 
 def test_nothing_is_remembered_for_ever():
     in_view = InView()
     for number in range(1000):
-        in_view.appeared([str(number)], float(number))
-    assert len(in_view._last_seen) == 1
+        in_view.appeared([(str(number), 0.0)], float(number))
+    assert len(in_view._seen) == 1
+
+
+def test_only_the_region_is_looked_at():
+    picture = np.arange(100 * 200, dtype=np.int64).reshape(100, 200).astype(np.uint8)
+    assert np.array_equal(_cut(picture, (25, 10, 50, 90)), picture[10:100, 50:150])
+    assert _cut(picture, WHOLE).shape == picture.shape
+    assert _cut(picture[:1, :1], (99, 99, 1, 1)).shape == (1, 1), "never empty"
 
 
 def test_a_password_is_not_shown():
@@ -89,3 +137,11 @@ async def test_a_live_source_is_emptied_but_looked_at_no_oftener_than_asked(
     newest = await slot.take()
     assert newest is not None
     assert newest.at == 50 + source.retrieved[-1] / 100
+
+
+async def test_an_idle_camera_is_looked_at_less_often(monkeypatch: pytest.MonkeyPatch):
+    source, camera = Live(), Camera(CameraSettings("cam", "0", fps=25))
+    monkeypatch.setattr("drivers.camera.time", SimpleNamespace(monotonic=source.now))
+    camera._is_idle = True
+    assert camera._play_live(source, Slot(asyncio.get_running_loop())) == 300
+    assert abs(len(source.retrieved) - 3 * IDLE_FPS) <= 2

@@ -16,7 +16,7 @@ import zxingcpp
 from pyzbar import pyzbar
 
 from agent.domain.scan import Kind, route
-from drivers.decode import DECODERS, Decode, Decoded, FrameReader, load_chain, read_image
+from drivers.decode import DECODERS, Decode, Decoded, load_chain, read_image
 from drivers.opencv import MAX_PIXELS, fit, to_gray
 from drivers.pictures import read_paths
 from drivers.ports import DriverError
@@ -116,59 +116,6 @@ def test_doubtful_character_sets_of_the_last_resorts_are_not_believed():
     guessed = pyzbar.decode(SHIFT_JIS, symbols=[pyzbar.ZBarSymbol.QRCODE])
     assert [one.data.decode() for one in guessed] == ["蹬靼翌"], "which is why"
     assert read_image(SHIFT_JIS, load_chain(["pyzbar", "opencv"])) == []
-
-
-# --- live frames -------------------------------------------------------------------------------------------------
-
-
-class Counting:
-    """A decoder that reads nothing, or what it is told to, and counts."""
-
-    def __init__(self, *answers: str):
-        self.calls = 0
-        self.answers = answers
-
-    def __call__(self, gray: Gray) -> list[Decoded]:
-        self.calls += 1
-        return [Decoded(one, one.encode(), "x", ((0, 0), (0, 0), (0, 0), (0, 0))) for one in self.answers]
-
-
-def test_a_still_scene_is_retried_once_by_each_and_a_new_one_again():
-    first, second, third = Counting(), Counting(), Counting()
-    reader = FrameReader([first, second, third])
-    for _ in range(10):
-        assert reader.read(EMPTY) == []
-    assert (first.calls, second.calls, third.calls) == (10, 1, 1)
-    reader.read(EASY)
-    assert second.calls + third.calls == 3, "one retry a frame"
-    for _ in range(5):
-        reader.read(EASY)
-    assert (first.calls, second.calls, third.calls) == (16, 2, 2)
-
-
-def test_noise_alone_is_not_a_new_scene():
-    retry = Counting()
-    reader = FrameReader([Counting(), retry])
-    for seed in range(6):
-        noise = np.random.default_rng(seed).normal(0, 10, EASY.shape)
-        reader.read(np.clip(EASY + noise, 0, 255).astype(np.uint8))
-    assert retry.calls == 1
-
-
-def test_nothing_is_retried_where_the_first_decoder_reads():
-    retry = Counting()
-    assert texts(FrameReader([Counting("A"), retry]).read(EASY)) == ["A"]
-    assert retry.calls == 0
-
-
-def test_a_hard_code_held_still_is_read_within_a_frame_for_each_retry(chain: tuple[Decode, ...]):
-    for picture in (NEEDS_UPSCALING, NEEDS_SHARPENING):
-        reader = FrameReader(chain)
-        assert TOKEN in [text for _ in range(2) for text in texts(reader.read(picture))]
-
-
-def test_a_chain_of_one_has_no_retries():
-    assert FrameReader([Counting()]).read(EASY) == []
 
 
 # --- settings ----------------------------------------------------------------------------------------------------
