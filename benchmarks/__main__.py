@@ -10,7 +10,17 @@ import tempfile
 from pathlib import Path
 
 from agent import logs
-from benchmarks import step01, step02, step02_codes, step02_issue, step02_status, step03, step04, step05
+from benchmarks import (
+    step01,
+    step02,
+    step02_codes,
+    step02_issue,
+    step02_status,
+    step03,
+    step04,
+    step04_camera,
+    step05,
+)
 from benchmarks.common import HEADER, Benchmark, Figure, Options, line, write
 
 REGISTRY: tuple[dict[str, Benchmark], ...] = (
