@@ -18,6 +18,8 @@ ROOM = 100_000
 """Sequences kept free for what a lost disk had not sent: should it turn up, its records find their places."""
 START_MAX = SEQUENCE_MAX // 10
 """No lane begins behind this: nine tenths of all sequences stay for what comes."""
+KEYS_MAX = 200
+"""A till's keys, beyond which it announces no further one: every signature in doubt is tried with all of them."""
 PROMO_GRACE_DAYS = 400
 """Longer than any campaign goes on accepting a coupon behind its last day."""
 _TILL = "SELECT till, store, state, enrolled_at, revoked_at FROM till"
@@ -135,6 +137,10 @@ def change_key(db: sqlite3.Connection, change: KeyChange) -> Till:
         key.public_key == change.new and key.standing in OUT_OF_USE for key in till.keys
     ):
         raise Refused(409, "other_key", "the old key is not this till's, or the new one was its key before")
+    if len(till.keys) >= KEYS_MAX:
+        raise Refused(
+            409, "too_many_keys", f"till {change.till} had {KEYS_MAX} keys: enrol it anew, with a code"
+        )
     begins = {}
     for lane in LANES:
         after, last = change.lanes[lane], heads(db, change.till, lane)[0]
@@ -146,7 +152,14 @@ def change_key(db: sqlite3.Connection, change: KeyChange) -> Till:
             )
             raise Refused(409, "lane_ahead", sentence)
         begins[lane] = LaneStart(after, after, "")
-    db.execute("DELETE FROM till_key WHERE till = ? AND standing = 'announced'", (change.till,))
+    db.execute(
+        "DELETE FROM till_key WHERE till = ? AND standing = 'announced' AND public_key = ?",
+        (change.till, change.new),
+    )
+    # Another one that was announced is kept: the till may have begun to sign with it, and a copied key announces this.
+    db.execute(
+        "UPDATE till_key SET standing = 'dropped' WHERE till = ? AND standing = 'announced'", (change.till,)
+    )
     _insert_key(db, change.till, change.new, KeyStanding.ANNOUNCED, begins)
     found = find(db, change.till)
     assert found is not None, "it is there"

@@ -18,7 +18,8 @@ class KeyStanding(StrEnum):
     """What a till's key is worth. ANNOUNCED: replaces the current one with the first request that it signs.
 
     REPLACED: signs no more; what it signed in its time still counts and may still be delivered. DROPPED: the same, and
-    it was only announced when the till was enrolled anew: nobody knows whether the till had begun to sign with it.
+    it was only announced when another was, or when the till was enrolled anew: nobody knows whether the till had begun
+    to sign with it.
     """
 
     ANNOUNCED = "announced"

@@ -78,7 +78,12 @@ async def test_an_announcement_is_made_anew_until_it_counts(store: CloudStore) -
     assert len(till.keys) == 2
     assert till.keys_of(REDEMPTION_LANE, 5) == [OLD.public_key]
     till = await store.change_till_key(change(new=THIRD))
-    assert [key.public_key for key in till.keys] == [OLD.public_key, THIRD.public_key]
+    assert [(key.public_key, key.standing) for key in till.keys] == [
+        (OLD.public_key, KeyStanding.CURRENT),
+        (NEW.public_key, KeyStanding.DROPPED),
+        (THIRD.public_key, KeyStanding.ANNOUNCED),
+    ], "what the till may have signed with the other one is still known"
+    assert await code_of(store.change_till_key(change())) == "other_key"
     await store.confirm_till_key("T-1", THIRD.public_key)
     again = await store.change_till_key(change(new=THIRD, redemption=9))
     assert again == await found(store)
@@ -133,6 +138,18 @@ async def test_a_new_key_begins_no_further_ahead_than_a_till_can_be(store: Cloud
     assert (await store.change_till_key(change(redemption=2 + JUMP_MAX))).keys[
         -1
     ].public_key == NEW.public_key
+
+
+async def test_a_till_announces_only_so_many_keys_and_can_still_be_enrolled(
+    store: CloudStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite_tills, "KEYS_MAX", 2)
+    await store.change_till_key(change())
+    assert await code_of(store.change_till_key(change(new=THIRD))) == "too_many_keys"
+    await store.confirm_till_key("T-1", NEW.public_key)
+    assert (await store.change_till_key(change())).public_key == NEW.public_key, "a lost answer"
+    await store.renew_code("T-1", digest("again"), LATER)
+    assert await store.enrol(digest("again"), THIRD.public_key, AT) is not None
 
 
 async def test_a_lane_whose_sequences_are_used_up_begins_nowhere(

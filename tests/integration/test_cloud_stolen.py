@@ -174,6 +174,19 @@ async def test_a_copied_key_that_changes_the_key_loses_no_record_of_the_till(clo
     }
 
 
+async def test_a_key_announced_over_that_of_the_till_loses_no_record(cloud: Running) -> None:
+    """The till signs with the key that it announced; before any of it arrives, the copied key announces its own."""
+    till, other = await cloud.enrol("T-1"), await cloud.enrol("T-2", 2)
+    _, _, rotated = await announce(cloud, till, {"redemption": 0, "evidence": 0})
+    unsent = [rotated.till.redeem(index) for index in (1, 2)]
+    status, _, thief = await announce(cloud, till, {"redemption": 0, "evidence": 0})
+    assert status == 200
+    assert await said(rotated, unsent[0]) == ["stored"]
+    assert (await thief.fetch()).status == 200
+    assert await said(rotated, *unsent) == ["duplicate", "wrong_key"]
+    assert await used(other, 1, 2) == ["USED", "USED"]
+
+
 async def test_what_no_key_of_the_till_signed_uses_no_coupon(cloud: Running) -> None:
     till, other = await cloud.enrol("T-1"), await cloud.enrol("T-2", 2)
     await new_disk(cloud, till)
