@@ -106,9 +106,10 @@ def check_terms(campaign: Campaign, terms: Terms) -> None:
     if terms.value_minor is not None and terms.value_minor > most:
         sentence = f"value_minor {terms.value_minor} is above what the campaign gives, at most {most}"
         raise Refused(422, "value_too_high", sentence)
-    if terms.not_before > campaign.ends or terms.expires < campaign.starts:
-        sentence = f"the coupon's days {_days(terms.not_before, terms.expires)} are none of the campaign's"
-        raise Refused(422, "outside_campaign", f"{sentence}, {_days(campaign.starts, campaign.ends)}")
+    if terms.not_before < campaign.starts or terms.expires > campaign.ends:
+        # A coupon that states a day on which no till takes it is a broken promise, in print.
+        sentence = f"the coupon's days {_days(terms.not_before, terms.expires)} are not all the campaign's"
+        raise Refused(422, "outside_campaign", f"{sentence}: {_days(campaign.starts, campaign.ends)} can be")
 
 
 async def keys_of(store: CloudStore, campaign: Campaign) -> list[HeldKey]:
@@ -135,13 +136,12 @@ async def signing_key(
     if not active:
         sentence = f"issuer {issuer} has no key for campaign {campaign.number}"
         raise Refused(404, "unknown_issuer", f"{sentence}: make one with redeemd keys new")
-    first = max(terms.not_before, campaign.starts)
-    last = min(terms.expires, campaign.ends) + campaign.grace_days
-    lasting = [key for key in active if key.not_before <= first and last <= key.expires]
+    last = terms.expires + campaign.grace_days
+    lasting = [key for key in active if key.not_before <= terms.not_before and last <= key.expires]
     if not lasting:
         windows = ", ".join(_days(key.not_before, key.expires) for key in active)
-        sentence = f"coupons of {_days(first, last)} outlast the issuer's keys ({windows})"
-        raise Refused(422, "outside_key", f"{sentence}: make a key for these days, or choose other days")
+        sentence = f"coupons of {_days(terms.not_before, last)} outlast the issuer's keys ({windows})"
+        raise Refused(422, "outside_key", f"{sentence}: {_days_left(campaign, active)}")
     lasting.sort(key=lambda key: (key.not_before, key.expires), reverse=True)
     for key in lasting:
         try:
@@ -164,6 +164,16 @@ def _sign(key: SigningKey, campaign: int, indexes: list[int], terms: Terms) -> l
         ]
     except token.TokenError as error:
         raise Refused(422, "bad_terms", f"these terms cannot be signed: {error}") from None
+
+
+def _days_left(campaign: Campaign, keys: list[IssuerKey]) -> str:
+    """Which days of a coupon the keys allow."""
+    windows = [
+        (max(key.not_before, campaign.starts), min(key.expires - campaign.grace_days, campaign.ends))
+        for key in keys
+    ]
+    possible = " or ".join(_days(first, last) for first, last in windows if first <= last)
+    return f"{possible} can be; for other days make a key" if possible else "make a key for these days"
 
 
 def _days(first: int, last: int) -> str:

@@ -248,6 +248,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     terms = command.add_argument_group("terms")
     terms.add_argument("--from", dest="first", type=day, help="first day; default: the campaign's")
     terms.add_argument("--to", dest="last", type=day, help="last day; default: the campaign's")
+    terms.add_argument("--clip", action="store_true", help="leave out the days that are not the campaign's")
     terms.add_argument("--store", type=int, help="number of the only store where they count")
     terms.add_argument("--store-group", type=int, help="number of the only group of stores")
     terms.add_argument(
@@ -321,12 +322,16 @@ def _identity(arguments: argparse.Namespace) -> tuple[str, int]:
 
 
 def _order(arguments: argparse.Namespace, campaign: Campaign) -> Order:
+    starts, ends = (date.fromisoformat(day_text(number)) for number in (campaign.starts, campaign.ends))
+    first, last = arguments.first or starts, arguments.last or ends
+    if arguments.clip and first <= ends and last >= starts:
+        first, last = max(first, starts), min(last, ends)
     order = Order(
         campaign.issuer,
         campaign.number,
         arguments.count,
-        arguments.first or date.fromisoformat(day_text(campaign.starts)),
-        arguments.last or date.fromisoformat(day_text(campaign.ends)),
+        first,
+        last,
         arguments.store,
         arguments.store_group,
         arguments.value_minor,
@@ -342,6 +347,7 @@ async def _issue_all(
     campaign: Campaign,
     tills: int,
 ) -> int:
+    issuing.check_terms(campaign, order.terms())  # what will be refused promises nothing
     cost = personal(campaign.benefit, order.value_minor)
     for line in loss_lines(replace(campaign, benefit=cost), tills, order.count):
         _say(line)

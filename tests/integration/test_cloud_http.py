@@ -232,6 +232,8 @@ async def test_coupons_are_signed_and_each_has_its_own_index(cloud: Running) -> 
         ("coupons", {"value_minor": 3_001}, 422, "value_too_high"),
         ("coupons", {"not_before": TODAY - 99, "expires": TODAY - 31}, 422, "outside_campaign"),
         ("coupons", {"not_before": TODAY + 61, "expires": TODAY + 99}, 422, "outside_campaign"),
+        ("coupons", {"not_before": TODAY, "expires": TODAY + 99}, 422, "outside_campaign"),
+        ("coupons", {"not_before": TODAY - 99, "expires": TODAY}, 422, "outside_campaign"),
         ("coupons", {"count": 1001}, 409, "used_up"),
         ("coupons", {"value_minor": 0}, 422, "bad_field"),
         ("coupons", {"holder_name": "x"}, 422, "bad_field"),

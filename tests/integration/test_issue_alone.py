@@ -66,7 +66,7 @@ def test_terms_that_no_till_would_take_are_refused(shell: Shell) -> None:
     shell.own_key("--campaigns", "1001")
     new = ("--new-ledger", "--json")
     late = f"{TODAY + timedelta(days=500)}"
-    assert "none of the campaign's" in shell.issue(*new, "--from", late, "--to", late, code=1)
+    assert "not all the campaign's" in shell.issue(*new, "--from", late, "--to", late, code=1)
     assert "above what the campaign gives" in shell.issue("--json", "--value-minor", "3001", code=1)
     text = shell.campaign.read_text("utf-8")
     shell.campaign.write_text(text.replace("amount_minor = 3000", "amount_minor = 5001"), "utf-8")
@@ -75,6 +75,34 @@ def test_terms_that_no_till_would_take_are_refused(shell: Shell) -> None:
     assert "no key for campaign 1002" in shell.issue("--json", code=1)
     shell.campaign.write_text(text.replace("size = 100000", "size = 50"), "utf-8")
     assert "size stays 100000" in shell.issue("--json", code=1)
+
+
+def test_days_outside_the_campaign_or_the_key_spend_no_number(shell: Shell) -> None:
+    shell.own_key()
+    out = ("--csv", shell.folder / "c.csv")
+    over = ("--to", f"{TODAY + timedelta(days=91)}")
+    said = shell.issue("--new-ledger", *out, *over, code=1)
+    assert f"{TODAY} to {TODAY + timedelta(days=90)} can be" in said
+    assert "promise:" not in said, "what is refused promises nothing"
+    early = ("--from", f"{TODAY - timedelta(days=1)}")
+    shell.issue(*out, *early, code=1)
+    text = shell.campaign.read_text("utf-8")
+    shell.campaign.write_text(text.replace("size = 100000", "size = 1"), "utf-8")
+    (shell.folder / "autumn.db").unlink()
+    shell.issue("--new-ledger", *out, *over, code=1)
+    shell.issue(*out, *over, *early, "--clip")
+    (row,) = rows(shell.folder / "c.csv")
+    assert (row["not_before"], row["expires"]) == (f"{TODAY}", f"{TODAY + timedelta(days=90)}")
+
+
+def test_days_after_the_keys_last_day_are_refused_with_those_that_can_be(shell: Shell) -> None:
+    key = shell.folder / "acme.pem"
+    days = ("--from", f"{TODAY}", "--to", f"{TODAY + timedelta(days=30)}", "--value-max-minor", "5000")
+    word = ("--passphrase-file", shell.passphrase)
+    shell("keys", "new", "--issuer", "acme", *days, "--out", key, *word)
+    said = shell.issue("--new-ledger", "--json", code=1)
+    assert f"{TODAY} to {TODAY + timedelta(days=30)} can be" in said
+    assert shell.issue("--json", "--to", f"{TODAY + timedelta(days=30)}")
 
 
 def test_an_order_that_was_broken_off_begins_with_the_same_coupons(shell: Shell) -> None:
