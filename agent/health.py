@@ -18,7 +18,9 @@ from drivers.ports import DeviceState, DeviceStatus
 
 @dataclass(frozen=True, slots=True)
 class Issue:
-    """severity: error (coupons are not taken), warning (something is lost if nobody acts), info."""
+    """severity: error (coupons are not taken, or revocations do not arrive), warning (something is lost if nobody
+    acts), info.
+    """
 
     code: str
     severity: str
@@ -33,7 +35,10 @@ class Issue:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What the issues are drawn from. stopped: why coupons are not taken, as in `TillState`."""
+    """What the issues are drawn from. stopped: why coupons are not taken, as in `TillState`.
+
+    outdated_s: for how many seconds the cloud has offered only older bundles than the one in force, None if it has not.
+    """
 
     enrolled: bool
     stopped: str
@@ -46,8 +51,11 @@ class Facts:
     disk_free_mb: int
     disk_least_mb: int
     codes_missing: int = 0
+    outdated_s: float | None = None
 
 
+OUTDATED_ERROR_S = 3600.0
+"""Revocations of an hour ago are known nowhere but at the cloud: from then on somebody must act."""
 _RECORD_AGAIN = (
     "本机数据库写不进去，暂停收券",
     "The last scan could not be recorded",
@@ -144,7 +152,7 @@ def messages_json(trust: Trust | None, now: datetime) -> list[dict[str, str]]:
 
 def issues(facts: Facts) -> list[Issue]:
     """Everything that is wrong now, the worst first."""
-    found = [*_trust_issues(facts), *_record_issues(facts), *_device_issues(facts)]
+    found = [*_trust_issues(facts), *_bundle_issues(facts), *_record_issues(facts), *_device_issues(facts)]
     return sorted(found, key=lambda issue: ("error", "warning", "info").index(issue.severity))
 
 
@@ -174,6 +182,22 @@ def _trust_issues(facts: Facts) -> list[Issue]:
                 f"The till's clock is {facts.time.doubt}",
                 "请核对日期和时间",
                 "Set date and time, check the battery",
+            )
+        )
+    return found
+
+
+def _bundle_issues(facts: Facts) -> list[Issue]:
+    found = []
+    if facts.outdated_s is not None:
+        found.append(
+            Issue(
+                "cloud_outdated",
+                "error" if facts.outdated_s >= OUTDATED_ERROR_S else "warning",
+                "云端的数据比本机旧，收不到更新和作废通知",
+                "The cloud's data is older than this till's: updates and revocations do not arrive",
+                "请通知总部：云端恢复备份后须运行 redeemd cloud restored",
+                "Tell head office: after a restore the cloud needs redeemd cloud restored",
             )
         )
     if facts.codes_missing:
@@ -283,7 +307,7 @@ _ROLE_ZH = {"scanner": "扫码枪", "camera": "摄像头", "printer": "打印机
 
 
 def healthy(found: Sequence[Issue]) -> bool:
-    """True while coupons are taken."""
+    """True while coupons are taken and revocations arrive; a line that is down is told by the bundle's age."""
     return not any(issue.severity == "error" for issue in found)
 
 

@@ -109,19 +109,28 @@ class Refresher:
             return failure
         assert isinstance(answer, Answer), "a failure was handled"
         if answer.status == 304:
+            self._state.outdated_since = None
             self._compare_clock(answer)
             return False
         try:
             changed = await self.take(answer.body, _Line(self._uplink))
         except BundleError as error:
-            return Failure(FailureKind.PROTOCOL, f"bundle refused: {error}")
+            return self._refused(error)
         except (LedgerUnavailable, CommitUnknown) as error:  # what is stored twice is stored once
             return Failure(FailureKind.OUTBOX, str(error))
         except _LineFailed as failed:
             return failed.failure
+        self._state.outdated_since = None
         self._etag = answer.headers.get("etag")
         self._compare_clock(answer)
         return changed
+
+    def _refused(self, error: BundleError) -> Failure:
+        if error.code != "rollback":
+            return Failure(FailureKind.PROTOCOL, f"bundle refused: {error}")
+        if self._state.outdated_since is None:
+            self._state.outdated_since = self._clock.monotonic()
+        return Failure(FailureKind.OUTDATED, f"bundle refused: {error}")
 
     async def _heed_revocation(self, answer: Answer, line: Source) -> None:
         """Stop and wipe if the answer carries the cloud's signed word on this very key; a bare status says nothing."""

@@ -36,7 +36,8 @@ class TillState:
     it is on disk; anchor: the same or later, with the count of this boot that goes on from it.
 
     stopped: why no coupon is taken at all ("" = taken). ledger_fault: why the last scan could not be recorded ("" = it
-    was). online: whether the cloud answered lately.
+    was). online: whether the cloud answered lately. outdated_since: since when (`Clock.monotonic`) the cloud
+    offers only bundles older than the one in force; None while it does not.
     """
 
     till: str
@@ -47,6 +48,7 @@ class TillState:
     stopped: str = ""
     ledger_fault: str = ""
     online: bool = False
+    outdated_since: float | None = None
     sale: Sale | None = None
 
     def now(self, clock: Clock) -> EffectiveTime:

@@ -305,7 +305,7 @@ class Till:
     def _facts(
         self, effective: time.EffectiveTime, counts: Counts, devices: Sequence[tuple[str, DeviceStatus]]
     ) -> health.Facts:
-        w, state = self._w, self._w.state
+        w, state, since = self._w, self._w.state, self._w.state.outdated_since
         return health.Facts(
             enrolled=bool(state.till),
             stopped=state.stopped or state.ledger_fault,
@@ -318,6 +318,7 @@ class Till:
             disk_free_mb=shutil.disk_usage(w.state_dir).free >> 20,
             disk_least_mb=w.disk_least_mb,
             codes_missing=0 if state.trust is None else state.trust.contents.codes_missing,
+            outdated_s=None if since is None else w.clock.monotonic() - since,
         )
 
     async def _numbers(self, day: int) -> tuple[Counts, dict[str, int]]:

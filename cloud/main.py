@@ -25,7 +25,7 @@ from aiohttp import web
 from agent.domain import bundle
 from agent.domain.bundle import Root
 from agent.domain.time import timestamp
-from cloud import root_commands, roots, till_commands, time_commands
+from cloud import restore_commands, root_commands, roots, till_commands, time_commands
 from cloud.access import digest, new_token
 from cloud.errors import CloudError, SetupError
 from cloud.http import Cloud, utc_now
@@ -181,6 +181,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     time_commands.add_arguments(
         actions.add_parser("time", help="time statements: repair a till that a wrong clock closed")
     )
+    restore_commands.add_arguments(
+        actions.add_parser("restored", help="run once after a backup was put back, before serving it")
+    )
     serving = actions.add_parser("serve", help="serve a data directory")
     serving.add_argument("dir", type=Path)
     serving.add_argument("--host", default=DEFAULT_HOST, help="address to listen on (default %(default)s)")
@@ -223,6 +226,8 @@ def run(args: argparse.Namespace) -> int:
             root_commands.run(args, utc_now)
         elif args.cloud_action == "till":
             asyncio.run(till_commands.run(args, utc_now))
+        elif args.cloud_action == "restored":
+            asyncio.run(restore_commands.run(args, utc_now))
         elif args.cloud_action == "time":
             asyncio.run(time_commands.run(args, utc_now))
         else:

@@ -19,6 +19,7 @@ from agent.domain.statement import KeyChange
 from cloud.chain import ChainView, Entry, Ruling
 from cloud.code_ports import CodeStore
 from cloud.holds import HeldLine, Released
+from cloud.restore import RestoreStore
 from cloud.tills import Till
 
 Judge = Callable[[ChainView, Sequence[Entry]], list[Ruling]]
@@ -213,7 +214,7 @@ class StatusPart:
     content: bytes
 
 
-class CloudStore(Protocol):
+class CloudStore(RestoreStore, Protocol):
     """The cloud's memory."""
 
     @property

@@ -103,10 +103,15 @@ class Publisher:
             now = self._now().astimezone(UTC)
             in_force = self._roots.newest()
             current = await self._store.published(till.till)
+            floor = await self._store.sequence_floor()
             parts = await self._parts(till, place, now)
-            if current is not None and self._good_enough(current, in_force, parts, now):
+            if (
+                current is not None
+                and current.sequence > floor
+                and self._good_enough(current, in_force, parts, now)
+            ):
                 return current
-            new = self._sign(till, current, in_force, parts, now)
+            new = self._sign(till, current, floor, in_force, parts, now)
             contents = {made.sha256: made.content for made in parts.values() if made.content is not None}
             if await self._store.publish(new, contents, timestamp(now)):
                 return new
@@ -126,15 +131,16 @@ class Publisher:
         self,
         till: Till,
         current: Published | None,
+        floor: int,
         in_force: InForce,
         parts: dict[str, _Content],
         now: datetime,
     ) -> Published:
-        sequence, issued = 1, int(now.timestamp())
+        sequence, issued = floor + 1, int(now.timestamp())
         if current is not None and current.epoch == in_force.root.epoch:
             # The cloud's own clock may be set back; what a till compares only rises. A new epoch begins afresh: it is
             # how tills come back from a stolen key, or a clock, that was far ahead.
-            sequence, issued = current.sequence + 1, max(issued, current.issued)
+            sequence, issued = max(current.sequence, floor) + 1, max(issued, current.issued)
         manifest = Manifest(
             till.till,
             in_force.root.epoch,

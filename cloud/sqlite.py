@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from agent.domain.campaign import Campaign, Words
 from agent.domain.keys import IssuerKey
 from agent.domain.parts import Place, PromoCode, place_to_wire, promo_to_wire
 from agent.domain.statement import KeyChange
-from cloud import sqlite_holds, sqlite_issuing, sqlite_records, sqlite_status, sqlite_tills
+from cloud import sqlite_holds, sqlite_issuing, sqlite_records, sqlite_restore, sqlite_status, sqlite_tills
 from cloud.chain import Entry
 from cloud.errors import Refused
 from cloud.holds import HeldLine, Released
@@ -36,6 +37,7 @@ from cloud.ports import (
     StatusPart,
     Terms,
 )
+from cloud.restore import Closed
 from cloud.sqlite_codes import SqliteCodes
 from cloud.sqlite_thread import SqliteThreads
 from cloud.tills import Till
@@ -123,7 +125,9 @@ class SqliteStore:
                 identity,
             ).fetchone()
             if found is None:
-                db.execute("INSERT INTO campaign VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0)", (*identity, *row, key))
+                db.execute(
+                    "INSERT INTO campaign VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0, NULL)", (*identity, *row, key)
+                )
                 return
             if campaign.version <= found[0]:
                 raise Refused(409, "old_version", f"version {found[0]} is known; send a higher one")
@@ -274,6 +278,23 @@ class SqliteStore:
 
     async def gaps(self, limit: int) -> list[GapLine]:
         return await self._threads.read(lambda db: sqlite_records.gaps(db, limit))
+
+    # --- after a restore ---
+
+    async def missing(self, till: str, lane: str, limit: int) -> list[tuple[int, int]]:
+        return await self._threads.read(lambda db: sqlite_records.missing(db, till, lane, limit))
+
+    async def restored(self, now: datetime) -> tuple[int, list[Closed]]:
+        return await self._threads.write(lambda db: sqlite_restore.restored(db, now))
+
+    async def closed(self) -> list[Closed]:
+        return await self._threads.read(sqlite_restore.closed)
+
+    async def open_issuing(self, issuer: str, campaign: int, issued: int) -> None:
+        await self._threads.write(lambda db: sqlite_restore.open_issuing(db, issuer, campaign, issued))
+
+    async def sequence_floor(self) -> int:
+        return await self._threads.read(sqlite_restore.sequence_floor)
 
     # --- bundles ---
 

@@ -40,7 +40,8 @@ def add_key(db: sqlite3.Connection, key: IssuerKey, registered: bool) -> None:
 def _not_issued_here(db: sqlite3.Connection, key: IssuerKey) -> None:
     """Two who draw indexes of one campaign would give one identity to two coupons."""
     issued = db.execute(
-        "SELECT campaign FROM campaign WHERE issuer = ? AND issued > 0 ORDER BY campaign", (key.issuer,)
+        "SELECT campaign FROM campaign WHERE issuer = ? AND (issued > 0 OR restored_at IS NOT NULL) ORDER BY campaign",
+        (key.issuer,),
     )
     for (number,) in issued.fetchall():
         if key.campaigns is None or number in key.campaigns:
@@ -101,6 +102,7 @@ def allot(
                 sentence = "an order of this name was for other coupons"
                 raise Refused(409, "order_differs", f"{sentence}: send what was sent first, or a new name")
             return [coupon_index(key, size, number) for number in range(known[0], known[0] + count)]
+    _check_open(db, issuer, campaign)
     if issued + count > size:
         left = f"{size - issued} coupons are left of campaign {campaign}, {count} were asked for"
         raise Refused(409, "used_up", left)
@@ -118,6 +120,17 @@ def allot(
         [(issuer, campaign, index, at, said) for index in indexes],
     )
     return indexes
+
+
+def _check_open(db: sqlite3.Connection, issuer: str, campaign: int) -> None:
+    """Refused where indexes may have been drawn that are not known here any more."""
+    (at,) = db.execute(
+        "SELECT restored_at FROM campaign WHERE issuer = ? AND campaign = ?", (issuer, campaign)
+    ).fetchone()
+    if at is not None:
+        sentence = f"the cloud was restored at {at}, and how many coupons were issued by then is not known"
+        command = f"redeemd cloud restored DIR --issued {issuer}/{campaign}=N"
+        raise Refused(409, "restored", f"{sentence}: state it with {command}")
 
 
 def revoke(db: sqlite3.Connection, issuer: str, campaign: int, indexes: Iterable[int], at: str) -> int:

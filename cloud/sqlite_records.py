@@ -275,6 +275,15 @@ def gaps(db: sqlite3.Connection, limit: int) -> list[GapLine]:
     ]
 
 
+def missing(db: sqlite3.Connection, till: str, lane: str, limit: int) -> list[tuple[int, int]]:
+    """`CloudStore.missing`."""
+    rows = db.execute(
+        "SELECT first, last FROM hole WHERE till = ? AND lane = ? ORDER BY first DESC LIMIT ?",
+        (till, lane, limit),
+    ).fetchall()
+    return [span for span in rows if _gap_kind(db, till, lane, *span) == "missing"]
+
+
 def _gap_kind(db: sqlite3.Connection, till: str, lane: str, first: int, last: int) -> str:
     """Whether these sequences lie in the room that was left each time the till was enrolled anew."""
     covered = first - 1

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from agent.domain.status import Status
 from cloud.ports import Mark, Published, StatusPart
+from cloud.sqlite_restore import sequence_floor
 
 PART_KEEP_DAYS = 30
 """How long a part that no till was given any more is kept: a slow download may still want it."""
@@ -90,6 +91,7 @@ def publish(db: sqlite3.Connection, new: Published, parts: Mapping[bytes, bytes]
     """`CloudStore.publish`."""
     found = db.execute("SELECT epoch, sequence FROM manifest WHERE till = ?", (new.till,)).fetchone()
     epoch, sequence = found or (0, 0)
+    sequence = max(sequence, sequence_floor(db))
     follows = new.sequence == sequence + 1 if new.epoch == epoch else new.epoch > epoch
     if not follows:
         return False  # another receiver was faster

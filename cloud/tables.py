@@ -347,6 +347,16 @@ DROP INDEX promo_coupon;
 CREATE INDEX promo_coupon ON promo (issuer, campaign, idx) WHERE out <> 1;
 """
 
-SCRIPTS = (_0001, _0002, _0003, _0004, _0005, _0006, _0007, _0008)
+# A copy that was put back is older than what tills have. `restore`: bundles go on behind `sequence`. `restored_at`:
+# since when it is not known how many coupons of a campaign were issued; NULL where it is.
+_0009 = """
+CREATE TABLE restore (
+    at TEXT NOT NULL,
+    sequence INTEGER NOT NULL
+) STRICT;
+ALTER TABLE campaign ADD COLUMN restored_at TEXT;
+"""
+
+SCRIPTS = (_0001, _0002, _0003, _0004, _0005, _0006, _0007, _0008, _0009)
 """One per schema version, never edited after a release: write the next one."""
 VERSION = len(SCRIPTS)

@@ -20,6 +20,7 @@ from cloud.errors import Refused
 from cloud.http import CLOUD, ENROL_BYTES_MAX, json_answer, problem, read_body, read_json, signed_till, slot
 from cloud.ingest import ingest
 from sync import wire
+from sync.missing import SPANS_MAX
 
 ROUTES = web.RouteTableDef()
 _WRONG_CODE = "this code is not valid: it is used, older than 24 hours, or mistyped"
@@ -144,5 +145,6 @@ async def batch(request: web.Request) -> web.Response:
     body = wire.gunzip_bounded(sent, cloud.limits.batch_bytes) if encoding == "gzip" else sent
     async with slot(cloud):
         results = await ingest(cloud.store, till, lane, body, cloud.now, cloud.limits)
+        missing = await cloud.store.missing(till.till, lane, SPANS_MAX)
     headers = {"Content-Type": wire.RESULTS_TYPE}
-    return web.Response(body=wire.encode_results(results), headers=headers)
+    return web.Response(body=wire.encode_results(results, missing), headers=headers)

@@ -12,11 +12,12 @@ import contextlib
 import logging
 import random as random_module
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 
 from sync.backoff import Backoff
 from sync.errors import OutboxUnavailable
+from sync.missing import RESEND_MAX, Span
 from sync.ports import Answer, Failure, Outbox, Uplink
 from sync.protocol import (
     Answered,
@@ -130,6 +131,8 @@ class LaneRunner:
         try:
             if step.settle:
                 await self._outbox.settle(self.lane, step.settle)
+            if step.again:
+                await self._send_again(step.again)
             match step.then:
                 case Read(max_records, max_bytes):
                     return Offered(await self._outbox.waiting(self.lane, max_records, max_bytes))
@@ -140,6 +143,10 @@ class LaneRunner:
                     return await self._sleep(until)
         except OutboxUnavailable as error:
             return OutboxFailed(str(error))
+
+    async def _send_again(self, spans: Sequence[Span]) -> None:
+        count = await self._outbox.send_again(self.lane, spans, RESEND_MAX)
+        log.warning("lane %s: the cloud misses %s; %d records are sent again", self.lane, spans, count)
 
     async def _sleep(self, until: float) -> Event:
         rang = await _wait(self._alarm, until - self._clock())

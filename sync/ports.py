@@ -26,6 +26,7 @@ class FailureKind(StrEnum):
     TIMEOUT = "timeout"
     CAPTIVE_PORTAL = "captive_portal"
 
+    OUTDATED = "outdated"  # signed by the cloud, and older than what the till has
     PROTOCOL = "protocol"  # not HTTP, or not the words of this protocol
     TOO_LARGE = "too_large"  # the answer is longer than we read
     NOT_ADMITTED = "not_admitted"  # 401, 403
@@ -73,6 +74,10 @@ SENTENCES: Mapping[FailureKind, Sentence] = {
     FailureKind.CAPTIVE_PORTAL: Sentence(
         "网络要求先登录（门户页面），请店内网络管理员处理。",
         "The network shows a login page of its own instead of the cloud: sign in to the network.",
+    ),
+    FailureKind.OUTDATED: Sentence(
+        "云端的数据比本机旧，可能恢复了旧备份，请通知总部。",
+        "The cloud offers older data than this till has, as if a backup was restored: tell head office.",
     ),
     FailureKind.PROTOCOL: Sentence(
         "对方的回答无法理解，请检查云端地址和版本。",
@@ -146,6 +151,12 @@ class Outbox(Protocol):
         conflict is kept for the store to see), refused ones go to quarantine. Only permanent refusals
         arrive here. A result for a record that is no longer waiting is ignored: it was settled before a
         crash.
+        """
+
+    async def send_again(self, lane: str, spans: Sequence[tuple[int, int]], max_records: int) -> int:
+        """Put acknowledged records of these sequences (first and last) back among those that wait; how many.
+
+        At most max_records; what is not there, or in quarantine, stays so.
         """
 
 

@@ -22,11 +22,12 @@ one aside or halves the batch. 4. The same records give the same bytes and so th
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
 from sync.backoff import Backoff
+from sync.missing import Resending, Span, decode_missing
 from sync.ports import Answer, Failure, FailureKind
 from sync.status import Treatment, failure_from, looks_like_portal, rule_for
 from sync.wire import (
@@ -139,10 +140,14 @@ class Sleep:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """settle: for `Outbox.settle`, before anything else. failure: to report, if any. then: what to do next."""
+    """settle: for `Outbox.settle`, before anything else; again: for `Outbox.send_again`, behind it.
+
+    failure: to report, if any. then: what to do next.
+    """
 
     then: Read | Send | Sleep
     settle: tuple[RecordResult, ...] = ()
+    again: tuple[Span, ...] = ()
     failure: Failure | None = None
 
 
@@ -187,6 +192,7 @@ class LaneProtocol:
         self._answered_at: float | None = None
         self._batch: tuple[Record, ...] = ()
         self._aside: dict[str, _Aside] = {}
+        self._resending = Resending()
 
     @property
     def set_aside(self) -> int:
@@ -281,7 +287,8 @@ class LaneProtocol:
             assert failure is not None, "a record is settled, refused for now, or a fault was reported"
             return self._back_off(failure, now)
         self._grow()
-        return self._advance(final, failure, now)
+        step = self._advance(final, failure, now)
+        return replace(step, again=self._resending.wanted(decode_missing(answer.body, self._limits), now))
 
     def _split(self, answer: Answer, failure: Failure, now: float) -> Step:
         """Something in the batch is not taken: halve until it stands alone, then judge that one record."""
@@ -308,7 +315,7 @@ class LaneProtocol:
         aside_bytes = sum(aside.size_bytes for aside in self._aside.values())
         room = max(self._limits.batch_bytes, self._limits.event_bytes)
         bounds = Read(self.batch_records + len(self._aside), room + aside_bytes)
-        return Step(bounds, settle, failure)
+        return Step(bounds, settle, failure=failure)
 
     def _advance(self, final: tuple[RecordResult, ...], failure: Failure | None, now: float) -> Step:
         """The cloud itself answered and something moved."""

@@ -243,9 +243,10 @@ def idempotency_key(body: bytes) -> str:
 # --- results ---
 
 
-def encode_results(results: Sequence[RecordResult]) -> bytes:
-    """The body of a 200 answer to a batch, in any order, media type RESULTS_TYPE."""
-    return _dump({"results": [_result_object(result) for result in results]})
+def encode_results(results: Sequence[RecordResult], missing: Sequence[tuple[int, int]] = ()) -> bytes:
+    """The body of a 200 answer to a batch, in any order, media type RESULTS_TYPE. missing: see `sync.missing`."""
+    named = {"missing": [{"first": first, "last": last} for first, last in missing]} if missing else {}
+    return _dump({"results": [_result_object(result) for result in results], **named})
 
 
 def _result_object(result: RecordResult) -> dict[str, Any]:

@@ -111,6 +111,22 @@ class SqlOutbox:
 
         return await self._run(write)
 
+    async def send_again(self, lane: str, spans: Sequence[tuple[int, int]], max_records: int) -> int:
+        """`sync.ports.Outbox.send_again`."""
+
+        def write(connection: sqlite3.Connection) -> int:
+            count = 0
+            for first, last in spans:
+                count += connection.execute(
+                    f"UPDATE {TABLES[lane]} SET state = 'waiting', outcome = NULL WHERE sequence IN"
+                    f" (SELECT sequence FROM {TABLES[lane]} WHERE sequence BETWEEN ? AND ?"
+                    " AND state IN ('acknowledged', 'conflict') ORDER BY sequence LIMIT ?)",
+                    (first, last, max_records - count),
+                ).rowcount
+            return count
+
+        return await self._run(write)
+
     async def _run(self, work: Callable[[sqlite3.Connection], T]) -> T:
         try:
             return await self._database.run(work)

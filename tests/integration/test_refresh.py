@@ -152,10 +152,15 @@ async def test_a_rollback_is_refused_and_the_newer_one_kept(
     publish(factory)
     await refresher.fetch()
     factory.sequence, factory.campaigns = 1, [amount_off(3, size=1000)]
+    till.clock.advance(timedelta(hours=1))
     refused = await refresher.fetch()
     assert isinstance(refused, Failure)
-    assert refused.kind is FailureKind.PROTOCOL
+    assert refused.kind is FailureKind.OUTDATED
     assert "rollback" in refused.detail
+    since = till.clock.monotonic()
+    till.clock.advance(timedelta(hours=1))
+    await refresher.fetch()
+    assert till.state.outdated_since == since, "the first time counts"
     assert force(till) == (2, [1, 2])
     assert await stored(till) == [1, 2]
 

@@ -46,6 +46,7 @@ CASES = {
     "codes_missing": (replace(WELL, codes_missing=2), "warning"),
     "bundle_stale": (replace(WELL, age=Age.STALE), "warning"),
     "bundle_expired": (replace(WELL, age=Age.EXPIRED), "error"),
+    "cloud_outdated": (replace(WELL, outdated_s=health.OUTDATED_ERROR_S), "error"),
     "ledger_unavailable": (replace(WELL, stopped="ledger_unavailable"), "error"),
     "commit_unknown": (replace(WELL, stopped="commit_unknown"), "error"),
     "ledger_damaged": (replace(WELL, stopped="ledger_damaged"), "error"),
@@ -75,6 +76,12 @@ def test_each_issue_has_its_facts_and_says_what_to_do(code: str) -> None:
     assert all(health.to_json([found])[0].values()), "every text is there"
     assert health.healthy([found]) is (severity != "error")
     assert "{" not in found.zh + found.en
+
+
+def test_a_cloud_that_offers_old_data_is_first_a_warning() -> None:
+    """A restored cloud is mended within the hour, as a rule."""
+    (found,) = health.issues(replace(WELL, outdated_s=health.OUTDATED_ERROR_S - 1))
+    assert (found.code, found.severity) == ("cloud_outdated", "warning")
 
 
 def test_the_worst_comes_first() -> None:
