@@ -1,5 +1,6 @@
-"""Random lives of one till: records, deliveries, rotations cut short, disks lost and found again. Whatever happens, no
-record is refused, nothing that is on some disk is missing at the end, and the gaps are what is on none.
+"""Random lives of one till: records, deliveries, rotations cut short, disks lost, stolen and found again. Whatever
+happens, no record is refused, nothing that is on some disk is missing at the end, the gaps are what is on none, and
+when what was held is released every coupon is used that some record uses.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from cloud.ingest import ingest
 from cloud.sqlite import SqliteStore
 from cloud.tills import KeyStanding
 from sync.wire import ResultStatus
-from tests.unit.cloud_kit import LATER, NOW, SealingTill, batch, enrolled, sealing_till
+from tests.unit.cloud_kit import LATER, NOW, SealingTill, batch, enrolled, known_marks, sealing_till
 
 TILL = "T-1"
 
@@ -104,6 +105,11 @@ class Life:
         heads = {lane: ChainHead(starts[lane].after, starts[lane].hash) for lane in LANES}
         self.disk = Disk(SealingTill(TILL, key, heads))
 
+    async def steal(self) -> None:
+        """The till is revoked and gets another disk; what the stolen one still delivers is held."""
+        assert await self.store.revoke_till(TILL, "2026-03-01T04:00:00.000Z") == 0
+        await self.swap()
+
     async def find(self) -> None:
         """A lost disk is read once more."""
         if self.lost:
@@ -119,9 +125,9 @@ async def test_a_tills_life_leaves_no_fork_and_loses_nothing_that_is_somewhere(
         first = sealing_till(TILL, 1)
         await enrolled(store, first)
         life = Life(store, random.Random(seed), Disk(first))
-        steps = [life.record, life.deliver, life.rotate, life.swap, life.find]
+        steps = [life.record, life.deliver, life.rotate, life.swap, life.steal, life.find]
         for _ in range(40):
-            (step,) = life.chance.choices(steps, weights=[8, 8, 4, 1, 2])
+            (step,) = life.chance.choices(steps, weights=[8, 8, 4, 1, 1, 2])
             await step()
         disks = [life.disk, *life.lost]
         while any(waiting for disk in disks for waiting in disk.waiting.values()):
@@ -132,6 +138,11 @@ async def test_a_tills_life_leaves_no_fork_and_loses_nothing_that_is_somewhere(
         redeemed = [line.index for line in lines if line.lane == REDEMPTION_LANE]
         assert len(lines) == life.coupons, "every record that some disk held is here"
         assert len(redeemed) == len(set(redeemed))
+        waits = {line.index for line in await store.held(TILL, 10_000)}
+        marked = {index for index, _ in await known_marks(store)}
+        assert (marked | waits, marked & waits) == (set(redeemed), set()), "each use counts or is held"
+        assert (await store.release_held(TILL)).conflicts == 0
+        assert {index for index, _ in await known_marks(store)} == set(redeemed)
         gaps = await store.gaps(1000)
         assert {gap.kind for gap in gaps} <= {"replaced"}, "nothing is missing but the room that was left"
         for lane in (REDEMPTION_LANE, EVIDENCE_LANE):
