@@ -295,7 +295,8 @@ class Refresher:
 
     async def _collect(self, manifest: Manifest, source: Source) -> dict[str, bytes]:
         """Every part of `manifest`: those that did not change from the store, the others from `source`."""
-        stored = await asyncio.to_thread(_by_digest, await self._cache.parts())
+        # What did not change alone is held beside the new parts: two bundles of the largest would be too much.
+        stored = await asyncio.to_thread(_unchanged, await self._cache.parts(), manifest)
         await self._codes.collect(manifest.parts, source.part)
         parts: dict[str, bytes] = {}
         for part in manifest.parts:
@@ -327,8 +328,11 @@ class Refresher:
             raise BundleError("malformed", f"no time zone {contents.place.zone!r}") from None
 
 
-def _by_digest(parts: Mapping[str, bytes]) -> dict[bytes, bytes]:
-    return {hashlib.sha256(content).digest(): content for content in parts.values()}
+def _unchanged(stored: Mapping[str, bytes], manifest: Manifest) -> dict[bytes, bytes]:
+    """Those of the stored contents that `manifest` names, by their hash."""
+    named = {part.sha256 for part in manifest.parts}
+    by_digest = ((hashlib.sha256(content).digest(), content) for content in stored.values())
+    return {digest: content for digest, content in by_digest if digest in named}
 
 
 class _Line:

@@ -29,6 +29,8 @@ PART_BYTES_MAX = 64 * 1024 * 1024
 BUNDLE_BYTES_MAX = 1024 * 1024 * 1024
 HELD_BYTES_MAX = 64 * 1024 * 1024
 """All parts but the tables of codes: a till holds these in memory while it takes a bundle."""
+HELD_PART_BYTES_MAX = 16 * 1024 * 1024
+"""One of these: SQLite has up to four copies of a part in memory while it replaces one."""
 CODES_PREFIX = "codes/"
 """What the names of tables of codes begin with, which stay on disk."""
 PARTS_MAX = 2000
@@ -304,11 +306,12 @@ def _check_order(manifest: Manifest, root: Root, till: str, current: Manifest | 
         raise BundleError("malformed", "a part stands twice")
     if sum(part.length for part in manifest.parts) > BUNDLE_BYTES_MAX:
         raise BundleError("too_large", f"the parts hold more than {BUNDLE_BYTES_MAX} bytes")
-    held = sum(part.length for part in manifest.parts if not part.name.startswith(CODES_PREFIX))
-    if held > HELD_BYTES_MAX:
-        raise BundleError(
-            "too_large", f"the parts but for codes hold {held} bytes, more than {HELD_BYTES_MAX}"
+    held = [part.length for part in manifest.parts if not part.name.startswith(CODES_PREFIX)]
+    if max(held, default=0) > HELD_PART_BYTES_MAX or sum(held) > HELD_BYTES_MAX:
+        sentence = (
+            f"more than {HELD_PART_BYTES_MAX} bytes in a part or {HELD_BYTES_MAX} in all, but for codes"
         )
+        raise BundleError("too_large", sentence)
     if current is None or manifest == current:
         return
     order = (manifest.epoch, manifest.sequence)

@@ -13,6 +13,7 @@ from agent.domain.bundle import (
     BUNDLE_BYTES_MAX,
     DOCUMENT_BYTES_MAX,
     HELD_BYTES_MAX,
+    HELD_PART_BYTES_MAX,
     MANIFEST_AAD,
     PART_BYTES_MAX,
     Age,
@@ -155,16 +156,19 @@ def test_an_oversize_manifest_is_refused_before_it_is_read():
 
 
 def test_parts_beyond_what_a_till_may_hold():
-    whole = [["status/a/1", PART_BYTES_MAX, bytes(32)]]
-    assert len(read_payload(payload_of(parts=whole)).parts) == 1
-    assert HELD_BYTES_MAX == PART_BYTES_MAX
-    assert code_of(read_payload, payload_of(parts=[*whole, ["keys", 1, bytes(32)]])) == "too_large"
+    held = [
+        [f"status/a/{n}", HELD_PART_BYTES_MAX, bytes(32)]
+        for n in range(HELD_BYTES_MAX // HELD_PART_BYTES_MAX)
+    ]
+    assert len(read_payload(payload_of(parts=held)).parts) == 4
+    assert code_of(read_payload, payload_of(parts=[*held, ["keys", 1, bytes(32)]])) == "too_large"
     assert (
-        len(read_payload(payload_of(parts=[*whole, ["codes/a/1/1", PART_BYTES_MAX, bytes(32)]])).parts) == 2
+        code_of(read_payload, payload_of(parts=[["keys", HELD_PART_BYTES_MAX + 1, bytes(32)]])) == "too_large"
     )
-    many = [[f"codes/a/1/{n}", PART_BYTES_MAX, bytes(32)] for n in range(BUNDLE_BYTES_MAX // PART_BYTES_MAX)]
-    assert len(read_payload(payload_of(parts=many)).parts) == 16
-    assert code_of(read_payload, payload_of(parts=[*many, ["one", 1, bytes(32)]])) == "too_large"
+    count = (BUNDLE_BYTES_MAX - HELD_BYTES_MAX) // PART_BYTES_MAX
+    whole = held + [[f"codes/a/1/{n}", PART_BYTES_MAX, bytes(32)] for n in range(count)]
+    assert len(read_payload(payload_of(parts=whole)).parts) == 19
+    assert code_of(read_payload, payload_of(parts=[*whole, ["codes/a/2/1", 1, bytes(32)]])) == "too_large"
 
 
 @pytest.mark.parametrize(
