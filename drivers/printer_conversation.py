@@ -34,6 +34,11 @@ QUIET_S = 0.3  # between two answers of a printer that has caught up lie millise
 _STOPPED = (PrinterCause.PAPER_OUT, PrinterCause.COVER_OPEN, PrinterCause.OFFLINE)
 
 
+_NO_PRINTER = PrinterStatus(
+    False,
+    (PrinterCause.MISCONFIGURED,),
+    "what answers is no receipt printer, or at another speed: check address, device and baud",
+)
 _FORGOTTEN = PrinterStatus(
     True, (), "the printer was switched off and on, or lost a part of the job; look at what is printed"
 )
@@ -63,6 +68,7 @@ class Conversation(ABC):
         self._turn = asyncio.Lock()
         self._unanswered = 0  # sentinels of earlier jobs that the device may still answer on the same line
         self._sensor = 0  # the last answer to a sentinel
+        self._foreign = 0  # bytes read since the last question that no printer sends
         self._cut_off = False  # whether the printer may still be inside a command of an earlier job
         self._status = DeviceStatus(name, self.kind, DeviceState.STARTING, "not asked yet", time.monotonic())
 
@@ -250,7 +256,10 @@ class Conversation(ABC):
         for _ in range(STALE_BYTES_MAX):
             if await self._next(link, lambda _byte: True, 0) is None:
                 break
+        self._foreign = 0
         status = printer_status.decode(await self._ask(link, printer_status.ASKED))
+        if self._foreign and status.causes == (PrinterCause.UNREACHABLE,):
+            status = _NO_PRINTER
         self._note(
             DeviceState.READY if status.ready else DeviceState.LOST, "" if status.ready else status.detail
         )
@@ -292,6 +301,7 @@ class Conversation(ABC):
                 if printer_status.is_sensor(byte) and self._unanswered:
                     self._unanswered -= 1
                     self._sensor = byte
+                self._foreign += not printer_status.is_known(byte)
                 if wanted(byte):
                     return byte
         return None

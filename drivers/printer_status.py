@@ -69,6 +69,7 @@ _STATUS_MASK, _STATUS_FIXED = 0x93, 0x12
 _SENSOR_MASK, _SENSOR_FIXED = 0x90, 0x00
 _AUTOMATIC_MASK, _AUTOMATIC_FIXED = 0x93, 0x10
 AUTOMATIC_BYTES = 4
+_FLOW_CONTROL = (0x11, 0x13)
 
 
 def is_status(byte: int) -> bool:
@@ -79,6 +80,11 @@ def is_status(byte: int) -> bool:
 def is_sensor(byte: int) -> bool:
     """Whether this byte can answer GS r 1."""
     return byte & _SENSOR_MASK == _SENSOR_FIXED
+
+
+def is_known(byte: int) -> bool:
+    """Whether a printer sends such a byte: an answer, automatic status or flow control."""
+    return is_status(byte) or is_sensor(byte) or is_automatic(byte) or byte in _FLOW_CONTROL
 
 
 def is_automatic(byte: int) -> bool:

@@ -212,7 +212,7 @@ class FilePrinter(Conversation):
             return self._blind_status()
         self._two_way = True
         status = await super()._ask_status(link)
-        silent = status.causes == (PrinterCause.UNREACHABLE,)
+        silent = status.causes in ((PrinterCause.UNREACHABLE,), (PrinterCause.MISCONFIGURED,))
         self._answered_once = self._answered_once or not silent
         if silent and not self._answered_once:
             self._two_way = False

@@ -69,7 +69,7 @@ PLANS = {
     "answers_late_within": Plan(Fault.LATE, True, "printed", ""),
     "never_answers": Plan(Fault.SILENT, False, "queued", "unreachable"),
     "never_answers_within": Plan(Fault.SILENT, True, "unconfirmed", "unreachable"),
-    "answers_with_noise": Plan(Fault.NOISE, False, "queued", "unreachable"),
+    "answers_with_noise": Plan(Fault.NOISE, False, "queued", "misconfigured"),
 }
 CASES = [(line, name) for name, plan in PLANS.items() for line in ("tcp", "pty") if plan.only in ("", line)]
 

@@ -18,10 +18,12 @@ from PIL import Image
 
 from agent.receipts.charset import Encoding
 from agent.receipts.escpos import fitting_module_dots, native_qr, render_escpos, without_real_time
+from agent.receipts.escpos import raster as escpos_raster
 from agent.receipts.model import Align, Columns, Cut, Feed, Qr, Receipt, ReceiptError, Rule, Text
 from agent.receipts.plain import render_text
 from agent.receipts.profile import GENERIC_58, GENERIC_80, PrinterProfile, printer_profile, profile_names
 from agent.receipts.redemption import redemption_receipt
+from drivers import glyphs
 from drivers.escpos_commands import split_commands
 from drivers.escpos_reader import Gap, PrintedReceipt, Raster, TextLine, read_receipt
 from drivers.receipt_image import draw_png
@@ -103,6 +105,18 @@ def test_native_qr_is_python_escpos_native_qr(data, module_dots):
     reference = Dummy()
     reference.qr(data, ec=1, size=module_dots, native=True)
     assert native_qr(data, module_dots) == reference.output
+
+
+@pytest.mark.parametrize(("implementation", "raster"), [("bitImageColumn", False), ("bitImageRaster", True)])
+def test_drawn_characters_are_python_escpos_pictures(implementation, raster):
+    """An independent encoder of the same dots: nothing is turned, mirrored or inverted."""
+    reference = Dummy()
+    reference.image(glyphs.cell("满", 24, 24), impl=implementation)
+    if raster:
+        ours = escpos_raster(glyphs.row_bytes([("满", 2)], 1)[1])
+    else:
+        ours = b"\x1b*!\x18\x00" + glyphs.column_bytes("满", 2)
+    assert ours in reference.output
 
 
 def test_every_model_of_python_escpos_has_a_profile_or_a_reason():
