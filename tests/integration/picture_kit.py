@@ -54,6 +54,26 @@ def turned(gray: Gray, degrees: float, tilt: float = 0.0) -> Gray:
     return np.asarray(cv2.warpPerspective(flat, warp, (columns, rows), borderValue=130), dtype=np.uint8)
 
 
+def curved(gray: Gray, bulge: float = 12) -> Gray:
+    """As wrapped about a can: the middle stands `bulge` pixels above the sides."""
+    rows, columns = gray.shape
+    y, x = np.mgrid[:rows, :columns].astype(np.float32)
+    across = np.clip(x / 240, 0, 1)
+    return np.asarray(
+        cv2.remap(
+            gray, x, y + bulge * np.sin(np.pi * across).astype(np.float32), cv2.INTER_LINEAR, borderValue=130
+        ),
+        dtype=np.uint8,
+    )
+
+
+def glaring(gray: Gray, radius: int = 18) -> Gray:
+    """A lamp's reflection in the code: white within `radius`, with a soft edge."""
+    spot = np.zeros(gray.shape, dtype=np.float32)
+    cv2.circle(spot, (120, 150), radius, 255, -1)
+    return np.asarray(np.clip(gray + cv2.GaussianBlur(spot, (0, 0), 4), 0, 255), dtype=np.uint8)
+
+
 def noisy(gray: Gray, sd: float) -> Gray:
     noise = np.random.default_rng(7).normal(0, sd, gray.shape)
     return np.clip(gray + noise, 0, 255).astype(np.uint8)

@@ -9,9 +9,12 @@ import threading
 from pathlib import Path
 
 import cv2
+import numpy as np
+import numpy.typing as npt
 import pytest
 
 from drivers.camera import NICE, WHOLE, Camera, CameraSettings, Codes, Region
+from drivers.frames import _JpegCapture
 from drivers.ports import DeviceState, Scan
 from tests.integration.picture_kit import (
     HEIGHT,
@@ -121,6 +124,15 @@ async def test_a_stream_that_comes_back_is_read_again():
         assert (await run.scan()).text == "RC1B"
         await run.until(DeviceState.READY)
         await stream.stop()
+
+
+@pytest.mark.parametrize("packed", [b"", b"no picture", b"\xff\xd8\xff\xe0 cut off"])
+def test_a_broken_jpeg_of_a_stream_is_no_picture(packed: bytes):
+    class Broken:
+        def retrieve(self) -> tuple[bool, npt.NDArray[np.uint8]]:
+            return True, np.frombuffer(packed, dtype=np.uint8).reshape(1, -1)
+
+    assert _JpegCapture(Broken(), None).retrieve() is None
 
 
 async def test_the_cameras_threads_step_back_and_the_loop_does_not(video: Path):

@@ -20,7 +20,18 @@ from drivers.decode import DECODERS, Decode, Decoded, load_chain, read_image
 from drivers.opencv import MAX_PIXELS, fit, to_gray
 from drivers.pictures import read_paths
 from drivers.ports import DriverError
-from tests.integration.picture_kit import TOKEN, Gray, blurred, counter, drawn, noisy, qr, turned
+from tests.integration.picture_kit import (
+    TOKEN,
+    Gray,
+    blurred,
+    counter,
+    curved,
+    drawn,
+    glaring,
+    noisy,
+    qr,
+    turned,
+)
 
 PUBLIC = Path(os.environ.get("REDEEMD_QR_SAMPLES") or Path(__file__).parents[3] / "shared" / "qr-samples")
 
@@ -66,8 +77,22 @@ def test_every_decoder_finds_nothing_where_nothing_is(name: str, size: tuple[int
         noisy(blurred(EASY, 1.4), 8),
         255 - EASY,  # light on dark: a phone in dark mode
         counter(qr(TOKEN, 4, dark=90, light=150)),
+        counter(qr(TOKEN, 4, dark=8, light=40)) // 5 * 4,
+        np.ascontiguousarray(EASY[:, ::-1]),
+        curved(EASY),
+        glaring(EASY),
     ],
-    ids=["tilted", "upside down", "blurred and noisy", "inverted", "pale"],
+    ids=[
+        "tilted",
+        "upside down",
+        "blurred and noisy",
+        "inverted",
+        "pale",
+        "dim",
+        "mirrored",
+        "curved",
+        "glaring",
+    ],
 )
 def test_what_a_camera_sees_is_read_by_the_first_decoder(picture: Gray, chain: tuple[Decode, ...]):
     assert [(one.text, one.decoder) for one in read_image(picture, chain)] == [(TOKEN, "zxing")]
