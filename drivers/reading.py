@@ -7,6 +7,7 @@ left behind. Opening is done off the loop, because it may wait for hardware or a
 from __future__ import annotations
 
 import asyncio
+import select
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -17,6 +18,7 @@ from drivers.ports import DeviceState, Scan, ScanFault
 from drivers.state import DeviceUnavailable, RetryDelay, StatusBoard
 
 _GAP_CHECK_S = 0.1
+_READS_MAX = 64  # one after another, so that no device keeps the loop
 
 Found = list[Scan | ScanFault]
 
@@ -134,13 +136,21 @@ class _Reader:
             self._gap_timer = self._loop.call_later(self._gap_check_s, self._check_gap)
 
     def _check_gap(self) -> None:
-        self._gap_timer = None
-        self._readable()  # first: where the loop was busy, what looks like silence may lie in the kernel's buffer
-        if self._lost.done():
-            return
-        self._deliver(self._framer.expire(time.monotonic()))
-        if self._gap_timer is None and self._framer.pending and not self._lost.done():
-            self._gap_timer = self._loop.call_later(self._gap_check_s, self._check_gap)
+        # First what lies in the kernel's buffer: where the loop was busy, it looks like silence.
+        reads = 0
+        while reads < _READS_MAX and not self._lost.done() and self._waiting():
+            self._readable()
+            reads += 1
+        if reads < _READS_MAX and not self._lost.done():
+            self._deliver(self._framer.expire(time.monotonic()))
+        again = self._framer.pending and not self._lost.done()
+        self._gap_timer = self._loop.call_later(self._gap_check_s, self._check_gap) if again else None
+
+    def _waiting(self) -> bool:
+        """Whether a read would give something now. A serial line without data reads like one that has ended."""
+        poll = select.poll()
+        poll.register(self._device.fileno(), select.POLLIN)
+        return bool(poll.poll(0))
 
     def _deliver(self, found: Found) -> None:
         try:

@@ -173,6 +173,18 @@ async def test_a_line_pulled_a_hundred_times_is_always_back(monkeypatch: pytest.
             assert run.faults.empty()
 
 
+async def test_a_line_that_falls_silent_is_not_lost():
+    with VirtualScanner() as device:
+        async with running(SerialScanner(SerialSettings("s", device.port, gap_s=0.02))) as run:
+            await run.until(DeviceState.READY)
+            since = run.source.status().since
+            device.send(b"HALF")
+            assert (await run.fault()).code == "incomplete"
+            device.scan("WHOLE")
+            assert (await run.scan()).text == "WHOLE"
+            assert run.source.status().since == since, "nothing happened to the line"
+
+
 def test_a_virtual_scanner_that_nobody_reads_does_not_wait_for_ever(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("drivers.virtual_scanner.SEND_TIMEOUT_S", 0.01)
     with VirtualScanner() as device:

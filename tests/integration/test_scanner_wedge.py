@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import json
 import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+import uvloop
 
+from drivers.framing import Framer
 from drivers.keymap import DOWN, EV_KEY
 from drivers.ports import DeviceState
 from drivers.wedge import WedgeScanner, WedgeSettings, explain_open_error
@@ -96,6 +100,62 @@ async def test_a_shift_held_when_it_was_unplugged_is_forgotten(
         await run.until(DeviceState.READY)
         device.send(typed("second"))
         assert (await run.scan()).text == "second"
+    device.unplug()
+
+
+async def test_a_scanner_that_sends_no_suffix(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    device = FedKeyboard(tmp_path, monkeypatch)
+    device.plug()
+    settings = WedgeSettings("w", vendor="0c2e", suffix="none", gap_s=0.05)
+    async with running(WedgeScanner(settings)) as run:
+        await run.until(DeviceState.READY)
+        for text in ("RC1A", "RC1B"):
+            device.send(typed(text, end=None))
+            assert (await run.scan()).text == text
+        assert run.faults.empty()
+    device.unplug()
+
+
+async def test_pauses_count_as_the_kernel_timed_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """All of it is read at once; a second lay between the halves when the keys were pressed."""
+    monkeypatch.setattr("drivers.wedge.ioctl", lambda *_: 0)
+    device = FedKeyboard(tmp_path, monkeypatch)
+    device.plug()
+    async with running(WedgeScanner(WedgeSettings("w", vendor="0c2e"))) as run:
+        await run.until(DeviceState.READY)
+        now = time.monotonic()
+        device.send([*typed("HALF", end=None), (EV_KEY, RIGHT_SHIFT, DOWN)], now - 5)
+        device.send(typed("whole"), now - 4)
+        assert (await run.fault()).code == "incomplete"
+        scan = await run.scan()
+        assert scan.text == "whole", "and the shift that was never let go is forgotten"
+        assert now - 5 < scan.at < now - 3
+    device.unplug()
+
+
+def test_a_busy_till_makes_no_pause(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Under the service's own loop, which looks at its clock first: what was typed meanwhile is read before judging."""
+    monkeypatch.setattr("drivers.wedge.ioctl", lambda *_: 0)
+    device = FedKeyboard(tmp_path, monkeypatch)
+    device.plug()
+
+    async def play() -> None:
+        async with running(WedgeScanner(WedgeSettings("w", vendor="0c2e", gap_s=0.1))) as run:
+            await run.until(DeviceState.READY)
+            pressed_at = time.monotonic()
+            device.send(typed("FIRST", end=None), pressed_at)
+            # What the reader does with it is one turn of the loop away, and its look at the clock 0.05 s.
+            framer: Framer = run.source._framer  # type: ignore[attr-defined]  # of the wedge
+            while not framer.pending:  # noqa: ASYNC110  it tells nobody
+                await asyncio.sleep(0)
+            device.send(typed("HALF" * 10), pressed_at + 0.05)  # more than one read takes
+            while time.monotonic() < pressed_at + 0.3:
+                pass  # the till is busy
+            assert (await run.scan()).text == "FIRST" + "HALF" * 10
+            assert run.faults.empty()
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(play())
     device.unplug()
 
 

@@ -153,6 +153,9 @@ class FedKeyboard:
         self._end.close()
         self._end = None
 
-    def send(self, events: Iterable[Event]) -> None:
+    def send(self, events: Iterable[Event], at: float = 0.0) -> None:
+        """at: when the kernel says that the keys were pressed, in seconds; read only where it tells the time."""
         assert self._end is not None
-        self._end.sendall(b"".join(struct.pack("llHHi", 0, 0, *event) for event in events))
+        seconds, part = divmod(at, 1)
+        stamp = (int(seconds), int(part * 1_000_000))
+        self._end.sendall(b"".join(struct.pack("llHHi", *stamp, *event) for event in events))
