@@ -237,6 +237,7 @@ class App:
             ],
             lanes=self._lane_states,
             committed=self._wake_lanes,
+            requeue=self._requeue,
             version=importlib.metadata.version("redeemd"),
             language=language,
             state_dir=folder,
@@ -285,6 +286,12 @@ class App:
     def _line_back(self) -> None:
         for lane in self._lanes:
             lane.retry_now()
+
+    async def _requeue(self, lane: str | None, sequence: int | None) -> int:
+        """`SqlOutbox.requeue`, and what came back is sent at once."""
+        count = await SqlOutbox(self._database, self._state.till).requeue(lane, sequence)
+        self._line_back()
+        return count
 
     def _tell_print(self, job: PrintJob) -> None:
         self.till.tell_print(job)

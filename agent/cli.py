@@ -23,6 +23,7 @@ GROUPS = {
     "keys": ("agent.commands.keys", "An issuer's keys: new, register, list, show, retire, withdraw."),
     "campaign": ("agent.commands.campaign", "Campaigns: new, check, publish, list, show, end, revoke."),
     "bundle": ("agent.commands.bundle", "The offers and keys that this till holds: show, export, import."),
+    "outbox": ("agent.commands.outbox", "Records not acknowledged by the cloud: list, show, retry, export."),
     "key": ("agent.commands.till_key", "This till's own key: show, rotate. An issuer's are: redeemd keys."),
     "printer": ("agent.commands.printer", "Receipt printers: test, status, drawer, profiles."),
     "time": ("agent.commands.till_time", "This till's time: show, repair."),
@@ -110,13 +111,6 @@ def _parser(chosen: str) -> argparse.ArgumentParser:
     command = add("status", _status, "Show how the running till is.")
     with_config(command)
     with_json(command)
-    command = add("outbox", _outbox, "Show the records that the cloud has not acknowledged.")
-    command.add_argument("--quarantined", action="store_true", help="only those the cloud refused for good")
-    command.add_argument("--conflicts", action="store_true", help="coupons that another till redeemed too")
-    command.add_argument("--all", action="store_true", help="acknowledged ones too: the whole ledger")
-    command.add_argument("--limit", type=_at_least_one, default=1000, help="default: %(default)s")
-    with_config(command)
-    with_json(command)
     command = add("check-config", _check_config, "Check the configuration file and name every problem in it.")
     command.add_argument("file", type=Path, nargs="?", default=DEFAULT_CONFIG, help="default: %(default)s")
     command.add_argument(
@@ -130,12 +124,6 @@ def _parser(chosen: str) -> argparse.ArgumentParser:
             group.add_arguments(command)
             command.set_defaults(run=group.run)
     return parser
-
-
-def _at_least_one(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or len(text) > 9 or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text[:20]!r} is not a whole number from 1 to 999999999")
-    return int(text)
 
 
 def _verify_arguments(command: argparse.ArgumentParser) -> None:
@@ -281,40 +269,6 @@ def _status(arguments: argparse.Namespace) -> int:
     else:
         print("\n".join(status_lines(status)))
     return 0 if status["healthy"] else 1
-
-
-def _outbox(arguments: argparse.Namespace) -> int:
-    import config
-    from agent.app import database_path
-    from agent.commands.errors import CommandError
-    from agent.commands.show import outbox, outbox_line, outbox_size
-    from agent.store.database import StoreError
-
-    states: tuple[str, ...] = ("waiting", "quarantined")
-    if arguments.quarantined:
-        states = ("quarantined",)
-    elif arguments.conflicts:
-        states = ("conflict",)
-    elif arguments.all:
-        states = ("waiting", "quarantined", "acknowledged", "conflict")
-    database = database_path(config.load(arguments.config))
-    count = more = 0
-    try:
-        for row in outbox(database, states, arguments.limit):
-            count += 1
-            if arguments.json:
-                _print_json(row)
-            else:
-                print(outbox_line(row))
-        if count == arguments.limit:
-            more = outbox_size(database, states) - count
-    except StoreError as error:
-        raise CommandError(str(error)) from error
-    if not arguments.json:
-        print(f"{count} records" if count else "nothing is waiting")
-    if more > 0:  # for a program, beside its lines
-        print(f"{more} more, use --limit", file=sys.stderr if arguments.json else sys.stdout)
-    return 0
 
 
 def _check_config(arguments: argparse.Namespace) -> int:

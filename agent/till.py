@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import shutil
 import uuid
@@ -58,6 +59,7 @@ class Wiring:
     lanes: Callable[[], Sequence[LaneState]]
     committed: Callable[[], None]
     """Called after every committed record: wakes the uploads."""
+    requeue: Callable[[str | None, int | None], Awaitable[int]]
     version: str
     language: str
     state_dir: Path
@@ -84,7 +86,7 @@ class Till:
 
     def __init__(self, wiring: Wiring) -> None:
         self._w = wiring
-        self.hub = wiring.hub
+        self.hub, self.requeue = wiring.hub, wiring.requeue
         self._intake = Intake(
             self._judge,
             self._tell_verdict,
@@ -389,11 +391,9 @@ class Till:
 
 
 async def _rest(wait: Callable[[], Awaitable[Any]], seconds: float) -> None:
-    try:
+    with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(seconds):
             await wait()
-    except TimeoutError:
-        pass
 
 
 class StillRunning(Exception):

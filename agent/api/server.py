@@ -13,7 +13,7 @@ from typing import Self
 from aiohttp import web
 
 import config
-from agent.api import bundles, pages, prints, sales, scans, status
+from agent.api import bundles, outbox, pages, prints, sales, scans, status
 from agent.api.errors import BUG, error_middleware
 from agent.api.keys import TILL
 from agent.api.security import make_guard, make_signer
@@ -41,7 +41,7 @@ def make_app(till: Till, token: str, allowed_origins: tuple[str, ...]) -> web.Ap
     app[TILL] = till
     app[BUG] = _end_process
     app.on_response_prepare.append(make_signer(allowed_origins))
-    for module in (scans, sales, prints, bundles, status):
+    for module in (scans, sales, prints, bundles, outbox, status):
         app.add_routes(module.routes)
     pages.add_pages(app)
     return app

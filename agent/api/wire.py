@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 from aiohttp import web
@@ -12,6 +12,7 @@ from msgspec import Meta
 
 from agent.api.errors import ApiError
 from agent.domain.money import AMOUNT_MAX_MINOR
+from agent.domain.record import SEQUENCE_MAX
 from agent.domain.sale import LINES_MAX, Line, Sale
 from drivers.ports import MAX_SCAN_CHARS
 from sync import strict_json
@@ -51,6 +52,11 @@ class ScanBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class RedeemBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     text: Text
     sale: SaleBody | None = None
+
+
+class RetryBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    lane: Literal["redemption", "evidence"] | None = None
+    sequence: Annotated[int, Meta(ge=1, le=SEQUENCE_MAX)] | None = None
 
 
 T = TypeVar("T")

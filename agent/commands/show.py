@@ -13,7 +13,7 @@ from urllib.request import Request, urlopen
 import config
 from agent.commands.errors import CommandError
 from agent.store.database import connect_read_only
-from agent.store.inspect import outbox_count, outbox_rows
+from agent.store.inspect import outbox_count, outbox_row, outbox_rows
 
 TIMEOUT_S = 5.0
 
@@ -90,6 +90,12 @@ def outbox(database: Path, states: tuple[str, ...], limit: int) -> Iterator[dict
     """The records in `states`, read beside the running daemon."""
     with closing(connect_read_only(database)) as connection:
         yield from outbox_rows(connection, states, limit)
+
+
+def outbox_record(database: Path, lane: str, sequence: int) -> dict[str, Any] | None:
+    """One record, acknowledged or not; None if it is not here."""
+    with closing(connect_read_only(database)) as connection:
+        return outbox_row(connection, lane, sequence)
 
 
 def outbox_size(database: Path, states: tuple[str, ...]) -> int:

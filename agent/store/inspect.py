@@ -65,14 +65,27 @@ def outbox_rows(
         " ORDER BY lane, sequence LIMIT ?",
         (*states, limit),
     )
-    for lane, sequence, state, event, outcome in rows:
-        yield {
-            "lane": lane,
-            "sequence": sequence,
-            "state": state,
-            "event": json.loads(event),
-            "answer": None if outcome is None else json.loads(outcome),
-        }
+    for row in rows:
+        yield _plain(*row)
+
+
+def outbox_row(connection: sqlite3.Connection, lane: str, sequence: int) -> dict[str, Any] | None:
+    """One record as plain values, in whatever state it is; None if it is not here."""
+    row = connection.execute(
+        "SELECT lane, sequence, state, event, outcome FROM record WHERE lane = ? AND sequence = ?",
+        (lane, sequence),
+    ).fetchone()
+    return None if row is None else _plain(*row)
+
+
+def _plain(lane: str, sequence: int, state: str, event: str, outcome: str | None) -> dict[str, Any]:
+    return {
+        "lane": lane,
+        "sequence": sequence,
+        "state": state,
+        "event": json.loads(event),
+        "answer": None if outcome is None else json.loads(outcome),
+    }
 
 
 def outbox_count(connection: sqlite3.Connection, states: tuple[str, ...]) -> int:

@@ -99,17 +99,24 @@ class SqlOutbox:
             return None
         return int(found[0])
 
-    async def requeue(self, lane: str, sequence: int | None) -> int:
-        """Take quarantined records (one, or all of the lane) back into the outbox; returns how many."""
+    async def requeue(self, lane: str | None, sequence: int | None) -> int:
+        """Take quarantined records (all, those of a lane, one) back into the outbox; returns how many.
+
+        Raises LedgerUnavailable or CommitUnknown, after which the same call does what is left.
+        """
 
         def write(connection: sqlite3.Connection) -> int:
-            return connection.execute(
-                f"UPDATE {TABLES[lane]} INDEXED BY {lane}_quarantined SET state = 'waiting', outcome = NULL"
-                " WHERE state = 'quarantined' AND sequence = coalesce(?, sequence)",
-                (sequence,),
-            ).rowcount
+            return sum(
+                connection.execute(
+                    f"UPDATE {table} INDEXED BY {each}_quarantined SET state = 'waiting', outcome = NULL"
+                    " WHERE state = 'quarantined' AND sequence = coalesce(?, sequence)",
+                    (sequence,),
+                ).rowcount
+                for each, table in TABLES.items()
+                if lane in (None, each)
+            )
 
-        return await self._run(write)
+        return await self._database.run(write)
 
     async def send_again(self, lane: str, spans: Sequence[tuple[int, int]], max_records: int) -> int:
         """`sync.ports.Outbox.send_again`."""

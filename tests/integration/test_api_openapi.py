@@ -112,7 +112,8 @@ async def play_coupons(till: RealTill, checked: Checked) -> None:
 
 async def play_errors(checked: Checked) -> None:
     large = b'{"text": "' + b"x" * wire.BODY_BYTES_MAX + b'"}'
-    posts = [("POST", "/v1/redeem"), ("POST", "/v1/verify"), ("POST", "/v1/scan"), ("PUT", "/v1/sale")]
+    posts = [("POST", f"/v1/{name}") for name in ("redeem", "verify", "scan", "outbox/retry")]
+    posts.append(("PUT", "/v1/sale"))
     for method, path in posts:
         await checked.call(method, path, {"x": 1}, Idempotency_Key="e")
         await checked.call(method, path, raw=b"{}", Content_Type="text/plain")
@@ -217,6 +218,7 @@ async def test_real_answers_of_every_route_fit_it(
             await play_slow_bodies(till, contract, monkeypatch)
             await play_same_key_at_once(till, checked)
             await play_guesses(checked)
+            await play_quarantine(checked, tmp_path / "one")
             await play_damaged_ledger(till, checked, tmp_path / "one")
     guarded = config.Api(port=0, token_file=str(tmp_path / "token"))
     async with real_till(tmp_path / "two", api=guarded) as till:
@@ -262,7 +264,8 @@ async def check_stream(till: RealTill, contract: Contract) -> None:
 async def play_slow_bodies(till: RealTill, contract: Contract, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
         patch.setattr(wire, "BODY_WAIT_S", 0.05)
-        for line in (b"POST /v1/redeem", b"POST /v1/verify", b"POST /v1/scan", b"PUT /v1/sale"):
+        posts = (b"POST /v1/redeem", b"POST /v1/verify", b"POST /v1/scan", b"POST /v1/outbox/retry")
+        for line in (*posts, b"PUT /v1/sale"):
             reader, writer = await asyncio.open_connection("127.0.0.1", till.port)
             writer.write(
                 line + b" HTTP/1.1\r\nHost: [::1]\r\nContent-Type: application/json\r\n"
@@ -295,6 +298,23 @@ async def play_guesses(checked: Checked) -> None:
     await checked.call("POST", "/v1/redeem", guess, Idempotency_Key="a guess")
 
 
+async def play_quarantine(checked: Checked, folder: Path) -> None:
+    """Records that a cloud has refused for good: one is offered again, then a lane, then the rest."""
+    beside = sqlite3.connect(folder / "till.db")
+    for lane in ("redemption", "evidence"):
+        beside.execute(f"UPDATE {lane}_record SET state = 'quarantined' WHERE sequence <= 2")
+    beside.commit()
+    beside.close()
+    one = {"lane": "redemption", "sequence": 1}
+    bodies: list[Any] = [one, one, {"lane": "redemption"}, {}, {"lane": None, "sequence": None}]
+    said = [(await checked.call("POST", "/v1/outbox/retry", body)).json for body in bodies]
+    assert [answer["requeued"] for answer in said] == [1, 0, 1, 2, 0]
+    assert (await checked.call("GET", "/v1/status")).json["outbox"]["quarantined"] == 0
+    for body in ({"sequence": 1}, {"lane": "all"}, {"lane": "evidence", "sequence": 0}, {"lanes": "evidence"}):
+        answer = await checked.call("POST", "/v1/outbox/retry", body)
+        assert (answer.status, answer.code) == (400, "bad_body"), body
+
+
 async def play_damaged_ledger(till: RealTill, checked: Checked, folder: Path) -> None:
     """A table is gone under the running till, as after a failing disk: said, and nobody is told a lie."""
     beside = sqlite3.connect(folder / "till.db")
@@ -315,6 +335,11 @@ async def play_damaged_ledger(till: RealTill, checked: Checked, folder: Path) ->
     assert (answer.status, answer.code) == (503, "ledger_unavailable")
     stopped = (await checked.redeem(till.coupon(), "damaged", total_minor=20_000)).json
     assert (stopped["outcome"], stopped["detail"]) == ("till_stopped", "ledger_unavailable")
+    beside = sqlite3.connect(folder / "till.db")
+    beside.execute("ALTER TABLE evidence_record RENAME TO gone_three")
+    beside.close()
+    answer = await checked.call("POST", "/v1/outbox/retry", {})
+    assert (answer.status, answer.code) == (503, "ledger_unavailable")
     await checked.call("GET", "/v1/status")
 
 
