@@ -1,0 +1,207 @@
+"""A cloud that loses a day: its data is copied, goes on, is killed, and the copy is put back. Real till, real lines."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import shutil
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp import web
+
+import config
+from agent.app import App, running
+from agent.clock import SystemClock
+from agent.commands.enrol import enrol
+from agent.domain.record import LANES
+from agent.domain.time import day_number
+from agent.health import OUTDATED_ERROR_S
+from cloud import restore_commands
+from cloud.errors import SetupError
+from cloud.http import utc_now
+from cloud.main import init, open_cloud
+from cloud.server import make_app
+from tests.core_kit import rows
+from tests.integration.cloud_server_kit import STORE_BODY, Running
+from tests.unit.cloud_kit import CAMPAIGN, ISSUER
+
+
+def day() -> int:
+    now = SystemClock().now()
+    return day_number(now, now.tzinfo or now.astimezone().tzinfo)  # type: ignore[arg-type]  # UTC
+
+
+@asynccontextmanager
+async def serving(folder: Path, token: str, port: int = 0) -> AsyncIterator[Running]:
+    """The cloud of a data directory that is there, on the port it had before."""
+    cloud = open_cloud(folder)
+    runner = web.AppRunner(make_app(cloud), access_log=None, auto_decompress=False, shutdown_timeout=0.1)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", port).start()
+        url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        async with aiohttp.ClientSession() as session:
+            yield Running(url, token, session, cloud=cloud)
+    finally:
+        await runner.cleanup()
+        await cloud.store.close()
+
+
+async def issue(cloud: Running, count: int) -> list[dict[str, Any]]:
+    status, made = await order(cloud, count)
+    assert status == 201, made
+    coupons: list[dict[str, Any]] = made["coupons"]
+    return coupons
+
+
+async def order(cloud: Running, count: int) -> tuple[int, Any]:
+    days = {"not_before": day() - 1, "expires": day() + 50}
+    return await cloud.admin(
+        "POST", "coupons", {"issuer": ISSUER, "campaign": CAMPAIGN, "count": count, **days}
+    )
+
+
+async def command(folder: Path, *arguments: str) -> None:
+    """`redeemd cloud restored`."""
+    parser = argparse.ArgumentParser()
+    restore_commands.add_arguments(parser)
+    await restore_commands.run(parser.parse_args([str(folder), *arguments]), utc_now)
+
+
+async def redeem(app: App, *coupons: dict[str, Any]) -> list[str]:
+    return [(await app.till.redeem(one["token"], None, one["token"][-30:])).outcome.value for one in coupons]
+
+
+async def until(app: App, holds: Callable[[], bool]) -> None:
+    """Poll and send until something holds; the test's own time-out bounds it."""
+    while not holds():
+        assert app._poller is not None
+        app._poller.poll_now()
+        app._wake_lanes()
+        app._line_back()
+        await asyncio.sleep(0.02)
+
+
+class Shop:
+    """A till and the files that say what it has."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.app: App
+
+    def settings(self, url: str) -> config.Config:
+        return config.Config(
+            till=config.Till(state_dir=str(self.folder)),
+            api=config.Api(port=0),
+            cloud=config.Cloud(url=url, total_timeout_s=20),
+        )
+
+    async def sent(self) -> None:
+        waiting = "SELECT count(*) FROM record WHERE state = 'waiting'"
+        await until(self.app, lambda: rows(self.folder / "till.db", waiting) == [(0,)])
+
+    def ledger(self) -> list[tuple[str, int, str]]:
+        return rows(
+            self.folder / "till.db", "SELECT lane, sequence, hash FROM record ORDER BY lane, sequence"
+        )
+
+    async def issues(self) -> dict[str, str]:
+        return {issue["code"]: issue["severity"] for issue in (await self.app.till.status())["issues"]}
+
+    def sequence(self) -> int:
+        trust = self.app._state.trust
+        return 0 if trust is None else trust.manifest.sequence
+
+
+async def ledger(cloud: Running) -> list[tuple[str, int, str]]:
+    return [(line["lane"], line["sequence"], line["hash"]) for line in await cloud.lines()]
+
+
+async def test_a_restored_cloud_issues_no_coupon_twice_revokes_and_gets_its_records_back(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, backup, shop = tmp_path / "cloud", tmp_path / "backup", Shop(tmp_path / "till")
+    token = init(folder)["admin_token"]
+    async with serving(folder, token) as cloud:
+        port = int(cloud.url.rpartition(":")[2])
+        await cloud.set_up(starts=day() - 10, ends=day() + 60)
+        _, made = await cloud.admin("POST", "tills", {"till": "T-1", "store": STORE_BODY["store"]})
+        assert await enrol(shop.settings(cloud.url), made["code"]) == ("T-1", "")
+        coupons = await issue(cloud, 20)
+    async with asyncio.timeout(60), running(shop.settings(cloud.url)) as shop.app:
+        async with serving(folder, token, port) as cloud:
+            await until(shop.app, lambda: shop.sequence() > 0)
+            assert await redeem(shop.app, *coupons[:3]) == ["accepted"] * 3
+            await redeem(shop.app, {"token": "no coupon"})
+            await shop.sent()
+        shutil.copytree(folder, backup)
+        async with serving(folder, token, port) as cloud:
+            assert await redeem(shop.app, *coupons[3:6]) == ["accepted"] * 3
+            await redeem(shop.app, {"token": "no coupon either"}, {"token": "nor this"})
+            await shop.sent()
+            lost = await issue(cloud, 5)
+            before = shop.sequence()
+            await revoke(cloud, lost[0])
+            await until(shop.app, lambda: shop.sequence() > before)
+        shutil.rmtree(folder)
+        shutil.copytree(backup, folder)
+
+        async with serving(folder, token, port) as cloud:  # somebody forgot the command
+            await until(shop.app, lambda: shop.app._state.outdated_since is not None)
+            assert (await shop.issues())["cloud_outdated"] == "warning"
+            assert (await shop.app.till.status())["healthy"]
+            shop.app._state.outdated_since -= OUTDATED_ERROR_S  # type: ignore[operator]  # it was waited for
+            assert not (await shop.app.till.status())["healthy"]
+        await command(folder)
+        said = capsys.readouterr().out
+        assert f"{ISSUER}/{CAMPAIGN}  20 of" in said, "what the copy knows"
+
+        async with serving(folder, token, port) as cloud:
+            await until(shop.app, lambda: shop.sequence() > 1_000_000)
+            assert "cloud_outdated" not in await shop.issues()
+            status, refused = await order(cloud, 5)
+            assert (status, refused["code"]) == (409, "restored")
+            await command(folder, "--issued", f"{ISSUER}/{CAMPAIGN}=25")
+            assert "issues again" in capsys.readouterr().out
+            fresh = await issue(cloud, 5)
+            given = [one["index"] for one in (*coupons, *lost, *fresh)]
+            assert len(set(given)) == len(given), "no two customers have one coupon"
+
+            seen = shop.sequence()
+            await revoke(cloud, fresh[0])
+            await until(shop.app, lambda: shop.sequence() > seen)
+            assert await redeem(shop.app, fresh[0]) == ["revoked"], "revocations arrive again"
+
+            assert await redeem(shop.app, coupons[6]) == ["accepted"]
+            await until(shop.app, lambda: len(shop.ledger()) == 7 + 4)
+            await shop.sent()
+            while await ledger(cloud) != shop.ledger():
+                await shop.sent()
+                await asyncio.sleep(0.02)
+            assert (await cloud.admin("GET", "gaps"))[1]["gaps"] == []
+            assert (await cloud.admin("GET", "refusals"))[1]["refusals"] == []
+            assert (await cloud.admin("GET", "conflicts"))[1]["conflicts"] == []
+            assert {lane for lane, _, _ in shop.ledger()} == set(LANES)
+
+
+async def revoke(cloud: Running, coupon: dict[str, Any]) -> None:
+    body = {"issuer": ISSUER, "campaign": CAMPAIGN, "indexes": [coupon["index"]]}
+    assert (await cloud.admin("POST", "revocations", body))[0] == 200
+
+
+async def test_the_command_says_what_is_wrong(tmp_path: Path) -> None:
+    with pytest.raises(SetupError, match="put the backup back first"):
+        await command(tmp_path / "none")
+    init(tmp_path / "cloud")
+    for stated in ("acme", "acme/7", "acme/7=x", "/7=1", "acme/7=-1", "acme/99999999999=1"):
+        with pytest.raises(SystemExit):
+            await command(tmp_path / "cloud", "--issued", stated)
+    with pytest.raises(SetupError, match="there is no campaign acme/7"):
+        await command(tmp_path / "cloud", "--issued", "acme/7=1")
+    await command(tmp_path / "cloud")
+    await command(tmp_path / "cloud")
