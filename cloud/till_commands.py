@@ -77,8 +77,12 @@ async def _list(store: SqliteStore, _args: argparse.Namespace, _at: datetime) ->
 
 
 async def _add(store: SqliteStore, args: argparse.Namespace, at: datetime) -> AsyncIterator[str]:
+    try:
+        till, place = forms.till({"till": args.till, "store": args.store})
+    except FieldError as error:
+        raise SetupError(str(error)) from None
     code, expires = _code(at)
-    await store.add_till(args.till, args.store, digest(plain_code(code)), expires)
+    await store.add_till(till, place, digest(plain_code(code)), expires)
     yield _enrol_with(code, expires)
 
 

@@ -77,7 +77,7 @@ class HttpUplink:
         wall_clock: Callable[[], float] = time.time,
         nonce: Callable[[], str] = secrets.token_urlsafe,
     ) -> None:
-        self._base = _checked_base(base_url, allow_plain_http)
+        self._base = checked_base(base_url, allow_plain_http)
         self._identity = identity
         self._limits = limits
         self._timeouts = timeouts or Timeouts()
@@ -244,7 +244,8 @@ def classify(error: Exception) -> Failure:
     return Failure(next(kind for types, kind in _KINDS if isinstance(error, types)), detail)
 
 
-def _checked_base(base_url: str, allow_plain_http: bool) -> str:
+def checked_base(base_url: str, allow_plain_http: bool = False) -> str:
+    """The cloud's address without a slash at its end; nothing secret goes to another. Raises UplinkConfigError."""
     try:
         url = URL(base_url)
         port = url.port

@@ -9,8 +9,11 @@ from typing import Any, Self
 
 import aiohttp
 
-from agent.commands.errors import CommandError
+from agent.commands.errors import EX_USAGE, CommandError
 from sync import wire
+from sync.errors import UplinkConfigError
+from sync.ports import FailureKind
+from sync.uplink import checked_base, classify
 
 TIMEOUT_S = 60.0
 
@@ -28,10 +31,13 @@ class CloudRefused(CommandError):
 
 
 class CloudAdmin:
-    """An open connection. url: the cloud's base address. Raises CommandError with the cloud's own words."""
+    """An open connection. url: the cloud's base address. Raises CommandError with the cloud's own words.
+
+    The token goes to no address that is not encrypted, this machine's own excepted, and follows no redirection.
+    """
 
     def __init__(self, url: str, token: str) -> None:
-        self._url = url.rstrip("/")
+        self._url = cloud_address(url)
         self._token = token
         self._session: aiohttp.ClientSession | None = None
 
@@ -64,17 +70,33 @@ class CloudAdmin:
     async def _ask(self, method: str, path: str, body: dict[str, Any] | None) -> str:
         assert self._session is not None, "used as a context manager"
         try:
-            async with self._session.request(method, self._url + path, json=body) as response:
-                text = await response.text()
+            async with self._session.request(
+                method, self._url + path, json=body, allow_redirects=False
+            ) as response:
+                text = await response.text(errors="replace")
         except (aiohttp.ClientError, TimeoutError) as error:
-            raise CloudUnreachable(
-                f"{self._url} cannot be reached: {error or 'no answer in time'}"
-            ) from error
+            raise CloudUnreachable(unreachable(self._url, error)) from error
         if response.status in (408, 429, 502, 503, 504):
             raise CloudUnreachable(f"the cloud is busy: {_reason(response, text)}")
-        if response.status >= 400:
+        if response.status >= 300:
             raise CloudRefused(f"the cloud refused: {_reason(response, text)}", response.status)
         return text
+
+
+def cloud_address(url: str) -> str:
+    """The address, if a token may be sent to it. Raises CommandError."""
+    try:
+        return checked_base(url)
+    except UplinkConfigError as error:
+        raise CommandError(str(error), EX_USAGE) from None
+
+
+def unreachable(url: str, error: Exception) -> str:
+    """Why nobody answered, in a sentence."""
+    failure = classify(error)
+    if failure.kind is FailureKind.REFUSED:
+        return f"{url} cannot be reached: nothing listens there. Is the cloud running, and the address right?"
+    return f"{url} cannot be reached: {str(error) or 'no answer in time'}"
 
 
 def _reason(response: aiohttp.ClientResponse, text: str) -> str:

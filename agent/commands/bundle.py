@@ -20,9 +20,10 @@ from agent import bundle_file as carried
 from agent.app import database_path, prepare_state_dir
 from agent.clock import SystemClock
 from agent.code_tables import code_parts
-from agent.commands.admin import read_token
+from agent.commands.admin import cloud_address, read_token, unreachable
 from agent.commands.arguments import cloud_arguments
 from agent.commands.errors import EX_USAGE, CommandError
+from agent.commands.files import private_file, resolved
 from agent.commands.show import Unreachable, ask_till
 from agent.domain import bundle, bundle_file
 from agent.domain.bundle import CODES_PREFIX, BundleError, Manifest
@@ -80,7 +81,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _import(arguments: argparse.Namespace) -> int:
     settings = config.load(arguments.config)
-    source = arguments.file.resolve()
+    source = resolved(arguments.file)
     with _explained(arguments.file), carried.BundleFile(source):
         pass  # what is no whole bundle file need not be copied
     folder = prepare_state_dir(settings)
@@ -213,10 +214,13 @@ def _export(arguments: argparse.Namespace) -> int:
 
 
 def write_file(path: Path, head: Head, contents: Iterable[bytes]) -> int:
-    """A bundle file, whole under its name or not there at all; its size in bytes. Raises CommandError."""
+    """A bundle file, whole under its name or not there at all; its size in bytes. Raises CommandError.
+
+    For its owner alone: the promo codes in it are money.
+    """
     fresh = path.with_name(f".{path.name}.part")
     try:
-        with fresh.open("wb") as file:
+        with private_file(fresh) as file:
             for piece in bundle_file.write(head, contents):
                 file.write(piece)
             file.flush()
@@ -258,18 +262,19 @@ def _fetch(arguments: argparse.Namespace) -> int:
 async def _download(arguments: argparse.Namespace, fresh: Path) -> None:
     import aiohttp
 
-    url = f"{arguments.cloud.rstrip('/')}/v1/admin/tills/{arguments.till}/bundle"
+    address = cloud_address(arguments.cloud)
+    url = f"{address}/v1/admin/tills/{arguments.till}/bundle"
     headers = {"Authorization": f"Bearer {read_token(arguments.token_file)}"}
     waits = aiohttp.ClientTimeout(total=FETCH_TIMEOUT_S, sock_read=30.0)
     try:
         async with (
             aiohttp.ClientSession(timeout=waits) as session,
-            session.get(url, headers=headers) as answer,
+            session.get(url, headers=headers, allow_redirects=False) as answer,
         ):
             if answer.status != 200:
                 said = (await answer.content.read(4096)).decode("utf-8", "replace")
                 raise CommandError(f"the cloud gave no bundle: {answer.status} {said[:500]}")
-            with fresh.open("wb") as file:
+            with private_file(fresh) as file:
                 async for piece in answer.content.iter_chunked(COPY_BYTES):
                     file.write(piece)
                     if file.tell() > FILE_BYTES_MAX:
@@ -277,7 +282,7 @@ async def _download(arguments: argparse.Namespace, fresh: Path) -> None:
                 file.flush()
                 os.fsync(file.fileno())
     except (aiohttp.ClientError, TimeoutError) as error:
-        raise CommandError(f"{arguments.cloud} cannot be reached: {error or 'no answer in time'}") from error
+        raise CommandError(unreachable(address, error)) from error
 
 
 # --- show ---
@@ -299,7 +304,7 @@ def _show(arguments: argparse.Namespace) -> int:
 
 def _in_file(path: Path) -> _Stored:
     """A file by itself: whole and signed by the roots that it carries; whether a till trusts those, that till knows."""
-    with carried.BundleFile(path.resolve()) as file:
+    with carried.BundleFile(resolved(path)) as file:
         parts: dict[str, bytes] = {}
         till = bundle.open_manifest(file.manifest).till
         now = effective_time(SystemClock().now(), None, None)

@@ -45,6 +45,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     parser.add_argument("--tills", type=at_least_one, default=1, help="how many tills there are; default: 1")
     parser = add("publish", _publish, "Give a campaign file to the cloud, and by it to all tills.")
     parser.add_argument("file", type=Path)
+    parser.add_argument("--reopen", action="store_true", help="let it end later than the cloud says it ends")
     cloud_arguments(parser)
     parser = add("list", _list, "Show the campaigns that the cloud knows.")
     cloud_arguments(parser)
@@ -122,6 +123,14 @@ async def _published(arguments: argparse.Namespace, admin: CloudAdmin, found: Ca
         if (replace(before, version=campaign.version), known["promo"]) == (campaign, found.promo):
             print(f"nothing to publish: version {before.version} says the same", file=sys.stderr)
             return 0
+        if campaign.ends > before.ends and not arguments.reopen:
+            # `campaign end` changed the cloud, not the file: what was stopped must not come back unasked.
+            ended = "ended" if before.ends < (datetime.now(UTC).date() - EPOCH_DAY).days else "ends"
+            raise CommandError(
+                f"campaign {campaign.issuer} {campaign.number} {ended} on {day_text(before.ends)} "
+                f"(version {before.version}), by this file it would end on {day_text(campaign.ends)}: "
+                f"say --reopen if that is meant, or write ends = {day_text(before.ends)}"
+            )
         campaign = replace(campaign, version=before.version + 1)
     tills = await _tills(admin, known)
     if not arguments.json:

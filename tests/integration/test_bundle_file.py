@@ -255,7 +255,10 @@ def test_what_is_no_file_is_not_waited_for(
     os.mkfifo(pipe)
     with huge.open("wb") as file:
         file.truncate(FILE_BYTES_MAX + 1)
+    circle = tmp_path / "circle"
+    circle.symlink_to(circle)
     for path, said in (
+        (circle, "circle"),
         (pipe, "no bundle file"),
         (huge, "larger"),
         (state, "no bundle file"),
@@ -291,6 +294,7 @@ def test_out_of_one_disk_into_another(
     """What a till exports, the same till takes after its cache was lost; show tells what is in it."""
     stick = tmp_path / "stick"
     assert run("export", stick, "--config", till) == 0
+    assert stick.stat().st_mode & 0o777 == 0o600, "promo codes in it are money"
     assert "bundle 1 of epoch 1 for T-0001" in capsys.readouterr().out
     assert run("show", stick, "--json") == 0
     said = json.loads(capsys.readouterr().out)
@@ -330,6 +334,7 @@ async def test_from_the_cloud_to_a_till_without_a_line(tmp_path: Path) -> None:
         stick = tmp_path / "stick"
         code, out, err = await command("fetch", "T-0001", stick, *from_cloud)
         assert (code, err) == (0, "")
+        assert stick.stat().st_mode & 0o777 == 0o600
         assert "bundle 1 of epoch 1 for T-0001" in out
         contents = await client.refresh()
         factory = Factory(till_key=client.till.key)

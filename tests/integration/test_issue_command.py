@@ -88,6 +88,11 @@ async def test_publishing_counts_versions(ask: Ask, shell: Shell) -> None:
     assert (shown["campaign"]["version"], shown["campaign"]["ends"]) == (3, shown["campaign"]["starts"] + 3)
     assert "ends on" in await ask("campaign", "end", "acme", "1001", "--last", "2090-01-01", code=2)
     assert "ends on" in await ask("campaign", "end", "acme", "1001"), "at once, on its first day too"
+    said = await ask("campaign", "publish", shell.campaign, code=1)
+    assert f"ended on {TODAY - timedelta(days=1)}" in said, "an ended campaign is not revived by its file"
+    assert "--reopen" in said
+    assert "promise:" not in said
+    assert "version 5" in await ask("campaign", "publish", shell.campaign, "--reopen")
     assert "no campaign 9" in await ask("campaign", "show", "acme", "9", code=1)
 
 
@@ -192,4 +197,13 @@ async def test_a_cloud_that_is_not_there(shell: Shell) -> None:
     token_file.write_text("x")
     nowhere = ("--cloud", "http://127.0.0.1:9", "--token-file", token_file)
     said = await asyncio.to_thread(shell, "campaign", "list", *nowhere, code=1)
-    assert "cannot be reached" in said
+    assert "cannot be reached: nothing listens there" in said
+
+
+@pytest.mark.parametrize("address", ["http://cloud.example", "http://10.0.0.1:8420", "ftp://127.0.0.1"])
+@pytest.mark.parametrize("command", [("campaign", "list"), ("keys", "list"), ("bundle", "fetch", "T-1", "b")])
+async def test_a_token_is_never_sent_in_clear(shell: Shell, address: str, command: tuple[str, ...]) -> None:
+    token_file = shell.folder / "t"
+    token_file.write_text("x")
+    cloud = ("--cloud", address, "--token-file", token_file)
+    assert "https" in await asyncio.to_thread(shell, *command, *cloud, code=2)

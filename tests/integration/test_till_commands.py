@@ -45,6 +45,18 @@ async def test_a_till_is_added_revoked_and_taken_back(
         assert "T-1  store S-0012  enrolled" in said(capsys)
 
 
+@pytest.mark.parametrize("name", ["-x", ".hidden", "a b", "a/../b", "一", "x" * 33, ""])
+async def test_a_name_that_the_api_refuses_is_no_tills_name_here_either(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    folder = tmp_path / "cloud"
+    async with running_cloud(folder) as cloud:
+        await cloud.set_up()
+        assert await till("add", "--store", STORE_BODY["store"], folder, "--", name) == 1
+        assert "1 to 32" in capsys.readouterr().err
+        assert (await cloud.admin("GET", "tills"))[1]["tills"] == []
+
+
 async def test_what_a_revoked_till_reports_is_listed_refused_and_released(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
