@@ -128,7 +128,6 @@ class DeviceServerLine(SocketLine):
     def __init__(self, host: str, port: int, wanted: dict[int, bytes]):
         self._wanted = wanted
         self._telnet = rfc2217.Telnet()
-        self._early = b""
         super().__init__(host, port)
 
     def _prepare(self) -> None:
@@ -168,16 +167,19 @@ class DeviceServerLine(SocketLine):
                 continue
             if not received:
                 raise OSError(errno.ECONNRESET, "the other end closed the connection")
-            data, replies = self._telnet.feed(received)
-            self._early = (self._early + data)[-_READ_SIZE:]
+            _, replies = self._telnet.feed(received)  # what the line said before it was set may be noise
             self._socket.sendall(replies)
 
     def _unpacked(self, received: bytes) -> bytes:
         data, replies = self._telnet.feed(received)
-        if replies and self._socket.send(replies) < len(replies):
-            raise OSError(errno.EPIPE, "the device server does not read")
-        early, self._early = self._early, b""
-        return early + data
+        if replies:
+            try:
+                sent = self._socket.send(replies)
+            except BlockingIOError:
+                sent = 0
+            if sent < len(replies):
+                raise OSError(errno.EPIPE, "the device server does not read")
+        return data
 
 
 def line_for_url(url: str, wanted: dict[int, bytes]) -> SocketLine:
