@@ -87,6 +87,7 @@ def test_wrapped_lines_fit_and_keep_every_character(text, width, encoding):
         ("buy one get one", 8, ["buy one", "get one"]),
         ("SUPERCALIFRAGILISTIC", 8, ["SUPERCAL", "IFRAGILI", "STIC"]),
         ("有效期至2026-12-31", 12, ["有效期至", "2026-12-31"]),
+        ("至2026-12-31，限用", 12, ["至", "2026-12-31，", "限用"]),  # nor after a date
     ],
 )
 def test_where_lines_break(text, width, lines):
