@@ -87,7 +87,7 @@ class Publisher:
         """Add a campaign, or its next version. Refused where it is no next version or no till could hold it."""
         async with self._offering:  # two that fit alone need not fit together
             others = [offer.campaign for offer in await self._store.offers()]
-            _check_room(campaign, others, day_number(self._now(), UTC) - 1)
+            check_room(campaign, others, day_number(self._now(), UTC) - 1)
             await self._store.put_campaign(campaign, promo, new_index_key())
 
     async def bundle(self, till: Till) -> Published:
@@ -244,7 +244,7 @@ def _concerns(offer: Campaign, place: Place, today: int) -> bool:
     return here and today <= _told_until(offer)
 
 
-def _check_room(new: Campaign, known: Iterable[Campaign], today: int) -> None:
+def check_room(new: Campaign, known: Iterable[Campaign], today: int) -> None:
     """Refused where some store's tills would be told of more status lists than a till holds, and so take no bundle.
 
     today: in the last time zone of the earth.

@@ -1,0 +1,61 @@
+"""What tills are told of is bounded for each store: the same answer as adding up store by store."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agent.domain.status_parts import LISTS_BYTES_MAX, LISTS_MAX, list_bytes
+from cloud.errors import Refused
+from cloud.publish import KEEP_ENDED_DAYS, check_room
+from tests.unit.cloud_kit import TODAY, campaign
+from tests.unit.domain_kit import examples
+
+STORES = range(4)
+PLACES = st.one_of(st.none(), st.frozensets(st.sampled_from(STORES), min_size=1))
+OFFERS = st.lists(
+    st.builds(
+        lambda number, stores, ends, eighths: campaign(
+            number=number,
+            stores=stores,
+            ends=ends,
+            starts=TODAY - 200,
+            size=4 * eighths * LISTS_BYTES_MAX // 8,
+        ),
+        st.integers(0, 11),
+        PLACES,
+        st.sampled_from([TODAY, TODAY - KEEP_ENDED_DAYS, TODAY - KEEP_ENDED_DAYS - 1]),
+        st.integers(1, 3),
+    ),
+    unique_by=lambda offer: offer.number,
+    max_size=12,
+)
+
+
+def held_in(store, offers):
+    """What a till of this store holds; `store` None: of one that no campaign names."""
+    told = (offer for offer in offers if offer.stores is None or store in offer.stores)
+    return sum(list_bytes(offer.size) for offer in told)
+
+
+@examples(150)
+@given(OFFERS, st.integers(0, 11), PLACES, st.integers(1, 3))
+def test_a_campaign_is_refused_where_a_store_of_its_own_would_hold_too_much(known, number, stores, eighths):
+    new = campaign(number=number, stores=stores, size=4 * eighths * LISTS_BYTES_MAX // 8)
+    kept = [one for one in known if one.number != number and one.ends >= TODAY - KEEP_ENDED_DAYS]
+    concerned = [*STORES, None] if stores is None else stores
+    if any(held_in(store, [*kept, new]) > LISTS_BYTES_MAX for store in concerned):
+        with pytest.raises(Refused, match="give this campaign a smaller size or fewer stores"):
+            check_room(new, known, TODAY)
+    else:
+        check_room(new, known, TODAY)
+
+
+def test_a_manifest_has_room_for_so_many_lists():
+    known = [
+        campaign(number=number, size=4, stores=frozenset({number % 2})) for number in range(2 * LISTS_MAX - 1)
+    ]
+    check_room(campaign(number=9999, size=4, stores=frozenset({1})), known, TODAY)
+    for stores in (None, frozenset({0}), frozenset({0, 1})):
+        with pytest.raises(Refused, match="told of 1901 campaigns") as refused:
+            check_room(campaign(number=9999, size=4, stores=stores), known, TODAY)
+        assert refused.value.code == "too_many_campaigns"
