@@ -151,12 +151,8 @@ async def test_a_restored_cloud_issues_no_coupon_twice_revokes_and_gets_its_reco
         shutil.rmtree(folder)
         shutil.copytree(backup, folder)
 
-        async with serving(folder, token, port) as cloud:  # somebody forgot the command
-            await until(shop.app, lambda: shop.app._state.outdated_since is not None)
-            assert (await shop.issues())["cloud_outdated"] == "warning"
-            assert (await shop.app.till.status())["healthy"]
-            shop.app._state.outdated_since -= OUTDATED_ERROR_S  # type: ignore[operator]  # it was waited for
-            assert not (await shop.app.till.status())["healthy"]
+        async with serving(folder, token, port):
+            await somebody_forgot_the_command(shop)
         await command(folder)
         said = capsys.readouterr().out
         assert f"{ISSUER}/{CAMPAIGN}  20 of" in said, "what the copy knows"
@@ -178,15 +174,27 @@ async def test_a_restored_cloud_issues_no_coupon_twice_revokes_and_gets_its_reco
             assert await redeem(shop.app, fresh[0]) == ["revoked"], "revocations arrive again"
 
             assert await redeem(shop.app, coupons[6]) == ["accepted"]
-            await until(shop.app, lambda: len(shop.ledger()) == 7 + 4)
-            await shop.sent()
-            while await ledger(cloud) != shop.ledger():
-                await shop.sent()
-                await asyncio.sleep(0.02)
-            assert (await cloud.admin("GET", "gaps"))[1]["gaps"] == []
-            assert (await cloud.admin("GET", "refusals"))[1]["refusals"] == []
-            assert (await cloud.admin("GET", "conflicts"))[1]["conflicts"] == []
-            assert {lane for lane, _, _ in shop.ledger()} == set(LANES)
+            await equal(shop, cloud)
+            assert len(shop.ledger()) == 7 + 4, "seven redemptions, four refused scans"
+
+
+async def somebody_forgot_the_command(shop: Shop) -> None:
+    """The till says so at once, and that it cannot stay so after an hour."""
+    await until(shop.app, lambda: shop.app._state.outdated_since is not None)
+    assert (await shop.issues())["cloud_outdated"] == "warning"
+    assert (await shop.app.till.status())["healthy"]
+    shop.app._state.outdated_since = SystemClock().monotonic() - OUTDATED_ERROR_S
+    assert not (await shop.app.till.status())["healthy"]
+
+
+async def equal(shop: Shop, cloud: Running) -> None:
+    """Till and cloud hold the same records in the end, and nothing is wrong with any."""
+    while await ledger(cloud) != shop.ledger():
+        await shop.sent()
+        await asyncio.sleep(0.02)
+    for what in ("gaps", "refusals", "conflicts"):
+        assert (await cloud.admin("GET", what))[1][what] == []
+    assert {lane for lane, _, _ in shop.ledger()} == set(LANES)
 
 
 async def revoke(cloud: Running, coupon: dict[str, Any]) -> None:

@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from sync import protocol, uplink, wire
 from sync.backoff import RETRY_AFTER_MAX_S, Backoff
+from sync.missing import RESEND_MAX, RESEND_S, SPANS_MAX, decode_missing
 from sync.ports import FailureKind
 from sync.status import Treatment, rule_for
 from sync.wire import Limits, ResultStatus
@@ -61,6 +62,15 @@ def test_the_example_answer_has_every_status() -> None:
     results, faults = wire.decode_results(block("json results").encode(), ids)
     assert ([result.status for result in results], faults) == (list(ResultStatus), [])
     assert {row[0].split("`")[1] for row in rows("Results") if "`" in row[0]} == set(ResultStatus)
+
+
+def test_the_example_of_what_is_missing_is_read() -> None:
+    body = block("json missing").encode()
+    assert decode_missing(body) == ((4, 6),)
+    assert wire.decode_results(body, ["T-0001-7"])[1] == []
+    assert f"at most {SPANS_MAX} spans" in PAGE
+    assert f"at most {RESEND_MAX} for one answer" in PAGE
+    assert f"does nothing for {RESEND_S / 60:.0f} minutes" in PAGE
 
 
 def test_the_example_problem_is_one() -> None:
