@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -13,8 +14,9 @@ from agent.domain.time import timestamp
 from cloud import forms
 from cloud.access import CODE_HOURS, digest, new_code, new_token, plain_code
 from cloud.errors import Refused
-from cloud.http import Cloud, json_answer, need_role, read_json
-from cloud.ports import LedgerLine, Role
+from cloud.http import Cloud, json_answer, need_role, read_json, read_query
+from cloud.lists import NEWEST, ConflictLine, Cursor, GapLine, ImplausibleLine, LedgerLine, RefusalLine
+from cloud.ports import Role
 
 ROUTES = web.RouteTableDef()
 LINES_MAX = 10_000
@@ -82,7 +84,7 @@ async def list_tills(request: web.Request) -> web.Response:
 async def revoke_till(request: web.Request) -> web.Response:
     cloud = await need_role(request, Role.ADMIN)
     till = request.match_info["till"]
-    wanted = request.query.get("promos", "revoke")
+    wanted = read_query(request, "promos").get("promos", "revoke")
     if wanted not in ("revoke", "keep"):
         raise Refused(422, "bad_field", "promos is neither revoke nor keep")
     promos = await cloud.store.revoke_till(till, timestamp(cloud.now()), keep_promos=wanted == "keep")
@@ -110,7 +112,7 @@ async def refuse_held(request: web.Request) -> web.Response:
 async def _settled(request: web.Request) -> tuple[Cloud, str, str | None]:
     """Whose held uses are meant, and of which of its keys."""
     cloud = await need_role(request, Role.ADMIN)
-    till, kid = request.match_info["till"], request.query.get("key")
+    till, kid = request.match_info["till"], read_query(request, "key").get("key")
     if await cloud.store.till(till) is None:
         raise Refused(404, "unknown_till", f"there is no till {till[:64]}")
     return cloud, till, None if kid is None else forms.kid(kid).hex()
@@ -120,8 +122,9 @@ async def _settled(request: web.Request) -> tuple[Cloud, str, str | None]:
 async def ledger(request: web.Request) -> web.Response:
     """JSON lines in order of (till, lane, sequence). A page that is not the last carries the header `Next-After`."""
     cloud = await need_role(request, Role.READER)
-    limit = _limit(request)
-    lines = await cloud.store.ledger(request.query.get("till"), _after(request.query.get("after")), limit)
+    query = read_query(request, "till", "after", "limit")
+    limit = _limit(query)
+    lines = await cloud.store.ledger(query.get("till"), _after(query.get("after")), limit)
     body = "".join(f"{json.dumps(_line(line), ensure_ascii=False)}\n" for line in lines)
     headers = {"Content-Type": "application/x-ndjson"}
     if len(lines) == limit:
@@ -132,42 +135,67 @@ async def ledger(request: web.Request) -> web.Response:
 @ROUTES.get("/v1/admin/held")
 async def held(request: web.Request) -> web.Response:
     cloud = await need_role(request, Role.READER)
-    lines = await cloud.store.held(request.query.get("till"), _limit(request))
+    query = read_query(request, "till", "limit")
+    lines = await cloud.store.held(query.get("till"), _limit(query))
     return json_answer({"held": [dataclasses.asdict(line) for line in lines]})
 
 
 @ROUTES.get("/v1/admin/conflicts")
 async def conflicts(request: web.Request) -> web.Response:
     cloud = await need_role(request, Role.READER)
-    lines = await cloud.store.conflicts(_limit(request))
-    return json_answer({"conflicts": [dataclasses.asdict(line) for line in lines]})
+    limit, after = _page(request)
+    return _listed("conflicts", await cloud.store.conflicts(limit, after), limit)
 
 
 @ROUTES.get("/v1/admin/refusals")
 async def refusals(request: web.Request) -> web.Response:
     cloud = await need_role(request, Role.READER)
-    lines = await cloud.store.refusals(_limit(request))
-    return json_answer({"refusals": [dataclasses.asdict(line) for line in lines]})
+    limit, after = _page(request)
+    return _listed("refusals", await cloud.store.refusals(limit, after), limit)
 
 
 @ROUTES.get("/v1/admin/gaps")
 async def gaps(request: web.Request) -> web.Response:
     cloud = await need_role(request, Role.READER)
-    lines = await cloud.store.gaps(_limit(request))
-    return json_answer({"gaps": [dataclasses.asdict(line) for line in lines]})
+    limit, after = _page(request)
+    return _listed("gaps", await cloud.store.gaps(limit, after), limit)
+
+
+@ROUTES.get("/v1/admin/implausible")
+async def implausible(request: web.Request) -> web.Response:
+    cloud = await need_role(request, Role.READER)
+    limit, after = _page(request)
+    return _listed("implausible", await cloud.store.implausible(limit, after), limit)
+
+
+def _listed(
+    name: str, lines: Sequence[ConflictLine | RefusalLine | GapLine | ImplausibleLine], limit: int
+) -> web.Response:
+    """One page; one that may not be the last carries the header `Next-After`."""
+    answer = json_answer({name: [dataclasses.asdict(line) for line in lines]})
+    if len(lines) == limit:
+        answer.headers["Next-After"] = "/".join(str(key) for key in lines[-1].cursor())
+    return answer
+
+
+def _page(request: web.Request) -> tuple[int, Cursor]:
+    """limit and after of a list that is read page by page."""
+    query = read_query(request, "limit", "after")
+    return _limit(query), _cursor(query.get("after"))
 
 
 def _line(line: LedgerLine) -> dict[str, Any]:
     coupon = None
     if line.issuer is not None:
         coupon = {"issuer": line.issuer, "campaign": line.campaign, "index": line.index}
-    names = ("till", "lane", "sequence", "hash", "redemption_id", "kind", "time", "received_at")
-    said = {name: getattr(line, name) for name in names}
-    return said | {"coupon": coupon, "discount_minor": line.discount_minor, "standing": line.standing}
+    said = dataclasses.asdict(line)
+    for name in ("issuer", "campaign", "index"):
+        del said[name]
+    return said | {"coupon": coupon}
 
 
-def _limit(request: web.Request) -> int:
-    text = request.query.get("limit", str(LINES_DEFAULT))
+def _limit(query: Mapping[str, str]) -> int:
+    text = query.get("limit", str(LINES_DEFAULT))
     if not text.isascii() or not text.isdigit() or len(text) > 5 or not 1 <= int(text) <= LINES_MAX:
         raise Refused(422, "bad_field", f"limit is not 1 to {LINES_MAX}")
     return int(text)
@@ -181,3 +209,12 @@ def _after(text: str | None) -> tuple[str, str, int]:
     if not sequence.isascii() or not sequence.isdigit() or len(sequence) > 15:
         raise Refused(422, "bad_field", "after is not TILL/LANE/SEQUENCE as the header Next-After gave it")
     return till, lane, int(sequence)
+
+
+def _cursor(text: str | None) -> Cursor:
+    if text is None:
+        return NEWEST
+    at, *place, sequence, digest = text.split("/") if text.count("/") == 4 else [""] * 5
+    if not at or not sequence.isascii() or not sequence.isdigit() or len(sequence) > 15:
+        raise Refused(422, "bad_field", "after is not what the header Next-After gave")
+    return at, place[0], place[1], int(sequence), digest

@@ -147,6 +147,8 @@ def offer(body: Any) -> tuple[Campaign, PromoPlan | None]:
     fields.done()
     if not _NAME.fullmatch(campaign.issuer):
         raise FieldError("campaign.issuer is not a name of A-Z a-z 0-9 . _ -")
+    if not _CURRENCY.fullmatch(campaign.currency):
+        raise FieldError("campaign.currency is not an ISO 4217 code such as CNY")
     for name, promise in wording.faults(campaigns.texts(campaign)):
         raise FieldError(f"campaign.{name} {promise}")
     if plan is None:

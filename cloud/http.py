@@ -96,6 +96,20 @@ async def read_json(request: web.Request, max_bytes: int = JSON_BYTES_MAX) -> An
     return strict_json.loads(await read_body(request), max_bytes=max_bytes, max_depth=8)
 
 
+def read_query(request: web.Request, *names: str) -> dict[str, str]:
+    """The query's parameters; Refused(400) for one that is none of `names`, or twice: misspelt it would do nothing."""
+    found = dict(request.query)
+    for name in found:
+        if name not in names:
+            allowed = ", ".join(names) or "none"
+            raise Refused(
+                400, "unknown_parameter", f"there is no parameter {name[:32]!r} here; there are: {allowed}"
+            )
+    if len(found) != len(request.query):
+        raise Refused(400, "unknown_parameter", "a parameter stands twice")
+    return found
+
+
 @contextlib.asynccontextmanager
 async def slot(cloud: Cloud) -> AsyncIterator[None]:
     """Work on the database, unless too many do: then Refused(503) at once, which costs less than waiting."""

@@ -21,7 +21,8 @@ from agent.domain.money import AMOUNT_MAX_MINOR
 from agent.domain.time import timestamp
 from agent.domain.token import UINT32_MAX
 from cloud.chain import UNKNOWN_HASH, ChainView, CouponRef, Entry, Fate, Ruling, judge
-from cloud.ports import Appended, CloudStore, Win
+from cloud.lists import Win
+from cloud.ports import Appended, CloudStore
 from cloud.tills import Till
 from sync import wire
 from sync.wire import Limits, RecordResult, ResultStatus

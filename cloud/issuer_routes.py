@@ -70,10 +70,10 @@ async def show_campaign(request: web.Request) -> web.Response:
     offer = await cloud.store.offer(issuer, number)
     if offer is None:
         raise Refused(404, "unknown_campaign", f"issuer {issuer[:32]} has no campaign {text[:10]}")
-    used, revoked = await cloud.store.mark_counts(issuer, number)
+    counts = await cloud.store.mark_counts(issuer, number)
     promo = None if offer.promo is None else dataclasses.asdict(offer.promo)
     said = {"campaign": campaigns.to_wire(offer.campaign), "promo": promo, "issued": offer.issued}
-    return json_answer(said | {"used": used, "revoked": revoked, "tills": await _tills(cloud, offer)})
+    return json_answer(said | counts._asdict() | {"tills": await _tills(cloud, offer)})
 
 
 @ROUTES.post("/v1/admin/coupons")

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from agent.domain.campaign import Campaign
 from agent.domain.keys import IssuerKey
@@ -19,6 +19,7 @@ from agent.domain.statement import KeyChange
 from cloud.chain import ChainView, Entry, Ruling
 from cloud.code_ports import CodeStore
 from cloud.holds import HeldLine, Released
+from cloud.lists import ListStore, Win
 from cloud.restore import RestoreStore
 from cloud.tills import Till
 
@@ -85,97 +86,11 @@ class Terms:
 
 
 @dataclass(frozen=True, slots=True)
-class Win:
-    """The redemption that used a coupon first, by the order of receipt. hash: of its record, empty if not kept."""
-
-    till: str
-    lane: str
-    sequence: int
-    redemption_id: str
-    received_at: str
-    time: str
-    hash: str
-
-
-@dataclass(frozen=True, slots=True)
 class Appended:
     """What became of one entry. won_by: another record used the same coupon first, so this one is a conflict."""
 
     ruling: Ruling
     won_by: Win | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class LedgerLine:
-    """One stored record. The coupon and the discount are those of a redemption, else None.
-
-    standing: counts; held or refused for a use that came from a revoked key (`cloud.holds`).
-    """
-
-    till: str
-    lane: str
-    sequence: int
-    hash: str
-    redemption_id: str
-    kind: str
-    time: str
-    received_at: str
-    issuer: str | None
-    campaign: int | None
-    index: int | None
-    discount_minor: int | None
-    standing: str
-
-
-@dataclass(frozen=True, slots=True)
-class ConflictLine:
-    """A redemption of a coupon that another record had used before.
-
-    kind: double for a stored record; fork, broken_chain, wrong_key for one that was refused with this code.
-    """
-
-    issuer: str
-    campaign: int
-    index: int
-    till: str
-    lane: str
-    sequence: int
-    hash: str
-    redemption_id: str
-    received_at: str
-    kind: str
-    winner: Win
-
-
-@dataclass(frozen=True, slots=True)
-class GapLine:
-    """Sequences `first` to `last` of a lane that never came, though a record behind them did.
-
-    hash: of the record at `last`, as the record behind it claims; empty if not known. kind: missing, or replaced: room
-    left for what a lost disk had not sent.
-    """
-
-    till: str
-    lane: str
-    first: int
-    last: int
-    noticed_at: str
-    hash: str
-    kind: str
-
-
-@dataclass(frozen=True, slots=True)
-class RefusalLine:
-    """A record refused for good. hash: as it claimed, empty if unreadable."""
-
-    till: str
-    lane: str
-    sequence: int
-    hash: str
-    code: str
-    redemption_id: str
-    received_at: str
-    event: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,6 +116,14 @@ class PromoRow:
     expires: int
 
 
+class MarkCounts(NamedTuple):
+    """Of one campaign. used: coupons without a use left. uses: of all coupons together. revoked: coupons."""
+
+    used: int
+    uses: int
+    revoked: int
+
+
 Mark = tuple[int, int, int]
 """What became known of a coupon: its number, rising within the campaign; the index; the status. Plain for millions."""
 
@@ -214,7 +137,7 @@ class StatusPart:
     content: bytes
 
 
-class CloudStore(RestoreStore, Protocol):
+class CloudStore(ListStore, RestoreStore, Protocol):
     """The cloud's memory."""
 
     @property
@@ -255,7 +178,9 @@ class CloudStore(RestoreStore, Protocol):
         """
 
     async def put_campaign(self, campaign: Campaign, promo: PromoPlan | None, key: bytes) -> None:
-        """Add, or replace by a higher version of the same size; Refused(409) otherwise. key: kept from the first."""
+        """Add, or replace by a higher version of the same size and uses, and of the same currency once coupons may be
+        out; Refused(409) otherwise. key: kept from the first.
+        """
 
     async def offers(self) -> list[Offer]: ...
 
@@ -274,8 +199,7 @@ class CloudStore(RestoreStore, Protocol):
     async def revoke(self, issuer: str, campaign: int, indexes: Iterable[int], at: str) -> int:
         """How many were not revoked before. Refused(404) if unknown, Refused(422) for an index beyond the size."""
 
-    async def mark_counts(self, issuer: str, campaign: int) -> tuple[int, int]:
-        """(used, revoked)."""
+    async def mark_counts(self, issuer: str, campaign: int) -> MarkCounts: ...
 
     async def mark_numbers(self) -> dict[tuple[str, int], int]:
         """The number of the last mark of each campaign that has one."""
@@ -345,11 +269,9 @@ class CloudStore(RestoreStore, Protocol):
         A stored redemption uses its coupon; if it was used before, the record is stored all the same and the conflict
         with it. A refused record is kept beside the ledger; refused for its place alone, it uses its coupon too.
         What was signed by a key that is revoked by now is recorded in the same way, but its use is held.
+        A duplicate is answered as the record was the first time. What cannot be right is listed as implausible too.
         Holes that the judge noticed are kept until records take their places.
         """
-
-    async def ledger(self, till: str | None, after: tuple[str, str, int], limit: int) -> list[LedgerLine]:
-        """Stored records in order of (till, lane, sequence), beyond `after`."""
 
     async def held(self, till: str | None, limit: int) -> list[HeldLine]:
         """The newest first."""
@@ -362,15 +284,6 @@ class CloudStore(RestoreStore, Protocol):
 
     async def refuse_held(self, till: str, at: str, kid: str | None = None) -> int:
         """Those that wait shall not count; how many."""
-
-    async def conflicts(self, limit: int) -> list[ConflictLine]:
-        """The newest first."""
-
-    async def refusals(self, limit: int) -> list[RefusalLine]:
-        """The newest first."""
-
-    async def gaps(self, limit: int) -> list[GapLine]:
-        """The newest first."""
 
     # --- bundles ---
     async def published(self, till: str) -> Published | None: ...

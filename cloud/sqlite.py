@@ -15,24 +15,31 @@ from agent.domain.campaign import Campaign, Words
 from agent.domain.keys import IssuerKey
 from agent.domain.parts import Place, PromoCode, place_to_wire, promo_to_wire
 from agent.domain.statement import KeyChange
-from cloud import sqlite_holds, sqlite_issuing, sqlite_records, sqlite_restore, sqlite_status, sqlite_tills
+from cloud import (
+    sqlite_holds,
+    sqlite_issuing,
+    sqlite_lists,
+    sqlite_plausible,
+    sqlite_records,
+    sqlite_restore,
+    sqlite_status,
+    sqlite_tills,
+)
 from cloud.chain import Entry
 from cloud.errors import Refused
 from cloud.holds import HeldLine, Released
+from cloud.lists import NEWEST, ConflictLine, Cursor, GapLine, ImplausibleLine, LedgerLine, RefusalLine
 from cloud.ports import (
     Appended,
-    ConflictLine,
-    GapLine,
     HeldKey,
     Judge,
     KeyState,
-    LedgerLine,
     Mark,
+    MarkCounts,
     Offer,
     PromoPlan,
     PromoRow,
     Published,
-    RefusalLine,
     Role,
     StatusPart,
     Terms,
@@ -119,9 +126,10 @@ class SqliteStore:
         )
 
         def work(db: sqlite3.Connection) -> None:
+            sqlite_plausible.raise_most(db, campaign)
             found = db.execute(
-                "SELECT version, size, coalesce(json_extract(document, '$.uses'), 1) FROM campaign"
-                " WHERE issuer = ? AND campaign = ?",
+                "SELECT version, size, coalesce(json_extract(document, '$.uses'), 1),"
+                " json_extract(document, '$.currency') FROM campaign WHERE issuer = ? AND campaign = ?",
                 identity,
             ).fetchone()
             if found is None:
@@ -135,6 +143,9 @@ class SqliteStore:
                 raise Refused(409, "size_fixed", f"the size stays {found[1]}: indexes were drawn below it")
             if campaign.uses != found[2]:
                 raise Refused(409, "uses_fixed", f"uses stays {found[2]}: some may be used up by it already")
+            if campaign.currency != found[3] and sqlite_issuing.may_be_out(db, *identity):
+                sentence = f"the currency stays {found[3]}: tills would refuse the coupons that are out"
+                raise Refused(409, "currency_fixed", sentence)
             db.execute(
                 "UPDATE campaign SET version = ?, size = ?, document = ?, promo_per_till = ?, promo_valid_days = ?"
                 " WHERE issuer = ? AND campaign = ?",
@@ -162,14 +173,8 @@ class SqliteStore:
     async def revoke(self, issuer: str, campaign: int, indexes: Iterable[int], at: str) -> int:
         return await self._threads.write(lambda db: sqlite_issuing.revoke(db, issuer, campaign, indexes, at))
 
-    async def mark_counts(self, issuer: str, campaign: int) -> tuple[int, int]:
-        row = await self._one(
-            "SELECT (SELECT count(*) FROM coupon_use WHERE issuer = ?1 AND campaign = ?2),"
-            " (SELECT count(*) FROM coupon WHERE issuer = ?1 AND campaign = ?2 AND revoked_at IS NOT NULL)",
-            (issuer, campaign),
-        )
-        assert row is not None, "counts are always there"
-        return row[0], row[1]
+    async def mark_counts(self, issuer: str, campaign: int) -> MarkCounts:
+        return await self._threads.read(lambda db: sqlite_status.mark_counts(db, issuer, campaign))
 
     async def mark_numbers(self) -> dict[tuple[str, int], int]:
         return await self._threads.read(sqlite_status.mark_numbers)
@@ -256,7 +261,7 @@ class SqliteStore:
         return await self._threads.write(lambda db: sqlite_records.append(db, till, lane, entries, judge, at))
 
     async def ledger(self, till: str | None, after: tuple[str, str, int], limit: int) -> list[LedgerLine]:
-        return await self._threads.read(lambda db: sqlite_records.ledger(db, till, after, limit))
+        return await self._threads.read(lambda db: sqlite_lists.ledger(db, till, after, limit))
 
     async def held(self, till: str | None, limit: int) -> list[HeldLine]:
         return await self._threads.read(lambda db: sqlite_holds.lines(db, till, limit))
@@ -270,14 +275,17 @@ class SqliteStore:
     async def refuse_held(self, till: str, at: str, kid: str | None = None) -> int:
         return await self._threads.write(lambda db: sqlite_holds.refuse(db, till, kid, at))
 
-    async def conflicts(self, limit: int) -> list[ConflictLine]:
-        return await self._threads.read(lambda db: sqlite_records.conflicts(db, limit))
+    async def conflicts(self, limit: int, after: Cursor = NEWEST) -> list[ConflictLine]:
+        return await self._threads.read(lambda db: sqlite_lists.conflicts(db, limit, after))
 
-    async def refusals(self, limit: int) -> list[RefusalLine]:
-        return await self._threads.read(lambda db: sqlite_records.refusals(db, limit))
+    async def refusals(self, limit: int, after: Cursor = NEWEST) -> list[RefusalLine]:
+        return await self._threads.read(lambda db: sqlite_lists.refusals(db, limit, after))
 
-    async def gaps(self, limit: int) -> list[GapLine]:
-        return await self._threads.read(lambda db: sqlite_records.gaps(db, limit))
+    async def gaps(self, limit: int, after: Cursor = NEWEST) -> list[GapLine]:
+        return await self._threads.read(lambda db: sqlite_records.gaps(db, limit, after))
+
+    async def implausible(self, limit: int, after: Cursor = NEWEST) -> list[ImplausibleLine]:
+        return await self._threads.read(lambda db: sqlite_lists.implausible(db, limit, after))
 
     # --- after a restore ---
 

@@ -87,6 +87,17 @@ def campaign_row(db: sqlite3.Connection, issuer: str, campaign: int) -> tuple[in
     return size, key, issued
 
 
+def may_be_out(db: sqlite3.Connection, issuer: str, campaign: int) -> bool:
+    """Whether coupons of a campaign were issued here, or may have been: by the holder of a registered key, or before
+    a restore.
+    """
+    here = "SELECT issued > 0 OR restored_at IS NOT NULL FROM campaign WHERE issuer = ? AND campaign = ?"
+    if db.execute(here, (issuer, campaign)).fetchone()[0]:
+        return True
+    registered = [_held(row).key for row in db.execute(f"{_KEY} WHERE issuer = ? AND registered", (issuer,))]
+    return any(key.campaigns is None or campaign in key.campaigns for key in registered)
+
+
 def allot(
     db: sqlite3.Connection, issuer: str, campaign: int, count: int, terms: Terms, at: str, order: str | None
 ) -> list[int]:

@@ -9,7 +9,10 @@ from collections.abc import Sequence
 from agent.domain.keys import key_id
 from agent.domain.status import Status
 from cloud.chain import JUMP_MAX, ChainView, Entry, Fate, Hole, Ruling, places, split
-from cloud.ports import Appended, ConflictLine, GapLine, Judge, LedgerLine, RefusalLine, Win
+from cloud.lists import Cursor, GapLine, Win
+from cloud.ports import Appended, Judge
+from cloud.sqlite_lists import page
+from cloud.sqlite_plausible import note
 from cloud.sqlite_status import mark
 from cloud.sqlite_tills import heads, revoked_keys, starts
 
@@ -52,11 +55,13 @@ def append(
             holes = ((till, lane, hole.first, hole.last, hole.hash, at) for hole in ruling.holes)
             db.executemany(_INSERT_HOLE, holes)
         elif ruling.fate is Fate.DUPLICATE:
-            won_by = None if _is_held(db, till, lane, entry) else _lost_to(db, till, lane, entry)
+            won_by = _conflict_of(db, till, lane, entry)
         elif ruling.fate is Fate.REFUSE:
             _use_all_the_same(db, till, lane, ruling, entry, at, holds)
             said = (ruling.code, entry.record_id, entry.text, at)
             db.execute(_INSERT_REFUSAL, (till, lane, ruling.place, entry.hash, *said))
+        if ruling.fate in (Fate.STORE, Fate.REFUSE) and entry.coupon is not None and not entry.fault:
+            note(db, till, lane, ruling.place, entry, at)
         if ruling.accounts:
             _take_from_hole(db, till, lane, ruling.place, entry.prevhash)
         done.append(Appended(ruling, won_by))
@@ -144,11 +149,6 @@ def _hold(db: sqlite3.Connection, till: str, lane: str, entry: Entry, at: str, c
     db.execute(_INSERT_HELD, (*place, key_id(entry.signer).hex(), code, *said))
 
 
-def _is_held(db: sqlite3.Connection, till: str, lane: str, entry: Entry) -> bool:
-    place = (till, lane, entry.sequence, entry.hash)
-    return db.execute(f"SELECT 1 FROM held WHERE {_OF_RECORD}", place).fetchone() is not None
-
-
 def _counted_when_refused(db: sqlite3.Connection, place: tuple[object, ...]) -> bool:
     """Whether this record was refused for its place before, and its use was not held then."""
     return (
@@ -177,7 +177,10 @@ def use(db: sqlite3.Connection, till: str, lane: str, entry: Entry, at: str, kin
             mark(db, coupon.issuer, coupon.campaign, [(coupon.index, Status.USED)])
         return None
     winner = _lost_to(db, till, lane, entry)
-    if winner is None or (limit > 1 and _use_again(db, identity, limit, (till, lane, entry))):
+    lost_before = _conflict_of(db, till, lane, entry) is not None
+    if winner is None or (
+        limit > 1 and not lost_before and _use_again(db, identity, limit, (till, lane, entry))
+    ):
         return None
     db.execute(_INSERT_CONFLICT, (*place, entry.hash, entry.record_id, at, kind))
     return winner
@@ -218,56 +221,30 @@ def _lost_to(db: sqlite3.Connection, till: str, lane: str, entry: Entry) -> Win 
     return None if same_place and winner.hash in (entry.hash, "") else winner
 
 
+def _conflict_of(db: sqlite3.Connection, till: str, lane: str, entry: Entry) -> Win | None:
+    """With whom this very record is in conflict, as it was found when it came; None if it is in none."""
+    coupon = entry.coupon
+    if coupon is None:
+        return None
+    identity = (coupon.issuer, coupon.campaign, coupon.index)
+    found = db.execute(
+        f"SELECT 1 FROM conflict WHERE issuer = ? AND campaign = ? AND idx = ? AND {_OF_RECORD}",
+        (*identity, till, lane, entry.sequence, entry.hash),
+    ).fetchone()
+    return None if found is None else _winner(db, identity)
+
+
 def _winner(db: sqlite3.Connection, identity: tuple[object, ...]) -> Win | None:
     row = db.execute(f"{_WIN} WHERE issuer = ? AND campaign = ? AND idx = ?", identity).fetchone()
     return None if row is None else Win(*row)
 
 
-def ledger(
-    db: sqlite3.Connection, till: str | None, after: tuple[str, str, int], limit: int
-) -> list[LedgerLine]:
-    """`CloudStore.ledger`."""
-    where, values = ("r.till = ? AND", (till,)) if till is not None else ("", ())
-    rows = db.execute(
-        "SELECT r.till, r.lane, r.sequence, r.hash, r.event_id, r.kind, r.time, r.received_at, r.issuer, r.campaign,"
-        " r.idx, r.discount_minor,"
-        " CASE WHEN h.till IS NULL THEN 'counts' WHEN h.refused_at IS NULL THEN 'held' ELSE 'refused' END"
-        " FROM record r LEFT JOIN held h"
-        " ON h.till = r.till AND h.lane = r.lane AND h.sequence = r.sequence AND h.hash = r.hash"
-        f" WHERE {where} (r.till, r.lane, r.sequence) > (?, ?, ?) ORDER BY r.till, r.lane, r.sequence LIMIT ?",
-        (*values, *after, limit),
-    )
-    return [LedgerLine(*row) for row in rows]
-
-
-def conflicts(db: sqlite3.Connection, limit: int) -> list[ConflictLine]:
-    """`CloudStore.conflicts`."""
-    rows = db.execute(
-        "SELECT c.issuer, c.campaign, c.idx, c.till, c.lane, c.sequence, c.hash, c.redemption_id, c.received_at,"
-        " c.kind, u.till, u.lane, u.sequence, u.redemption_id, u.received_at, u.time, u.hash"
-        " FROM conflict c JOIN coupon_use u USING (issuer, campaign, idx)"
-        " ORDER BY c.received_at DESC, c.till, c.lane, c.sequence LIMIT ?",
-        (limit,),
-    )
-    return [ConflictLine(*(*row[:10], Win(*row[10:]))) for row in rows]
-
-
-def refusals(db: sqlite3.Connection, limit: int) -> list[RefusalLine]:
-    """`CloudStore.refusals`."""
-    rows = db.execute(
-        "SELECT till, lane, sequence, hash, code, event_id, received_at, event"
-        " FROM refusal ORDER BY received_at DESC, till, lane, sequence LIMIT ?",
-        (limit,),
-    )
-    return [RefusalLine(*row) for row in rows]
-
-
-def gaps(db: sqlite3.Connection, limit: int) -> list[GapLine]:
+def gaps(db: sqlite3.Connection, limit: int, after: Cursor) -> list[GapLine]:
     """`CloudStore.gaps`."""
     rows = db.execute(
         "SELECT till, lane, first, last, noticed_at, hash FROM hole"
-        " ORDER BY noticed_at DESC, till, lane, first LIMIT ?",
-        (limit,),
+        + page("noticed_at", "till, lane, first, ''"),
+        (*after, limit),
     ).fetchall()
     return [
         GapLine(till, lane, first, last, noticed_at, digest, _gap_kind(db, till, lane, first, last))

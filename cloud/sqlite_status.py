@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 
 from agent.domain.status import Status
-from cloud.ports import Mark, Published, StatusPart
+from cloud.ports import Mark, MarkCounts, Published, StatusPart
 from cloud.sqlite_restore import sequence_floor
 
 PART_KEEP_DAYS = 30
@@ -21,6 +21,18 @@ def mark(db: sqlite3.Connection, issuer: str, campaign: int, marked: Iterable[tu
         " 1 + coalesce((SELECT max(change) FROM mark WHERE issuer = ?1 AND campaign = ?2), 0), ?3, ?4",
         ((issuer, campaign, index, int(status)) for index, status in marked),
     )
+
+
+def mark_counts(db: sqlite3.Connection, issuer: str, campaign: int) -> MarkCounts:
+    """`CloudStore.mark_counts`. The limit of a campaign that is not known is one use."""
+    row = db.execute(
+        "SELECT count(*) FILTER (WHERE uses >= coalesce((SELECT json_extract(document, '$.uses') FROM campaign"
+        " WHERE issuer = ?1 AND campaign = ?2), 1)), coalesce(sum(uses), 0),"
+        " (SELECT count(*) FROM coupon WHERE issuer = ?1 AND campaign = ?2 AND revoked_at IS NOT NULL)"
+        " FROM coupon_use WHERE issuer = ?1 AND campaign = ?2",
+        (issuer, campaign),
+    ).fetchone()
+    return MarkCounts(*row)
 
 
 def mark_numbers(db: sqlite3.Connection) -> dict[tuple[str, int], int]:

@@ -357,6 +357,32 @@ CREATE TABLE restore (
 ALTER TABLE campaign ADD COLUMN restored_at TEXT;
 """
 
-SCRIPTS = (_0001, _0002, _0003, _0004, _0005, _0006, _0007, _0008, _0009)
+# Redemptions that cannot be right. most_minor: what a coupon may take off at most by any version of its campaign.
+_0010 = """
+CREATE TABLE implausible (
+    till TEXT NOT NULL,
+    lane TEXT NOT NULL,
+    sequence INTEGER NOT NULL,
+    hash TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    redemption_id TEXT NOT NULL,
+    time TEXT NOT NULL,
+    received_at TEXT NOT NULL,
+    issuer TEXT NOT NULL,
+    campaign INTEGER NOT NULL,
+    idx INTEGER NOT NULL,
+    discount_minor INTEGER,
+    PRIMARY KEY (till, lane, sequence, hash)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE campaign_value (
+    issuer TEXT NOT NULL,
+    campaign INTEGER NOT NULL,
+    most_minor INTEGER NOT NULL,
+    PRIMARY KEY (issuer, campaign)
+) STRICT, WITHOUT ROWID;
+"""
+
+SCRIPTS = (_0001, _0002, _0003, _0004, _0005, _0006, _0007, _0008, _0009, _0010)
 """One per schema version, never edited after a release: write the next one."""
 VERSION = len(SCRIPTS)

@@ -149,7 +149,7 @@ async def test_revocations_are_marked_also_before_issue(store: CloudStore) -> No
         await store.revoke(ISSUER, CAMPAIGN, [6, 10], AT)
     assert refused.value.status == 422
     assert await known_marks(store) == [(index, Status.REVOKED) for index in (3, 4, 5)]
-    assert await store.mark_counts(ISSUER, CAMPAIGN) == (0, 3)
+    assert await store.mark_counts(ISSUER, CAMPAIGN) == (0, 0, 3)
 
 
 async def test_a_code_enrols_once_and_the_same_key_again(store: CloudStore) -> None:
@@ -224,7 +224,7 @@ async def test_the_first_use_wins_and_the_second_is_kept_as_a_conflict(store: Cl
         ("T-2", 5, LATER, win)
     ]
     assert await known_marks(store) == [(5, Status.USED)]
-    assert await store.mark_counts(ISSUER, CAMPAIGN) == (1, 0)
+    assert await store.mark_counts(ISSUER, CAMPAIGN) == (1, 1, 0)
     assert len(await store.ledger(None, ("", "", 0), 10)) == 2
 
 

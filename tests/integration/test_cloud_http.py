@@ -82,6 +82,10 @@ async def test_batches_arrive_plain_and_compressed(cloud: Running) -> None:
         "coupon": {"issuer": ISSUER, "campaign": CAMPAIGN, "index": 1},
         "discount_minor": 3000,
         "standing": "counts",
+        "implausible": None,
+        "currency": None,
+        "store": None,
+        "sale_id": None,
     }
     assert await cloud.lines("&till=T-2") == []
 

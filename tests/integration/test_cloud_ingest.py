@@ -13,7 +13,7 @@ import pytest
 from agent.domain.record import EVIDENCE_LANE, REDEMPTION_LANE, ChainHead, record_id
 from agent.domain.status import Status
 from cloud.ingest import ingest
-from cloud.ports import GapLine
+from cloud.lists import GapLine
 from cloud.sqlite import SqliteStore
 from sync.wire import Limits, ResultStatus, WireError, encode_results
 from tests.unit.cloud_kit import (
@@ -62,7 +62,7 @@ async def test_a_whole_batch_twice_is_all_duplicates(store: SqliteStore) -> None
         (int(event["sequence"]), event["data"]["coupon"]["index"], event["hash"]) for event in events
     ]
     assert {line.discount_minor for line in lines} == {3_000}
-    assert await store.mark_counts(ISSUER, CAMPAIGN) == (20, 0)
+    assert await store.mark_counts(ISSUER, CAMPAIGN) == (20, 20, 0)
 
 
 async def test_evidence_is_kept_and_uses_no_coupon(store: SqliteStore) -> None:
@@ -99,7 +99,7 @@ async def test_one_missing_record_holds_up_nothing_and_is_listed_until_it_comes(
     till = sealing_till("T-1")
     events = [till.redeem(index) for index in range(6)]
     assert await send(store, till, events[0], *events[3:]) == ["stored"] * 4
-    assert await store.mark_counts(ISSUER, CAMPAIGN) == (4, 0), "what came uses its coupons"
+    assert await store.mark_counts(ISSUER, CAMPAIGN) == (4, 4, 0), "what came uses its coupons"
     assert await store.gaps(10) == [GapLine("T-1", REDEMPTION_LANE, 2, 3, AT, events[2]["hash"], "missing")]
     assert await send(store, till, events[1]) == ["stored"]
     assert await store.gaps(10) == [GapLine("T-1", REDEMPTION_LANE, 3, 3, AT, events[2]["hash"], "missing")]
@@ -170,7 +170,7 @@ async def test_a_broken_chain_is_refused_and_the_rest_goes_on(store: SqliteStore
     await send(store, till, till.redeem(1))
     till.heads[REDEMPTION_LANE] = ChainHead(1, "a" * 64)
     assert await send(store, till, till.redeem(2), till.redeem(3)) == ["broken_chain", "stored"]
-    assert await store.mark_counts(ISSUER, CAMPAIGN) == (3, 0)
+    assert await store.mark_counts(ISSUER, CAMPAIGN) == (3, 3, 0)
 
 
 async def test_a_quarantined_record_replayed_in_its_place_is_no_conflict_with_itself(

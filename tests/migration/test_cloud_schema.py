@@ -6,7 +6,7 @@ import sqlite3
 from pathlib import Path
 
 from cloud import schema
-from cloud.ports import LedgerLine
+from cloud.lists import LedgerLine
 from cloud.sqlite import SqliteStore
 from cloud.tills import TillState
 
@@ -54,7 +54,7 @@ async def test_conflicts_of_schema_1_are_doubles_with_their_hashes(tmp_path: Pat
         assert (conflict.winner.till, conflict.winner.hash) == ("T-1", "hash of T-1")
         lines: list[LedgerLine] = await store.ledger(None, ("", "", 0), 10)
         assert [line.till for line in lines] == ["T-1", "T-2"]
-        assert await store.mark_counts("acme", 7) == (2, 0)
+        assert await store.mark_counts("acme", 7) == (2, 2, 0)
         assert await store.gaps(10) == []
     finally:
         await store.close()

@@ -1,0 +1,151 @@
+"""What the cloud lists for people and for settlement, a page at a time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+Cursor = tuple[str, str, str, int, str]
+"""Where a page of a list ends: when the line came, till, lane, sequence, hash."""
+NEWEST: Cursor = ("~", "", "", 0, "")
+"""Before the newest line: no time is written so."""
+
+
+@dataclass(frozen=True, slots=True)
+class Win:
+    """The redemption that used a coupon first, by the order of receipt. hash: of its record, empty if not kept."""
+
+    till: str
+    lane: str
+    sequence: int
+    redemption_id: str
+    received_at: str
+    time: str
+    hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerLine:
+    """One stored record. The coupon and the discount are those of a redemption, else None.
+
+    standing: counts; held or refused for a use that came from a revoked key (`cloud.holds`). implausible: why it
+    cannot be right, else None. currency, store, sale_id: as the till says, None where it does not.
+    """
+
+    till: str
+    lane: str
+    sequence: int
+    hash: str
+    redemption_id: str
+    kind: str
+    time: str
+    received_at: str
+    issuer: str | None
+    campaign: int | None
+    index: int | None
+    discount_minor: int | None
+    standing: str
+    implausible: str | None
+    currency: str | None
+    store: str | None
+    sale_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ConflictLine:
+    """A redemption of a coupon that another record had used before.
+
+    kind: double for a stored record; fork, broken_chain, wrong_key for one that was refused with this code.
+    """
+
+    issuer: str
+    campaign: int
+    index: int
+    till: str
+    lane: str
+    sequence: int
+    hash: str
+    redemption_id: str
+    received_at: str
+    kind: str
+    winner: Win
+
+    def cursor(self) -> Cursor:
+        return self.received_at, self.till, self.lane, self.sequence, self.hash
+
+
+@dataclass(frozen=True, slots=True)
+class GapLine:
+    """Sequences `first` to `last` of a lane that never came, though a record behind them did.
+
+    hash: of the record at `last`, as the record behind it claims; empty if not known. kind: missing, or replaced: room
+    left for what a lost disk had not sent.
+    """
+
+    till: str
+    lane: str
+    first: int
+    last: int
+    noticed_at: str
+    hash: str
+    kind: str
+
+    def cursor(self) -> Cursor:
+        return self.noticed_at, self.till, self.lane, self.first, ""
+
+
+@dataclass(frozen=True, slots=True)
+class RefusalLine:
+    """A record refused for good. hash: as it claimed, empty if unreadable."""
+
+    till: str
+    lane: str
+    sequence: int
+    hash: str
+    code: str
+    redemption_id: str
+    received_at: str
+    event: str
+
+    def cursor(self) -> Cursor:
+        return self.received_at, self.till, self.lane, self.sequence, self.hash
+
+
+@dataclass(frozen=True, slots=True)
+class ImplausibleLine:
+    """A redemption that cannot be right, signed by its till: it stands and counts, and somebody should look at it.
+
+    reason: unknown_campaign; no_such_coupon for an index beyond the campaign's size; above_value for a discount that no
+    version of the campaign gives.
+    """
+
+    till: str
+    lane: str
+    sequence: int
+    hash: str
+    reason: str
+    redemption_id: str
+    time: str
+    received_at: str
+    issuer: str
+    campaign: int
+    index: int
+    discount_minor: int | None
+
+    def cursor(self) -> Cursor:
+        return self.received_at, self.till, self.lane, self.sequence, self.hash
+
+
+class ListStore(Protocol):
+    """The part of `cloud.ports.CloudStore` that lists. All but the ledger: the newest first, behind `after`."""
+
+    async def ledger(self, till: str | None, after: tuple[str, str, int], limit: int) -> list[LedgerLine]:
+        """Stored records in order of (till, lane, sequence), beyond `after`."""
+
+    async def conflicts(self, limit: int, after: Cursor = NEWEST) -> list[ConflictLine]: ...
+
+    async def refusals(self, limit: int, after: Cursor = NEWEST) -> list[RefusalLine]: ...
+
+    async def gaps(self, limit: int, after: Cursor = NEWEST) -> list[GapLine]: ...
+
+    async def implausible(self, limit: int, after: Cursor = NEWEST) -> list[ImplausibleLine]: ...

@@ -1,0 +1,85 @@
+"""Lists of what came in, in SQLite: functions on an open transaction. Gaps are in `cloud.sqlite_records`."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from typing import Any
+
+from cloud.lists import ConflictLine, Cursor, ImplausibleLine, LedgerLine, RefusalLine, Win
+
+_LEDGER = """
+SELECT r.till, r.lane, r.sequence, r.hash, r.event_id, r.kind, r.time, r.received_at, r.issuer, r.campaign, r.idx,
+    r.discount_minor,
+    CASE WHEN h.till IS NULL THEN 'counts' WHEN h.refused_at IS NULL THEN 'held' ELSE 'refused' END, i.reason, r.event
+FROM record r
+LEFT JOIN held h ON (h.till, h.lane, h.sequence, h.hash) = (r.till, r.lane, r.sequence, r.hash)
+LEFT JOIN implausible i ON (i.till, i.lane, i.sequence, i.hash) = (r.till, r.lane, r.sequence, r.hash)
+"""
+
+
+def page(at: str, keys: str) -> str:
+    """What follows FROM in a list: the newest lines behind a cursor. Its values: the cursor's, then the limit."""
+    behind = f"{at} < ?1 OR ({at} = ?1 AND ({keys}) > (?2, ?3, ?4, ?5))"
+    return f" WHERE {behind} ORDER BY {at} DESC, {keys} LIMIT ?6"
+
+
+def ledger(
+    db: sqlite3.Connection, till: str | None, after: tuple[str, str, int], limit: int
+) -> list[LedgerLine]:
+    """`CloudStore.ledger`."""
+    where, values = ("r.till = ? AND", (till,)) if till is not None else ("", ())
+    rows = db.execute(
+        f"{_LEDGER} WHERE {where} (r.till, r.lane, r.sequence) > (?, ?, ?)"
+        " ORDER BY r.till, r.lane, r.sequence LIMIT ?",
+        (*values, *after, limit),
+    )
+    return [LedgerLine(*(*row[:-1], *_said(row[-1]))) for row in rows]
+
+
+def _said(event: str) -> tuple[str | None, str | None, str | None]:
+    """Currency, store and sale of a redemption: what a till says beside what the cloud reads, in whatever form."""
+    data = json.loads(event).get("data")
+    sale = _member(data, "sale")
+    return _text(data, "currency") or _text(sale, "currency"), _text(data, "store"), _text(sale, "sale_id")
+
+
+def _member(value: Any, name: str) -> Any:
+    return value.get(name) if isinstance(value, dict) else None
+
+
+def _text(value: Any, name: str) -> str | None:
+    found = _member(value, name)
+    return found if isinstance(found, str) and found else None
+
+
+def conflicts(db: sqlite3.Connection, limit: int, after: Cursor) -> list[ConflictLine]:
+    """`CloudStore.conflicts`."""
+    rows = db.execute(
+        "SELECT c.issuer, c.campaign, c.idx, c.till, c.lane, c.sequence, c.hash, c.redemption_id, c.received_at,"
+        " c.kind, u.till, u.lane, u.sequence, u.redemption_id, u.received_at, u.time, u.hash"
+        " FROM conflict c JOIN coupon_use u USING (issuer, campaign, idx)"
+        + page("c.received_at", "c.till, c.lane, c.sequence, c.hash"),
+        (*after, limit),
+    )
+    return [ConflictLine(*(*row[:10], Win(*row[10:]))) for row in rows]
+
+
+def refusals(db: sqlite3.Connection, limit: int, after: Cursor) -> list[RefusalLine]:
+    """`CloudStore.refusals`."""
+    rows = db.execute(
+        "SELECT till, lane, sequence, hash, code, event_id, received_at, event FROM refusal"
+        + page("received_at", "till, lane, sequence, hash"),
+        (*after, limit),
+    )
+    return [RefusalLine(*row) for row in rows]
+
+
+def implausible(db: sqlite3.Connection, limit: int, after: Cursor) -> list[ImplausibleLine]:
+    """`CloudStore.implausible`."""
+    rows = db.execute(
+        "SELECT till, lane, sequence, hash, reason, redemption_id, time, received_at, issuer, campaign, idx,"
+        " discount_minor FROM implausible" + page("received_at", "till, lane, sequence, hash"),
+        (*after, limit),
+    )
+    return [ImplausibleLine(*row) for row in rows]

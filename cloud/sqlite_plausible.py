@@ -1,0 +1,48 @@
+"""Redemptions that cannot be right, in SQLite: functions on an open transaction.
+
+A till's signature says who reports, not that it is true. Such a record is kept and counts like any other, for what a
+till took it took; it is listed, so that settlement pays nothing for it unseen.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+
+from agent.domain.campaign import Campaign
+from cloud.chain import Entry
+
+_CAMPAIGN = (
+    "SELECT size, most_minor FROM campaign LEFT JOIN campaign_value USING (issuer, campaign)"
+    " WHERE issuer = ? AND campaign = ?"
+)
+_INSERT = "INSERT INTO implausible VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
+
+
+def raise_most(db: sqlite3.Connection, campaign: Campaign) -> None:
+    """Keep what one coupon may take off at most by any version: a till offline may still have an older one."""
+    db.execute(
+        "INSERT INTO campaign_value VALUES (?, ?, ?)"
+        " ON CONFLICT DO UPDATE SET most_minor = max(most_minor, excluded.most_minor)",
+        (campaign.issuer, campaign.number, campaign.benefit.exposure_minor()),
+    )
+
+
+def note(db: sqlite3.Connection, till: str, lane: str, place: int, entry: Entry, at: str) -> None:
+    """List a redemption if it cannot be right."""
+    assert entry.coupon is not None, "only redemptions are looked at"
+    coupon = (entry.coupon.issuer, entry.coupon.campaign, entry.coupon.index)
+    reason = _reason(db.execute(_CAMPAIGN, coupon[:2]).fetchone(), entry)
+    if reason:
+        said = (entry.record_id, entry.time, at, *coupon, entry.discount_minor)
+        db.execute(_INSERT, (till, lane, place, entry.hash, reason, *said))
+
+
+def _reason(campaign: tuple[int, int | None] | None, entry: Entry) -> str:
+    assert entry.coupon is not None, "only redemptions are looked at"
+    if campaign is None:
+        return "unknown_campaign"
+    size, most_minor = campaign
+    if entry.coupon.index >= size:
+        return "no_such_coupon"
+    above = entry.discount_minor is not None and most_minor is not None and entry.discount_minor > most_minor
+    return "above_value" if above else ""
