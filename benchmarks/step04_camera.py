@@ -79,8 +79,8 @@ def _cpu(work: Callable[[], list[Decoded]]) -> tuple[float, list[Decoded]]:
 
 
 def frames(options: Options) -> Iterator[Figure]:
-    """Single frames with a code, read by the whole chain as `redeemd decode` does."""
-    chain = load_chain(DEFAULT_CHAIN)
+    """Single frames with a code, read by the whole chain as `redeemd decode` does, with pyzbar for the last."""
+    chain = load_chain((*DEFAULT_CHAIN, "pyzbar"))
     count = 15 if options.quick else 300
     for severity in SEVERITIES:
         bare = right = wrong = 0
