@@ -68,7 +68,11 @@ export function renderPlace(status) {
 export function renderHealth(status) {
   const pills = [linePill(status), ...outboxPills(status), bundlePill(status)];
   if (status.clock.doubt) pills.push(pill("clock", "bad", t("clock"), said(status.clock) || t("clock")));
-  byId("health").replaceChildren(...pills, ...status.devices.map(devicePill));
+  const items = [...pills, ...status.devices.map(devicePill)];
+  // Whoever reads a tip with the keyboard goes on reading it when the numbers change.
+  const at = [...byId("health").children].findIndex((item) => item.contains(document.activeElement));
+  byId("health").replaceChildren(...items);
+  if (at >= 0) items[Math.min(at, items.length - 1)].firstChild.focus();
 }
 
 export function renderIssues(status) {

@@ -213,6 +213,9 @@ async def test_offline_is_shown_with_what_waits(page: Page, counter: Counter) ->
     await expect(page.locator(".outbox .label")).to_have_text("待上传 1")
     await page.locator(".line .pill").focus()
     await expect(page.locator(".line .tip")).to_be_visible()
+    counter.scanner.scan(counter.till.coupon())
+    await expect(page.locator(".outbox .label")).to_have_text("待上传 2")
+    await expect(page.locator(".line .tip")).to_be_visible()
 
 
 async def test_a_page_opened_later_shows_what_happened(page: Page, counter: Counter) -> None:
