@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-import fcntl
 import json
 import os
 import re
@@ -23,7 +22,7 @@ from agent.code_tables import code_parts
 from agent.commands.admin import cloud_address, read_token, unreachable
 from agent.commands.arguments import cloud_arguments
 from agent.commands.errors import EX_USAGE, CommandError
-from agent.commands.files import private_file, resolved
+from agent.commands.files import alone_in, private_file, resolved
 from agent.commands.show import Unreachable, ask_till
 from agent.domain import bundle, bundle_file
 from agent.domain.bundle import CODES_PREFIX, BundleError, Manifest
@@ -85,7 +84,7 @@ def _import(arguments: argparse.Namespace) -> int:
     with _explained(arguments.file), carried.BundleFile(source):
         pass  # what is no whole bundle file need not be copied
     folder = prepare_state_dir(settings)
-    with _alone(folder):
+    with alone_in(folder):
         inbox = folder / carried.INBOX
         try:
             _copy(source, inbox)
@@ -102,21 +101,6 @@ def _import(arguments: argparse.Namespace) -> int:
     else:
         print(f"redeemd: {_refusal(arguments.file, said)}", file=sys.stderr)
     return 0 if said["taken"] else 1
-
-
-@contextlib.contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """One import at a time: a second one would write over the first one's copy."""
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            sentence = "another import is under way: run this again when it has ended"
-            raise CommandError(sentence) from None
-        yield
-    finally:
-        os.close(handle)
 
 
 def _copy(source: Path, inbox: Path) -> None:
