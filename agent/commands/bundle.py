@@ -198,10 +198,7 @@ def _export(arguments: argparse.Namespace) -> int:
 
 
 def write_file(path: Path, head: Head, contents: Iterable[bytes]) -> int:
-    """A bundle file, whole under its name or not there at all; its size in bytes. Raises CommandError.
-
-    For its owner alone: the promo codes in it are money.
-    """
+    """A bundle file of mode 0600, whole under its name or not there at all; its size in bytes. Raises CommandError."""
     fresh = path.with_name(f".{path.name}.part")
     try:
         with private_file(fresh) as file:

@@ -95,7 +95,11 @@ def _part_of(path: Path) -> Path:
         raise CommandError(f"{path} exists: choose another name, or move it away")
     part = path.with_name(path.name + ".part")
     if part.exists():
-        raise CommandError(f"{part} is of a run that goes on or was broken off: look at it and remove it")
+        raise CommandError(
+            f"{part} is of a run that goes on or was killed. Coupons in it may be good: keep it. "
+            "A run that was killed named its order: move this file away, then the same command with --order NAME "
+            "writes the very same coupons"
+        )
     return part
 
 

@@ -14,11 +14,12 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
-from agent.commands.admin import CloudAdmin, CloudUnreachable, read_token
+from agent.commands.admin import CloudAdmin, CloudRefused, CloudUnreachable, read_token
 from agent.commands.arguments import at_least_one, cloud_arguments, day, passphrase_from
 from agent.commands.campaign_file import read_campaign
 from agent.commands.coupon_files import Coupon, Output, csv_file, pictures
 from agent.commands.errors import EX_USAGE, CommandError
+from agent.commands.interrupt import interruptible
 from agent.commands.keyfile import HeldHere, read_key
 from agent.commands.progress import Progress
 from agent.commands.wording import loss_lines
@@ -175,6 +176,8 @@ async def issue(
     """Take the coupons and hand each to every output; how many there were."""
     digits = len(str(size - 1))
     count = 0
+    # Said before the first number is drawn: of a run that is killed it is all that is left.
+    _say(f"order {order.name}: the same command with --order {order.name} gives the very same coupons again")
     try:
         async for portion in portions:
             for index, text in portion:
@@ -182,11 +185,12 @@ async def issue(
                 for output in outputs:
                     output.add(coupon)
                 progress.add(1)
+                await asyncio.sleep(0)  # who wants to stop it need not wait for the portion
             count += len(portion)
-    except BaseException:  # Ctrl-C too
-        if count:
+    except BaseException as error:  # Ctrl-C too
+        if count or not isinstance(error, CloudError | CloudRefused):
             _say(
-                f"broken off after {count} of {order.count} coupons, nothing was written. None is lost: "
+                f"broken off after {count} of {order.count} coupons, no file was written. None is lost: "
                 f"the same command with --order {order.name} begins with the very same coupons"
             )
         raise
@@ -275,13 +279,25 @@ def run(arguments: argparse.Namespace) -> int:
         raise CommandError("name who signs: --cloud URL with --token-file FILE, or --key FILE", EX_USAGE)
     if arguments.codes and arguments.cloud is None:
         raise CommandError("--codes needs --cloud: what a code means is known to the cloud alone", EX_USAGE)
+    if arguments.pdf:
+        _check_sheets(arguments.count)
     try:
-        count = asyncio.run(_with_cloud(arguments) if arguments.cloud else _with_key(arguments))
+        work = _with_cloud(arguments) if arguments.cloud else _with_key(arguments)
+        count = asyncio.run(interruptible(work))
     except CloudError as error:
         raise CommandError(str(error)) from error
     written = [str(path) for path in (arguments.csv, arguments.png, arguments.svg, arguments.pdf) if path]
     _say(f"{count} coupons{' in ' + ', '.join(written) if written else ''}")
     return 0
+
+
+def _check_sheets(count: int) -> None:
+    """Before a number is spent."""
+    from agent.commands.sheets import COUPONS_MAX
+
+    if count > COUPONS_MAX:
+        sentence = f"one PDF holds {COUPONS_MAX} coupons, {count} were asked for"
+        raise CommandError(f"{sentence}: issue fewer at once, or use --csv for a print shop", EX_USAGE)
 
 
 async def _with_cloud(arguments: argparse.Namespace) -> int:

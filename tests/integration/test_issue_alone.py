@@ -144,13 +144,15 @@ def test_a_killed_run_leaves_no_file_that_looks_whole(shell: Shell) -> None:
         process.kill()
     assert not out.exists()
     part = out.with_name("c.csv.part")
-    assert "remove it" in shell(*what, code=1)
+    assert "keep it" in (said := shell(*what, code=1)), "the coupons in it may be good"
+    assert "--order NAME" in said
     part.unlink()
     again = shell(*what[:5], "--count", 1000, "--order", "easter", "--json").splitlines()
     assert json.loads(again[0]) == first
 
 
-def test_a_run_that_is_interrupted_says_how_to_go_on(shell: Shell) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_run_that_is_interrupted_says_how_to_go_on(shell: Shell, number: signal.Signals) -> None:
     key = shell.folder / "open.pem"
     shell("keys", "new", *KEY, "--out", key, "--no-passphrase")
     what = (
@@ -168,11 +170,28 @@ def test_a_run_that_is_interrupted_says_how_to_go_on(shell: Shell) -> None:
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout is not None
         process.stdout.readline()
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         _, said = process.communicate()
-    assert process.returncode == 130
+    assert process.returncode == 128 + number
     assert re.search(rb"broken off after \d+ of 30000 coupons.*--order [0-9a-f]{12} begins", said)
     assert list(shell.folder.glob("c.csv*")) == []
+
+
+def test_a_pdf_that_would_be_too_long_spends_no_number(shell: Shell) -> None:
+    shell.own_key()
+    out = ("--pdf", shell.folder / "c.pdf")
+    assert "10000" in shell.issue("--new-ledger", *out, "--count", "10001", code=2)
+    assert not (shell.folder / "autumn.db").exists()
+
+
+def test_an_order_is_named_before_its_first_number_is_drawn(
+    shell: Shell, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shell.own_key()
+    shell.campaign.write_text(shell.campaign.read_text("utf-8").replace("size = 100000", "size = 1"), "utf-8")
+    said = shell.issue("--new-ledger", "--json", "--count", "2", code=1)
+    assert re.search(r"order [0-9a-f]{12}: .*\n.*1 coupons are left", said)
+    assert "broken off" not in said, "nothing was drawn"
 
 
 SPAWN = "import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))"
