@@ -18,7 +18,7 @@ from agent.commands.arguments import at_least_one, cloud_arguments, day, numbers
 from agent.commands.campaign_file import TEMPLATE, CampaignFile, read_campaign
 from agent.commands.coupon_files import whole_file
 from agent.commands.errors import EX_CONFIG, EX_USAGE, CommandError
-from agent.commands.wording import campaign_lines, loss_lines, words_of
+from agent.commands.wording import campaign_lines, doubt_lines, loss_lines, words_of
 from agent.domain import campaign as campaigns
 from agent.domain.time import EPOCH_DAY, day_text
 from config import ConfigError
@@ -108,6 +108,8 @@ def _check(arguments: argparse.Namespace) -> int:
 def _print_words(found: CampaignFile, tills: int) -> None:
     print("\n".join(campaign_lines(found.campaign, found.promo)))
     print("\n".join(loss_lines(found.campaign, tills)))
+    for line in doubt_lines(found.campaign, (datetime.now(UTC).date() - EPOCH_DAY).days):
+        print(line)
 
 
 def _publish(arguments: argparse.Namespace) -> int:

@@ -50,6 +50,23 @@ def campaign_lines(campaign: Campaign, promo: dict[str, int] | None) -> Iterator
         )
 
 
+_MISNAMED = {"RMB": "CNY", "NTD": "TWD", "UKP": "GBP", "YEN": "JPY", "HKN": "HKD", "CNH": "CNY"}
+"""Taken for ISO 4217 codes, and none of them is."""
+
+
+def doubt_lines(campaign: Campaign, today: int) -> Iterator[str]:
+    """What can be, and is hardly meant. today: days since `EPOCH_DAY`."""
+    if code := _MISNAMED.get(campaign.currency):
+        yield f"doubt: {campaign.currency} is no code of ISO 4217, tills count in {code}"
+    amount = getattr(campaign.benefit, "amount_minor", 0)
+    threshold = getattr(campaign.benefit, "threshold_minor", None)
+    if threshold is not None and amount > threshold:
+        said = f"{_money(amount, campaign)} off from {_money(threshold, campaign)} on"
+        yield f"doubt: {said}: the coupon is worth more than the sale that it needs"
+    if campaign.ends + campaign.grace_days < today:
+        yield f"doubt: its last day, {day_text(campaign.ends)}, is over: no till takes a coupon of it"
+
+
 def loss_lines(campaign: Campaign, tills: int, coupons: int | None = None) -> Iterator[str]:
     """What the issuer can lose, to be read before it signs."""
     found = exposure(campaign, tills, coupons)

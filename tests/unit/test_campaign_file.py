@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.commands.campaign_file import TEMPLATE, read_campaign
-from agent.commands.wording import campaign_lines, loss_lines
+from agent.commands.wording import campaign_lines, doubt_lines, loss_lines
 from agent.domain import campaign as campaigns
 from agent.domain.campaign import AmountOff, FreeItem, OfflineClass, PercentOff
 from config import ConfigError, Problem
@@ -181,6 +181,20 @@ def test_a_campaign_in_words(path: Path) -> None:
     loss = "\n".join(loss_lines(campaign, 40, 1000))
     assert "1000 coupons of at most 30.00 CNY, 30000.00 CNY" in loss
     assert "240000.00 CNY a day, and 120000.00 CNY while no till reaches the cloud (40 tills)" in loss
+
+
+def test_what_is_hardly_meant_is_said(path: Path) -> None:
+    path.write_text(GOOD, "utf-8")
+    campaign = read_campaign(path).campaign
+    assert list(doubt_lines(campaign, campaign.ends + campaign.grace_days)) == []
+    (over,) = doubt_lines(campaign, campaign.ends + campaign.grace_days + 1)
+    assert "2027-02-20, is over" in over
+    path.write_text(
+        GOOD.replace('"CNY"', '"RMB"').replace("amount_minor = 3000", "amount_minor = 30000"), "utf-8"
+    )
+    code, amount = doubt_lines(read_campaign(path).campaign, campaign.ends)
+    assert "tills count in CNY" in code
+    assert "300.00 RMB off from 100.00 RMB" in amount
 
 
 def test_an_unbounded_loss_is_said_loudly(path: Path) -> None:
