@@ -310,7 +310,12 @@ async def play_quarantine(checked: Checked, folder: Path) -> None:
     said = [(await checked.call("POST", "/v1/outbox/retry", body)).json for body in bodies]
     assert [answer["requeued"] for answer in said] == [1, 0, 1, 2, 0]
     assert (await checked.call("GET", "/v1/status")).json["outbox"]["quarantined"] == 0
-    for body in ({"sequence": 1}, {"lane": "all"}, {"lane": "evidence", "sequence": 0}, {"lanes": "evidence"}):
+    for body in (
+        {"sequence": 1},
+        {"lane": "all"},
+        {"lane": "evidence", "sequence": 0},
+        {"lanes": "evidence"},
+    ):
         answer = await checked.call("POST", "/v1/outbox/retry", body)
         assert (answer.status, answer.code) == (400, "bad_body"), body
 
