@@ -287,7 +287,7 @@ def run(arguments: argparse.Namespace) -> int:
     except CloudError as error:
         raise CommandError(str(error)) from error
     written = [str(path) for path in (arguments.csv, arguments.png, arguments.svg, arguments.pdf) if path]
-    _say(f"{count} coupons{' in ' + ', '.join(written) if written else ''}")
+    _say(f"{count} coupon{'' if count == 1 else 's'}{' in ' + ', '.join(written) if written else ''}")
     return 0
 
 

@@ -72,7 +72,7 @@ def loss_lines(campaign: Campaign, tills: int, coupons: int | None = None) -> It
     found = exposure(campaign, tills, coupons)
     count = campaign.size if coupons is None else coupons
     yield (
-        f"promise: {count} coupons of at most {_money(found.coupon_minor, campaign)}, "
+        f"promise: {count} {'coupon' if count == 1 else 'coupons'} of at most {_money(found.coupon_minor, campaign)}, "
         f"{_money(found.promise_minor, campaign)} if every one is used"
         + (f" {campaign.uses} times" if campaign.uses > 1 else "")
     )
