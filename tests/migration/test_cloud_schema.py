@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 
-from cloud import schema
+from cloud import schema, tables
 from cloud.lists import LedgerLine
 from cloud.sqlite import SqliteStore
 from cloud.tills import TillState
@@ -20,7 +20,7 @@ RECORD = (
 def of_schema_1(path: Path) -> None:
     """A coupon that two tills took, and one that a refused record took."""
     db = sqlite3.connect(path)
-    db.executescript(schema.SCRIPTS[0])
+    db.executescript(tables.SCRIPTS[0])
     db.execute(f"PRAGMA application_id = {schema.APPLICATION_ID}")
     db.execute("PRAGMA user_version = 1")
     for till in ("T-1", "T-2"):
@@ -58,7 +58,7 @@ async def test_conflicts_of_schema_1_are_doubles_with_their_hashes(tmp_path: Pat
         assert await store.gaps(10) == []
     finally:
         await store.close()
-    assert sqlite3.connect(path).execute("PRAGMA user_version").fetchone() == (schema.VERSION,)
+    assert sqlite3.connect(path).execute("PRAGMA user_version").fetchone() == (tables.VERSION,)
 
 
 async def test_tills_of_schema_1_keep_their_keys_and_codes(tmp_path: Path) -> None:
