@@ -174,17 +174,23 @@ def _trust_issues(facts: Facts) -> list[Issue]:
     if facts.stopped in _STOPPED_BY:
         found.append(Issue(facts.stopped, "error", *_STOPPED_BY[facts.stopped]))
     if facts.time.doubt:
-        found.append(
-            Issue(
-                "clock_doubt",
-                "warning",
-                "本机时间可能不对",
-                f"The till's clock is {facts.time.doubt}",
-                "请核对日期和时间",
-                "Set date and time, check the battery",
-            )
-        )
+        found.append(Issue("clock_doubt", "warning", "本机时间可能不对", *_CLOCK_SAID[facts.time.doubt]))
     return found
+
+
+_CLOCK_SAID = {
+    "behind": (
+        "The till's clock is behind what it remembers",
+        "请核对日期和时间；若时间正确，运行 redeemd time show",
+        "Set date and time; if they are right, the memory is wrong: redeemd time show says how it is repaired",
+    ),
+    "ahead": (
+        "The till's clock is ahead",
+        "请核对日期和时间",
+        "Set date and time, check the battery",
+    ),
+}
+"""Doubt -> the English sentence, and what to do in both languages."""
 
 
 def _bundle_issues(facts: Facts) -> list[Issue]:

@@ -94,4 +94,6 @@ def _read(path: Path) -> bytes:
 
 
 def _doubt(doubt: str) -> str:
+    if doubt == "behind":
+        return ": the clock is behind; if it is right, what is remembered is wrong: redeemd time repair FILE"
     return f": the clock is {doubt}" if doubt else ""
