@@ -68,7 +68,7 @@ def test_nothing_is_written_over(tmp_path: Path) -> None:
 def test_what_a_killed_run_left_is_named(tmp_path: Path) -> None:
     (tmp_path / "codes.part").mkdir()
     for opened in (csv_file(tmp_path / "codes"), pictures(tmp_path / "codes", "png")):
-        with pytest.raises(CommandError, match="remove it"), opened:
+        with pytest.raises(CommandError, match="is of a run that goes on or was killed"), opened:
             pass
     assert [path.name for path in tmp_path.iterdir()] == ["codes.part"]
 
