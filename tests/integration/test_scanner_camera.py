@@ -27,6 +27,7 @@ from tests.integration.picture_kit import (
     write_video,
 )
 from tests.integration.scanner_kit import running
+from tests.needs import needs_zbar
 
 FPS = 100.0  # recordings here play fast; a code is gone after 70 frames
 A, B = counter(qr("RC1A")), turned(counter(qr("RC1B")), 20, tilt=0.05)
@@ -67,6 +68,7 @@ async def test_a_video_is_read_to_its_end_without_dropping_a_frame(video: Path):
         assert not run.task.done(), "after the end it waits to be cancelled"
 
 
+@needs_zbar
 async def test_one_frame_is_enough_also_when_the_decoder_is_slower_than_the_recording(tmp_path: Path):
     codes = [f"RC1N{number}" for number in range(40)]
     file = write_video(tmp_path / "one.avi", (counter(qr(text)) for text in codes), 240.0)

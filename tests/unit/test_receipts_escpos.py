@@ -169,6 +169,8 @@ def test_what_is_printed_is_what_the_receipt_says(elements, profile):
 )
 def test_the_texts_that_python_escpos_mangles(text, encoding: Encoding):
     profile = replace(GENERIC_80, encoding=encoding)
+    if (encoding, text) == ("gbk", "㐂") and not glyphs.has(text):
+        pytest.skip("no font here has 㐂 (apt-get install fonts-noto-cjk)")
     result = printed(render_escpos(Receipt((Text(text),)), profile), profile)
     expected = text.replace("¥", "￥")
     assert result.text == expected + "\n"
