@@ -11,11 +11,10 @@ import contextlib
 import gc
 import importlib.metadata
 import logging
-import os
 import signal
-import stat
 import threading
 from collections.abc import AsyncIterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +22,21 @@ import config
 from agent import devices, notify
 from agent.api.server import ApiServer
 from agent.clock import SystemClock
+from agent.disk import DiskLevel, disk_levels
 from agent.domain.bundle import BundleError
-from agent.domain.keys import KeyFault, SigningKey, new_signing_key, signing_key_from_pem
+from agent.domain.keys import SigningKey
 from agent.domain.record import LANES
 from agent.domain.time import day_number
+from agent.folder import (
+    StartError,
+    database_path,
+    key_path,
+    load_key,
+    make_key,
+    next_key_path,
+    prepare_state_dir,
+    refuse_a_lost_ledger,
+)
 from agent.hub import Hub
 from agent.ports import CommitUnknown, LedgerUnavailable, PrintJob
 from agent.printing import PrintQueue
@@ -38,7 +48,7 @@ from agent.state import TillState
 from agent.store.bundle_cache import SqlBundleCache
 from agent.store.database import Database, StoreError, check_history, refusal_to_start
 from agent.store.housekeeping import Retention, tidy
-from agent.store.inspect import SqlNumbers
+from agent.store.inspect import SqlNumbers, used_bytes
 from agent.store.ledger import SqlLedger
 from agent.store.outbox import SqlOutbox
 from agent.store.prints import SqlPrints
@@ -56,105 +66,6 @@ SCREEN_COLUMNS = 32
 """Width of a receipt on the cashier page, which has no room for 48."""
 
 
-class StartError(Exception):
-    """The till cannot start. The text says what is wrong and what to do."""
-
-
-def database_path(settings: config.Config) -> Path:
-    return Path(settings.till.state_dir) / "till.db"
-
-
-def key_path(settings: config.Config) -> Path:
-    return Path(settings.till.state_dir) / "till.key"
-
-
-def prepare_state_dir(settings: config.Config) -> Path:
-    """The state directory, made if need be; StartError if it cannot be used or others may read it."""
-    folder = Path(settings.till.state_dir)
-    if (fault := state_dir_fault(folder)) is None:
-        try:
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            return folder
-        except OSError as error:
-            fault = f"cannot be made: {error.strerror}", "give it to the service's user"
-    raise StartError(f"state_dir {folder} {fault[0]}; {fault[1]}")
-
-
-def state_dir_fault(folder: Path) -> tuple[str, str] | None:
-    """What is wrong with a state directory and what to do; None for a good one and for one that can be made."""
-    found = folder
-    try:
-        while not found.exists():
-            found = found.parent
-        about = found.stat()
-    except OSError as error:
-        return f"cannot be reached: {error.strerror}", "give it to the service's user"
-    if not stat.S_ISDIR(about.st_mode):
-        return f"is no folder: {found} is a file", "name a folder"
-    if found != folder:
-        if os.access(found, os.W_OK | os.X_OK):
-            return None
-        return f"does not exist and cannot be made in {found}", "make it, mode 700, for the service's user"
-    mode = stat.S_IMODE(about.st_mode)
-    if mode & 0o007:
-        return f"may be read by everybody (mode {mode:o})", f"run: chmod 700 {folder}"
-    if os.geteuid() not in (0, about.st_uid):
-        return "belongs to another user", "run this as the service's user, or give the folder to it (chown)"
-    if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
-        return "cannot be read and written", f"run: chmod 700 {folder}"
-    return None
-
-
-def load_key(path: Path) -> SigningKey:
-    """The till's own key; StartError if it is missing, damaged or readable by others."""
-    try:
-        if stat.S_IMODE(path.stat().st_mode) & 0o077:
-            raise StartError(f"{path} may be read by others. Run: chmod 600 {path}")
-        return signing_key_from_pem(path.read_bytes())
-    except FileNotFoundError:
-        raise StartError(f"{path} is missing: enrol this till (redeemd enrol --code CODE)") from None
-    except (OSError, KeyFault) as error:
-        raise StartError(f"{path}: {error}") from error
-
-
-def next_key_path(path: Path) -> Path:
-    """Where the key lies that will replace the one at `path`, until the cloud knows it."""
-    return path.with_name(path.name + ".next")
-
-
-def make_key(path: Path) -> SigningKey:
-    """The till's key, made here if there is none. It never leaves this machine."""
-    if path.exists():
-        return load_key(path)
-    key = new_signing_key()
-    handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-    with os.fdopen(handle, "wb") as file:
-        file.write(key.to_pem())
-        file.flush()
-        os.fsync(file.fileno())
-    sync_folder(path.parent)  # the cloud will know this key: it must still be here after a power cut
-    return key
-
-
-def sync_folder(folder: Path) -> None:
-    """Make names that were made or changed in `folder` durable."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def _refuse_a_lost_ledger(settings: config.Config) -> None:
-    """A key without its ledger: starting blank would forget every use and every record that waits."""
-    database, key = database_path(settings), key_path(settings)
-    if key.exists() and (not database.exists() or database.stat().st_size == 0):
-        raise StartError(
-            f"{database} is missing or empty while {key} is there: its uses and records would be forgotten. "
-            f"Restore the file; to set this till up anew, remove {key} too and enrol again."
-        )
-
-
 class App:
     """One running till. `till` and `api` are there after `start`."""
 
@@ -168,13 +79,14 @@ class App:
         self._print_queue: PrintQueue | None = None
         self._sources = devices.scan_sources(settings)
         self._state = TillState("")
+        self._tidy_now = asyncio.Event()
         self.till: Till
         self.api: ApiServer
 
     async def start(self) -> None:
         """Open the database, put the stored bundle in force, answer the API. Raises StartError or StoreError."""
         folder = prepare_state_dir(self._settings)
-        _refuse_a_lost_ledger(self._settings)
+        refuse_a_lost_ledger(self._settings)
         self._database.open()
         self._stack.callback(self._database.close)
         try:
@@ -241,7 +153,6 @@ class App:
             version=importlib.metadata.version("redeemd"),
             language=language,
             state_dir=folder,
-            disk_least_mb=settings.storage.min_free_mb,
             cloud=bool(self._lanes),
             debounce_s=settings.scan.debounce_ms / 1000,
             queue_max=settings.scan.queue_max,
@@ -301,6 +212,7 @@ class App:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self.till.run_intake(), name="intake")
             tasks.create_task(self.till.run_status(self._line_back), name="status")
+            tasks.create_task(self._watch_disk(), name="disk")
             tasks.create_task(self._tidy(), name="tidy")
             for _, source in self._sources:
                 tasks.create_task(source.run(self.till.take, self.till.take_fault), name=source.name)
@@ -324,11 +236,24 @@ class App:
             # forgotten meanwhile would be missed.
             if (trust := self._state.trust) is not None:
                 signed = trust.manifest.issued
+                kept = retention if self._state.disk is DiskLevel.ENOUGH else retention.tight()
                 try:
-                    await tidy(self._database, signed, day_number(signed, trust.zone), retention)
+                    await tidy(self._database, signed, day_number(signed, trust.zone), kept)
                 except (LedgerUnavailable, CommitUnknown) as error:  # deleting again is harmless
                     log.error("housekeeping: %s", error)
-            await asyncio.sleep(TIDY_EVERY_S)
+            self._tidy_now.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(TIDY_EVERY_S):
+                    await self._tidy_now.wait()
+
+    async def _watch_disk(self) -> None:
+        storage, used = self._settings.storage, partial(self._database.run, used_bytes)
+        folder, (budget, least) = (
+            self._database.path.parent,
+            (storage.budget_mb << 20, storage.min_free_mb << 20),
+        )
+        async for self._state.disk in disk_levels(folder, used, budget, least):
+            self._tidy_now.set()
 
     async def _check_history(self) -> None:
         """A till whose records are damaged takes nothing more: it could not prove what it took."""

@@ -155,13 +155,14 @@ def _run(arguments: argparse.Namespace) -> int:
 
     from agent import app
     from agent.api.server import ApiStartError
+    from agent.folder import StartError
     from agent.store.database import StoreError
     from sync.errors import UplinkConfigError
 
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(app.run(settings))
-    except (app.StartError, StoreError, ApiStartError, UplinkConfigError) as error:
+    except (StartError, StoreError, ApiStartError, UplinkConfigError) as error:
         print(f"redeemd cannot start: {error}", file=sys.stderr)
         return EX_CONFIG
     return 0
@@ -175,9 +176,9 @@ def _demo(arguments: argparse.Namespace) -> int:
 
 def _enrol(arguments: argparse.Namespace) -> int:
     import config
-    from agent.app import StartError
     from agent.commands.enrol import enrol
     from agent.commands.errors import CommandError
+    from agent.folder import StartError
     from agent.store.database import StoreError
 
     try:
@@ -219,7 +220,7 @@ def _known(arguments: argparse.Namespace) -> AbstractContextManager[Knowledge]:
     if arguments.keys is not None:
         return nullcontext(verify.from_keys(arguments.keys))
     import config
-    from agent.app import database_path
+    from agent.folder import database_path
 
     return verify.from_till(database_path(config.load(arguments.config)))
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from agent.disk import DiskLevel
 from agent.domain.bundle import Age, Manifest
 from agent.domain.parts import Contents
 from agent.domain.time import EffectiveTime, day_number, timestamp
@@ -49,7 +50,8 @@ class Facts:
     skipped: Sequence[str]
     dropped_scans: int
     disk_free_mb: int
-    disk_least_mb: int
+    disk: DiskLevel = DiskLevel.ENOUGH
+    unrecorded: int = 0
     codes_missing: int = 0
     outdated_s: float | None = None
 
@@ -255,15 +257,16 @@ def _record_issues(facts: Facts) -> list[Issue]:
                 "See redeemd outbox --conflicts",
             )
         )
-    if facts.disk_free_mb < facts.disk_least_mb:
+    if facts.disk is not DiskLevel.ENOUGH:
+        severity, zh, en = _DISK_SAID[facts.disk]
         found.append(
             Issue(
-                "disk_low",
-                "error",
-                f"磁盘只剩 {facts.disk_free_mb} MB",
-                f"Only {facts.disk_free_mb} MB left on the disk",
-                "请清理磁盘",
-                "Free some room",
+                f"disk_{facts.disk.name.lower()}",
+                severity,
+                f"磁盘只剩 {facts.disk_free_mb} MB：{zh}".replace("{n}", str(facts.unrecorded)),
+                f"{facts.disk_free_mb} MB left on the disk: {en}".replace("{n}", str(facts.unrecorded)),
+                "请清理磁盘，或联网上传记录，或调高 [storage] budget_mb",
+                "Free some room, bring the till online to deliver its records, or raise budget_mb in [storage]",
             )
         )
     if facts.dropped_scans:
@@ -278,6 +281,22 @@ def _record_issues(facts: Facts) -> list[Issue]:
             )
         )
     return found
+
+
+_DISK_SAID = {
+    DiskLevel.TIGHT: ("warning", "已上传的旧记录会提前清除", "what was delivered is forgotten sooner"),
+    DiskLevel.SCARCE: (
+        "error",
+        "被拒的扫描不再留存（已有 {n} 次）",
+        "refused scans are answered and not recorded ({n} so far)",
+    ),
+    DiskLevel.FULL: (
+        "error",
+        "只记录收券，备用空间已启用（未留存 {n} 次）",
+        "redemptions alone are recorded, in the reserve ({n} refused scans were not)",
+    ),
+}
+"""Level -> severity and what happens, in Chinese and English."""
 
 
 def _device_issues(facts: Facts) -> list[Issue]:

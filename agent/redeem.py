@@ -18,6 +18,7 @@ from typing import Any
 
 import msgspec
 
+from agent.disk import DiskLevel
 from agent.domain import record, time
 from agent.domain.decide import Decision, LedgerView, PriorUse, Refusal, Setting, decide, verify_scan
 from agent.domain.keys import SigningKey
@@ -106,6 +107,7 @@ class Redeemer:
             self._state.ledger_fault = "commit_unknown"
             return self._bare(request, Decision(Outcome.UNKNOWN_RESULT, detail="commit_unknown"))
         self._state.ledger_fault = ""
+        self._state.unrecorded += work.unrecorded
         if work.mark is not None:
             self._state.set_mark(work.mark)
         return verdict
@@ -199,6 +201,7 @@ class _Work:
         self._sealed: tuple[str, record.ChainHead, Verdict] | None = None
         self._promo: PromoCode | None = None
         self.mark: time.Anchor | None = None
+        self.unrecorded = 0
 
     def run(self, tx: Transaction) -> Verdict:
         request = self._request
@@ -216,7 +219,14 @@ class _Work:
         verdict = self._owner._verdict(request, trust, self._found, decision, view.prior, now, redemption_id)
         if accepted:
             self._accept(tx, verdict, decision, day, view.prior)
-        self._append(tx, lane, previous, verdict, self._data(verdict, decision, now, day))
+        if accepted or state.disk < DiskLevel.SCARCE:
+            data = self._data(verdict, decision, now, day)
+            if not accepted and state.unrecorded:
+                data["unrecorded"] = state.unrecorded  # the cloud learns how many it will never see
+                self.unrecorded = -state.unrecorded
+            self._append(tx, lane, previous, verdict, data)
+        else:
+            self.unrecorded = 1
         if request.request_id is not None:
             answer = _ENCODE(verdict.to_json()).decode()
             tx.remember(request.request_id, request.fingerprint(), answer, now.now)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from zoneinfo import ZoneInfo
 
+from agent.disk import DiskLevel
 from agent.domain.bundle import Age, Manifest
 from agent.domain.parts import Contents
 from agent.domain.sale import Sale
@@ -37,7 +38,8 @@ class TillState:
 
     stopped: why no coupon is taken at all ("" = taken). ledger_fault: why the last scan could not be recorded ("" = it
     was). online: whether the cloud answered lately. outdated_since: since when (`Clock.monotonic`) the cloud
-    offers only bundles older than the one in force; None while it does not.
+    offers only bundles older than the one in force; None while it does not. disk: how much room is left. unrecorded:
+    refused scans that were answered and not recorded since, for want of it.
     """
 
     till: str
@@ -50,6 +52,8 @@ class TillState:
     online: bool = False
     outdated_since: float | None = None
     sale: Sale | None = None
+    disk: DiskLevel = DiskLevel.ENOUGH
+    unrecorded: int = 0
 
     def now(self, clock: Clock) -> EffectiveTime:
         """Effective time by this machine's clocks."""

@@ -63,7 +63,6 @@ class Wiring:
     version: str
     language: str
     state_dir: Path
-    disk_least_mb: int
     cloud: bool
     debounce_s: float
     queue_max: int
@@ -318,7 +317,8 @@ class Till:
             skipped=() if state.trust is None else state.trust.contents.skipped,
             dropped_scans=self._intake.dropped,
             disk_free_mb=shutil.disk_usage(w.state_dir).free >> 20,
-            disk_least_mb=w.disk_least_mb,
+            disk=state.disk,
+            unrecorded=state.unrecorded,
             codes_missing=0 if state.trust is None else state.trust.contents.codes_missing,
             outdated_s=None if since is None else w.clock.monotonic() - since,
         )

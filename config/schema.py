@@ -153,9 +153,19 @@ class Storage(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         Meta(
             ge=0,
             le=1000000,
-            description="Free disk space below which the till warns, in megabytes.",
+            description="Free disk space below which the till gives up evidence, in megabytes; it warns from four "
+            "times that on.",
         ),
     ] = 64
+    budget_mb: Annotated[
+        int,
+        Meta(
+            ge=16,
+            le=1000000,
+            description="Most room that the till's records may fill, in megabytes. What happens at 80 %, at 95 % and "
+            'when it is full stands in docs/operations.md, "Disk".',
+        ),
+    ] = 4096
     redemption_keep_days: Annotated[
         int,
         Meta(

@@ -16,7 +16,6 @@ from typing import Any
 
 import config
 from agent import bundle_file as carried
-from agent.app import database_path, prepare_state_dir
 from agent.clock import SystemClock
 from agent.code_tables import code_parts
 from agent.commands.admin import cloud_address, read_token, unreachable
@@ -30,6 +29,7 @@ from agent.domain.bundle_file import FILE_BYTES_MAX, Head
 from agent.domain.parts import Contents, read_parts
 from agent.domain.shop import StaffRole
 from agent.domain.time import EffectiveTime, day_number, day_text, effective_time, timestamp
+from agent.folder import database_path, prepare_state_dir
 from agent.health import age_sentence
 from agent.refresh import Refresher
 from agent.state import TillState, make_trust

@@ -38,7 +38,7 @@ def findings(settings: config.Config) -> Iterator[Finding]:
 
 
 def _state_dir(settings: config.Config) -> Iterator[Finding]:
-    from agent.app import state_dir_fault
+    from agent.folder import state_dir_fault
 
     folder = Path(settings.till.state_dir)
     if (fault := state_dir_fault(folder)) is not None:

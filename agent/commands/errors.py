@@ -19,8 +19,8 @@ class CommandError(Exception):
 def sentence_of(error: Exception) -> str | None:
     """What to tell a person about an operating error that no command handles; None for a bug."""
     from agent.api.server import ApiStartError
-    from agent.app import StartError
     from agent.domain.bundle import BundleError
+    from agent.folder import StartError
     from agent.ports import CommitUnknown, LedgerUnavailable
     from agent.store.database import StoreError
     from drivers.ports import DriverError

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import config
-from agent.app import database_path
 from agent.commands.errors import EX_USAGE, CommandError
 from agent.commands.show import Unreachable, ask_till, outbox, outbox_line, outbox_record, outbox_size
 from agent.domain.record import EVIDENCE_LANE, LANES, REDEMPTION_LANE
+from agent.folder import database_path
 from agent.store.database import Database
 from agent.store.outbox import SqlOutbox
 

@@ -13,11 +13,11 @@ import os
 from pathlib import Path
 
 import config
-from agent.app import database_path, key_path, load_key, make_key, next_key_path, sync_folder
 from agent.commands.errors import CommandError
 from agent.domain.keys import key_id
 from agent.domain.record import LANES
 from agent.domain.statement import sign_key_change
+from agent.folder import database_path, key_path, load_key, make_key, next_key_path, sync_folder
 from agent.store.database import Database
 from agent.store.ledger import SqlTransaction
 from agent.store.till_facts import setting

@@ -17,13 +17,22 @@ ROWS_A_STEP = 500
 """Rows deleted in one transaction: a scan never waits longer than for these."""
 REQUEST_KEEP = timedelta(days=7)
 PRINT_KEEP = timedelta(days=30)
+TIGHT_KEEP = timedelta(days=1)
+TIGHT_EVIDENCE_ROWS = 1000
 
 
 class Retention(NamedTuple):
-    """From the configuration."""
+    """From the configuration, and for how long answers and printed receipts are kept."""
 
     redemption_keep_days: int
     evidence_max_rows: int
+    request_keep: timedelta = REQUEST_KEEP
+    print_keep: timedelta = PRINT_KEEP
+
+    def tight(self) -> Retention:
+        """What is kept while the disk is short of room. Redemptions and what waits are kept as ever."""
+        rows = min(self.evidence_max_rows, TIGHT_EVIDENCE_ROWS)
+        return self._replace(evidence_max_rows=rows, request_keep=TIGHT_KEEP, print_keep=TIGHT_KEEP)
 
 
 async def tidy(database: Database, now: datetime, day: int, retention: Retention) -> Mapping[str, int]:
@@ -54,8 +63,8 @@ def _rules(now: datetime, day: int, retention: Retention) -> list[tuple[str, str
     return [
         ("coupon_use", "forget_after < ?", (day,)),
         ("budget", "day >= 0 AND day < ?", (day - 1,)),
-        ("request", "at < ?", (timestamp(now - REQUEST_KEEP),)),
-        ("print_job", "state = 'printed' AND updated_at < ?", (timestamp(now - PRINT_KEEP),)),
+        ("request", "at < ?", (timestamp(now - retention.request_keep),)),
+        ("print_job", "state = 'printed' AND updated_at < ?", (timestamp(now - retention.print_keep),)),
         (
             redemptions,
             f"{_OLDEST.format(table=redemptions)} AND json_extract(event, '$.time') < ?",

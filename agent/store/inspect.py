@@ -55,6 +55,15 @@ def counts(connection: sqlite3.Connection, day: int) -> Counts:
     return Counts(waiting, quarantined, conflicts, None if oldest is None else oldest[0], prints, free)
 
 
+def used_bytes(connection: sqlite3.Connection) -> int:
+    """What the till's data fill: the database's pages without the free ones, which are used again."""
+    (pages,), (free,), (size,) = (
+        connection.execute(f"PRAGMA {name}").fetchone()
+        for name in ("page_count", "freelist_count", "page_size")
+    )
+    return int((pages - free) * size)
+
+
 def outbox_rows(
     connection: sqlite3.Connection, states: tuple[str, ...], limit: int
 ) -> Iterator[dict[str, Any]]:

@@ -13,13 +13,13 @@ import aiohttp
 from aiohttp import web
 
 import config
-from agent.app import key_path, make_key
 from agent.commands import enrol as enrolling
 from agent.domain import bundle
 from agent.domain.bundle import Manifest, Part, Root
 from agent.domain.keys import SigningKey
 from agent.domain.sale import Sale
 from agent.domain.statement import Revocation, sign_revocation
+from agent.folder import key_path, make_key
 from agent.refresh import Refresher
 from cloud.keyring import MANIFEST, Keyring
 from cloud.main import new_manifest_key

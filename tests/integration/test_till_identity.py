@@ -14,7 +14,7 @@ import pytest
 from msgspec.structs import replace
 
 import config
-from agent.app import App, key_path, load_key, next_key_path, running
+from agent.app import App, running
 from agent.clock import SystemClock
 from agent.commands import till_key
 from agent.commands.enrol import enrol
@@ -23,6 +23,7 @@ from agent.domain.keys import SigningKey, new_signing_key
 from agent.domain.record import LANES, REDEMPTION_LANE, ChainHead, record_id
 from agent.domain.statement import sign_key_change
 from agent.domain.time import EPOCH_DAY
+from agent.folder import key_path, load_key, next_key_path
 from agent.state import REVOKED
 from cloud.sqlite_tills import ROOM
 from sync import wire

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 import pytest
 
 from agent import health
+from agent.disk import DiskLevel
 from agent.domain.bundle import Age
 from agent.domain.time import EffectiveTime
 from agent.health import Facts, Issue
@@ -28,7 +29,6 @@ WELL = Facts(
     skipped=(),
     dropped_scans=0,
     disk_free_mb=64,
-    disk_least_mb=64,
 )
 
 
@@ -54,7 +54,9 @@ CASES = {
     "campaign_skipped": (replace(WELL, skipped=("campaign.benefit: unknown",)), "warning"),
     "quarantine": (replace(WELL, counts=counts(2)), "warning"),
     "conflict": (replace(WELL, counts=counts(conflicts=1)), "warning"),
-    "disk_low": (replace(WELL, disk_free_mb=63), "error"),
+    "disk_tight": (replace(WELL, disk=DiskLevel.TIGHT), "warning"),
+    "disk_scarce": (replace(WELL, disk=DiskLevel.SCARCE, unrecorded=3), "error"),
+    "disk_full": (replace(WELL, disk=DiskLevel.FULL), "error"),
     "scans_dropped": (replace(WELL, dropped_scans=1), "warning"),
     "device_lost": (replace(WELL, devices=device("scanner", DeviceState.LOST)), "warning"),
     "device_denied": (replace(WELL, devices=device("camera", DeviceState.DENIED)), "warning"),
@@ -86,7 +88,12 @@ def test_a_cloud_that_offers_old_data_is_first_a_warning() -> None:
 
 def test_the_worst_comes_first() -> None:
     facts = replace(
-        WELL, age=Age.EXPIRED, dropped_scans=1, counts=counts(1, unconfirmed=1), disk_free_mb=0, stopped="x"
+        WELL,
+        age=Age.EXPIRED,
+        dropped_scans=1,
+        counts=counts(1, unconfirmed=1),
+        disk=DiskLevel.FULL,
+        stopped="x",
     )
     assert [issue.severity for issue in health.issues(facts)] == [
         "error",
