@@ -168,6 +168,7 @@ class App:
             cloud.url,
             Identity(till_id, till_id, key.sign),
             ca_file=Path(cloud.ca_file) if cloud.ca_file else None,
+            proxy=cloud.proxy or None,
             timeouts=Timeouts(cloud.connect_timeout_s, cloud.total_timeout_s, cloud.total_timeout_s),
         )
         return await self._stack.enter_async_context(uplink)

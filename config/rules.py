@@ -56,6 +56,14 @@ def is_cloud_url(text: str) -> bool:
     return parts.scheme == "https" or is_loopback(parts.hostname or "")
 
 
+def is_proxy_url(text: str) -> bool:
+    """Whether `text` is "" or an HTTP proxy's address. A password is refused: the file's values are shown."""
+    parts = _split(text) if text else None
+    return text == "" or (
+        parts is not None and parts.scheme == "http" and text == f"http://{parts.netloc}" and bool(parts.port)
+    )
+
+
 def is_origin(text: str) -> bool:
     """Whether `text` is spelled as a browser sends it (RFC 6454): small letters, no path, no default port."""
     parts = _split(text)

@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct
 
 from config.devices import Camera, Printer, Scanner
-from config.values import AbsolutePath, CloudUrl, LoopbackHost, Origin, PathOrEmpty
+from config.values import AbsolutePath, CloudUrl, LoopbackHost, Origin, PathOrEmpty, ProxyUrl
 
 MAX_SCANNERS = 16
 MAX_CAMERAS = 4
@@ -57,6 +57,13 @@ class Cloud(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             description="Longest wait for a whole request and its answer, in seconds; not below connect_timeout_s.",
         ),
     ] = 30
+    proxy: Annotated[
+        ProxyUrl,
+        Meta(
+            description='Address of the HTTP proxy that leads to the cloud, such as "http://proxy.example:3128". "" '
+            "means none; the environment's proxy variables are not read."
+        ),
+    ] = ""
     ca_file: Annotated[
         PathOrEmpty,
         Meta(description='PEM file of the certificate authorities to trust. "" means those of the system.'),

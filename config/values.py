@@ -34,6 +34,13 @@ CloudUrl: TypeAlias = Annotated[
         rules.is_cloud_url,
     ),
 ]
+ProxyUrl: TypeAlias = Annotated[
+    str,
+    _text(
+        'an http:// address of host and port alone, such as "http://proxy.example:3128" (no password), or "" for none',
+        rules.is_proxy_url,
+    ),
+]
 LoopbackHost: TypeAlias = Annotated[
     str,
     _text(

@@ -21,8 +21,11 @@ class FailureKind(StrEnum):
     DNS = "dns"
     REFUSED = "refused"
     UNREACHABLE = "unreachable"
+    NO_ROUTE = "no_route"  # no network, or none of the IP version that the cloud's address is of
+    PROXY = "proxy"  # the proxy cannot be reached or lets nothing through
     INTERRUPTED = "interrupted"  # the line broke after the request began: it may have been received
     TLS = "tls"
+    CLOCK = "clock"  # by this till's date the cloud's certificate does not count yet, or no more
     TIMEOUT = "timeout"
     CAPTIVE_PORTAL = "captive_portal"
 
@@ -58,6 +61,18 @@ SENTENCES: Mapping[FailureKind, Sentence] = {
     FailureKind.UNREACHABLE: Sentence(
         "网络不通，无法到达云端，请检查网线或路由器。",
         "The cloud cannot be reached: check the cable and the router.",
+    ),
+    FailureKind.NO_ROUTE: Sentence(
+        "没有通往云端的网络：请检查网线、Wi-Fi 或 IPv4/IPv6 设置。",
+        "This till has no network that leads to the cloud: check cable, Wi-Fi and whether it is IPv4 or IPv6 only.",
+    ),
+    FailureKind.PROXY: Sentence(
+        "代理服务器不可用或拒绝连接，请检查代理设置。",
+        "The proxy cannot be reached or refuses: check [cloud] proxy and the proxy itself.",
+    ),
+    FailureKind.CLOCK: Sentence(
+        "按本机日期云端证书无效：请先校准本机日期和时间。",
+        "By this till's date the cloud's certificate is not valid: set date and time, then check the certificate.",
     ),
     FailureKind.INTERRUPTED: Sentence(
         "传输途中断线，记录仍保留，稍后自动重试。",

@@ -49,6 +49,7 @@ STATUS_RULES: Mapping[int, Rule] = {
     404: _NOT_FOUND,
     405: _NOT_FOUND,
     406: _PROTOCOL,
+    407: Rule(Treatment.KEEP, FailureKind.PROXY),  # never the cloud
     408: _BUSY,
     409: _BUSY,  # the same batch is being worked on under its idempotency key
     410: _NOT_FOUND,

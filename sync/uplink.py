@@ -60,7 +60,8 @@ class HttpUplink:
     """`ports.Uplink` over HTTPS. Use as an async context manager inside the running loop.
 
     base_url: scheme, host and perhaps a path prefix. identity: None only for a till that is about to enrol.
-    ca_file: PEM certificates that replace the system's. wall_clock: seconds since 1970, for `created` alone.
+    ca_file: PEM certificates that replace the system's. proxy: an HTTP proxy's address, None for none.
+    wall_clock: seconds since 1970, for `created` alone.
     allow_plain_http: also beyond this machine; never in a store.
     Raises UplinkConfigError when the address or the CA file cannot be used.
     """
@@ -71,6 +72,7 @@ class HttpUplink:
         identity: Identity | None = None,
         *,
         ca_file: Path | None = None,
+        proxy: str | None = None,
         limits: Limits = DEFAULT_LIMITS,
         timeouts: Timeouts | None = None,
         allow_plain_http: bool = False,
@@ -82,6 +84,8 @@ class HttpUplink:
         self._limits = limits
         self._timeouts = timeouts or Timeouts()
         self._tls = tls_context(ca_file) if self._base.startswith("https:") else None
+        self._proxy = proxy
+        self._plain_only = False
         self._wall_clock = wall_clock
         self._nonce = nonce
         self._session: aiohttp.ClientSession | None = None
@@ -114,10 +118,16 @@ class HttpUplink:
             "Accept": f"{wire.RESULTS_TYPE}, {wire.PROBLEM_TYPE}",
             "Idempotency-Key": f'"{idempotency_key}"',
         }
-        if len(body) >= COMPRESS_FROM_BYTES:
-            body = await _off_loop(body, wire.gzip_bytes)
-            headers["Content-Encoding"] = "gzip"
         path = wire.batch_path(identity.till_id, lane)
+        if len(body) >= COMPRESS_FROM_BYTES and not self._plain_only:
+            packed = await _off_loop(body, wire.gzip_bytes)
+            encoded = headers | {"Content-Encoding": "gzip"}
+            answer = await self._request("POST", path, encoded, packed, self._limits.answer_bytes)
+            if not (isinstance(answer, Answer) and answer.status == 415):
+                return answer
+            self._plain_only = "gzip" not in answer.headers.get("accept-encoding", "")  # RFC 9110, 15.5.16
+            if not self._plain_only:
+                return answer
         return await self._request("POST", path, headers, body, self._limits.answer_bytes)
 
     async def get(
@@ -159,7 +169,12 @@ class HttpUplink:
             headers = headers | self._signature(method, url, body)
         try:
             async with self._session.request(
-                method, url, headers=headers, data=body if method == "POST" else None, allow_redirects=False
+                method,
+                url,
+                headers=headers,
+                data=body if method == "POST" else None,
+                allow_redirects=False,
+                proxy=self._proxy,
             ) as response:
                 answer = await _read_answer(response, max_bytes)
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
@@ -221,6 +236,7 @@ _KINDS: tuple[tuple[type[Exception] | tuple[type[Exception], ...], FailureKind],
     # The first that fits counts: each stands before what it derives from.
     (aiohttp.ClientConnectorDNSError, FailureKind.DNS),
     (socket.gaierror, FailureKind.DNS),
+    ((aiohttp.ClientProxyConnectionError, aiohttp.ClientHttpProxyError), FailureKind.PROXY),
     ((aiohttp.ClientSSLError, aiohttp.ClientConnectorCertificateError, ssl.SSLError), FailureKind.TLS),
     (TimeoutError, FailureKind.TIMEOUT),
     (ConnectionRefusedError, FailureKind.REFUSED),
@@ -232,15 +248,30 @@ _KINDS: tuple[tuple[type[Exception] | tuple[type[Exception], ...], FailureKind],
 )
 
 
+_CONNECT_KINDS = {
+    errno.ECONNREFUSED: FailureKind.REFUSED,
+    errno.ETIMEDOUT: FailureKind.TIMEOUT,
+    errno.ENETUNREACH: FailureKind.NO_ROUTE,
+    errno.EADDRNOTAVAIL: FailureKind.NO_ROUTE,
+}
+_DATE_FAULTS = (9, 10)
+"""X509_V_ERR_CERT_NOT_YET_VALID and X509_V_ERR_CERT_HAS_EXPIRED (OpenSSL, X509_STORE_CTX_get_error(3))."""
+
+
+def _verify_code(error: BaseException | None) -> int | None:
+    """Why OpenSSL did not believe a certificate; None where that is not the matter."""
+    inner = getattr(error, "certificate_error", error)
+    return inner.verify_code if isinstance(inner, ssl.SSLCertVerificationError) else None
+
+
 def classify(error: Exception) -> Failure:
     """The failure an exception of aiohttp, of the resolver or of a socket stands for."""
     number = error.errno if isinstance(error, OSError) else None
     detail = " ".join(f"{type(error).__name__}: {error}".split())[:300]
-    if isinstance(error, aiohttp.ClientConnectorError):
-        if number == errno.ECONNREFUSED:
-            return Failure(FailureKind.REFUSED, detail)
-        if number == errno.ETIMEDOUT:
-            return Failure(FailureKind.TIMEOUT, detail)
+    if _verify_code(error) in _DATE_FAULTS:
+        return Failure(FailureKind.CLOCK, detail)
+    if type(error) is aiohttp.ClientConnectorError and number in _CONNECT_KINDS:
+        return Failure(_CONNECT_KINDS[number], detail)
     return Failure(next(kind for types, kind in _KINDS if isinstance(error, types)), detail)
 
 

@@ -58,7 +58,8 @@ async def enrol(settings: config.Config, code: str) -> tuple[str, str]:
 async def _first_bundle(settings: config.Config, database: Database, till: str, key: SigningKey) -> str:
     cloud = settings.cloud
     ca_file = Path(cloud.ca_file) if cloud.ca_file else None
-    async with HttpUplink(cloud.url, Identity(till, till, key.sign), ca_file=ca_file) as uplink:
+    identity, proxy = Identity(till, till, key.sign), cloud.proxy or None
+    async with HttpUplink(cloud.url, identity, ca_file=ca_file, proxy=proxy) as uplink:
         state = TillState(till)
         refresher = Refresher(SqlBundleCache(database), uplink, state, SystemClock(), key.public_key)
         fetched = await refresher.fetch()
@@ -104,7 +105,8 @@ async def _ask(
         "proof": _base64url(key.sign(CONTEXT + code.encode())),
     }
     cloud = settings.cloud
-    async with HttpUplink(cloud.url, ca_file=Path(cloud.ca_file) if cloud.ca_file else None) as uplink:
+    ca_file = Path(cloud.ca_file) if cloud.ca_file else None
+    async with HttpUplink(cloud.url, ca_file=ca_file, proxy=cloud.proxy or None) as uplink:
         answer = await uplink.enrol(json.dumps(document).encode())
     failure = answer if isinstance(answer, Failure) else failure_of(answer)
     if isinstance(answer, Failure) or failure is not None:

@@ -88,7 +88,7 @@ async def rotate(settings: config.Config) -> bytes:
 
 async def _announce(settings: config.Config, till: str, statement: bytes) -> None:
     ca_file = Path(settings.cloud.ca_file) if settings.cloud.ca_file else None
-    async with HttpUplink(settings.cloud.url, ca_file=ca_file) as uplink:
+    async with HttpUplink(settings.cloud.url, ca_file=ca_file, proxy=settings.cloud.proxy or None) as uplink:
         answer = await uplink.announce_key(till, statement)
     failure = answer if isinstance(answer, Failure) else failure_of(answer)
     if failure is not None:

@@ -119,7 +119,11 @@ async def test_a_status_is_an_answer_and_not_judged_here(status: int) -> None:
 
 @pytest.fixture
 def certificate(tmp_path: Path) -> Path:
-    """A self-signed certificate for 127.0.0.1 with its key, in one PEM file."""
+    return make_certificate(tmp_path, -1, 1)
+
+
+def make_certificate(tmp_path: Path, first: int, last: int) -> Path:
+    """A self-signed certificate for 127.0.0.1 with its key, in one PEM file; its days counted from today."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
     now = datetime.datetime.now(datetime.UTC)
@@ -129,8 +133,8 @@ def certificate(tmp_path: Path) -> Path:
         .issuer_name(name)
         .public_key(key.public_key())
         .serial_number(1)
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
+        .not_valid_before(now + datetime.timedelta(days=first))
+        .not_valid_after(now + datetime.timedelta(days=last))
         .add_extension(
             x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), False
         )
@@ -152,6 +156,18 @@ async def test_tls_is_trusted_through_the_ca_file_and_not_otherwise(certificate:
         assert base.startswith("https://")
         assert failure_kind(await post(base)) is FailureKind.TLS
         assert isinstance(await post(base, ca_file=certificate), Answer)
+
+
+@pytest.mark.parametrize("days", [(-20, -10), (10, 20)], ids=["over", "not yet"])
+async def test_a_certificate_that_does_not_count_by_this_tills_date(
+    tmp_path: Path, days: tuple[int, int]
+) -> None:
+    """Nine times in ten it is the till's clock."""
+    expired = make_certificate(tmp_path, *days)
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(expired)
+    async with http_server(accept, tls) as base:
+        assert failure_kind(await post(base, ca_file=expired)) is FailureKind.CLOCK
 
 
 async def test_a_server_that_speaks_no_tls() -> None:

@@ -3,17 +3,23 @@
 import asyncio
 import contextlib
 import gzip
+import os
+import subprocess
+import sys
 
 import pytest
 from aiohttp import web
 
 from sync import wire
-from sync.ports import FailureKind
+from sync.ports import Answer, FailureKind
+from sync.status import failure_of
 from sync.uplink import HttpUplink, Timeouts
 from sync.wire import Limits
 from tests.integration.uplink_kit import (
+    BODY,
     IDENTITY,
     QUICK,
+    accept,
     failure_kind,
     http_server,
     post,
@@ -37,6 +43,86 @@ async def test_a_name_that_does_not_exist() -> None:
     patient = Timeouts(connect_s=60.0)  # a machine without a resolver waits for it
     async with HttpUplink("https://cloud.invalid", IDENTITY, timeouts=patient) as uplink:
         assert failure_kind(await uplink.get(wire.bundle_path("t1"))) is FailureKind.DNS
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="a network namespace needs root")
+def test_a_network_that_leads_nowhere_or_is_of_the_other_ip_version() -> None:
+    """In a namespace whose only interface is down: as a till with IPv6 alone sees an IPv4 address."""
+    program = (
+        "import asyncio; from tests.integration.uplink_kit import post, failure_kind;"
+        "print(failure_kind(asyncio.run(post('http://127.0.0.1:9'))).value)"
+    )
+    done = subprocess.run(
+        ["unshare", "--net", sys.executable, "-c", program], capture_output=True, text=True, timeout=60
+    )
+    if "unshare failed" in done.stderr:
+        pytest.skip(done.stderr.strip())
+    assert done.stdout == "no_route\n", done.stderr
+
+
+async def test_an_address_of_ip_version_6_alone() -> None:
+    async with http_server(accept, host="::1") as base:
+        assert isinstance(await post(base), Answer)
+
+
+async def test_a_proxy_that_is_not_there() -> None:
+    proxy = f"http://127.0.0.1:{unused_port()}"
+    assert failure_kind(await post("http://127.0.0.1:9", proxy=proxy)) is FailureKind.PROXY
+
+
+@pytest.mark.parametrize("base", ["http://127.0.0.1:9", "https://cloud.invalid"])
+async def test_a_proxy_that_wants_a_password(base: str) -> None:
+    """Asked for a tunnel (https), or to pass a request on."""
+    async with raw_server(
+        b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n"
+    ) as proxy:
+        answer = await post(base, proxy=proxy)
+        failure = failure_of(answer) if isinstance(answer, Answer) else answer
+        assert failure is not None
+        assert failure.kind is FailureKind.PROXY
+
+
+async def test_a_proxy_that_works() -> None:
+    """It is asked for the whole address; nothing else is at that address."""
+    asked = []
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        asked.append(request.url.host)
+        return await accept(request)
+
+    async with http_server(handler) as proxy:
+        assert isinstance(await post("http://127.0.0.2:9", proxy=proxy), Answer)
+    assert asked == ["127.0.0.2"]
+
+
+async def test_a_cloud_that_takes_no_gzip_gets_the_batch_plain_from_then_on() -> None:
+    sent: list[str | None] = []
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        sent.append(request.headers.get("Content-Encoding"))
+        if sent[-1]:
+            return web.Response(status=415, headers={"Accept-Encoding": "identity"})
+        return await accept(request)
+
+    async with http_server(handler) as base, HttpUplink(base, IDENTITY, timeouts=QUICK) as uplink:
+        for _ in range(2):
+            assert isinstance(
+                await uplink.post_batch("redemptions", BODY, wire.idempotency_key(BODY)), Answer
+            )
+    assert sent == ["gzip", None, None]
+
+
+async def test_a_415_that_is_not_about_gzip_is_not_asked_again() -> None:
+    sent = []
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        sent.append(request.headers.get("Content-Encoding"))
+        return web.Response(status=415, headers={"Accept-Encoding": "gzip"})
+
+    answer = await post_to(handler)
+    assert isinstance(answer, Answer)
+    assert answer.status == 415
+    assert sent == ["gzip"]
 
 
 async def test_a_server_that_never_answers() -> None:

@@ -27,7 +27,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 @contextlib.asynccontextmanager
 async def http_server(
-    handler: Handler, tls: ssl.SSLContext | None = None, port: int = 0
+    handler: Handler, tls: ssl.SSLContext | None = None, port: int = 0, host: str = "127.0.0.1"
 ) -> AsyncIterator[str]:
     """A real HTTP server that hands every request to one handler; the value is its base URL."""
     application = web.Application()
@@ -35,7 +35,7 @@ async def http_server(
     # The digest covers the bytes sent: aiohttp must not unpack them first (and would do so without a bound).
     runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.1, auto_decompress=False)
     await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", port, ssl_context=tls)
+    site = web.TCPSite(runner, host, port, ssl_context=tls)
     await site.start()
     try:
         yield site.name.replace("0.0.0.0", "127.0.0.1")
@@ -73,9 +73,11 @@ def unused_port() -> int:
         return int(listener.getsockname()[1])
 
 
-async def post(base: str, limits: Limits | None = None, ca_file: Path | None = None) -> Answer | Failure:
+async def post(
+    base: str, limits: Limits | None = None, ca_file: Path | None = None, proxy: str | None = None
+) -> Answer | Failure:
     async with HttpUplink(
-        base, IDENTITY, timeouts=QUICK, limits=limits or Limits(), ca_file=ca_file
+        base, IDENTITY, timeouts=QUICK, limits=limits or Limits(), ca_file=ca_file, proxy=proxy
     ) as uplink:
         return await uplink.post_batch("redemptions", BODY, wire.idempotency_key(BODY))
 
