@@ -7,7 +7,7 @@ event.
     IDLE     nothing to send            Woken, Tick -> READING
     READING  the outbox is being read   Offered     -> SENDING or IDLE
     SENDING  one batch is on its way    Answered    -> READING or WAITING;  Failed -> WAITING
-    WAITING  backing off                Tick        -> READING;  Woken changes nothing
+    WAITING  backing off, or pacing     Tick        -> READING;  Woken changes nothing
 
 Rules that hold in every state:
 
@@ -48,10 +48,12 @@ FIRST_BATCH_RECORDS = 32
 """Size of the first batch after a start; see `LaneProtocol._grow`."""
 SET_ASIDE_MAX = 256
 """Most records set aside at once; beyond it the lane backs off as a whole."""
+PACE_FROM_FAILURES = 8
+"""After so many failures in a row (minutes without a cloud) a whole fleet comes back, each till with a backlog."""
+PACE_S = 15.0
+"""The longest pause before each further batch then, drawn anew each time, until the outbox is empty."""
 SUSPECTS_MAX = 8
-"""Most of them that something other than the cloud refused: beyond it the line is to blame, not the
-records.
-"""
+"""Most of them that something other than the cloud refused: beyond it the line is to blame, not the records."""
 SET_ASIDE = Backoff(base_s=60.0, cap_s=3600.0)
 SET_ASIDE_FLOOR_S = 15.0
 """Shortest time a record stays set aside, whatever the jitter says."""
@@ -164,8 +166,7 @@ class _Aside:
 class LaneProtocol:
     """One lane's machine. Start with state IDLE and the event Tick.
 
-    random: uniform in [0, 1). interval_s: how long an idle lane waits before it looks into the outbox
-    unasked.
+    random: uniform in [0, 1). interval_s: how long an idle lane waits before it looks into the outbox unasked.
     """
 
     def __init__(
@@ -189,6 +190,7 @@ class LaneProtocol:
         self._interval_s = interval_s
         self._doubling_until = limits.batch_records
         self._not_before = 0.0
+        self._pacing = self._paced = False
         self._answered_at: float | None = None
         self._batch: tuple[Record, ...] = ()
         self._aside: dict[str, _Aside] = {}
@@ -200,9 +202,7 @@ class LaneProtocol:
         return len(self._aside)
 
     def handle(self, event: Event, now: float) -> Step:
-        """Take one event; see `_TRANSITIONS`. An event that cannot happen in this state is the caller's
-        bug.
-        """
+        """Take one event; see `_TRANSITIONS`. An event that cannot happen in this state is the caller's bug."""
         transition = _TRANSITIONS.get((self.state, type(event)))
         assert transition is not None, f"lane {self.lane}: {type(event).__name__} while {self.state}"
         return transition(self, event, now)
@@ -230,6 +230,7 @@ class LaneProtocol:
             # Only now is it a success: the cloud answered and the outbox settled. A store that cannot settle must
             # not have the same batch sent again and again without a growing wait.
             self.last_success_at, self._answered_at = self._answered_at, None
+            self._pacing |= self.consecutive_failures >= PACE_FROM_FAILURES
             self.consecutive_failures = 0
         if len(event.records) < self.batch_records + len(self._aside):
             # The whole outbox was seen: forget those an operator resolved meanwhile.
@@ -237,10 +238,14 @@ class LaneProtocol:
             self._aside = {key: aside for key, aside in self._aside.items() if key in seen}
         self._batch = self._fill(record for record in event.records if self._is_due(record, now))
         if not self._batch:
-            self.state = State.IDLE
+            self.state, self._pacing = State.IDLE, False
             self.wake_at = min([now + self._interval_s, *(aside.retry_at for aside in self._aside.values())])
             return Step(Sleep(self.wake_at))
-        self.state = State.SENDING
+        if self._pacing and not self._paced:
+            self._batch, self._paced, self.state = (), True, State.WAITING
+            self.wake_at = now + PACE_S * self._random()
+            return Step(Sleep(self.wake_at))
+        self._paced, self.state = False, State.SENDING
         body = encode_batch(self._batch)
         return Step(Send(body, idempotency_key(body)))
 
@@ -352,9 +357,7 @@ class LaneProtocol:
         return Step(Sleep(self.wake_at), failure=failure)
 
     def _put_aside(self, record: Record, now: float, *, suspect: bool) -> bool:
-        """Set one record aside, False if there is no room. It counts as moved either way it is refused
-        again.
-        """
+        """Set one record aside, False if there is no room. It counts as moved either way it is refused again."""
         known = self._aside.get(record.record_id)
         if known is None:
             suspects = sum(aside.suspect for aside in self._aside.values())
