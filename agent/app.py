@@ -14,6 +14,7 @@ import logging
 import signal
 import threading
 from collections.abc import AsyncIterator, Sequence
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -40,8 +41,9 @@ from agent.folder import (
 from agent.hub import Hub
 from agent.ports import CommitUnknown, LedgerUnavailable, PrintJob
 from agent.printing import PrintQueue
-from agent.receipts.maker import receipt_maker, receipt_text
+from agent.receipts.maker import receipt_maker
 from agent.receipts.model import ReceiptError
+from agent.receipts.papers import Papers
 from agent.redeem import Redeemer
 from agent.refresh import Refresher
 from agent.state import TillState
@@ -62,8 +64,6 @@ log = logging.getLogger(__name__)
 TIDY_EVERY_S = 3600.0
 GC_ALLOCATIONS = 10_000
 """Allocations between two looks of the collector; Python's own 700 means several within one redemption."""
-SCREEN_COLUMNS = 32
-"""Width of a receipt on the cashier page, which has no room for 48."""
 
 
 class App:
@@ -78,6 +78,7 @@ class App:
         self._poller: Poller | None = None
         self._print_queue: PrintQueue | None = None
         self._sources = devices.scan_sources(settings)
+        self._papers = Papers(settings.receipt.templates, lambda: self._state.templates())
         self._state = TillState("")
         self._tidy_now = asyncio.Event()
         self.till: Till
@@ -124,7 +125,7 @@ class App:
         except ReceiptError as error:
             raise StartError(f"printer: {error}") from error
         if printers:
-            self._print_queue = PrintQueue(prints, printers, self._tell_print)
+            self._print_queue = PrintQueue(prints, printers, self._tell_print, self._papers.lay_out)
         redeemer = Redeemer(
             self._state,
             SqlLedger(self._database),
@@ -142,7 +143,8 @@ class App:
             numbers=SqlNumbers(self._database),
             prints=prints,
             print_queue=self._print_queue,
-            print_text=lambda job: receipt_text(job.receipt, job.copies, SCREEN_COLUMNS),
+            shown=lambda job: self._papers.shown(job.receipt, job.document, job.copies),
+            template_faults=self._papers.faults,
             devices=[
                 *((role, source.status) for role, source in self._sources),
                 *(("printer", device.printer.status) for device in printers),
@@ -200,7 +202,7 @@ class App:
             lane.retry_now()
 
     async def _requeue(self, lane: str | None, sequence: int | None) -> int:
-        """`SqlOutbox.requeue`, and what came back is sent at once."""
+        """What came back is sent at once."""
         count = await SqlOutbox(self._database, self._state.till).requeue(lane, sequence)
         self._line_back()
         return count
@@ -230,7 +232,8 @@ class App:
 
     async def _tidy(self) -> None:
         storage = self._settings.storage
-        retention = Retention(storage.redemption_keep_days, storage.evidence_max_rows)
+        receipts = timedelta(days=self._settings.receipt.keep_days)
+        retention = Retention(storage.redemption_keep_days, storage.evidence_max_rows, print_keep=receipts)
         await self._check_history()
         while True:
             # By signed time alone: a mark that a clock ahead has raised can be lowered again, and then a use that was

@@ -139,10 +139,10 @@ def _renderer(printer: config.Printer) -> Callable[[str, int], bytes]:
 
     profile = configured_profile(printer.profile, printer.columns, printer.encoding, printer.qr)
 
-    def render(stored: str, copies: int) -> bytes:
+    def render(document: str, copies: int) -> bytes:
         from agent.receipts.escpos import render_escpos
-        from agent.receipts.maker import stored_receipt
+        from agent.receipts.maker import document_of
 
-        return render_escpos(stored_receipt(stored, copies), profile)
+        return render_escpos(document_of(document, copies), profile)
 
     return render

@@ -54,6 +54,7 @@ class Facts:
     unrecorded: int = 0
     codes_missing: int = 0
     outdated_s: float | None = None
+    template_faults: Sequence[str] = ()
 
 
 OUTDATED_ERROR_S = 3600.0
@@ -228,6 +229,17 @@ def _bundle_issues(facts: Facts) -> list[Issue]:
                 f"{len(facts.skipped)} offers need a newer redeemd",
                 "请升级 redeemd",
                 f"Upgrade redeemd ({facts.skipped[0]})",
+            )
+        )
+    if facts.template_faults:
+        found.append(
+            Issue(
+                "template_broken",
+                "warning",
+                f"{len(facts.template_faults)} 个小票模板有误，未使用",
+                f"{len(facts.template_faults)} receipt templates are broken and not used",
+                "小票照常打印；请通知门店 IT 修改模板",
+                f"Receipts are printed by another one; mend it ({facts.template_faults[0]})",
             )
         )
     return found

@@ -52,7 +52,10 @@ class PrintState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PrintJob:
-    """receipt: its facts as JSON text. copies: how often it was asked for again. cause: why it does not print."""
+    """receipt: its facts as JSON text. copies: how often it was asked for again. cause: why it does not print.
+
+    document: what was laid out when it was first sent, None before.
+    """
 
     job_id: str
     redemption_id: str
@@ -61,6 +64,7 @@ class PrintJob:
     copies: int
     cause: str
     updated_at: str
+    document: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,9 +146,15 @@ class Prints(Protocol):
     async def next_print(self) -> PrintJob | None:
         """The oldest queued job, marked as sending."""
 
+    async def keep_document(self, job_id: str, document: str) -> None:
+        """What is about to be printed, once; later ones are ignored."""
+
     async def finish_print(self, job_id: str, state: PrintState, cause: str) -> None: ...
 
     async def print_job(self, job_id: str) -> PrintJob | None: ...
+
+    async def had_print(self, job_id: str) -> bool:
+        """True for a redemption of this till: its receipt, if there is none any more, was erased."""
 
     async def copy_print(self, job_id: str) -> PrintJob | None:
         """Queue the job again as its next copy."""

@@ -6,13 +6,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, NamedTuple, TypeVar
 
 from agent.ports import CommitUnknown, LedgerUnavailable, PrintJob, Prints, PrintState
 from drivers.ports import Delivery, PrinterCause, ReceiptPrinter, SendResult
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 RETRY_LEAST_S, RETRY_MOST_S = 1.0, 8.0
 """Waits before a printer that took nothing is asked again."""
@@ -46,25 +48,31 @@ CAUSES: dict[str, tuple[str, str]] = {
 
 
 class Device(NamedTuple):
-    """A printer and how a stored receipt becomes its bytes."""
+    """A printer and how a kept document becomes its bytes."""
 
     printer: ReceiptPrinter
     render: Callable[[str, int], bytes]
-    """(the receipt's facts as JSON text, copy number) -> bytes"""
+    """(the document as JSON text, copy number) -> bytes"""
 
 
 class PrintQueue:
-    """Runs the queue. Devices are tried in order: the second is the fallback of the first."""
+    """Runs the queue. Devices are tried in order: the second is the fallback of the first.
+
+    lay_out: the document of a receipt's facts, both as JSON text. It is kept before the first byte goes out, so that a
+    copy has the same words and codes whatever changes meanwhile.
+    """
 
     def __init__(
         self,
         prints: Prints,
         devices: Sequence[Device],
         tell: Callable[[PrintJob], None],
+        lay_out: Callable[[str], str] = str,
     ) -> None:
         self._prints = prints
         self._devices = devices
         self._tell = tell
+        self._lay_out = lay_out
         self._wake = asyncio.Event()
 
     def wake(self) -> None:
@@ -99,9 +107,10 @@ class PrintQueue:
     async def _print(self, job: PrintJob) -> bool:
         """Send one job; False if no printer took a byte of it, so that it stays queued."""
         result = SendResult(Delivery.NOT_SENT, PrinterCause.MISCONFIGURED, "no printer")
+        document = await self._document(job)
         for device in self._devices:
             # Characters that are drawn take milliseconds each: no verdict waits for that.
-            data = await asyncio.to_thread(device.render, job.receipt, job.copies)
+            data = await asyncio.to_thread(device.render, document, job.copies)
             result = await device.printer.send(data)
             if result.delivery is not Delivery.NOT_SENT:
                 break
@@ -115,6 +124,13 @@ class PrintQueue:
         )
         return state is not PrintState.QUEUED
 
+    async def _document(self, job: PrintJob) -> str:
+        if job.document is not None:
+            return job.document
+        document = await asyncio.to_thread(self._lay_out, job.receipt)
+        await self._surely(lambda: self._prints.keep_document(job.job_id, document))
+        return document
+
     async def _until_ready(self) -> None:
         """Ask the printers now and then until one would print. Nothing is written meanwhile: flash wears."""
         wait_s = RETRY_LEAST_S
@@ -126,16 +142,19 @@ class PrintQueue:
             wait_s = min(wait_s * 2, RETRY_MOST_S)
 
     async def _finish(self, job: PrintJob, state: PrintState, cause: str) -> None:
-        while True:
-            try:
-                await self._prints.finish_print(job.job_id, state, cause)
-                told = await self._prints.print_job(job.job_id)
-                break
-            except (LedgerUnavailable, CommitUnknown) as error:  # setting a state twice is harmless
-                log.error("print queue: %s", error)
-                await asyncio.sleep(RETRY_LEAST_S)
+        await self._surely(lambda: self._prints.finish_print(job.job_id, state, cause))
+        told = await self._surely(lambda: self._prints.print_job(job.job_id))
         if told is not None:
             self._tell(told)
+
+    async def _surely(self, work: Callable[[], Awaitable[T]]) -> T:
+        """Until the ledger has done it; all that is asked of it here may be done twice."""
+        while True:
+            try:
+                return await work()
+            except (LedgerUnavailable, CommitUnknown) as error:
+                log.error("print queue: %s", error)
+                await asyncio.sleep(RETRY_LEAST_S)
 
 
 def print_json(job: PrintJob) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from agent.disk import DiskLevel
 from agent.domain.bundle import Age, Manifest
 from agent.domain.parts import Contents
 from agent.domain.sale import Sale
+from agent.domain.shop import Template
 from agent.domain.time import Anchor, BootTime, EffectiveTime, effective_time, raised_mark
 from agent.ports import Clock
 
@@ -86,6 +87,10 @@ class TillState:
 
     def zone(self) -> tzinfo:
         return UTC if self.trust is None else self.trust.zone
+
+    def templates(self) -> tuple[Template, ...]:
+        """Head office's receipt templates."""
+        return () if self.trust is None else self.trust.contents.shop.templates
 
     def currency(self) -> str:
         return "" if self.trust is None else self.trust.contents.place.currency

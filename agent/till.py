@@ -25,6 +25,7 @@ from agent.hub import Hub
 from agent.intake import Arrival, Intake, Overflow
 from agent.ports import Clock, CommitUnknown, Counts, LedgerUnavailable, PrintJob, Prints
 from agent.printing import PrintQueue, print_json
+from agent.receipt_desk import ReceiptDesk
 from agent.redeem import Redeemer, Request
 from agent.refresh import Refresher
 from agent.state import TillState, bundle_age
@@ -54,7 +55,9 @@ class Wiring:
     numbers: StatusSource
     prints: Prints
     print_queue: PrintQueue | None
-    print_text: Callable[[PrintJob], str]
+    shown: Callable[[PrintJob], tuple[str, str]]
+    """A receipt as (plain text, HTML)."""
+    template_faults: Callable[[], Sequence[str]]
     devices: Sequence[tuple[str, Callable[[], DeviceStatus]]]
     lanes: Callable[[], Sequence[LaneState]]
     committed: Callable[[], None]
@@ -68,16 +71,8 @@ class Wiring:
     queue_max: int
 
 
-class UnknownJob(LookupError):
-    """No such print job."""
-
-
 class ImportRunning(Exception):
     """A bundle file is being taken right now; another one waits for its end."""
-
-
-class NotUnconfirmed(Exception):
-    """Only a receipt that is unconfirmed can be confirmed."""
 
 
 class Till:
@@ -86,6 +81,7 @@ class Till:
     def __init__(self, wiring: Wiring) -> None:
         self._w = wiring
         self.hub, self.requeue = wiring.hub, wiring.requeue
+        self.receipts = ReceiptDesk(wiring.prints, wiring.print_queue, wiring.shown, self.tell_print)
         self._intake = Intake(
             self._judge,
             self._tell_verdict,
@@ -194,44 +190,6 @@ class Till:
         self._intake.begin_anew()
         self._changed.set()
 
-    # receipts
-
-    async def print_json(self, job_id: str) -> dict[str, Any]:
-        """State and text of a print job; UnknownJob."""
-        job = await self._w.prints.print_job(job_id)
-        if job is None:
-            raise UnknownJob(job_id)
-        return {**print_json(job), "text": self._w.print_text(job)}
-
-    async def prints_json(self, limit: int, *, unconfirmed: bool) -> list[dict[str, Any]]:
-        """The newest print jobs without their text, newest first."""
-        jobs = await self._w.prints.list_prints(limit, unconfirmed=unconfirmed)
-        return [print_json(job) for job in jobs]
-
-    async def confirm(self, job_id: str) -> dict[str, Any]:
-        """Somebody saw the unconfirmed receipt: it counts as printed. UnknownJob, NotUnconfirmed."""
-        confirmed = await self._w.prints.confirm_print(job_id)
-        job = await self._w.prints.print_job(job_id)
-        if job is None:
-            raise UnknownJob(job_id)
-        if not confirmed:
-            raise NotUnconfirmed(job_id)
-        self.tell_print(job)
-        return print_json(job)
-
-    async def reprint(self, job_id: str) -> dict[str, Any]:
-        """Queue the receipt again, marked as a copy; UnknownJob.
-
-        copy: its number. One that still waits is not queued twice: then `copy` is the number it has (0: no copy).
-        """
-        job = await self._w.prints.copy_print(job_id)
-        if job is None:
-            raise UnknownJob(job_id)
-        self.tell_print(job)
-        if self._w.print_queue is not None:
-            self._w.print_queue.wake()
-        return {"job": job_id, "copy": job.copies, "state": job.state.value}
-
     def tell_print(self, job: PrintJob) -> None:
         self.hub.publish("print", print_json(job))
         self._changed.set()
@@ -321,6 +279,7 @@ class Till:
             unrecorded=state.unrecorded,
             codes_missing=0 if state.trust is None else state.trust.contents.codes_missing,
             outdated_s=None if since is None else w.clock.monotonic() - since,
+            template_faults=w.template_faults(),
         )
 
     async def _numbers(self, day: int) -> tuple[Counts, dict[str, int]]:

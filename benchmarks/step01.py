@@ -16,8 +16,9 @@ import uvloop
 import config
 from agent.app import App, running
 from agent.domain import record
+from agent.receipts.book import built_in
 from agent.receipts.escpos import render_escpos
-from agent.receipts.maker import stored_receipt
+from agent.receipts.maker import document_of, lay_out
 from agent.receipts.profile import printer_profile
 from agent.store.database import Database
 from agent.store.outbox import SqlOutbox
@@ -289,7 +290,7 @@ def parts(options: Options) -> Iterator[Figure]:
     yield alone(
         "01 part: receipt document to ESC/POS",
         "µs",
-        timed(lambda: render_escpos(stored_receipt(document, 0), profile), 10),
+        timed(lambda: render_escpos(document_of(lay_out(document, built_in), 0), profile), 10),
         rounds=rounds,
     )
     yield _outbox_read(options, rounds)

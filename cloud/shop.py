@@ -10,6 +10,7 @@ from typing import Any
 
 from agent.domain import cbor, shop
 from agent.domain.fields import FieldError, Fields
+from agent.domain.receipt_template import TemplateError, read_template
 from agent.domain.shop import Badge, StaffRole, Template
 from agent.domain.token import DAY_MAX, UINT32_MAX
 from cloud.errors import Refused
@@ -71,6 +72,14 @@ def _read_template(item: Any) -> Template:
         raise FieldError("template.content is not base64") from None
     if len(content) > shop.TEMPLATE_BYTES_MAX:
         raise FieldError(f"template.content has more than {shop.TEMPLATE_BYTES_MAX} bytes")
+    try:
+        read_template(
+            content.decode()
+        )  # as tills will: a broken one is refused here, where somebody reads why
+    except UnicodeDecodeError:
+        raise FieldError(f"template {name} is not UTF-8 text") from None
+    except TemplateError as error:
+        raise FieldError(f"template {name}: {error}") from None
     return Template(name, version, content)
 
 

@@ -15,7 +15,7 @@ from config.devices import (
 )
 from config.load import check, load, located, parse
 from config.problem import ConfigError, Problem
-from config.schema import Api, Cloud, Config, Promo, Scan, Storage, Sync, Till
+from config.schema import Api, Cloud, Config, Promo, Receipt, Scan, Storage, Sync, Till
 
 __all__ = [
     "Api",
@@ -29,6 +29,7 @@ __all__ = [
     "Printer",
     "Problem",
     "Promo",
+    "Receipt",
     "Scan",
     "Scanner",
     "SerialPrinter",

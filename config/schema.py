@@ -188,6 +188,27 @@ class Storage(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ] = 100000
 
 
+class Receipt(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What receipts look like and how long they are kept."""
+
+    templates: Annotated[
+        PathOrEmpty,
+        Meta(
+            description="Folder with the store's own receipt templates (*.receipt), which go before those of the "
+            'bundle. "" means none. They are read at the start; `redeemd receipt` shows and tries them.'
+        ),
+    ] = ""
+    keep_days: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=3650,
+            description="Days a receipt can be looked at and printed again; then its words and codes are erased. One "
+            "that still waits for the printer is kept.",
+        ),
+    ] = 30
+
+
 class Promo(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The promotion printed under a receipt."""
 
@@ -206,4 +227,5 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     printer: Annotated[tuple[Printer, ...], Meta(max_length=MAX_PRINTERS)] = ()
     sync: Sync = Sync()
     storage: Storage = Storage()
+    receipt: Receipt = Receipt()
     promo: Promo = Promo()

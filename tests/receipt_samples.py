@@ -6,10 +6,12 @@ from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
+from agent.receipts.book import built_in
 from agent.receipts.escpos import render_escpos
+from agent.receipts.model import Receipt
 from agent.receipts.plain import render_text
 from agent.receipts.profile import GENERIC_58, GENERIC_80, PrinterProfile
-from agent.receipts.redemption import RedemptionFacts, redemption_receipt
+from agent.receipts.redemption import RedemptionFacts, marked_copy, papers
 
 TOKEN = "RC1" + ("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567" * 6)
 """As long as a real coupon token and of its alphabet: QR version 8 at level M."""
@@ -43,6 +45,12 @@ EN = replace(
     promo_conditions="With any purchase, once, until 2026-12-31",
 )
 
+
+def redemption_receipt(facts: RedemptionFacts) -> Receipt:
+    """By our own templates."""
+    return papers(facts, built_in)
+
+
 PROFILES = (
     GENERIC_80,
     GENERIC_58,
@@ -62,8 +70,8 @@ GOLDEN = Path(__file__).parent / "golden"
 def golden_files() -> dict[Path, bytes]:
     """Every golden file's path and what it must hold: bytes for the printer and the same receipt as text."""
     files: dict[Path, bytes] = {}
-    for name, facts in (("zh", ZH), ("en", EN), ("zh-copy", replace(ZH, copy_number=2, promo_token=None))):
-        receipt = redemption_receipt(facts)
+    copy = marked_copy(redemption_receipt(replace(ZH, promo_token=None)), 2)
+    for name, receipt in (("zh", redemption_receipt(ZH)), ("en", redemption_receipt(EN)), ("zh-copy", copy)):
         for profile in PROFILES if name == "zh" else PROFILES[:2]:
             files[GOLDEN / f"receipt-{name}-{profile.name}.escpos"] = render_escpos(receipt, profile)
         files[GOLDEN / f"receipt-{name}.txt"] = render_text(receipt, 48).encode()

@@ -62,6 +62,11 @@ PROBLEMS: dict[str, Problem] = {
         409, "正在导入另一份文件，请稍候", "Another file is being imported: try again in a moment", retry=True
     ),
     "no_bundle": Problem(409, "还没有活动数据", "No offers are loaded yet: the currency is not known"),
+    "receipt_gone": Problem(
+        410,
+        "这张小票已过保存期，内容已删除，不能查看或重打",
+        "This receipt is older than the till keeps them: its words are erased and it cannot be printed again",
+    ),
     "too_large": Problem(413, "请求过大", "The request is too large"),
     "json_needed": Problem(415, "请用 JSON", "Send Content-Type: application/json, without Content-Encoding"),
     "key_reused": Problem(422, "同一个键用于不同的请求", "This Idempotency-Key was used for another request"),

@@ -8,7 +8,7 @@ from agent.api.errors import ApiError
 from agent.api.keys import TILL
 from agent.api.wire import read_limit
 from agent.ports import PrintState
-from agent.till import NotUnconfirmed, UnknownJob
+from agent.receipt_desk import NotUnconfirmed, ReceiptGone, UnknownJob
 
 PRINTS_MAX, PRINTS_DEFAULT = 50, 20
 
@@ -22,33 +22,39 @@ async def newest(request: web.Request) -> web.Response:
     state = request.query.get("state")
     if state not in (None, PrintState.UNCONFIRMED):
         raise ApiError("bad_request", f"state is {PrintState.UNCONFIRMED} or left out")
-    found = await request.app[TILL].prints_json(limit, unconfirmed=state is not None)
+    found = await request.app[TILL].receipts.newest(limit, unconfirmed=state is not None)
     return web.json_response({"prints": found})
 
 
 @routes.get("/v1/prints/{job}")
 async def show(request: web.Request) -> web.Response:
     try:
-        return web.json_response(await request.app[TILL].print_json(request.match_info["job"]))
+        return web.json_response(await request.app[TILL].receipts.show(request.match_info["job"]))
     except UnknownJob:
         raise ApiError("unknown_job") from None
+    except ReceiptGone:
+        raise ApiError("receipt_gone") from None
 
 
 @routes.post("/v1/prints/{job}/reprint")
 async def reprint(request: web.Request) -> web.Response:
     """Print it again, marked as a copy."""
     try:
-        return web.json_response(await request.app[TILL].reprint(request.match_info["job"]))
+        return web.json_response(await request.app[TILL].receipts.reprint(request.match_info["job"]))
     except UnknownJob:
         raise ApiError("unknown_job") from None
+    except ReceiptGone:
+        raise ApiError("receipt_gone") from None
 
 
 @routes.post("/v1/prints/{job}/confirm")
 async def confirm(request: web.Request) -> web.Response:
     """Somebody looked and the receipt is there."""
     try:
-        return web.json_response(await request.app[TILL].confirm(request.match_info["job"]))
+        return web.json_response(await request.app[TILL].receipts.confirm(request.match_info["job"]))
     except UnknownJob:
         raise ApiError("unknown_job") from None
+    except ReceiptGone:
+        raise ApiError("receipt_gone") from None
     except NotUnconfirmed:
         raise ApiError("not_unconfirmed") from None

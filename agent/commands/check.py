@@ -34,7 +34,13 @@ def check(path: Path, *, file_only: bool = False) -> tuple[Problem, ...]:
 
 def findings(settings: config.Config) -> Iterator[Finding]:
     """What this machine cannot serve."""
-    return chain(_state_dir(settings), _token_file(settings), _ca_file(settings), _devices(settings))
+    return chain(
+        _state_dir(settings),
+        _token_file(settings),
+        _ca_file(settings),
+        _devices(settings),
+        _templates(settings),
+    )
 
 
 def _state_dir(settings: config.Config) -> Iterator[Finding]:
@@ -76,6 +82,19 @@ def _devices(settings: config.Config) -> Iterator[Finding]:
         if not isinstance(printer, config.TcpPrinter):
             yield from _device_path(("printer", number, "device"), printer.device)
         yield from _profile(("printer", number, "profile"), printer)
+
+
+def _templates(settings: config.Config) -> Iterator[Finding]:
+    if not settings.receipt.templates:
+        return
+    from agent.receipts.book import read_folder
+
+    for fault in read_folder(Path(settings.receipt.templates))[1]:
+        yield (
+            ("receipt", "templates"),
+            fault,
+            'mend it (try it with redeemd receipt preview), or use "" for none',
+        )
 
 
 def _device_path(key: tuple[str | int, ...], path: str) -> Iterator[Finding]:

@@ -17,9 +17,10 @@ import re
 import segno
 from escpos import constants as command
 
+from agent.domain.receipt_template import MODULE_DOTS_MIN
 from agent.receipts.charset import Encoding, cells, character_cells, encode, runs
 from agent.receipts.layout import Line, layout
-from agent.receipts.model import MODULE_DOTS_MIN, Align, Cut, Feed, Qr, Receipt
+from agent.receipts.model import Align, Cut, Feed, Qr, Receipt
 from agent.receipts.profile import PrinterProfile
 
 CHINESE_MODE_ON: bytes = command.FS + b"&"  # off at power-on in many models, so it is always said

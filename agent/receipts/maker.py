@@ -1,21 +1,17 @@
-"""From an accepted verdict to the facts that are committed with it, and from them to the receipt.
-
-Facts are kept, not the document: a verdict waits for what is stored, and a receipt is laid out when it is printed.
-"""
+"""From an accepted verdict to the facts that are committed with it, and from them to the papers that are printed."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from agent.domain.verdict import benefit_words
-from agent.receipts.model import Align, Cut, Receipt, ReceiptError, Text
-from agent.receipts.plain import render_text
-from agent.receipts.redemption import Language, RedemptionFacts, redemption_receipt
+from agent.receipts.book import built_in
+from agent.receipts.model import Align, Cut, Receipt, ReceiptError, Text, receipt_from_json
+from agent.receipts.redemption import Language, Pick, RedemptionFacts, marked_copy, papers
 
 if TYPE_CHECKING:
     from datetime import tzinfo
@@ -64,17 +60,20 @@ def receipt_maker(language: Language) -> Maker:
     return make
 
 
-def stored_receipt(stored: str, copies: int) -> Receipt:
-    """The receipt of stored facts, marked as its n-th copy. The same facts give the same receipt; never raises for
-    facts that `receipt_maker` made: what cannot be laid out is printed as its number alone."""
+def lay_out(stored: str, pick: Pick) -> str:
+    """The document (`Receipt` as JSON) of stored facts. It is kept with the job, so that a copy is what was printed,
+    whatever became of the templates. Never raises for facts that `receipt_maker` made: what the templates in force
+    cannot print is printed by our own, and what those cannot, as its number alone."""
     facts = msgspec.json.decode(stored, type=RedemptionFacts)
-    try:
-        return redemption_receipt(replace(facts, copy_number=copies))
-    except ReceiptError as error:
-        log.error("receipt %s cannot be laid out: %s", facts.redemption_number, error)
-        return Receipt((Text(facts.redemption_number, Align.CENTER, bold=True), Cut()))
+    for chosen in (pick, built_in):
+        try:
+            return papers(facts, chosen).to_json()
+        except ReceiptError as error:
+            log.error("receipt %s cannot be laid out: %s", facts.redemption_number, error)
+    return Receipt((Text(facts.redemption_number, Align.CENTER, bold=True), Cut())).to_json()
 
 
-def receipt_text(stored: str, copies: int, columns: int) -> str:
-    """The receipt of stored facts as the printer would set it, without its QR codes' dots."""
-    return render_text(stored_receipt(stored, copies), columns)
+def document_of(kept: str, copies: int) -> Receipt:
+    """The kept document, marked as its n-th copy; itself for 0."""
+    document = receipt_from_json(kept)
+    return marked_copy(document, copies) if copies else document

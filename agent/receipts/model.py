@@ -8,18 +8,21 @@ from __future__ import annotations
 
 import unicodedata
 from enum import StrEnum
+from typing import Literal
 
 import msgspec
 
-ELEMENTS_MAX = 200
-TEXT_CHARS_MAX = 512
-QR_CHARS_MAX = (
-    512  # at most QR version 18 at level M: fits 58 mm paper at 3 dots a module, quiet zone included
+from agent.domain.receipt_template import (
+    FEED_LINES_MAX,
+    MODULE_DOTS_MAX,
+    MODULE_DOTS_MIN,
+    QR_CHARS_MAX,
+    SIZE_MAX,
+    TEXT_CHARS_MAX,
 )
-FEED_LINES_MAX = 10
-SIZE_MAX = 4
-MODULE_DOTS_MIN, MODULE_DOTS_MAX = 3, 8
-JSON_CHARS_MAX = 256 * 1024
+
+ELEMENTS_MAX = 500
+JSON_CHARS_MAX = 1024 * 1024
 
 REPLACEMENT = "□"
 """Stands where a character cannot be printed. In GB 2312, so that every Chinese printer has it."""
@@ -141,10 +144,12 @@ Element = Text | Columns | Rule | Qr | Feed | Cut
 
 
 class Receipt(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One whole receipt, at most ELEMENTS_MAX elements. version: of this document form."""
+    """All papers of one job, at most ELEMENTS_MAX elements. version: of this document form. language: of what is
+    added to it, such as the mark of a copy."""
 
     elements: tuple[Element, ...]
     version: int = 1
+    language: Literal["zh", "en"] = "zh"
 
     def __post_init__(self) -> None:
         if len(self.elements) > ELEMENTS_MAX:

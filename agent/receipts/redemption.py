@@ -1,15 +1,24 @@
-"""The customer's receipt for one redemption: what was redeemed, what it saved, and the promotion for the next visit."""
+"""The facts of a redemption, and the papers that templates make of them: the receipt and, by rule, slips.
+
+Facts are kept, not the papers: a verdict waits for what is stored, and papers are laid out when they are printed.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from msgspec.structs import replace
+
+from agent.domain import receipt_template
+from agent.domain.receipt_template import FACTS, LANGUAGES, PAPERS, Template
 from agent.receipts.model import Align, Columns, Cut, Element, Feed, Qr, Receipt, ReceiptError, Rule, Text
 from agent.receipts.money import format_money
 
 Language = Literal["zh", "en"]
+Pick = Callable[[str, str], Template]
+"""(paper, language) -> the template to print it by."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +27,8 @@ class RedemptionFacts:
 
     printed_at: the store's local time as it shall be read. redemption_number: till and sequence, as store staff quote
     it. benefit_text: the offer in a few words (满100减30). promo_token: text of the QR code, None for no promotion;
-    promo_short: what can be typed instead. copy_number: 0 for the original, n for the n-th reprint.
+    promo_short: what can be typed instead. papers: what is printed, one after the other. join_link, referral_link: of
+    a QR code each, "" for none; their words stand above it.
     """
 
     language: Language
@@ -37,141 +47,104 @@ class RedemptionFacts:
     promo_title: str = ""
     promo_conditions: str = ""
     promo_short: str = ""
-    copy_number: int = 0
+    papers: tuple[str, ...] = ("redemption",)
+    join_link: str = ""
+    join_words: str = ""
+    referral_link: str = ""
+    referral_words: str = ""
 
 
-_WORDS: dict[str, dict[str, str]] = {
-    "zh": {
-        "title": "优惠核销凭证",
-        "copy": "重打 第{n}次",
-        "number": "核销编号",
-        "till": "收银台",
-        "time": "时间",
-        "campaign": "活动",
-        "benefit": "优惠内容",
-        "total": "消费合计",
-        "discount": "优惠抵扣",
-        "payable": "应付金额",
-        "saved": "本次为您节省",
-        "redeemed": "已核销",
-        "offline": "离线核销，联网后自动登记",
-        "promo": "下次光临专享",
-        "scan": "结账时出示此码",
-        "short": "券号",
-        "privacy": "本凭证不含个人信息",
-        "thanks": "谢谢惠顾，欢迎再来",
-    },
-    "en": {
-        "title": "Coupon receipt",
-        "copy": "COPY {n}",
-        "number": "Redemption",
-        "till": "Till",
-        "time": "Time",
-        "campaign": "Campaign",
-        "benefit": "Offer",
-        "total": "Sale total",
-        "discount": "Discount",
-        "payable": "To pay",
-        "saved": "You saved",
-        "redeemed": "Redeemed",
-        "offline": "Redeemed offline; registered when back online",
-        "promo": "For your next visit",
-        "scan": "Show this code at the till",
-        "short": "Code",
-        "privacy": "This receipt holds no personal data",
-        "thanks": "Thank you, see you again soon",
-    },
-}
+def values(facts: RedemptionFacts) -> Mapping[str, str]:
+    """The facts by the names that templates know, as they are read. ReceiptError for a currency that is none."""
+
+    def money(amount_minor: int | None) -> str:
+        return "" if amount_minor is None else format_money(amount_minor, facts.currency)
+
+    discount = facts.discount_minor
+    found = {
+        "store": facts.store_name,
+        "till": facts.till,
+        "time": facts.printed_at,
+        "number": facts.redemption_number,
+        "number_code": facts.redemption_number,
+        "campaign": facts.campaign_title,
+        "benefit": facts.benefit_text,
+        "total": money(facts.sale_total_minor),
+        "discount": money(None if discount is None or facts.sale_total_minor is None else -discount),
+        "payable": money(facts.payable_minor),
+        "saved": money(discount or None),
+        "offline": "1" if facts.offline else "",
+        "promo_code": facts.promo_token or "",
+        "promo_short": facts.promo_short if facts.promo_token else "",
+        "promo_title": facts.promo_title if facts.promo_token else "",
+        "promo_conditions": facts.promo_conditions if facts.promo_token else "",
+        "join_link": facts.join_link,
+        "join_words": facts.join_words,
+        "referral_link": facts.referral_link,
+        "referral_words": facts.referral_words,
+    }
+    assert found.keys() == FACTS.keys(), "every fact has its value"
+    return found
 
 
-def redemption_receipt(facts: RedemptionFacts) -> Receipt:
-    """Pure; the same facts give the same receipt. Raises ReceiptError for facts that cannot be printed."""
-    words = _words(facts.language)
-    receipt = Receipt(
-        (
-            *_head(facts, words),
-            *_amounts(facts, words),
-            *_promotion(facts, words),
-            *_foot(words),
-            Cut(),
-        )
-    )
-    return marked_copy(receipt, facts.copy_number, facts.language) if facts.copy_number else receipt
+def papers(facts: RedemptionFacts, pick: Pick) -> Receipt:
+    """All papers of a redemption, each ended by a cut. Pure; the same facts and templates give the same receipt.
+
+    ReceiptError for facts that cannot be printed.
+    """
+    known = values(facts)
+    if facts.language not in LANGUAGES:
+        raise ReceiptError(f"receipt language is {facts.language!r}; it must be zh or en")
+    elements: list[Element] = []
+    for paper in facts.papers:
+        if paper not in PAPERS:
+            raise ReceiptError(f"no paper is named {paper!r}")
+        elements += filled(pick(paper, facts.language), known)
+        elements.append(Cut())
+    return Receipt(tuple(elements), language=facts.language)
 
 
-def marked_copy(receipt: Receipt, copy_number: int, language: str) -> Receipt:
-    """The same receipt marked as its n-th copy, on both ends: a copy torn in two is still known as one."""
+def filled(template: Template, known: Mapping[str, str]) -> Iterator[Element]:
+    """What a template prints for these facts."""
+    known = receipt_template.bounded(known)
+    for line in template.lines(known):
+        match line:
+            case receipt_template.Text(words, align, bold, size):
+                yield Text(words.fill(known), Align(align), bold, size)
+            case receipt_template.Columns(left, right, bold, size):
+                yield Columns(left.fill(known), right.fill(known), bold, size)
+            case receipt_template.Qr(words, module_dots):
+                yield Qr(words.fill(known), module_dots=module_dots)
+            case receipt_template.Feed(lines):
+                yield Feed(lines)
+            case receipt_template.Rule():
+                yield Rule()
+            case receipt_template.Choice():
+                raise AssertionError("choices are made by the template")
+
+
+_COPY = {"zh": "重打 第{n}次", "en": "COPY {n}"}
+
+
+def marked_copy(receipt: Receipt, copy_number: int) -> Receipt:
+    """The same papers marked as their n-th copy, each on both ends: a copy torn in two is still known as one."""
     if copy_number < 1:
         raise ReceiptError(f"copy_number is {copy_number}; it must be 1 or more")
-    text = _words(language)["copy"].format(n=copy_number)
+    text = _COPY[receipt.language].format(n=copy_number)
     mark = Text(f"*** {text} ***", Align.CENTER, bold=True, size=2)
-    end = -1 if receipt.elements and isinstance(receipt.elements[-1], Cut) else len(receipt.elements)
-    return Receipt((mark, *receipt.elements[:end], mark, *receipt.elements[end:]))
+    elements: list[Element] = []
+    for paper in _parted(receipt.elements):
+        end = -1 if paper and isinstance(paper[-1], Cut) else len(paper)
+        elements += [mark, *paper[:end], mark, *paper[end:]]
+    return replace(receipt, elements=tuple(elements))
 
 
-def _words(language: str) -> dict[str, str]:
-    words = _WORDS.get(language)
-    if words is None:
-        raise ReceiptError(f"receipt language is {language!r}; it must be zh or en")
-    return words
-
-
-def _head(facts: RedemptionFacts, words: dict[str, str]) -> Iterator[Element]:
-    yield Feed(1)
-    yield Text(facts.store_name, Align.CENTER, bold=True, size=2)
-    yield Text(words["title"], Align.CENTER)
-    yield Feed(1)
-    yield Rule()
-    yield Columns(words["number"], facts.redemption_number)
-    yield Columns(words["till"], facts.till)
-    yield Columns(words["time"], facts.printed_at)
-    yield Rule()
-
-
-def _amounts(facts: RedemptionFacts, words: dict[str, str]) -> Iterator[Element]:
-    def money(amount_minor: int) -> str:
-        return format_money(amount_minor, facts.currency)
-
-    yield Columns(words["campaign"], facts.campaign_title)
-    yield Columns(words["benefit"], facts.benefit_text)
-    if facts.sale_total_minor is not None:
-        yield Columns(words["total"], money(facts.sale_total_minor))
-    if facts.discount_minor is not None and facts.sale_total_minor is not None:
-        yield Columns(words["discount"], money(-facts.discount_minor))
-    if facts.payable_minor is not None:
-        yield Columns(words["payable"], money(facts.payable_minor), bold=True)
-    yield Rule()
-    yield Feed(1)
-    if facts.discount_minor:
-        yield Text(words["saved"], Align.CENTER)
-        yield Text(money(facts.discount_minor), Align.CENTER, bold=True, size=3)
-    else:
-        yield Text(words["redeemed"], Align.CENTER, bold=True, size=2)
-    if facts.offline:
-        yield Feed(1)
-        yield Text(words["offline"], Align.CENTER)
-    yield Feed(1)
-
-
-def _promotion(facts: RedemptionFacts, words: dict[str, str]) -> Iterator[Element]:
-    if facts.promo_token is None:
-        return
-    yield Rule()
-    yield Feed(1)
-    yield Text(words["promo"], Align.CENTER)
-    if facts.promo_title:
-        yield Text(facts.promo_title, Align.CENTER, bold=True, size=2)
-    yield Qr(facts.promo_token)
-    yield Text(words["scan"], Align.CENTER)
-    if facts.promo_short:
-        yield Text(f"{words['short']} {facts.promo_short}", Align.CENTER, bold=True)
-    if facts.promo_conditions:
-        yield Text(facts.promo_conditions, Align.CENTER)
-    yield Feed(1)
-
-
-def _foot(words: dict[str, str]) -> Iterator[Element]:
-    yield Rule()
-    yield Text(words["thanks"], Align.CENTER)
-    yield Text(words["privacy"], Align.CENTER)
-    yield Feed(1)
+def _parted(elements: Sequence[Element]) -> Iterator[Sequence[Element]]:
+    """The papers: what lies between cuts, each with its own; one without a cut at the end too."""
+    begin = 0
+    for place, element in enumerate(elements, 1):
+        if isinstance(element, Cut):
+            yield elements[begin:place]
+            begin = place
+    if begin < len(elements) or not elements:
+        yield elements[begin:]

@@ -64,7 +64,13 @@ def _rules(now: datetime, day: int, retention: Retention) -> list[tuple[str, str
         ("coupon_use", "forget_after < ?", (day,)),
         ("budget", "day >= 0 AND day < ?", (day - 1,)),
         ("request", "at < ?", (timestamp(now - retention.request_keep),)),
-        ("print_job", "state = 'printed' AND updated_at < ?", (timestamp(now - retention.print_keep),)),
+        # An unconfirmed one too: after so long nobody looks for it. One that waits was promised to somebody.
+        (
+            "print_job",
+            "state <> 'queued' AND state <> 'sending' AND updated_at < ?",
+            (timestamp(now - retention.print_keep),),
+        ),
+        ("print_document", "number NOT IN (SELECT number FROM print_job)", ()),
         (
             redemptions,
             f"{_OLDEST.format(table=redemptions)} AND json_extract(event, '$.time') < ?",
@@ -79,6 +85,7 @@ _KEYS = {
     "budget": "issuer, campaign, day",
     "request": "request_id",
     "print_job": "number",
+    "print_document": "number",
     **dict.fromkeys(TABLES.values(), "sequence"),
 }
 

@@ -121,7 +121,15 @@ CREATE TABLE part (
 ) STRICT, WITHOUT ROWID;
 """
 
-SCRIPTS: tuple[tuple[str, str], ...] = (("0001_first_till", _0001),)
+_0002 = """
+-- What a job printed, laid out when it was first sent: a copy is the same whatever became of the templates.
+CREATE TABLE print_document (
+    number INTEGER PRIMARY KEY,
+    document TEXT NOT NULL
+) STRICT;
+"""
+
+SCRIPTS: tuple[tuple[str, str], ...] = (("0001_first_till", _0001), ("0002_print_documents", _0002))
 VERSION = len(SCRIPTS)
 
 

@@ -8,10 +8,14 @@ from dataclasses import replace
 
 from agent.domain.time import timestamp
 from agent.ports import Clock, PrintJob, PrintState
+from agent.store import till_facts
 from agent.store.database import Database
 from agent.store.inspect import OPEN_PRINTS, job_number
 
-_COLUMNS = "job_id, redemption_id, receipt, state, copies, cause, updated_at"
+_COLUMNS = (
+    "job_id, redemption_id, receipt, state, copies, cause, updated_at,"
+    " (SELECT document FROM print_document WHERE print_document.number = print_job.number)"
+)
 
 
 class SqlPrints:
@@ -33,11 +37,28 @@ class SqlPrints:
 
         return await self._database.run(take)
 
+    async def keep_document(self, job_id: str, document: str) -> None:
+        await self._database.run(
+            lambda connection: connection.execute(
+                "INSERT INTO print_document VALUES (?, ?) ON CONFLICT DO NOTHING",
+                (job_number(job_id), document),
+            )
+        )
+
     async def finish_print(self, job_id: str, state: PrintState, cause: str) -> None:
         await self._database.run(lambda connection: self._set(connection, job_id, state, cause))
 
     async def print_job(self, job_id: str) -> PrintJob | None:
         return await self._database.run(lambda connection: _find(connection, job_id))
+
+    async def had_print(self, job_id: str) -> bool:
+        def had(connection: sqlite3.Connection) -> bool:
+            till = till_facts.setting(connection, "till")
+            last = connection.execute("SELECT max(sequence) FROM redemption_record").fetchone()[0] or 0
+            return job_id == f"{till}-{number}" and 0 < number <= last
+
+        number = job_number(job_id) or 0
+        return await self._database.run(had)
 
     async def copy_print(self, job_id: str) -> PrintJob | None:
         def copy(connection: sqlite3.Connection) -> PrintJob | None:
@@ -96,6 +117,6 @@ def _find(connection: sqlite3.Connection, job_id: str) -> PrintJob | None:
     return None if row is None else _job(row)
 
 
-def _job(row: tuple[str, str, str, str, int, str, str]) -> PrintJob:
-    job_id, redemption_id, receipt, state, copies, cause, updated_at = row
-    return PrintJob(job_id, redemption_id, receipt, PrintState(state), copies, cause, updated_at)
+def _job(row: tuple[str, str, str, str, int, str, str, str | None]) -> PrintJob:
+    job_id, redemption_id, receipt, state, copies, cause, updated_at, document = row
+    return PrintJob(job_id, redemption_id, receipt, PrintState(state), copies, cause, updated_at, document)

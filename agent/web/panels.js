@@ -110,11 +110,17 @@ function renderDoubt(receipt, count) {
   byId("doubt-confirm").hidden = !inDoubt;
 }
 
+// The daemon escapes every text of the paper; a parsed document runs no script, and the page's policy allows none.
+function drawPaper(node, receipt) {
+  node.classList.toggle("plain", Boolean(receipt) && !receipt.html);
+  if (receipt?.html) node.replaceChildren(...new DOMParser().parseFromString(receipt.html, "text/html").body.childNodes);
+  else node.textContent = receipt?.text ?? t("receipt_none");
+}
+
 /** receipt: what GET /v1/prints/{job} gave, or null. prints: the counts of the status. note: what a reprint answered. */
 export function renderReceipt(receipt, prints, note) {
   renderDoubt(receipt, prints?.unconfirmed ?? 0);
-  // A rule of U+2500 is as wide as its font pleases, and runs off the paper; a hyphen is one column.
-  byId("receipt-text").textContent = receipt ? receipt.text.replaceAll("─", "-") : t("receipt_none");
+  drawPaper(byId("receipt-text"), receipt);
   byId("receipt-text").classList.toggle("empty", !receipt);
   byId("receipt-state").textContent = receipt ? printState(receipt.state) : "";
   byId("reprint").disabled = !receipt;

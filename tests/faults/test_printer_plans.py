@@ -98,8 +98,10 @@ class Desk:
 
     def render(self, document: str, copies: int) -> bytes:
         number = document.partition("T-0001-")[2][:1]
-        receipt = Receipt((Text(f"RECEIPT {number}"), *(Text("谢谢惠顾" * 4) for _ in range(30)), Cut()))
-        return render_escpos(marked_copy(receipt, copies, "en") if copies else receipt, self.profile)
+        receipt = Receipt(
+            (Text(f"RECEIPT {number}"), *(Text("谢谢惠顾" * 4) for _ in range(30)), Cut()), language="en"
+        )
+        return render_escpos(marked_copy(receipt, copies) if copies else receipt, self.profile)
 
     def tell(self, job: PrintJob) -> None:
         self.told.append((job.job_id, job.state.value, job.cause))

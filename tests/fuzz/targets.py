@@ -20,6 +20,7 @@ from agent.domain import (
     cbor,
     codes,
     cose,
+    receipt_template,
     scan,
     statement,
     status_delta,
@@ -302,6 +303,26 @@ def _delta_seeds() -> list[bytes]:
     return [cbor.encode(status_parts.delta_to_wire(delta)) for delta in (made, other)]
 
 
+def read_receipt_template(data: bytes) -> None:
+    """What is read is printed for the longest facts and for none."""
+    from agent.receipts.model import Receipt
+    from agent.receipts.redemption import filled
+
+    try:
+        template = receipt_template.read_template(data.decode("utf-8", "replace"))
+    except receipt_template.TemplateError:
+        return
+    for length in (0, 1000):
+        facts = dict.fromkeys(receipt_template.FACTS, "x" * length)
+        Receipt(tuple(filled(template, facts)))
+
+
+def _template_seeds() -> list[bytes]:
+    from agent.receipts.book import built_in_text
+
+    return [built_in_text(paper, "zh").encode() for paper in receipt_template.PAPERS]
+
+
 TARGETS: dict[str, Target] = {
     "cbor": Target(read_cbor, lambda: _token_seeds("token") + _token_seeds("payload"), 200),
     "envelope": Target(read_envelope, lambda: _token_seeds("token"), 200),
@@ -328,6 +349,7 @@ TARGETS: dict[str, Target] = {
     "key change": Target(read_key_change, lambda: _hexes(_vectors("statements.json")["key_change"]), 1_000),
     "bundle file": Target(read_bundle_file, _bundle_file_seeds, 3_000),
     "code table": Target(read_code_table, lambda: [_code_seeds()[2]], 1_000),
+    "receipt template": Target(read_receipt_template, _template_seeds, 1_500),
     "gaps": Target(read_gaps, lambda: [status_delta.encode_gaps((0, 1, 130, 20_000, 3_000_000))], 100),
 }
 

@@ -185,6 +185,22 @@ async def play_unconfirmed(till: RealTill, checked: Checked, printer: VirtualPri
     assert (await checked.call("GET", "/v1/status")).json["prints"]["unconfirmed"] == 0
 
 
+async def play_erased(checked: Checked, folder: Path) -> None:
+    """A receipt that housekeeping erased is told from one that never was."""
+    job = (await checked.call("GET", "/v1/prints?limit=1")).json["prints"][0]["job"]
+    beside = sqlite3.connect(folder / "till.db")
+    with beside:
+        beside.execute("DELETE FROM print_job WHERE job_id = ?", (job,))
+    beside.close()
+    acts = [("POST", f"/v1/prints/{job}/{action}") for action in ("reprint", "confirm")]
+    for method, path in (("GET", f"/v1/prints/{job}"), *acts):
+        answer = await checked.call(method, path, {} if method == "POST" else None)
+        assert (answer.status, answer.code) == (410, "receipt_gone")
+    till, _, number = job.rpartition("-")
+    for never in (f"{till}-{int(number) + 1}", f"{till}-0", f"{till}-0{number}", f"T-9-{number}"):
+        assert (await checked.call("GET", f"/v1/prints/{never}")).status == 404
+
+
 async def play_everywhere(contract: Contract, checked: Checked, **headers: str) -> None:
     """The same request to every route."""
     for method, path in contract.operations():
@@ -207,6 +223,7 @@ async def test_real_answers_of_every_route_fit_it(
             await play_receipts(till, checked)
             await play_bundle_files(till, checked, tmp_path / "one")
             await play_unconfirmed(till, checked, printer)
+            await play_erased(checked, tmp_path / "one")
             await play_everywhere(contract, checked, Host="evil.example")
             await checked.call("PUT", "/v1/sale", {"total_minor": 5, "sale_id": "x", "lines": []})
             await checked.call("GET", "/v1/sale")

@@ -75,6 +75,29 @@ def fake(printer: FakePrinter) -> Device:
     return Device(printer, render)
 
 
+async def test_a_copy_is_what_was_printed_whatever_became_of_the_template(till: Core) -> None:
+    """Words and codes are laid out once, before the first byte, also for the copy of one that no printer took."""
+    printer = FakePrinter()
+    desk = Desk(till, fake(printer))
+    words = ["first"]
+    desk.queue = PrintQueue(
+        till.prints, [fake(printer)], desk.tell, lambda stored: f"{words[0]} {len(stored)}"
+    )
+    async with running(desk):
+        await desk.redeem(1)
+        await desk.until(lambda: ("T-0001-1", "printed", "") in desk.told)
+        words[0] = "second"
+        assert await till.prints.copy_print("T-0001-1") is not None
+        desk.queue.wake()
+        await desk.until(lambda: len(printer.printed) == 2)
+        await desk.redeem(2)
+        await desk.until(lambda: len(printer.printed) == 3)
+    first, copy, other = (job.decode() for job in printer.printed)
+    assert first.startswith("copy 0: first ")
+    assert copy == first.replace("copy 0", "copy 1")
+    assert other.startswith("copy 0: second ")
+
+
 async def test_each_redemption_is_printed_once_in_order(till: Core) -> None:
     printer = FakePrinter()
     desk = Desk(till, fake(printer))

@@ -74,7 +74,7 @@ async def test_a_badge_is_recognised_and_its_text_is_nowhere(scene: Played, tmp_
 
 
 async def test_templates_are_handed_through(scene: Played) -> None:
-    content = bytes(range(256)) * 100
+    content = "receipt 1 redemption zh\ntext: 谢谢 {number}\n".encode()
     template = {"name": "receipt", "version": 1, "content": base64.b64encode(content).decode()}
     assert await say(scene, "templates", [template]) == 201
     assert await say(scene, "templates", [template | {"version": 2}], STORE) == 201
@@ -84,3 +84,7 @@ async def test_templates_are_handed_through(scene: Played) -> None:
     assert (found.name, found.version, found.content) == ("receipt", 2, content)
     assert await say(scene, "templates", [template, template]) == 422
     assert await say(scene, "templates", [template | {"content": "!"}]) == 422
+    for broken in (b"\xff", b"", "receipt 1 redemption\ntext: {number} 返现\n".encode()):
+        assert (
+            await say(scene, "templates", [template | {"content": base64.b64encode(broken).decode()}]) == 422
+        )

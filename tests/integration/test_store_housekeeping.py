@@ -105,6 +105,7 @@ async def test_prints_requests_and_budgets_have_their_time(database: Database) -
     await put(
         database, insert, *((f"{state}-old", state, old) for state in states), ("new", "printed", young)
     )
+    await put(database, "INSERT INTO print_document VALUES (?, 'words')", *((n,) for n in (1, 2, 4, 5)))
     await put(database, "INSERT INTO request VALUES (?, '', '', ?)", ("old", old), ("new", young))
     budget = "INSERT INTO budget VALUES ('acme', 1, ?, 1, 1)"
     await put(database, budget, *((day,) for day in (-1, DAY - 2, DAY - 1, DAY)))
@@ -113,11 +114,17 @@ async def test_prints_requests_and_budgets_have_their_time(database: Database) -
         "coupon_use": 0,
         "budget": 1,
         "request": 1,
-        "print_job": 1,
+        "print_job": 2,
+        "print_document": 2,
         "redemption_record": 0,
         "evidence_record": 0,
     }
-    assert rows(database.path, "SELECT job_id FROM print_job WHERE job_id = 'printed-old'") == []
+    assert rows(database.path, "SELECT job_id FROM print_job ORDER BY number") == [
+        ("queued-old",),
+        ("sending-old",),
+        ("new",),
+    ]
+    assert rows(database.path, "SELECT number FROM print_document") == [(2,), (5,)]
     assert rows(database.path, "SELECT day FROM budget ORDER BY day") == [(-1,), (DAY - 1,), (DAY,)]
 
 

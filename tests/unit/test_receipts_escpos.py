@@ -22,13 +22,12 @@ from agent.receipts.escpos import raster as escpos_raster
 from agent.receipts.model import Align, Columns, Cut, Feed, Qr, Receipt, ReceiptError, Rule, Text
 from agent.receipts.plain import render_text
 from agent.receipts.profile import GENERIC_58, GENERIC_80, PrinterProfile, printer_profile, profile_names
-from agent.receipts.redemption import redemption_receipt
 from drivers import glyphs
 from drivers.escpos_commands import split_commands
 from drivers.escpos_reader import Gap, PrintedReceipt, Raster, TextLine, read_receipt
 from drivers.receipt_image import draw_png
 from tests.dots_reader import MODEL, named, read_dots, read_drawn_lines, runs_as_dots
-from tests.receipt_samples import EN, PROFILES, TOKEN, ZH, golden_files
+from tests.receipt_samples import EN, PROFILES, TOKEN, ZH, golden_files, redemption_receipt
 
 CHARSETS = {"shift_jis": "cp932", "ksx1001": "euc_kr"}  # Python's names of them
 SINGLE_BYTE = {"cp437", "cp850", "cp852", "cp858", "cp866", "cp1252", "none"}

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agent.domain.receipt_template import FEED_LINES_MAX, QR_CHARS_MAX, SIZE_MAX, TEXT_CHARS_MAX
 from agent.receipts import model
 from agent.receipts.model import (
     Align,
@@ -23,7 +24,7 @@ from agent.receipts.model import (
 )
 
 TEXTS = st.text(st.characters(exclude_categories=()), max_size=60)  # controls and lone surrogates included
-SIZES = st.integers(1, model.SIZE_MAX)
+SIZES = st.integers(1, SIZE_MAX)
 ELEMENTS = st.one_of(
     st.builds(Text, TEXTS, st.sampled_from(Align), st.booleans(), SIZES),
     st.builds(Columns, TEXTS, TEXTS, st.booleans(), SIZES),
@@ -31,7 +32,7 @@ ELEMENTS = st.one_of(
     st.builds(
         Qr, st.text(st.characters(min_codepoint=32, max_codepoint=126), min_size=1, max_size=200), TEXTS
     ),
-    st.builds(Feed, st.integers(1, model.FEED_LINES_MAX)),
+    st.builds(Feed, st.integers(1, FEED_LINES_MAX)),
     st.builds(Cut),
 )
 RECEIPTS = st.builds(Receipt, st.lists(ELEMENTS, max_size=30).map(tuple))
@@ -58,18 +59,19 @@ def test_the_document_is_readable():
             {"kind": "cut"},
         ],
         "version": 1,
+        "language": "zh",
     }
 
 
 @pytest.mark.parametrize(
     "build",
     [
-        lambda: Text("x" * (model.TEXT_CHARS_MAX + 1)),
-        lambda: Columns("x", "x" * (model.TEXT_CHARS_MAX + 1)),
+        lambda: Text("x" * (TEXT_CHARS_MAX + 1)),
+        lambda: Columns("x", "x" * (TEXT_CHARS_MAX + 1)),
         lambda: Text("x", size=0),
-        lambda: Columns("x", "y", size=model.SIZE_MAX + 1),
+        lambda: Columns("x", "y", size=SIZE_MAX + 1),
         lambda: Qr(""),
-        lambda: Qr("x" * (model.QR_CHARS_MAX + 1)),
+        lambda: Qr("x" * (QR_CHARS_MAX + 1)),
         lambda: Qr("券"),
         lambda: Qr("A\x1d"),
         lambda: Qr("A", module_dots=2),
@@ -97,7 +99,7 @@ def test_out_of_bounds_is_refused(build):
         '{"elements": [{"kind": "text", "text": "x", "size": 9}]}',
         '{"elements": [{"kind": "cut", "now": true}]}',
         '{"elements": [{"kind": "qr", "data": "\\u001b"}]}',
-        '{"elements": [' + ",".join(['{"kind":"rule"}'] * 201) + "]}",
+        '{"elements": [' + ",".join(['{"kind":"rule"}'] * (model.ELEMENTS_MAX + 1)) + "]}",
         '{"elements": []}' + " " * model.JSON_CHARS_MAX,
         '{"elements": [{"kind": "text", "text": "\ud800"}]}',
     ],

@@ -9,11 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agent.receipts.maker import receipt_text, stored_receipt
+from agent.receipts.book import built_in
+from agent.receipts.maker import document_of, lay_out
 from agent.receipts.model import Cut, Qr, Receipt, ReceiptError, Text, receipt_from_json
 from agent.receipts.plain import render_text
-from agent.receipts.redemption import RedemptionFacts, marked_copy, redemption_receipt
-from tests.receipt_samples import EN, TOKEN, ZH
+from agent.receipts.redemption import RedemptionFacts, marked_copy
+from tests.receipt_samples import EN, TOKEN, ZH, redemption_receipt
 
 BOTH = pytest.mark.parametrize("facts", [ZH, EN], ids=["zh", "en"])
 FORBIDDEN = ("返现", "cash back", "cashback", "refund")
@@ -72,16 +73,36 @@ def test_what_is_not_known_is_not_printed(facts):
 def test_a_copy_is_marked_on_both_ends(facts, mark):
     original = redemption_receipt(facts)
     assert mark not in render_text(original)
-    copy = redemption_receipt(replace(facts, copy_number=2))
+    copy = marked_copy(original, 2)
     lines = [line for line in render_text(copy).splitlines() if line.strip()]
     assert mark in lines[0]
     assert mark in lines[-2], "above the cut"
-    assert copy == marked_copy(receipt_from_json(original.to_json()), 2, facts.language)
+    assert copy == document_of(original.to_json(), 2)
     assert isinstance(copy.elements[-1], Cut)
 
 
 def test_a_receipt_without_a_cut_is_marked_too():
-    assert marked_copy(Receipt(()), 1, "en").elements[0] == marked_copy(Receipt(()), 1, "en").elements[1]
+    first, last = marked_copy(Receipt(()), 1).elements
+    assert first == last
+
+
+@BOTH
+def test_each_paper_of_a_copy_is_marked_on_both_ends(facts):
+    original = redemption_receipt(replace(facts, papers=("redemption", "exchange")))
+    text = render_text(marked_copy(original, 3))
+    first, second = text.split("- - -" + " -" * 21)[:2]
+    for paper in (first, second):
+        lines = [line for line in paper.splitlines() if line.strip()]
+        assert "3" in lines[0]
+        assert lines[0] == lines[-1]
+    assert sum(isinstance(element, Cut) for element in original.elements) == 2
+
+
+@BOTH
+@pytest.mark.parametrize("number", [0, -1])
+def test_a_copy_has_a_number(facts, number):
+    with pytest.raises(ReceiptError):
+        marked_copy(redemption_receipt(facts), number)
 
 
 @pytest.mark.parametrize(
@@ -89,9 +110,7 @@ def test_a_receipt_without_a_cut_is_marked_too():
     [
         {"language": "fr"},
         {"currency": "yuan"},
-        {"copy_number": -1},
-        {"promo_token": "优惠"},
-        {"store_name": "x" * 600},
+        {"papers": ("invoice",)},
     ],
 )
 def test_facts_that_cannot_be_printed_are_refused(wrong):
@@ -112,8 +131,8 @@ def test_any_text_makes_a_receipt_that_can_be_stored(texts):
 @BOTH
 def test_facts_that_cannot_be_laid_out_are_printed_as_their_number(facts):
     """A job that raised would stop the printer for good."""
-    stored = msgspec.json.encode(replace(facts, campaign_title="a\x1bb")).decode()
-    text = receipt_text(stored, 0, 32)
+    stored = msgspec.json.encode(replace(facts, campaign_title="a\x1bb", papers=("invoice",))).decode()
+    text = render_text(document_of(lay_out(stored, built_in), 0), 32)
     assert facts.redemption_number in text
     assert "\x1b" not in text
 
@@ -121,5 +140,12 @@ def test_facts_that_cannot_be_laid_out_are_printed_as_their_number(facts):
 @BOTH
 def test_stored_facts_give_the_same_receipt_again(facts):
     stored = msgspec.json.encode(facts).decode()
-    assert stored_receipt(stored, 0) == redemption_receipt(facts)
-    assert stored_receipt(stored, 2) == marked_copy(redemption_receipt(facts), 2, facts.language)
+    assert document_of(lay_out(stored, built_in), 0) == redemption_receipt(facts)
+    assert document_of(lay_out(stored, built_in), 2) == marked_copy(redemption_receipt(facts), 2)
+
+
+@BOTH
+def test_facts_longer_than_their_room_are_cut_and_printed(facts):
+    text = render_text(redemption_receipt(replace(facts, store_name="x" * 600)))
+    assert "x" * 40 in text
+    assert "…" in text

@@ -1,0 +1,164 @@
+"""`redeemd receipt ...`: what a template makes of a receipt, before any customer sees it.
+
+`show` prints one of our own templates, to begin from; `check` says what is wrong with files; `preview` sets one with
+sample facts as text, as a picture dot for dot, or as HTML. No till, printer or bundle is needed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from agent.commands.errors import EX_CONFIG, EX_DATAERR, EX_NOINPUT, CommandError
+from agent.domain.receipt_template import LANGUAGES, PAPERS, TEMPLATE_CHARS_MAX, Template, TemplateError
+
+if TYPE_CHECKING:
+    from agent.receipts.model import Receipt
+    from agent.receipts.profile import PrinterProfile
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the actions of `redeemd receipt`; pass what they parse to `run`."""
+    actions = parser.add_subparsers(dest="receipt_action", required=True, metavar="ACTION")
+
+    def add(name: str, text: str) -> argparse.ArgumentParser:
+        return actions.add_parser(name, help=text, description=text)
+
+    def kind(action: argparse.ArgumentParser) -> None:
+        action.add_argument(
+            "paper", nargs="?", choices=PAPERS, default=PAPERS[0], help="default: %(default)s"
+        )
+        action.add_argument("--language", choices=LANGUAGES, default="zh", help="default: %(default)s")
+
+    kind(add("show", "Print one of our own templates, to copy and change."))
+    checking = add("check", "Say what is wrong with template files, forbidden promises included.")
+    checking.add_argument("files", nargs="+", type=Path, metavar="FILE")
+    preview = add("preview", "Set a template with sample facts.")
+    kind(preview)
+    preview.add_argument("--template", type=Path, metavar="FILE", help="without it, our own for PAPER")
+    preview.add_argument(
+        "--without", nargs="*", default=[], metavar="FACT", help="facts that are not known here"
+    )
+    preview.add_argument("--copy", type=int, default=0, metavar="N", help="as the n-th copy")
+    preview.add_argument(
+        "--profile", default="generic-80", help="the printer (redeemd printer profiles); default: %(default)s"
+    )
+    how = preview.add_mutually_exclusive_group()
+    how.add_argument("--text", action="store_true", help="as plain text (the default)")
+    how.add_argument("--png", type=Path, metavar="FILE", help="into FILE, dot for dot as the printer sets it")
+    how.add_argument("--html", type=Path, metavar="FILE", help="into FILE, as the cashier page shows it")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    from agent.receipts.book import built_in_text
+
+    match arguments.receipt_action:
+        case "show":
+            sys.stdout.write(built_in_text(arguments.paper, arguments.language))
+            return 0
+        case "check":
+            return _check(arguments.files)
+        case _:
+            return _preview(arguments)
+
+
+def _check(files: list[Path]) -> int:
+    wrong = 0
+    for path in files:
+        try:
+            template = _read(path)
+        except CommandError as error:
+            print(error)
+            wrong += 1
+        else:
+            print(f"{path}: good, a template for {template.paper} {template.language or 'in both languages'}")
+    return EX_DATAERR if wrong else 0
+
+
+def _read(path: Path) -> Template:
+    from agent.domain.receipt_template import read_template
+
+    try:
+        with path.open("rb") as file:
+            return read_template(file.read(4 * TEMPLATE_CHARS_MAX + 1).decode())
+    except OSError as error:
+        raise CommandError(f"{path} cannot be read: {error.strerror}", EX_NOINPUT) from error
+    except UnicodeDecodeError as error:
+        raise CommandError(f"{path}: not UTF-8 text", EX_DATAERR) from error
+    except TemplateError as error:
+        raise CommandError(f"{path}: {error}", EX_DATAERR) from error
+
+
+def _preview(arguments: argparse.Namespace) -> int:
+    from agent.receipts.html import render_html
+    from agent.receipts.model import ReceiptError
+    from agent.receipts.plain import render_text
+    from agent.receipts.profile import printer_profile
+
+    document = _document(arguments)
+    try:
+        profile = printer_profile(arguments.profile)
+    except ReceiptError as error:
+        raise CommandError(f"{error}; see: redeemd printer profiles", EX_CONFIG) from error
+    if arguments.png is not None:
+        _write(arguments.png, _png(document, profile))
+    elif arguments.html is not None:
+        _write(arguments.html, _page(render_html(document)).encode())
+    else:
+        sys.stdout.write(render_text(document, profile.columns))
+    return 0
+
+
+def _document(arguments: argparse.Namespace) -> Receipt:
+    """What would be kept with a job whose facts are the samples."""
+    from agent.domain.receipt_template import FACTS
+    from agent.receipts.book import built_in
+    from agent.receipts.model import Cut, Receipt
+    from agent.receipts.redemption import filled, marked_copy
+    from agent.receipts.samples import SAMPLES
+
+    if unknown := set(arguments.without) - FACTS.keys():
+        raise CommandError(f"{min(unknown)!r} is no fact; there are {', '.join(FACTS)}", EX_CONFIG)
+    template = (
+        built_in(arguments.paper, arguments.language)
+        if arguments.template is None
+        else _read(arguments.template)
+    )
+    language: Literal["zh", "en"] = "en" if (template.language or arguments.language) == "en" else "zh"
+    facts = {**SAMPLES[language], **dict.fromkeys(arguments.without, "")}
+    document = Receipt((*filled(template, facts), Cut()), language=language)
+    return marked_copy(document, arguments.copy) if arguments.copy > 0 else document
+
+
+def _png(document: Receipt, profile: PrinterProfile) -> bytes:
+    from agent.receipts.charset import python_codec
+    from agent.receipts.escpos import render_escpos
+    from drivers.escpos_reader import read_receipt
+
+    try:
+        from drivers.receipt_image import draw_png
+    except ImportError as error:
+        raise CommandError(f"{error.name} is not installed: pip install redeemd[demo]") from error
+    codec = python_codec(profile.encoding) if profile.code_page is None else "gb18030"
+    return draw_png(read_receipt(render_escpos(document, profile), profile.dots, codec), side_dots=16)
+
+
+def _page(fragment: str) -> str:
+    from importlib.resources import files
+
+    style = files("agent").joinpath("web", "style.css").read_text("utf-8")
+    return (
+        f'<!doctype html><meta charset="utf-8"><title>redeemd receipt preview</title><style>{style}\n'
+        "html, body { height: auto; overflow: auto; } body { padding: 20px; }</style>"
+        f'<div id="receipt-text">{fragment}</div>'
+    )
+
+
+def _write(path: Path, content: bytes) -> None:
+    try:
+        path.write_bytes(content)
+    except OSError as error:
+        raise CommandError(f"{path} cannot be written: {error.strerror}") from error
+    print(f"{path}: written")

@@ -1,0 +1,361 @@
+"""Receipt templates: what stands on a paper and in which order, written by store IT or head office.
+
+    receipt 1 redemption zh         form, paper, language ("" for both)
+    text center bold x2: {store}
+    columns: 核销编号 | {number}
+    if offline
+      text center: 离线核销，联网后自动登记
+    end
+    qr: {promo_code}
+
+A line is one statement. Facts stand in braces; `{{`, `}}` and `||` are the signs themselves. A line all of whose facts
+are empty is left out. There are no expressions, no loops and no calls, so a template that was read cannot fail, run
+long or print without end: what a fact is called and how long it may be is known here, and is checked once, before any
+receipt is printed. docs/printers.md is the published form.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+from agent.domain.wording import promises
+
+TEMPLATE_CHARS_MAX = 16 * 1024
+STATEMENTS_MAX = 150
+DEPTH_MAX = 4
+TEXT_CHARS_MAX = 512
+QR_CHARS_MAX = (
+    512  # at most QR version 18 at level M: fits 58 mm paper at 3 dots a module, quiet zone included
+)
+FEED_LINES_MAX = 10
+SIZE_MAX = 4
+MODULE_DOTS_MIN, MODULE_DOTS_MAX = 3, 8
+
+PAPERS = ("redemption", "pickup", "exchange")
+"""The receipt, the slip that goes with goods that were ordered elsewhere, the slip the store is paid back by."""
+LANGUAGES = ("zh", "en")
+
+
+class _Fact(NamedTuple):
+    """chars: the most that is printed of it. ascii: it may stand in a QR code."""
+
+    chars: int
+    ascii: bool = False
+
+
+FACTS: Mapping[str, _Fact] = {
+    "store": _Fact(200),
+    "till": _Fact(64),
+    "time": _Fact(40),
+    "number": _Fact(80),
+    "number_code": _Fact(80, ascii=True),
+    "campaign": _Fact(200),
+    "benefit": _Fact(200),
+    "total": _Fact(40),
+    "discount": _Fact(40),
+    "payable": _Fact(40),
+    "saved": _Fact(40),
+    "offline": _Fact(1),
+    "promo_code": _Fact(300, ascii=True),
+    "promo_short": _Fact(40, ascii=True),
+    "promo_title": _Fact(200),
+    "promo_conditions": _Fact(200),
+    "join_link": _Fact(300, ascii=True),
+    "join_words": _Fact(200),
+    "referral_link": _Fact(300, ascii=True),
+    "referral_words": _Fact(200),
+}
+"""Every fact of a receipt. One that is not known or not so is the empty text."""
+NEEDED = "number"
+"""What every paper must say: without it nobody finds the redemption again."""
+
+Align = Literal["left", "center", "right"]
+_ALIGNS: Mapping[str, Align] = {"left": "left", "center": "center", "right": "right"}
+
+
+class TemplateError(ValueError):
+    """A template that is not used. The text names the line, what is wrong and what is allowed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """Text with facts in it. parts: texts at even places, names of facts at odd ones."""
+
+    parts: tuple[str, ...]
+
+    @property
+    def facts(self) -> tuple[str, ...]:
+        return self.parts[1::2]
+
+    def fill(self, facts: Mapping[str, str]) -> str:
+        """The text with each fact in its place."""
+        return "".join(facts[part] if place % 2 else part for place, part in enumerate(self.parts))
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    words: Words
+    align: Align = "left"
+    bold: bool = False
+    size: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    left: Words
+    right: Words
+    bold: bool = False
+    size: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A line across the paper."""
+
+
+@dataclass(frozen=True, slots=True)
+class Feed:
+    lines: int
+
+
+@dataclass(frozen=True, slots=True)
+class Qr:
+    words: Words
+    module_dots: int = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """`then` where the fact is known (or, negated, is not), else `otherwise`."""
+
+    fact: str
+    negated: bool
+    then: tuple[Statement, ...]
+    otherwise: tuple[Statement, ...]
+
+
+Statement = Text | Columns | Rule | Feed | Qr | Choice
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """paper: one of PAPERS. language: one of LANGUAGES, "" for both."""
+
+    paper: str
+    language: str
+    statements: tuple[Statement, ...]
+
+    def lines(self, facts: Mapping[str, str]) -> Iterator[Statement]:
+        """The statements that are printed for these facts (`bounded`), no choice among them."""
+        return _chosen(self.statements, facts)
+
+
+def _chosen(statements: tuple[Statement, ...], facts: Mapping[str, str]) -> Iterator[Statement]:
+    for statement in statements:
+        if isinstance(statement, Choice):
+            taken = bool(facts[statement.fact]) is not statement.negated
+            yield from _chosen(statement.then if taken else statement.otherwise, facts)
+        elif not (named := _named(statement)) or any(facts[name] for name in named):
+            yield statement
+
+
+def _named(statement: Statement) -> tuple[str, ...]:
+    """The facts that stand in a line; without any of them known it has nothing to say."""
+    match statement:
+        case Text(words) | Qr(words):
+            return words.facts
+        case Columns(left, right):
+            return left.facts + right.facts
+        case _:
+            return ()
+
+
+def bounded(facts: Mapping[str, str]) -> Mapping[str, str]:
+    """Every fact of FACTS within its room. A code that does not fit, or is none, is left out: a part of it would
+    mislead whoever scans it."""
+    return {name: _within(facts[name], fact) for name, fact in FACTS.items()}
+
+
+def _within(text: str, fact: _Fact) -> str:
+    if fact.ascii:
+        return text if len(text) <= fact.chars and all(" " <= sign <= "~" for sign in text) else ""
+    return text if len(text) <= fact.chars else text[: fact.chars - 1] + "…"
+
+
+# Reading
+
+
+_LINE = re.compile(r"([a-z]+)((?: +[a-z0-9_]+)*) *(?:(?<!:): ?(.*))?")
+_HEAD = re.compile(rf"receipt 1 ({'|'.join(PAPERS)})(?: ({'|'.join(LANGUAGES)}))?")
+_FACT = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
+
+
+def read_template(text: str) -> Template:
+    """Read and check a template. TemplateError for whatever would not print well, forbidden promises included."""
+    if len(text) > TEMPLATE_CHARS_MAX:
+        raise TemplateError(f"{len(text)} characters; a template has at most {TEMPLATE_CHARS_MAX}")
+    lines = [
+        (number, line.strip())
+        for number, line in enumerate(text.replace("\r\n", "\n").removeprefix("\ufeff").split("\n"), 1)
+        if line.strip() and not line.lstrip().startswith("#")
+    ]
+    if len(lines) > STATEMENTS_MAX:
+        raise TemplateError(f"{len(lines)} statements; a template has at most {STATEMENTS_MAX}")
+    head = _HEAD.fullmatch(lines[0][1]) if lines else None
+    if head is None:
+        allowed = f"receipt 1 {'|'.join(PAPERS)} [{'|'.join(LANGUAGES)}]"
+        raise TemplateError(f"line {lines[0][0] if lines else 1}: a template begins with: {allowed}")
+    reader = _Reader(lines[1:])
+    template = Template(head[1], head[2] or "", reader.block())
+    if NEEDED not in {name for one in _all(template.statements) for name in _named(one)}:
+        raise TemplateError(f"nothing says {{{NEEDED}}}: without it nobody finds the redemption again")
+    return template
+
+
+def _all(statements: tuple[Statement, ...]) -> Iterator[Statement]:
+    for statement in statements:
+        yield statement
+        if isinstance(statement, Choice):
+            yield from _all(statement.then + statement.otherwise)
+
+
+class _Reader:
+    """Goes through the lines once. Each is (its number in the file, its text without blanks around it)."""
+
+    def __init__(self, lines: list[tuple[int, str]]) -> None:
+        self._lines = lines
+        self._at = 0
+        self._number = 1
+
+    def block(self, depth: int = 0, begun_at: int = 0) -> tuple[Statement, ...]:
+        """The statements up to `else` or `end`, which stays to be read; up to the last line at depth 0."""
+        found: list[Statement] = []
+        while self._at < len(self._lines):
+            self._number, line = self._lines[self._at]
+            if line in ("else", "end"):
+                if depth == 0:
+                    raise self._error(f"{line} without if")
+                return tuple(found)
+            self._at += 1
+            found.append(self._statement(line, depth))
+        if depth:
+            raise TemplateError(f"line {begun_at}: if without end")
+        return tuple(found)
+
+    def _statement(self, line: str, depth: int) -> Statement:
+        matched = _LINE.fullmatch(line)
+        name, options, content = matched.groups() if matched else ("", "", None)
+        words = options.split()
+        match name:
+            case "text" | "columns" | "qr":
+                if content is None:
+                    raise self._error(f"{name} needs a colon and what is printed")
+                readers: dict[str, Callable[[list[str], str], Statement]] = {
+                    "text": self._text,
+                    "columns": self._columns,
+                    "qr": self._qr,
+                }
+                return readers[name](words, content)
+            case "rule" if not words and content is None:
+                return Rule()
+            case "feed" if content is None and len(words) <= 1:
+                return Feed(self._whole(words[0], 1, FEED_LINES_MAX) if words else 1)
+            case "if" if content is None:
+                return self._choice(words, depth + 1)
+        known = "text, columns, qr, rule, feed, if, else, end"
+        raise self._error(f"{line[:40]!r} is no statement; there are {known}")
+
+    def _choice(self, words: list[str], depth: int) -> Choice:
+        negated = words[:1] == ["not"]
+        if len(words) != 1 + negated:
+            raise self._error("after if comes the name of a fact, or not and the name")
+        if depth > DEPTH_MAX:
+            raise self._error(f"more than {DEPTH_MAX} ifs within one another")
+        fact, begun_at = self._known(words[-1]), self._number
+        then = self.block(depth, begun_at)
+        otherwise: tuple[Statement, ...] = ()
+        if self._lines[self._at][1] == "else":
+            self._at += 1
+            otherwise = self.block(depth, begun_at)
+            if self._lines[self._at][1] == "else":
+                raise self._error("a second else")
+        self._at += 1
+        return Choice(fact, negated, then, otherwise)
+
+    def _text(self, options: list[str], content: str) -> Text:
+        aligns = [align for option, align in _ALIGNS.items() if option in options]
+        bold, size = self._style([option for option in options if option not in _ALIGNS])
+        return Text(self._words(content), aligns[0] if aligns else "left", bold, size)
+
+    def _columns(self, options: list[str], content: str) -> Columns:
+        bold, size = self._style(options)
+        sides = [side.strip().replace("\0", "|") for side in content.replace("||", "\0").split("|")]
+        if len(sides) != 2:
+            raise self._error("columns are two, parted by one |; the sign itself is ||")
+        left, right = map(self._words, sides)
+        return Columns(left, right, bold, size)
+
+    def _qr(self, options: list[str], content: str) -> Qr:
+        module_dots = 6
+        if options:
+            if options[0] != "dots" or len(options) != 2:
+                raise self._error("after qr may stand: dots and their number")
+            module_dots = self._whole(options[1], MODULE_DOTS_MIN, MODULE_DOTS_MAX)
+        words = self._words(content, QR_CHARS_MAX)
+        if strange := next((name for name in words.facts if not FACTS[name].ascii), None):
+            allowed = ", ".join(name for name, fact in FACTS.items() if fact.ascii)
+            raise self._error(f"{{{strange}}} may hold any letters; a QR code takes {allowed}")
+        if not all(" " <= sign <= "~" for part in words.parts for sign in part) or not content:
+            raise self._error("a QR code holds printable ASCII characters alone, at least one")
+        return Qr(words, module_dots)
+
+    def _style(self, options: list[str]) -> tuple[bool, int]:
+        bold, size = False, 1
+        for option in options:
+            if option == "bold":
+                bold = True
+            elif re.fullmatch(rf"x[1-{SIZE_MAX}]", option):
+                size = int(option[1])
+            else:
+                raise self._error(
+                    f"{option} is no option; there are left, center, right, bold, x2 to x{SIZE_MAX}"
+                )
+        return bold, size
+
+    def _words(self, content: str, chars_max: int = TEXT_CHARS_MAX) -> Words:
+        parts, at = [""], 0
+        for found in _FACT.finditer(content):
+            parts[-1] += content[at : found.start()]
+            at = found.end()
+            if found[0] in ("{{", "}}"):
+                parts[-1] += found[0][0]
+            elif found[1] is None:
+                raise self._error(f"a lone {found[0]}; the sign itself is {found[0] * 2}")
+            else:
+                parts += [self._known(found[1].strip()), ""]
+        parts[-1] += content[at:]
+        words = Words(tuple(parts))
+        longest = sum(map(len, parts[::2])) + sum(FACTS[name].chars for name in words.facts)
+        if longest > chars_max:
+            raise self._error(f"up to {longest} characters with its facts; at most {chars_max} are printed")
+        if not all(part.isprintable() for part in parts):
+            raise self._error("a character that cannot be printed, such as a tab")
+        for promise in promises("".join(parts[::2])):
+            raise self._error(str(promise))
+        return words
+
+    def _known(self, name: str) -> str:
+        if name not in FACTS:
+            raise self._error(f"{name[:40]!r} is no fact of a receipt; there are {', '.join(FACTS)}")
+        return name
+
+    def _whole(self, text: str, least: int, most: int) -> int:
+        if not re.fullmatch("[0-9]{1,2}", text) or not least <= int(text) <= most:
+            raise self._error(f"{text} is not a whole number from {least} to {most}")
+        return int(text)
+
+    def _error(self, wrong: str) -> TemplateError:
+        return TemplateError(f"line {self._number}: {wrong}")

@@ -1,0 +1,73 @@
+"""What a page or a POS may ask about receipts: which there are, how one looks, a copy of it, that it was seen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from agent.ports import PrintJob, Prints
+from agent.printing import PrintQueue, print_json
+
+
+class UnknownJob(LookupError):
+    """No such print job."""
+
+
+class ReceiptGone(LookupError):
+    """The receipt was kept as long as is configured and is erased."""
+
+
+class NotUnconfirmed(Exception):
+    """Only a receipt that is unconfirmed can be confirmed."""
+
+
+class ReceiptDesk:
+    """shown: a receipt as (plain text, HTML). tell: called with every job that somebody here changed."""
+
+    def __init__(
+        self,
+        prints: Prints,
+        queue: PrintQueue | None,
+        shown: Callable[[PrintJob], tuple[str, str]],
+        tell: Callable[[PrintJob], None],
+    ) -> None:
+        self._prints = prints
+        self._queue = queue
+        self._shown = shown
+        self._tell = tell
+
+    async def show(self, job_id: str) -> dict[str, Any]:
+        """State, text and HTML of a print job; UnknownJob, ReceiptGone."""
+        job = await self._found(job_id, await self._prints.print_job(job_id))
+        text, html = self._shown(job)
+        return {**print_json(job), "text": text, "html": html}
+
+    async def newest(self, limit: int, *, unconfirmed: bool) -> list[dict[str, Any]]:
+        """The newest print jobs without their text, newest first."""
+        jobs = await self._prints.list_prints(limit, unconfirmed=unconfirmed)
+        return [print_json(job) for job in jobs]
+
+    async def confirm(self, job_id: str) -> dict[str, Any]:
+        """Somebody saw the unconfirmed receipt: it counts as printed. UnknownJob, ReceiptGone, NotUnconfirmed."""
+        confirmed = await self._prints.confirm_print(job_id)
+        job = await self._found(job_id, await self._prints.print_job(job_id))
+        if not confirmed:
+            raise NotUnconfirmed(job_id)
+        self._tell(job)
+        return print_json(job)
+
+    async def reprint(self, job_id: str) -> dict[str, Any]:
+        """Queue the receipt again, marked as a copy; UnknownJob, ReceiptGone.
+
+        copy: its number. One that still waits is not queued twice: then `copy` is the number it has (0: no copy).
+        """
+        job = await self._found(job_id, await self._prints.copy_print(job_id))
+        self._tell(job)
+        if self._queue is not None:
+            self._queue.wake()
+        return {"job": job_id, "copy": job.copies, "state": job.state.value}
+
+    async def _found(self, job_id: str, job: PrintJob | None) -> PrintJob:
+        if job is not None:
+            return job
+        raise ReceiptGone(job_id) if await self._prints.had_print(job_id) else UnknownJob(job_id)

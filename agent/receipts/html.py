@@ -1,0 +1,58 @@
+"""A receipt as HTML for the cashier page. Every text is escaped and nothing carries a style or a script: how it looks
+is the page's style sheet (agent/web/style.css, `.paper`), and the page's Content-Security-Policy lets nothing else in.
+"""
+
+from __future__ import annotations
+
+from html import escape
+
+import segno
+
+from agent.receipts.charset import printable
+from agent.receipts.model import Columns, Cut, Element, Feed, Qr, Receipt, Rule, Text
+
+
+def render_html(receipt: Receipt) -> str:
+    """The papers as a fragment: one <div class="paper"> each."""
+    opened, closed = '<div class="paper">', "</div>"
+    body = "".join(closed + opened if isinstance(one, Cut) else _element(one) for one in receipt.elements)
+    return (opened + body + closed).removesuffix(opened + closed)
+
+
+def _element(element: Element) -> str:
+    match element:
+        case Text():
+            return f'<p class="{element.align.value}{_style(element)}">{_text(element.text)}</p>'
+        case Columns():
+            sides = f"<span>{_text(element.left)}</span><span>{_text(element.right)}</span>"
+            return f'<p class="columns{_style(element)}">{sides}</p>'
+        case Rule():
+            return "<hr>"
+        case Qr():
+            caption = f'<p class="center">{_text(element.caption)}</p>' if element.caption else ""
+            return _symbol(element.data) + caption
+        case Feed():
+            return "<br>" * element.lines
+        case Cut():
+            return ""
+
+
+def _style(element: Text | Columns) -> str:
+    return (" bold" if element.bold else "") + (f" x{element.size}" if element.size > 1 else "")
+
+
+def _text(text: str) -> str:
+    return escape(printable(text, "utf-8"))
+
+
+def _symbol(data: str) -> str:
+    """The QR code as a drawing with its quiet zone, four modules wide (ISO/IEC 18004); the text is its label."""
+    code = segno.make_qr(data, error="m", boost_error=False)
+    edge = len(code.matrix) + 8
+    runs = "".join(
+        f"M{x + 4} {y + 4}h1v1h-1z" for y, row in enumerate(code.matrix) for x, dark in enumerate(row) if dark
+    )
+    return (
+        f'<svg class="qr" viewBox="0 0 {edge} {edge}" role="img" aria-label="{escape(data)}">'
+        f'<rect width="{edge}" height="{edge}" fill="#fff"/><path d="{runs}" fill="#000"/></svg>'
+    )

@@ -1,0 +1,39 @@
+"""Receipts by the templates in force: for the print queue, and for the screen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from agent.domain import shop
+from agent.receipts.book import Book
+from agent.receipts.html import render_html
+from agent.receipts.maker import document_of, lay_out
+from agent.receipts.plain import render_text
+
+SCREEN_COLUMNS = 32
+"""Width of a receipt as plain text on a screen, which has no room for 48."""
+
+
+class Papers:
+    """folder: the store's own templates, "" for none. of_bundle: those of the bundle in force, asked for each time."""
+
+    def __init__(self, folder: str, of_bundle: Callable[[], tuple[shop.Template, ...]]) -> None:
+        self._book = Book(folder)
+        self._of_bundle = of_bundle
+
+    def faults(self) -> Sequence[str]:
+        """A sentence for each template that is not used."""
+        return self._current().faults
+
+    def lay_out(self, stored: str) -> str:
+        """The document of a receipt's facts, both as JSON text (`maker.lay_out`)."""
+        return lay_out(stored, self._current().pick)
+
+    def shown(self, stored: str, kept: str | None, copies: int) -> tuple[str, str]:
+        """(plain text, HTML) of a receipt: what was printed, or what would be now."""
+        document = document_of(self.lay_out(stored) if kept is None else kept, copies)
+        return render_text(document, SCREEN_COLUMNS), render_html(document)
+
+    def _current(self) -> Book:
+        self._book.take(self._of_bundle())
+        return self._book

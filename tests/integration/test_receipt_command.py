@@ -1,0 +1,96 @@
+"""`redeemd receipt` and `redeemd check-config`: a template is tried before any customer sees it."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pytest
+import zxingcpp
+from PIL import Image
+
+from agent.cli import main
+from agent.receipts.samples import SAMPLES
+
+GOOD = "receipt 1 redemption zh\ntext center bold x2: {store}\ntext: {number}\nqr: {promo_code}\n"
+BAD = "receipt 1 redemption zh\ntext: {number}\ntext: 满100返现{total}\n"
+
+
+@pytest.fixture
+def template(tmp_path: Path) -> Path:
+    path = tmp_path / "mine.receipt"
+    path.write_text(GOOD, "utf-8")
+    return path
+
+
+def test_what_is_shown_can_be_changed_and_tried(tmp_path, capsys):
+    assert main(["receipt", "show", "exchange", "--language", "en"]) == 0
+    path = tmp_path / "mine.receipt"
+    path.write_text(capsys.readouterr().out.replace("Exchange slip", "House slip"), "utf-8")
+    assert main(["receipt", "check", str(path)]) == 0
+    assert "a template for exchange en" in capsys.readouterr().out
+    assert main(["receipt", "preview", "--template", str(path), "--text"]) == 0
+    assert "House slip" in capsys.readouterr().out
+
+
+def test_check_says_what_is_wrong_in_every_file(tmp_path, template, capsys):
+    bad = tmp_path / "bad.receipt"
+    bad.write_text(BAD, "utf-8")
+    assert main(["receipt", "check", str(bad), str(template), str(tmp_path / "none")]) == 65
+    first, second, third = capsys.readouterr().out.splitlines()
+    assert "line 3: promises '返现': say '满减'" in first
+    assert "good" in second
+    assert "cannot be read" in third
+
+
+def test_a_picture_of_the_model_holds_a_code_that_reads(tmp_path, template, capsys):
+    path = tmp_path / "out.png"
+    assert main(["receipt", "preview", "--template", str(template), "--png", str(path)]) == 0
+    with Image.open(io.BytesIO(path.read_bytes())) as picture:
+        assert picture.mode == "1"
+        (found,) = zxingcpp.read_barcodes(picture.convert("L"))
+    assert found.text == SAMPLES["zh"]["promo_code"]
+
+
+def test_html_is_a_page_that_needs_nothing_else(tmp_path, template, capsys):
+    path = tmp_path / "out.html"
+    assert main(["receipt", "preview", "--template", str(template), "--html", str(path)]) == 0
+    page = path.read_text("utf-8")
+    assert SAMPLES["zh"]["store"] in page
+    assert ".paper" in page
+    assert "<script" not in page
+
+
+def test_facts_can_be_left_out_and_a_copy_is_marked(template, capsys):
+    assert (
+        main(["receipt", "preview", "--template", str(template), "--without", "promo_code", "--copy", "2"])
+        == 0
+    )
+    out = capsys.readouterr().out
+    assert "[QR]" not in out
+    assert out.count("重打 第2次") == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--without", "prize"], "'prize' is no fact"),
+        (["--profile", "no-such"], "no-such"),
+        (["--template", "/nonexistent/x.receipt"], "cannot be read"),
+        (["--png", "/nonexistent/x.png"], "cannot be written"),
+    ],
+)
+def test_what_cannot_be_done_is_said(arguments, said, capsys):
+    assert main(["receipt", "preview", *arguments]) not in (0, 1) or "written" in said
+    assert said in capsys.readouterr().err
+
+
+def test_check_config_reads_the_folder_of_templates(tmp_path, template, capsys):
+    path = tmp_path / "till.toml"
+    path.write_text(f'[till]\nstate_dir = "{tmp_path}/state"\n[receipt]\ntemplates = "{tmp_path}"\n', "utf-8")
+    assert main(["check-config", str(path)]) == 0
+    (tmp_path / "bad.receipt").write_text(BAD, "utf-8")
+    capsys.readouterr()
+    assert main(["check-config", str(path)]) != 0
+    said = capsys.readouterr()
+    assert "bad.receipt: line 3: promises '返现'" in said.out + said.err
