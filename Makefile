@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 JOBS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format bench fuzz lock boot vectors clean
+.PHONY: help demo test lint format bench fuzz simulate lock boot vectors clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,6 +36,12 @@ bench: $(STAMP) ## measure; prints a table and writes var/bench.json
 
 fuzz: $(STAMP) ## fuzz what reads hostile input (FUZZ_SECONDS=60)
 	@$(BIN)/python -m tests.fuzz --seconds $(or $(FUZZ_SECONDS),60)
+
+simulate: $(STAMP) ## play tills and cloud under many seeds (SEEDS=10000, FIRST=0; two at a time)
+	@half=$$(( ($(or $(SEEDS),10000) + 1) / 2 )); first=$(or $(FIRST),0); \
+	$(BIN)/python -m tests.simulation.world $$half $$first & other=$$!; \
+	$(BIN)/python -m tests.simulation.world $$half $$((first + half)) && wait $$other && \
+	$(BIN)/python -m tests.simulation.sync_seeds $(or $(SEEDS),10000) $$first
 
 vectors: $(STAMP) ## write tests/vectors anew
 	@$(BIN)/python -m tests.vectors.generate
