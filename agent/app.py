@@ -41,6 +41,7 @@ from agent.folder import (
 from agent.hub import Hub
 from agent.ports import CommitUnknown, LedgerUnavailable, PrintJob
 from agent.printing import PrintQueue
+from agent.promos import Promos
 from agent.receipts.maker import receipt_maker
 from agent.receipts.model import ReceiptError
 from agent.receipts.papers import Papers
@@ -80,6 +81,7 @@ class App:
         self._sources = devices.scan_sources(settings)
         self._papers = Papers(settings.receipt.templates, lambda: self._state.templates())
         self._state = TillState("")
+        self._promos: Promos
         self._tidy_now = asyncio.Event()
         self.till: Till
         self.api: ApiServer
@@ -114,6 +116,7 @@ class App:
         prints = SqlPrints(self._database, self._clock)
         await prints.recover_prints()
         self.till = Till(self._wiring(folder, key, prints, refresher))
+        await self._promos.settle()  # of what was printed and not recorded before the last end
         self.api = ApiServer(self.till, self._settings.api)
         await self._stack.enter_async_context(self.api)
 
@@ -124,11 +127,15 @@ class App:
             printers = devices.printers(settings)
         except ReceiptError as error:
             raise StartError(f"printer: {error}") from error
+        ledger = SqlLedger(self._database)
+        promos = self._promos = Promos(self._state, ledger, self._clock, key, self._wake_lanes)
         if printers:
-            self._print_queue = PrintQueue(prints, printers, self._tell_print, self._papers.lay_out)
+            self._print_queue = PrintQueue(
+                prints, printers, self._tell_print, self._papers.lay_out, promos.settle
+            )
         redeemer = Redeemer(
             self._state,
-            SqlLedger(self._database),
+            ledger,
             self._clock,
             key,
             receipt_maker(language) if printers else None,
@@ -143,6 +150,7 @@ class App:
             numbers=SqlNumbers(self._database),
             prints=prints,
             print_queue=self._print_queue,
+            promos=promos,
             shown=lambda job: self._papers.shown(job.receipt, job.document, job.copies),
             template_faults=self._papers.faults,
             devices=[

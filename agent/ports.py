@@ -42,12 +42,14 @@ class CommitUnknown(Exception):
 
 
 class PrintState(StrEnum):
-    """A print job's life. UNCONFIRMED ones are repeated only on request and marked as a copy."""
+    """A print job's life. UNCONFIRMED ones are repeated only on request and marked as a copy. FAILED: somebody gave it
+    up before a printer took a byte of it, so that it is known not to be on paper."""
 
     QUEUED = "queued"
     SENDING = "sending"
     UNCONFIRMED = "unconfirmed"
     PRINTED = "printed"
+    FAILED = "failed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,17 @@ class PrintJob:
     cause: str
     updated_at: str
     document: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PromoUse:
+    """A promo code that was handed out with a redemption. issuer: "" where its token could not be read."""
+
+    short: str
+    redemption_id: str
+    issuer: str
+    campaign: int
+    index: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +124,21 @@ class Transaction(Protocol):
     def append(self, lane: str, head: ChainHead, event: str) -> None:
         """Add the lane's next record; `head` is the chain's new head."""
 
-    def take_promo(self, redemption_id: str) -> PromoCode | None:
-        """The next free promo code, now this redemption's; None when the pool is empty."""
+    def take_promo(self, redemption_id: str, day: int, campaign: tuple[str, int] | None) -> PromoCode | None:
+        """The next free promo code that counts on store day `day`, of this campaign or of any, now this redemption's;
+        None when there is none."""
+
+    def printed_promos(self, redemption_id: str | None) -> Sequence[PromoUse]:
+        """Codes whose receipt is on paper and of which the cloud was not told; of one redemption, or of all."""
+
+    def settle_promo(self, short: str) -> None:
+        """The cloud is told, by a record of this transaction."""
+
+    def give_up_print(self, job_id: str, at: datetime) -> bool:
+        """A job of which no printer took a byte becomes FAILED and loses its promo code; False if it is no such job."""
+
+    def return_promo(self, redemption_id: str) -> PromoUse | None:
+        """The redemption's promo code is free again; None if it has none."""
 
     def queue_print(self, job_id: str, redemption_id: str, receipt: str, at: datetime) -> None: ...
 

@@ -42,6 +42,7 @@ CAUSES: dict[str, tuple[str, str]] = {
         "打印时本机重启过，请看小票是否已出",
         "The till restarted while printing: is the receipt there?",
     ),
+    "given_up": ("已取消打印", "Not printed: somebody gave it up"),
     "unconfirmed": ("打印机没有确认，请看小票是否已出", "The printer did not confirm: is the receipt there?"),
     "": ("", ""),
 }
@@ -59,7 +60,7 @@ class PrintQueue:
     """Runs the queue. Devices are tried in order: the second is the fallback of the first.
 
     lay_out: the document of a receipt's facts, both as JSON text. It is kept before the first byte goes out, so that a
-    copy has the same words and codes whatever changes meanwhile.
+    copy has the same words and codes whatever changes meanwhile. printed: told of every job that is on paper.
     """
 
     def __init__(
@@ -68,11 +69,13 @@ class PrintQueue:
         devices: Sequence[Device],
         tell: Callable[[PrintJob], None],
         lay_out: Callable[[str], str] = str,
+        printed: Callable[[str], Awaitable[object]] | None = None,
     ) -> None:
         self._prints = prints
         self._devices = devices
         self._tell = tell
         self._lay_out = lay_out
+        self._printed = printed
         self._wake = asyncio.Event()
 
     def wake(self) -> None:
@@ -119,6 +122,8 @@ class PrintQueue:
             result.cause.value if result.cause else "unconfirmed" if state is PrintState.UNCONFIRMED else ""
         )
         await self._finish(job, state, cause)
+        if state is PrintState.PRINTED and self._printed is not None:
+            await self._printed(job.redemption_id)
         log.info(
             "print", extra={"job": job.job_id, "state": state.value, "cause": cause, "detail": result.detail}
         )

@@ -7,6 +7,7 @@ from typing import Any
 
 from agent.ports import PrintJob, Prints
 from agent.printing import PrintQueue, print_json
+from agent.promos import Promos
 
 
 class UnknownJob(LookupError):
@@ -21,6 +22,10 @@ class NotUnconfirmed(Exception):
     """Only a receipt that is unconfirmed can be confirmed."""
 
 
+class NotWaiting(Exception):
+    """Only a receipt of which no printer took a byte can be given up."""
+
+
 class ReceiptDesk:
     """shown: a receipt as (plain text, HTML). tell: called with every job that somebody here changed."""
 
@@ -28,11 +33,13 @@ class ReceiptDesk:
         self,
         prints: Prints,
         queue: PrintQueue | None,
+        promos: Promos,
         shown: Callable[[PrintJob], tuple[str, str]],
         tell: Callable[[PrintJob], None],
     ) -> None:
         self._prints = prints
         self._queue = queue
+        self._promos = promos
         self._shown = shown
         self._tell = tell
 
@@ -53,6 +60,17 @@ class ReceiptDesk:
         job = await self._found(job_id, await self._prints.print_job(job_id))
         if not confirmed:
             raise NotUnconfirmed(job_id)
+        await self._promos.settle(job.redemption_id)
+        self._tell(job)
+        return print_json(job)
+
+    async def give_up(self, job_id: str) -> dict[str, Any]:
+        """The receipt that waits for a printer is not wanted: it is not printed, and its promo code goes to another.
+        UnknownJob, ReceiptGone, NotWaiting."""
+        given_up = await self._promos.give_up(job_id)
+        job = await self._found(job_id, await self._prints.print_job(job_id))
+        if not given_up:
+            raise NotWaiting(job_id)
         self._tell(job)
         return print_json(job)
 

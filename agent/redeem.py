@@ -23,7 +23,8 @@ from agent.domain import record, time
 from agent.domain.decide import Decision, LedgerView, PriorUse, Refusal, Setting, decide, verify_scan
 from agent.domain.keys import SigningKey
 from agent.domain.outcome import SOMETHING_ELSE, Outcome
-from agent.domain.parts import Place, PromoCode
+from agent.domain.parts import Contents, PromoCode
+from agent.domain.promo import Choice, Occasion, choose
 from agent.domain.sale import Sale
 from agent.domain.scan import Kind, route
 from agent.domain.token import Coupon
@@ -59,7 +60,7 @@ class KeyReused(Exception):
     """The idempotency key was used for another request."""
 
 
-ReceiptMaker = Callable[[Verdict, Place, tzinfo, Sale | None, PromoCode | None], str]
+ReceiptMaker = Callable[[Verdict, Contents, tzinfo, Sale | None, PromoCode | None], str]
 """Makes the facts of a receipt (JSON text) from an accepted verdict."""
 
 
@@ -200,6 +201,7 @@ class _Work:
         self._found = found
         self._sealed: tuple[str, record.ChainHead, Verdict] | None = None
         self._promo: PromoCode | None = None
+        self._choice: Choice | None = None
         self.mark: time.Anchor | None = None
         self.unrecorded = 0
 
@@ -260,12 +262,24 @@ class _Work:
             tx.charge(coupon.issuer, coupon.claims.campaign, day, decision.charge_minor)
         if verdict.print_job is not None:
             assert self._owner._make_receipt is not None, "a print job has a receipt"
-            self._promo = tx.take_promo(redemption_id) if self._owner._promos else None
             trust = self._trust
+            if self._owner._promos:
+                self._promo = self._promotion(tx, coupon, day, redemption_id)
             receipt = self._owner._make_receipt(
-                verdict, trust.contents.place, trust.zone, self._request.sale, self._promo
+                verdict, trust.contents, trust.zone, self._request.sale, self._promo
             )
             tx.queue_print(verdict.print_job, redemption_id, receipt, verdict.at)
+
+    def _promotion(self, tx: Transaction, coupon: Coupon, day: int, redemption_id: str) -> PromoCode | None:
+        """The promo code of this receipt: by head office's rules, where there are any; else the next of the pool."""
+        contents, wanted = self._trust.contents, None
+        if rules := contents.receipt_rules.promos:
+            place, sale = contents.place, self._request.sale
+            occasion = Occasion(coupon, day, sale, place.number, place.groups, redemption_id)
+            self._choice = choose(rules, occasion)
+            if self._choice is None or (wanted := self._choice.campaign) is None:
+                return None
+        return tx.take_promo(redemption_id, day, wanted)
 
     def _append(
         self,
@@ -325,6 +339,7 @@ class _Work:
                 "charge_minor": decision.charge_minor,
                 "currency": verdict.currency,
                 "promo": None if self._promo is None else self._promo.short,
+                "promotion": None if self._choice is None else self._choice.to_json(),
             }
         return data
 

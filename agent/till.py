@@ -25,6 +25,7 @@ from agent.hub import Hub
 from agent.intake import Arrival, Intake, Overflow
 from agent.ports import Clock, CommitUnknown, Counts, LedgerUnavailable, PrintJob, Prints
 from agent.printing import PrintQueue, print_json
+from agent.promos import Promos
 from agent.receipt_desk import ReceiptDesk
 from agent.redeem import Redeemer, Request
 from agent.refresh import Refresher
@@ -55,6 +56,7 @@ class Wiring:
     numbers: StatusSource
     prints: Prints
     print_queue: PrintQueue | None
+    promos: Promos
     shown: Callable[[PrintJob], tuple[str, str]]
     """A receipt as (plain text, HTML)."""
     template_faults: Callable[[], Sequence[str]]
@@ -81,7 +83,9 @@ class Till:
     def __init__(self, wiring: Wiring) -> None:
         self._w = wiring
         self.hub, self.requeue = wiring.hub, wiring.requeue
-        self.receipts = ReceiptDesk(wiring.prints, wiring.print_queue, wiring.shown, self.tell_print)
+        self.receipts = ReceiptDesk(
+            wiring.prints, wiring.print_queue, wiring.promos, wiring.shown, self.tell_print
+        )
         self._intake = Intake(
             self._judge,
             self._tell_verdict,

@@ -11,7 +11,7 @@ from agent.domain.fields import Fields
 from cloud.errors import Refused
 from cloud.http import Cloud, json_answer, need_role, read_json, slot
 from cloud.ports import Role
-from cloud.shop import FORM_ITEMS_MAX, PUT
+from cloud.shop import FORM_ITEMS_MAX, PUT, put_receipt_rules
 from cloud.tills import TillState
 
 ROUTES = web.RouteTableDef()
@@ -62,6 +62,17 @@ async def put_shop(request: web.Request) -> web.Response:
     items = fields.items(kind, FORM_ITEMS_MAX)
     fields.done()
     count = await PUT[kind](cloud.store, store, items)
+    return json_answer({"store": store or None, "count": count}, 201)
+
+
+@ROUTES.post("/v1/admin/receipt-rules")
+async def put_rules(request: web.Request) -> web.Response:
+    """{"store": its name or absent for all, "rules": {...}}: replaces what all stores, or one, had."""
+    cloud = await need_role(request, Role.ADMIN)
+    fields = Fields(await read_json(request), "body")
+    store, rules = fields.text("store", 32, default=""), fields.mapping("rules")
+    fields.done()
+    count = await put_receipt_rules(cloud.store, store, rules)
     return json_answer({"store": store or None, "count": count}, 201)
 
 

@@ -32,6 +32,10 @@ JUMP_MAX = 1_000_000
 """How far ahead of what is known of a lane a record, or a key change, may stand: years of a till without a line."""
 
 
+PROMO_STATES = ("printed", "returned")
+"""What becomes of a promo code after it was handed out: its receipt is on paper, or is known not to be."""
+
+
 @dataclass(frozen=True, slots=True)
 class CouponRef:
     """A coupon's identity."""
@@ -47,7 +51,8 @@ class Entry:
 
     sequence: None if it cannot be read. hash, prevhash: 64 hex digits, or UNKNOWN_HASH. kind: the event's type.
     time: when it happened by the till's clock. coupon: what was used, for a redemption. promo: the short name of the
-    promo code handed out with it. fault: a code if the record is refused whatever the chain says; sentence: why.
+    promo code handed out with it, or of which promo_state (PROMO_STATES) tells what became. fault: a code if the record
+    is refused whatever the chain says; sentence: why.
     doubt: a code if it is signed by the till and yet may not stand at its place. signer: the key that signed it.
     """
 
@@ -61,6 +66,7 @@ class Entry:
     coupon: CouponRef | None = None
     discount_minor: int | None = None
     promo: str | None = None
+    promo_state: str = ""
     fault: str = ""
     sentence: str = ""
     doubt: str = ""

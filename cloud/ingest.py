@@ -20,7 +20,7 @@ from agent.domain.keys import load_public_key, signature_ok
 from agent.domain.money import AMOUNT_MAX_MINOR
 from agent.domain.time import timestamp
 from agent.domain.token import UINT32_MAX
-from cloud.chain import UNKNOWN_HASH, ChainView, CouponRef, Entry, Fate, Ruling, judge
+from cloud.chain import PROMO_STATES, UNKNOWN_HASH, ChainView, CouponRef, Entry, Fate, Ruling, judge
 from cloud.lists import Win
 from cloud.ports import Appended, CloudStore
 from cloud.tills import Till
@@ -28,7 +28,12 @@ from sync import wire
 from sync.wire import Limits, RecordResult, ResultStatus
 
 REDEMPTION = "redeemd.redemption.v1"
-_LANE_OF = {REDEMPTION: record.REDEMPTION_LANE, "redeemd.evidence.v1": record.EVIDENCE_LANE}
+PROMO = "redeemd.promo.v1"
+_LANE_OF = {
+    REDEMPTION: record.REDEMPTION_LANE,
+    "redeemd.evidence.v1": record.EVIDENCE_LANE,
+    PROMO: record.EVIDENCE_LANE,
+}
 """Types that stand in one lane only: a use hidden in the other would escape the ledger's order."""
 UNREADABLE = "unreadable"
 CONFLICT_FOLLOWS = "recorded"
@@ -117,14 +122,20 @@ def _check(
         return _fault(event, "malformed", text, "type, time or prevhash is not of the form it must have")
     if _LANE_OF.get(str(kind), lane) != lane:
         return _fault(event, "wrong_lane", text, f"{kind} belongs to the lane {_LANE_OF[str(kind)]}")
-    coupon, discount_minor, promo = None, None, None
+    coupon, discount_minor, promo, promo_state = None, None, None, ""
     if kind == REDEMPTION:
         sentence = _redemption_fault(data, event["id"])
         if sentence:
             return _fault(event, "malformed", text, sentence)
         coupon, promo = _coupon(data), _promo(data)
         discount_minor = _number(data, "discount_minor", AMOUNT_MAX_MINOR)
-    said = (str(kind), str(time), coupon, discount_minor, promo)
+    if kind == PROMO:
+        promo, promo_state = _promo(data), str(data.get("state")) if isinstance(data, dict) else ""
+        if promo is None or promo_state not in PROMO_STATES:
+            return _fault(
+                event, "malformed", text, "data is not a promo code's name with a state that is known"
+            )
+    said = (str(kind), str(time), coupon, discount_minor, promo, promo_state)
     return Entry(event["id"], head.sequence, head.hash, str(prevhash), text, *said)
 
 

@@ -8,7 +8,7 @@ import secrets
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from agent.domain import cbor, shop
+from agent.domain import cbor, receipt_rules, shop
 from agent.domain.fields import FieldError, Fields
 from agent.domain.receipt_template import TemplateError, read_template
 from agent.domain.shop import Badge, StaffRole, Template
@@ -91,6 +91,13 @@ def _check_total(kept: list[bytes], place: str, items: list[Any], most: int) -> 
         raise Refused(422, "too_many", f"at most {half} for all stores and {half} for each store")
 
 
+async def put_receipt_rules(store: CloudStore, place: str, value: Any) -> int:
+    """Replace what all stores, or one, are told of receipts; how many promotion rules it has."""
+    rules = receipt_rules.read_rules(value)
+    await store.put_notice(receipt_rules.PART, place, cbor.encode(receipt_rules.to_wire(rules)))
+    return len(rules.promos)
+
+
 PUT: Mapping[str, Callable[[CloudStore, str, list[Any]], Any]] = {
     shop.BADGES_PART: put_badges,
     shop.MESSAGES_PART: put_messages,
@@ -111,6 +118,8 @@ async def shop_parts(store: CloudStore, place: str) -> dict[str, bytes]:
     if templates := await _all(store, shop.TEMPLATES_PART, place):
         by_name = {template["name"]: template for template in templates}
         parts[shop.TEMPLATES_PART] = cbor.encode(list(by_name.values()))
+    if rules := await store.notices(receipt_rules.PART, place):
+        parts[receipt_rules.PART] = rules[-1]  # of all stores first, then the store's own
     return parts
 
 

@@ -112,6 +112,14 @@ def chain_view(db: sqlite3.Connection, till: str, lane: str, entries: Sequence[E
     return ChainView(head, last, stored, refused, farthest, starts(db, till, lane))
 
 
+# The lanes come in any order: what is on paper was handed out, whenever that is told.
+_PROMO_BECOMES = {
+    "": "UPDATE promo SET out = 1 WHERE till = ? AND short = ? AND out <> 3",
+    "printed": "UPDATE promo SET out = 3 WHERE till = ? AND short = ?",
+    "returned": "UPDATE promo SET out = 0 WHERE till = ? AND short = ? AND out = 1",
+}
+
+
 def _store(db: sqlite3.Connection, till: str, lane: str, entry: Entry, at: str, holds: bool) -> Win | None:
     coupon = entry.coupon
     identity = (None, None, None) if coupon is None else (coupon.issuer, coupon.campaign, coupon.index)
@@ -121,7 +129,7 @@ def _store(db: sqlite3.Connection, till: str, lane: str, entry: Entry, at: str, 
         _hold(db, till, lane, entry, at, STORED)
         return None
     if entry.promo is not None:
-        db.execute("UPDATE promo SET out = 1 WHERE till = ? AND short = ?", (till, entry.promo))
+        db.execute(_PROMO_BECOMES[entry.promo_state], (till, entry.promo))
     return None if coupon is None else use(db, till, lane, entry, at, "double")
 
 
@@ -168,7 +176,8 @@ def use(db: sqlite3.Connection, till: str, lane: str, entry: Entry, at: str, kin
     identity = (coupon.issuer, coupon.campaign, coupon.index)
     # A promo code that comes back was handed out, whether or not the till has said so.
     db.execute(
-        "UPDATE promo SET out = 1 WHERE issuer = ? AND campaign = ? AND idx = ? AND out <> 1", identity
+        "UPDATE promo SET out = 1 WHERE issuer = ? AND campaign = ? AND idx = ? AND out <> 1 AND out <> 3",
+        identity,
     )
     place = (*identity, till, lane, entry.sequence)
     limit = _uses_of(db, coupon.issuer, coupon.campaign)

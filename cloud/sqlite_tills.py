@@ -109,7 +109,7 @@ def revoke(db: sqlite3.Connection, till: str, at: str, keep_promos: bool) -> int
 def _revoke_promos(db: sqlite3.Connection, till: str, at: str) -> int:
     """Those that no record reported as handed out stand on the till's disk: whoever has it could spend them."""
     rows = db.execute(
-        "SELECT issuer, campaign, idx FROM promo WHERE till = ? AND out <> 1"
+        "SELECT issuer, campaign, idx FROM promo WHERE till = ? AND out <> 1 AND out <> 3"
         " AND expires > CAST(strftime('%s', ?) AS INTEGER) / 86400 - ?",
         (till, at, PROMO_GRACE_DAYS),
     ).fetchall()

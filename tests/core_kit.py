@@ -14,7 +14,7 @@ from agent.code_tables import code_parts
 from agent.domain import bundle, record
 from agent.domain.campaign import Words
 from agent.domain.keys import signature_ok
-from agent.domain.parts import Place, PromoCode, read_parts
+from agent.domain.parts import Contents, PromoCode, read_parts
 from agent.domain.record import ChainHead
 from agent.domain.sale import Sale
 from agent.domain.time import BootTime
@@ -55,10 +55,10 @@ class HandClock:
 
 
 def plain_receipt(
-    verdict: Verdict, place: Place, zone: tzinfo, sale: Sale | None, promo: PromoCode | None
+    verdict: Verdict, contents: Contents, zone: tzinfo, sale: Sale | None, promo: PromoCode | None
 ) -> str:
     """The real receipt of this till, in English."""
-    return receipt_maker("en")(verdict, place, zone, sale, promo)
+    return receipt_maker("en")(verdict, contents, zone, sale, promo)
 
 
 def promo_codes(factory: Factory, count: int, first: int = 150_000) -> list[PromoCode]:

@@ -72,6 +72,7 @@ class Factory:
     marked: dict[int, list[tuple[int, Status]]] = field(default_factory=dict)
     promos: list[PromoCode] = field(default_factory=list)
     rules: list[Rule] = field(default_factory=list)
+    receipt_rules: dict[str, Any] = field(default_factory=dict)
     code_key: CodeKey = field(default_factory=lambda: CodeKey(os.urandom(8), "acme", os.urandom(32)))
     codes: dict[int, dict[str, int]] = field(default_factory=dict)
     """campaign number -> code in capitals and digits -> index"""
@@ -125,6 +126,8 @@ class Factory:
             made[snapshot_name("acme", offer.number)] = cbor.encode(
                 snapshot_to_wire("acme", offer.number, listed)
             )
+        if self.receipt_rules:
+            made["receipt_rules"] = cbor.encode(self.receipt_rules)
         if self.rules:
             made["scan_rules"] = cbor.encode([rule_to_wire(rule) for rule in self.rules])
         if self.codes:
@@ -168,6 +171,6 @@ class Factory:
         kept = {name: content for name, content in made.items() if not name.startswith(CODES_PREFIX)}
         for name in made.keys() - kept.keys():
             code_shelf(state_dir / "till.db").add(bundle.describe_part(name, made[name]), made[name])
-        store_bundle(connection, self.manifest(made), kept, self.promos, mark)
+        store_bundle(connection, self.manifest(made), kept, parts.read_parts(kept).promos, mark)
         connection.execute("COMMIT")
         connection.close()

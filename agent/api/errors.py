@@ -58,6 +58,11 @@ PROBLEMS: dict[str, Problem] = {
     "not_unconfirmed": Problem(
         409, "这张小票不是未确认状态", "This receipt is not unconfirmed: look at its state"
     ),
+    "not_waiting": Problem(
+        409,
+        "这张小票已交给打印机，不能取消",
+        "A printer may have taken this receipt: it cannot be given up",
+    ),
     "import_running": Problem(
         409, "正在导入另一份文件，请稍候", "Another file is being imported: try again in a moment", retry=True
     ),

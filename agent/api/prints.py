@@ -8,7 +8,7 @@ from agent.api.errors import ApiError
 from agent.api.keys import TILL
 from agent.api.wire import read_limit
 from agent.ports import PrintState
-from agent.receipt_desk import NotUnconfirmed, ReceiptGone, UnknownJob
+from agent.receipt_desk import NotUnconfirmed, NotWaiting, ReceiptGone, UnknownJob
 
 PRINTS_MAX, PRINTS_DEFAULT = 50, 20
 
@@ -58,3 +58,16 @@ async def confirm(request: web.Request) -> web.Response:
         raise ApiError("receipt_gone") from None
     except NotUnconfirmed:
         raise ApiError("not_unconfirmed") from None
+
+
+@routes.post("/v1/prints/{job}/give-up")
+async def give_up(request: web.Request) -> web.Response:
+    """It still waits for a printer and nobody wants it any more."""
+    try:
+        return web.json_response(await request.app[TILL].receipts.give_up(request.match_info["job"]))
+    except UnknownJob:
+        raise ApiError("unknown_job") from None
+    except ReceiptGone:
+        raise ApiError("receipt_gone") from None
+    except NotWaiting:
+        raise ApiError("not_waiting") from None

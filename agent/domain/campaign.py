@@ -239,6 +239,11 @@ _BENEFITS: dict[str, Callable[[Fields], BenefitRule]] = {
 _KIND_OF = {AmountOff: "amount_off", PercentOff: "percent_off", FreeItem: "free_item"}
 
 
+def kind_of(rule: BenefitRule) -> str:
+    """The benefit's kind as the wire names it."""
+    return _KIND_OF[type(rule)]
+
+
 def from_wire(value: Any) -> Campaign:
     """Read a campaign; FieldError names the field. Used on what a signed bundle holds and on what an issuer writes."""
     fields = Fields(value, "campaign")

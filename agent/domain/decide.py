@@ -55,10 +55,14 @@ class BudgetUse:
 
 @dataclass(frozen=True, slots=True)
 class LedgerView:
-    """What the till's ledger says about one coupon, read in the transaction that will record the answer."""
+    """What the till's ledger says about one coupon, read in the transaction that will record the answer.
+
+    unprinted: it is a promo code of this till's pool that stands on no receipt yet.
+    """
 
     prior: PriorUse | None = None
     used: BudgetUse = BudgetUse()
+    unprinted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,6 +219,8 @@ def _use_objection(
         return Decision(Outcome.NEVER_ISSUED)
     if known is Status.REVOKED:
         return Decision(Outcome.REVOKED)
+    if view.unprinted:
+        return Decision(Outcome.NEVER_ISSUED, detail="not_printed")
     if view.prior is not None and view.prior.uses >= campaign.uses:
         return Decision(Outcome.ALREADY_REDEEMED)
     return Decision(Outcome.ALREADY_REDEEMED, detail=ELSEWHERE) if known is Status.USED else None

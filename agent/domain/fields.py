@@ -82,6 +82,10 @@ class Fields:
             raise self.error(name, "is not a map")
         return value
 
+    def anything(self, name: str) -> Any:
+        """A field of any form, None if it is absent; the caller judges it."""
+        return self._take(name, None)
+
     def number_set(self, name: str, greatest: int) -> frozenset[int] | None:
         """A set of numbers from 0 to `greatest`; null or absent means: no limit."""
         value = self._take(name, None)

@@ -6,17 +6,18 @@ Each part is CBOR, read only after its length and hash were checked against the 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from agent.domain import campaign as campaigns
-from agent.domain import cbor, codes, cose, scan
+from agent.domain import cbor, codes, cose, receipt_rules, scan, token
 from agent.domain.bundle import PART_ITEMS_MAX, BundleError
 from agent.domain.campaign import Campaign, Words, words_from_wire, words_to_wire
 from agent.domain.codes import NO_CODES, CodeKey, Codes
 from agent.domain.fields import FieldError, Fields
 from agent.domain.keys import IssuerKey, KeyFault
 from agent.domain.money import AMOUNT_MAX_MINOR
+from agent.domain.receipt_rules import NO_RULES, ReceiptRules
 from agent.domain.scan import Rule
 from agent.domain.shop import NO_SHOP, Shop, read_shop
 from agent.domain.status import StatusList
@@ -43,12 +44,19 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class PromoCode:
-    """One pre-allocated coupon for a receipt. token: its text; title and conditions: what the receipt says of it."""
+    """One pre-allocated coupon for a receipt. token: its text; title and conditions: what the receipt says of it.
+
+    issuer, campaign, index, expires: what the token says, read once; no issuer: it is none that a known key signed.
+    """
 
     token: str
     short: str
     title: Words
     conditions: Words
+    issuer: str = ""
+    campaign: int = 0
+    index: int = 0
+    expires: int = DAY_MAX
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +78,7 @@ class Contents:
     codes: Codes = NO_CODES
     codes_missing: int = 0
     shop: Shop = NO_SHOP
+    receipt_rules: ReceiptRules = NO_RULES
 
 
 def read_parts(parts: Mapping[str, bytes]) -> Contents:
@@ -84,16 +93,29 @@ def read_parts(parts: Mapping[str, bytes]) -> Contents:
         offers, skipped = _read_campaigns(_items(parts, name))
         lists = read_lists(parts)
         name = "promos"
-        promos = tuple(_read_promo(item) for item in _items(parts, name)) if name in parts else ()
+        promos = tuple(_read_promo(item, keys) for item in _items(parts, name)) if name in parts else ()
         name = "scan_rules"
         rules = scan.read_rules(_items(parts, name)) if name in parts else ()
         name = "code_keys"
         code_keys = codes.read_keys(_items(parts, name)) if name in parts else {}
         name = "badges, messages or templates"
         shop = read_shop(parts)
+        name = receipt_rules.PART
+        rules_of_receipts = receipt_rules.read_part(parts)
     except (cbor.CborError, FieldError, KeyFault) as error:
         raise BundleError("malformed", f"part {name}: {error}") from None
-    return Contents(place, keys, offers, lists, promos, skipped, rules, code_keys, shop=shop)
+    return Contents(
+        place,
+        keys,
+        offers,
+        lists,
+        promos,
+        skipped,
+        rules,
+        code_keys,
+        shop=shop,
+        receipt_rules=rules_of_receipts,
+    )
 
 
 def _content(parts: Mapping[str, bytes], name: str) -> Any:
@@ -205,7 +227,7 @@ def promo_to_wire(promo: PromoCode) -> dict[str, Any]:
     }
 
 
-def _read_promo(value: Any) -> PromoCode:
+def _read_promo(value: Any, keys: Mapping[bytes, IssuerKey]) -> PromoCode:
     fields = Fields(value, "promo")
     promo = PromoCode(
         fields.text("token", 300, least=1),
@@ -214,4 +236,18 @@ def _read_promo(value: Any) -> PromoCode:
         words_from_wire(fields.mapping("conditions"), "conditions"),
     )
     fields.done()
-    return promo
+    return promo_of_token(promo, keys)
+
+
+def promo_of_token(promo: PromoCode, keys: Mapping[bytes, IssuerKey]) -> PromoCode:
+    """The promo code with what its token says. The signed bundle vouches for it: the signature is not looked at."""
+    try:
+        parsed = token.parse(promo.token)
+    except token.TokenError:
+        return promo
+    key, claims = keys.get(parsed.envelope.kid), parsed.claims
+    if key is None:
+        return promo
+    return replace(
+        promo, issuer=key.issuer, campaign=claims.campaign, index=claims.index, expires=claims.expires
+    )

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from agent.domain.campaign import kind_of
+from agent.domain.receipt_rules import NO_RULES
 from agent.domain.verdict import benefit_words
 from agent.receipts.book import built_in
 from agent.receipts.model import Align, Cut, Receipt, ReceiptError, Text, receipt_from_json
@@ -17,13 +19,15 @@ if TYPE_CHECKING:
     from datetime import tzinfo
 
     from agent.domain.campaign import Words
-    from agent.domain.parts import Place, PromoCode
+    from agent.domain.parts import Contents, PromoCode
+    from agent.domain.receipt_rules import ReceiptRules
     from agent.domain.sale import Sale
+    from agent.domain.token import Coupon
     from agent.domain.verdict import Verdict
 
 log = logging.getLogger(__name__)
 
-Maker = Callable[["Verdict", "Place", "tzinfo", "Sale | None", "PromoCode | None"], str]
+Maker = Callable[["Verdict", "Contents", "tzinfo", "Sale | None", "PromoCode | None"], str]
 
 
 def receipt_maker(language: Language) -> Maker:
@@ -32,9 +36,13 @@ def receipt_maker(language: Language) -> Maker:
     def said(words: Words) -> str:
         return words.zh if language == "zh" else words.en
 
-    def make(verdict: Verdict, place: Place, zone: tzinfo, sale: Sale | None, promo: PromoCode | None) -> str:
+    def make(
+        verdict: Verdict, contents: Contents, zone: tzinfo, sale: Sale | None, promo: PromoCode | None
+    ) -> str:
         assert verdict.redemption_id is not None, "only a redemption has a receipt"
         assert verdict.campaign is not None, "only a known campaign is redeemed"
+        assert verdict.coupon is not None, "only a coupon is redeemed"
+        rules, place, coupon = contents.receipt_rules, contents.place, verdict.coupon
         total = None if sale is None else sale.total_minor
         discount = verdict.discount_minor
         facts = RedemptionFacts(
@@ -54,10 +62,25 @@ def receipt_maker(language: Language) -> Maker:
             promo_title="" if promo is None else said(promo.title),
             promo_conditions="" if promo is None else said(promo.conditions),
             promo_short="" if promo is None else promo.short,
+            papers=rules.papers(coupon.identity[:2], kind_of(verdict.campaign.benefit)),
+            **_links(rules, place.store, coupon, said),
         )
         return msgspec.json.encode(facts).decode()
 
     return make
+
+
+def _links(rules: ReceiptRules, store: str, coupon: Coupon, said: Callable[[Words], str]) -> dict[str, str]:
+    """The links of this receipt with what stands above them; none where the rules name none."""
+    if rules is NO_RULES:
+        return {}
+    join, referral = rules.join_link(store, coupon), rules.referral_link(coupon)
+    return {
+        "join_link": join,
+        "join_words": said(rules.join.words) if rules.join is not None and join else "",
+        "referral_link": referral,
+        "referral_words": said(rules.referral.words) if rules.referral is not None and referral else "",
+    }
 
 
 def lay_out(stored: str, pick: Pick) -> str:

@@ -129,6 +129,15 @@ def _replace_promos(connection: sqlite3.Connection, promos: Sequence[PromoCode])
             "conditions": [promo.conditions.zh, promo.conditions.en],
         }
         connection.execute(
-            "INSERT INTO promo (short, token, texts) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
-            (promo.short, promo.token, json.dumps(texts, ensure_ascii=False)),
+            "INSERT INTO promo (short, token, texts, issuer, campaign, idx, expires)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+            (
+                promo.short,
+                promo.token,
+                json.dumps(texts, ensure_ascii=False),
+                promo.issuer,
+                promo.campaign,
+                promo.index,
+                promo.expires,
+            ),
         )

@@ -132,7 +132,7 @@ class Tally:
                     continue  # of a day that a clock set back has not reached yet
                 if outcome == Outcome.ACCEPTED:
                     self.accepted += 1
-                else:
+                elif outcome is not None:  # what became of a promo code is no scan
                     self.refused += 1
                 self.discount_minor += discount_minor or 0
 

@@ -13,7 +13,7 @@ from agent.domain.decide import BudgetUse, LedgerView
 from agent.domain.parts import PromoCode
 from agent.domain.record import ChainHead
 from agent.domain.time import Anchor, from_timestamp, timestamp
-from agent.ports import Remembered
+from agent.ports import PrintState, PromoUse, Remembered
 from agent.store.database import Database
 from agent.store.inspect import TABLES, job_number, prior_of
 from agent.store.till_facts import put_anchor, start_of
@@ -24,11 +24,12 @@ OFFLINE_DAY = -1
 # One statement for all that a decision asks: each further one costs more than what it looks up.
 _VIEW = """
 SELECT coupon_use.redemption_id, coupon_use.at, coupon_use.uses,
-    today.count, today.value_minor, alone.count, alone.value_minor
+    today.count, today.value_minor, alone.count, alone.value_minor, promo.short IS NOT NULL
 FROM (SELECT ?1 AS issuer, ?2 AS campaign, ?3 AS idx) AS asked
 LEFT JOIN coupon_use USING (issuer, campaign, idx)
 LEFT JOIN budget AS today ON today.issuer = ?1 AND today.campaign = ?2 AND today.day = ?4
 LEFT JOIN budget AS alone ON alone.issuer = ?1 AND alone.campaign = ?2 AND alone.day = ?5
+LEFT JOIN promo ON promo.issuer = ?1 AND promo.campaign = ?2 AND promo.idx = ?3 AND promo.redemption_id IS NULL
 """
 _UPSERT_USE = """
 INSERT INTO coupon_use VALUES (?1, ?2, ?3, ?4, ?5, ?6, 1) ON CONFLICT DO UPDATE SET
@@ -41,9 +42,21 @@ INSERT INTO budget VALUES (?1, ?2, ?3, 1, ?5), (?1, ?2, ?4, 1, ?5)
 ON CONFLICT DO UPDATE SET count = count + 1, value_minor = value_minor + excluded.value_minor
 """
 _TAKE_PROMO = """
-UPDATE promo SET redemption_id = ?
-WHERE short = (SELECT short FROM promo WHERE redemption_id IS NULL ORDER BY short LIMIT 1)
+UPDATE promo SET redemption_id = ?1
+WHERE short = (SELECT short FROM promo WHERE redemption_id IS NULL AND expires >= ?2 {of} ORDER BY short LIMIT 1)
 RETURNING short, token, texts
+"""
+_TAKE_ANY = _TAKE_PROMO.format(of="")
+_TAKE_OF = _TAKE_PROMO.format(of="AND issuer = ?3 AND campaign = ?4")
+_HANDED_OUT = """
+SELECT short, redemption_id, issuer, campaign, idx FROM promo INDEXED BY promo_handed_out
+WHERE redemption_id IS NOT NULL AND settled = 0
+"""
+_JOB = "SELECT state FROM print_job WHERE number = ? AND job_id = ?"
+_GIVE_UP = """
+UPDATE print_job SET state = 'failed', cause = 'given_up', updated_at = ?,
+    receipt = json_set(receipt, '$.promo_token', NULL)
+WHERE number = ? AND job_id = ? AND state = 'queued' AND copies = 0
 """
 _HEAD = {
     lane: f"SELECT sequence, hash FROM {table} WHERE sequence = (SELECT max(sequence) FROM {table})"
@@ -61,10 +74,10 @@ class SqlTransaction:
 
     def view(self, identity: tuple[str, int, int], day: int) -> LedgerView:
         found = self._execute(_VIEW, (*identity, day, OFFLINE_DAY)).fetchone()
-        redemption_id, at, uses, count_day, value_day, count_offline, value_offline = found
+        redemption_id, at, uses, count_day, value_day, count_offline, value_offline, unprinted = found
         prior = None if redemption_id is None else prior_of(redemption_id, at, uses)
         used = BudgetUse(count_day or 0, value_day or 0, count_offline or 0, value_offline or 0)
-        return LedgerView(prior, used)
+        return LedgerView(prior, used, bool(unprinted))
 
     def consume(
         self, identity: tuple[str, int, int], redemption_id: str, at: datetime, forget_after: int, uses: int
@@ -83,12 +96,39 @@ class SqlTransaction:
     def append(self, lane: str, head: ChainHead, event: str) -> None:
         self._execute(_APPEND[lane], (head.sequence, event, head.hash))
 
-    def take_promo(self, redemption_id: str) -> PromoCode | None:
-        row = self._execute(_TAKE_PROMO, (redemption_id,)).fetchone()
+    def take_promo(self, redemption_id: str, day: int, campaign: tuple[str, int] | None) -> PromoCode | None:
+        sql, of = (_TAKE_ANY, ()) if campaign is None else (_TAKE_OF, campaign)
+        row = self._execute(sql, (redemption_id, day, *of)).fetchone()
         if row is None:
             return None
         texts = json.loads(row[2])
         return PromoCode(row[1], row[0], Words(*texts["title"]), Words(*texts["conditions"]))
+
+    def printed_promos(self, redemption_id: str | None) -> list[PromoUse]:
+        one, of = ("", ()) if redemption_id is None else ("AND redemption_id = ?", (redemption_id,))
+        uses = [PromoUse(*row) for row in self._execute(f"{_HANDED_OUT} {one}", of).fetchall()]
+        return [use for use in uses if self._print_state(use.redemption_id) == PrintState.PRINTED]
+
+    def _print_state(self, job_id: str) -> str:
+        row = self._execute(_JOB, (job_number(job_id), job_id)).fetchone()
+        return "" if row is None else str(row[0])
+
+    def settle_promo(self, short: str) -> None:
+        self._execute("UPDATE promo SET settled = 1 WHERE short = ?", (short,))
+
+    def give_up_print(self, job_id: str, at: datetime) -> bool:
+        place = (job_number(job_id), job_id)
+        if not self._execute(_GIVE_UP, (timestamp(at), *place)).rowcount:
+            return False
+        self._execute("DELETE FROM print_document WHERE number = ?", place[:1])
+        return True
+
+    def return_promo(self, redemption_id: str) -> PromoUse | None:
+        row = self._execute(f"{_HANDED_OUT} AND redemption_id = ?", (redemption_id,)).fetchone()
+        if row is None:
+            return None
+        self._execute("UPDATE promo SET redemption_id = NULL WHERE short = ?", row[:1])
+        return PromoUse(*row)
 
     def queue_print(self, job_id: str, redemption_id: str, receipt: str, at: datetime) -> None:
         now = timestamp(at)

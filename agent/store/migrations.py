@@ -129,7 +129,23 @@ CREATE TABLE print_document (
 ) STRICT;
 """
 
-SCRIPTS: tuple[tuple[str, str], ...] = (("0001_first_till", _0001), ("0002_print_documents", _0002))
+_0003 = """
+-- What the token of a promo code says, so that rules can ask for a campaign. settled: the cloud was told that it is on
+-- paper; a code of an earlier version names no issuer and goes to any receipt without a rule.
+ALTER TABLE promo ADD COLUMN issuer TEXT NOT NULL DEFAULT '';
+ALTER TABLE promo ADD COLUMN campaign INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE promo ADD COLUMN idx INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE promo ADD COLUMN expires INTEGER NOT NULL DEFAULT 65535;
+ALTER TABLE promo ADD COLUMN settled INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX promo_coupon ON promo (issuer, campaign, idx);
+CREATE INDEX promo_handed_out ON promo (redemption_id) WHERE redemption_id IS NOT NULL AND settled = 0;
+"""
+
+SCRIPTS: tuple[tuple[str, str], ...] = (
+    ("0001_first_till", _0001),
+    ("0002_print_documents", _0002),
+    ("0003_promo_rules", _0003),
+)
 VERSION = len(SCRIPTS)
 
 

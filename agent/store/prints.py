@@ -65,9 +65,10 @@ class SqlPrints:
             job = _find(connection, job_id)
             if job is None or job.state in (PrintState.QUEUED, PrintState.SENDING):
                 return job
-            connection.execute(
-                "UPDATE print_job SET copies = copies + 1 WHERE number = ?", (job_number(job_id),)
-            )
+            if job.state is not PrintState.FAILED:  # of that there is no original yet
+                connection.execute(
+                    "UPDATE print_job SET copies = copies + 1 WHERE number = ?", (job_number(job_id),)
+                )
             self._set(connection, job_id, PrintState.QUEUED, "")
             return _find(connection, job_id)
 

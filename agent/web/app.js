@@ -216,6 +216,15 @@ async function confirmReceipt() {
   drawReceipt();
 }
 
+async function giveUp() {
+  try {
+    takePrint(await call("POST", printPath(page.receipt.job, "/give-up")));
+  } catch (error) {
+    page.receiptNote = complaint(error);
+    drawReceipt();
+  }
+}
+
 async function reprint() {
   byId("reprint").disabled = true;
   try {
@@ -290,6 +299,7 @@ function wire() {
     manual.field.blur();
   });
   byId("reprint").addEventListener("click", () => void reprint());
+  byId("give-up").addEventListener("click", () => void giveUp());
   byId("doubt-next").addEventListener("click", () => void showDoubt());
   byId("doubt-confirm").addEventListener("click", () => void confirmReceipt());
   byId("language").addEventListener("click", () => {

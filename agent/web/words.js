@@ -11,7 +11,7 @@ const TEXT = {
     sale_wrong: "请输入金额，例如 123.50",
     manual: "手工输入券码", manual_hint: "RC1…", manual_check: "判定",
     receipt: "小票", reprint: "重打", receipt_none: "还没有小票", reprinted: "已交给打印机：重打 第{n}次",
-    confirm: "小票已出", doubt_first: "未确认 {n} 张，点这里查看", doubt_next: "下一张（共 {n} 张）", receipt_at: "{job} · {t}，小票出来了吗？",
+    confirm: "小票已出", give_up: "不打印了", doubt_first: "未确认 {n} 张，点这里查看", doubt_next: "下一张（共 {n} 张）", receipt_at: "{job} · {t}，小票出来了吗？",
     online: "在线", offline: "离线", offline_since: "离线 {t} 起", never: "从未联网", off: "单机",
     last_success: "上次成功联网：{t}",
     waiting: "待上传 {n}", waiting_tip: "有 {n} 条记录等待上传，联网后自动上传。", waiting_none: "全部记录都已上传。",
@@ -38,7 +38,7 @@ const TEXT = {
     sale_on: "The next coupon is judged against it", sale_wrong: "Enter an amount such as 123.50",
     manual: "Type a code", manual_hint: "RC1…", manual_check: "Check",
     receipt: "Receipt", reprint: "Reprint", receipt_none: "No receipt yet", reprinted: "Sent to the printer: copy {n}",
-    confirm: "It is there", doubt_first: "{n} receipts unconfirmed: show", doubt_first_one: "1 receipt unconfirmed: show",
+    confirm: "It is there", give_up: "Do not print", doubt_first: "{n} receipts unconfirmed: show", doubt_first_one: "1 receipt unconfirmed: show",
     doubt_next: "Next of {n}", doubt_next_one: "1 receipt", receipt_at: "{job} · {t}: is it there?",
     online: "Online", offline: "Offline", offline_since: "Offline since {t}", never: "Never online", off: "Stand-alone",
     last_success: "Last contact: {t}",
@@ -105,6 +105,7 @@ const PRINT_STATES = {
   sending: ["正在打印", "printing"],
   printed: ["已打印", "printed"],
   unconfirmed: ["未确认", "unconfirmed"],
+  failed: ["已取消", "given up"],
 };
 
 let language = "zh";

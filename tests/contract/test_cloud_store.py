@@ -332,3 +332,29 @@ async def test_promo_codes_leave_when_they_are_handed_out(store: CloudStore) -> 
     assert await store.promos("T-2") == rows[:1]
     assert await codes(store, "T-3", entry(1, 2)) == ["store"], "its coupon comes back: it was handed out"
     assert await store.promos("T-1") == []
+
+
+async def test_what_becomes_of_a_promo_code_may_be_told_before_that_it_was_handed_out(
+    store: CloudStore,
+) -> None:
+    rows = [
+        PromoRow(
+            PromoCode(f"RC1{index}", f"7-{index}", Words("券", "P"), Words("", "")), ISSUER, 7, index, TODAY
+        )
+        for index in (1, 2)
+    ]
+    await store.add_promos("T-1", rows)
+
+    def fate(sequence: int, short: str, state: str) -> Entry:
+        return entry(sequence, kind="redeemd.promo.v1", promo=short, promo_state=state)
+
+    told = (fate(1, "7-1", "printed"), fate(2, "7-2", "returned"))
+    assert await codes(store, "T-1", *told, lane="evidence") == ["store", "store"]
+    assert await store.promos("T-1") == rows[1:], "on paper; never handed out"
+    handed_out = (entry(1, 5, promo="7-1"), entry(2, 6, promo="7-2"))
+    assert await codes(store, "T-1", *handed_out) == ["store", "store"]
+    assert await store.promos("T-1") == []
+    assert await codes(store, "T-1", fate(3, "7-2", "returned"), lane="evidence") == ["store"]
+    assert await store.promos("T-1") == rows[1:], "the till has it again"
+    assert await codes(store, "T-1", fate(4, "7-1", "returned"), lane="evidence") == ["store"]
+    assert await store.promos("T-1") == rows[1:], "what is on paper does not come back"

@@ -192,13 +192,28 @@ async def play_erased(checked: Checked, folder: Path) -> None:
     with beside:
         beside.execute("DELETE FROM print_job WHERE job_id = ?", (job,))
     beside.close()
-    acts = [("POST", f"/v1/prints/{job}/{action}") for action in ("reprint", "confirm")]
+    acts = [("POST", f"/v1/prints/{job}/{action}") for action in ("reprint", "confirm", "give-up")]
     for method, path in (("GET", f"/v1/prints/{job}"), *acts):
         answer = await checked.call(method, path, {} if method == "POST" else None)
         assert (answer.status, answer.code) == (410, "receipt_gone")
     till, _, number = job.rpartition("-")
     for never in (f"{till}-{int(number) + 1}", f"{till}-0", f"{till}-0{number}", f"T-9-{number}"):
         assert (await checked.call("GET", f"/v1/prints/{never}")).status == 404
+
+
+async def play_given_up(till: RealTill, checked: Checked, printer: VirtualPrinter) -> None:
+    """A receipt that waits for paper is not wanted any more."""
+    printer.set_fault(Fault.PAPER_OUT)
+    job = (await checked.redeem(till.coupon(), "unwanted", total_minor=20_000)).json["print_job"]
+    async with asyncio.timeout(WAIT_S):
+        while (answer := await checked.call("POST", f"/v1/prints/{job}/give-up", {})).status != 200:
+            assert answer.code == "not_waiting", "it is being asked whether it has paper"
+    assert (answer.json["state"], answer.json["cause"]) == ("failed", "given_up")
+    again = await checked.call("POST", f"/v1/prints/{job}/give-up", {})
+    assert (again.status, again.code) == (409, "not_waiting")
+    await checked.call("POST", f"/v1/prints/{job}/give-up", raw=b"", Content_Type="x/y")
+    assert (await checked.call("POST", "/v1/prints/none/give-up", {})).status == 404
+    printer.set_fault(Fault.PAPER_OUT, on=False)
 
 
 async def play_everywhere(contract: Contract, checked: Checked, **headers: str) -> None:
@@ -223,6 +238,7 @@ async def test_real_answers_of_every_route_fit_it(
             await play_receipts(till, checked)
             await play_bundle_files(till, checked, tmp_path / "one")
             await play_unconfirmed(till, checked, printer)
+            await play_given_up(till, checked, printer)
             await play_erased(checked, tmp_path / "one")
             await play_everywhere(contract, checked, Host="evil.example")
             await checked.call("PUT", "/v1/sale", {"total_minor": 5, "sale_id": "x", "lines": []})
@@ -342,7 +358,7 @@ async def play_damaged_ledger(till: RealTill, checked: Checked, folder: Path) ->
     beside = sqlite3.connect(folder / "till.db")
     beside.execute("ALTER TABLE print_job RENAME TO gone")
     beside.close()
-    acts = [("POST", f"/v1/prints/x/{action}") for action in ("reprint", "confirm")]
+    acts = [("POST", f"/v1/prints/x/{action}") for action in ("reprint", "confirm", "give-up")]
     for method, path in (("GET", "/v1/prints"), ("GET", "/v1/prints/x"), *acts):
         answer = await checked.call(method, path, {} if method == "POST" else None)
         assert (answer.status, answer.code) == (503, "ledger_unavailable")

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tests.vectors import bundles, codes, decisions, pricing, records, statements, statuses, tokens
+from tests.vectors import bundles, codes, decisions, pricing, promos, records, statements, statuses, tokens
 
 FOLDER = Path(__file__).parent
 FILES: dict[str, Callable[[], dict[str, Any]]] = {
@@ -25,6 +25,7 @@ FILES: dict[str, Callable[[], dict[str, Any]]] = {
     "bundle.json": bundles.vectors,
     "codes.json": codes.vectors,
     "pricing.json": pricing.vectors,
+    "promos.json": promos.vectors,
     "statements.json": statements.vectors,
     "status.json": statuses.vectors,
 }
