@@ -124,7 +124,6 @@ export function renderReceipt(receipt, prints, note) {
   byId("receipt-text").classList.toggle("empty", !receipt);
   byId("receipt-state").textContent = receipt ? printState(receipt.state) : "";
   byId("reprint").disabled = !receipt;
-  byId("reprint").hidden = receipt?.state === "queued"; // it waits already: all one can do is not want it
   byId("give-up").hidden = receipt?.state !== "queued" || receipt.copies > 0;
   const which = receipt?.state === "unconfirmed" && t("receipt_at", { job: receipt.job, t: clock(receipt.updated_at) });
   byId("receipt-note").textContent = note || which || said({ zh: receipt?.cause_zh, en: receipt?.cause_en }) || printsNote(prints);

@@ -197,6 +197,25 @@ async def test_a_waiting_receipt_is_not_called_a_copy(page: Page, counter: Count
     assert await receipt.evaluate("node => node.scrollWidth <= node.clientWidth"), "no line is cut off"
 
 
+async def test_a_waiting_receipt_is_given_up(page: Page, counter: Counter) -> None:
+    await counter.visit(page)
+    counter.printer.set_fault(Fault.PAPER_OUT)
+    counter.scanner.scan(counter.till.coupon())
+    await expect(page.locator("#receipt-note")).to_contain_text("缺纸")
+    await page.locator("#give-up").click()
+    await expect(page.locator("#receipt-state")).to_have_text("已取消")
+    await expect(page.locator("#give-up")).to_be_hidden()
+
+
+async def test_a_receipt_is_drawn_with_its_code_and_no_markup_of_its_own(page: Page, counter: Counter) -> None:
+    await counter.visit(page)
+    counter.scanner.scan(counter.till.coupon())
+    paper = page.locator("#receipt-text .paper")
+    await expect(paper).to_contain_text("T-0001-1")
+    await expect(paper.locator(".columns").first).to_have_css("display", "flex")
+    assert await paper.locator("script, img, [style], [onclick]").count() == 0
+
+
 async def test_a_coupon_typed_by_hand_is_judged(page: Page, counter: Counter) -> None:
     await counter.visit(page)
     await page.locator("#manual-text").fill(counter.till.coupon())
