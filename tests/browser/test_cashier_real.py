@@ -207,7 +207,9 @@ async def test_a_waiting_receipt_is_given_up(page: Page, counter: Counter) -> No
     await expect(page.locator("#give-up")).to_be_hidden()
 
 
-async def test_a_receipt_is_drawn_with_its_code_and_no_markup_of_its_own(page: Page, counter: Counter) -> None:
+async def test_a_receipt_is_drawn_with_its_code_and_no_markup_of_its_own(
+    page: Page, counter: Counter
+) -> None:
     await counter.visit(page)
     counter.scanner.scan(counter.till.coupon())
     paper = page.locator("#receipt-text .paper")
