@@ -55,6 +55,8 @@ lock: $(STAMP) ## pin what pyproject.toml asks for, with hashes and without a re
 		--extra camera -c requirements-dev.lock pyproject.toml -o requirements-camera.lock
 	@$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-header \
 		--extra issuer -c requirements-dev.lock pyproject.toml -o requirements-issuer.lock
+	@$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-header \
+		--extra cloud -c requirements-dev.lock pyproject.toml -o requirements-cloud.lock
 
 boot: $(STAMP) ## boot a whole till under systemd in a container (root; systemd-container, mmdebstrap)
 	@scripts/test-boot

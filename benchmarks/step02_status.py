@@ -25,7 +25,7 @@ from agent.state import TillState
 from agent.store.bundle_cache import SqlBundleCache
 from agent.store.database import Database
 from benchmarks.common import Benchmark, Figure, Options, alone, timed
-from cloud.sqlite import SqliteStore
+from cloud.sqlite_store import SqliteStore
 from cloud.status_lists import StatusLists
 from sync.ports import Answer, Failure
 from tests.factory import TILL, Factory, amount_off

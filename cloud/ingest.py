@@ -172,17 +172,18 @@ def _hash(value: Any) -> str:
     return value if isinstance(value, str) and _HASH.fullmatch(value) else UNKNOWN_HASH
 
 
-def _short_text(value: Any) -> bool:
-    return isinstance(value, str) and 0 < len(value) <= 64
+def _short_text(value: Any, most: int = 64) -> bool:
+    """NUL: no column of PostgreSQL takes it, and a record that cannot be kept would come again for ever."""
+    return isinstance(value, str) and 0 < len(value) <= most and "\0" not in value
 
 
 def _coupon(data: Any) -> CouponRef | None:
     said = data.get("coupon") if isinstance(data, dict) else None
     issuer = said.get("issuer") if isinstance(said, dict) else None
     campaign, index = (_number(said, name, UINT32_MAX) for name in ("campaign", "index"))
-    if not isinstance(issuer, str) or not 0 < len(issuer) <= 32 or campaign is None or index is None:
+    if not _short_text(issuer, 32) or campaign is None or index is None:
         return None
-    return CouponRef(issuer, campaign, index)
+    return CouponRef(str(issuer), campaign, index)
 
 
 def _number(data: Any, name: str, greatest: int) -> int | None:
@@ -192,7 +193,7 @@ def _number(data: Any, name: str, greatest: int) -> int | None:
 
 def _promo(data: Any) -> str | None:
     value = data.get("promo") if isinstance(data, dict) else None
-    return value if isinstance(value, str) and 0 < len(value) <= 40 else None
+    return str(value) if _short_text(value, 40) else None
 
 
 def _unreadable() -> Entry:

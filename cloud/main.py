@@ -1,6 +1,7 @@
 """`redeemd cloud init DIR` and `redeemd cloud serve DIR`: make a cloud's data directory, and serve it.
 
-DIR/cloud.db        the database
+DIR/cloud.db        the database, or
+DIR/database        the URL of the PostgreSQL that is used instead
 DIR/roots/N.cbor    the chain of roots that tills trust
 DIR/keys/*.pem      private keys, readable by the service alone; no root key, but for a trial
 """
@@ -27,17 +28,18 @@ from agent.domain.bundle import Root
 from agent.domain.time import timestamp
 from cloud import restore_commands, root_commands, roots, till_commands, time_commands
 from cloud.access import digest, new_token
-from cloud.errors import CloudError, SetupError
+from cloud.errors import CloudError, SetupError, StoreUnavailable
 from cloud.http import Cloud, utc_now
 from cloud.keyring import MANIFEST, ROOT, Keyring, key_name, write_public
-from cloud.ports import CloudStore, Role
+from cloud.open_store import ELSEWHERE, EMBEDDED, check_driver, check_url, keep_url, open_store
+from cloud.ports import Role
 from cloud.publish import Ages, Publisher
 from cloud.roots import Roots
 from cloud.schema import create
 from cloud.server import make_app
-from cloud.sqlite import SqliteStore
 
-DATABASE = "cloud.db"
+log = logging.getLogger("redeemd.cloud")
+
 KEYS = "keys"
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 8420
@@ -45,19 +47,28 @@ STOP_TIMEOUT_S = 10.0
 
 
 def init(
-    data_dir: Path, now: Callable[[], datetime] = utc_now, *, offline_root: bool = False
+    data_dir: Path,
+    now: Callable[[], datetime] = utc_now,
+    *,
+    offline_root: bool = False,
+    database: str | None = None,
 ) -> dict[str, Any]:
     """Make a data directory: {"data_dir", "admin_token", "manifest_kid", "manifest_public" (a file), "root_kid"}.
 
     The token is shown here only and stored as a hash. offline_root: make no root; its keys are kept elsewhere, and the
     cloud serves once their root is published. Otherwise one root key is made here, which does for a trial: who breaks
-    into this server then owns every till. Raises SetupError if there is a cloud already.
+    into this server then owns every till. database: the URL of an empty PostgreSQL database to use. Raises SetupError
+    if there is a cloud already.
     """
-    if (data_dir / roots.FOLDER).exists() or (data_dir / DATABASE).exists():
+    if any((data_dir / name).exists() for name in (roots.FOLDER, EMBEDDED, ELSEWHERE)):
         raise SetupError(f"{data_dir} holds a cloud already; choose another directory")
     data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     token = new_token()
-    create(data_dir / DATABASE, digest(token), Role.ADMIN.value, timestamp(now()))
+    first = (digest(token), Role.ADMIN.value, timestamp(now()))
+    if database is None:
+        create(data_dir / EMBEDDED, *first)
+    else:
+        _create_elsewhere(data_dir, database, first)
     made = {"data_dir": str(data_dir), "admin_token": token, "root_kid": None, **new_manifest_key(data_dir)}
     if not offline_root:
         keyring = Keyring(data_dir / KEYS)
@@ -77,6 +88,15 @@ def init(
     return made
 
 
+def _create_elsewhere(data_dir: Path, url: str, first: tuple[bytes, str, str]) -> None:
+    check_url(url)
+    check_driver()
+    from cloud import postgres
+
+    asyncio.run(postgres.create(url, *first))
+    keep_url(data_dir, url)
+
+
 def new_manifest_key(data_dir: Path) -> dict[str, Any]:
     """Make a manifest key here: {"manifest_kid", "manifest_public"}. It signs once a root names its public half."""
     key = Keyring(data_dir / KEYS).create(MANIFEST)
@@ -89,7 +109,7 @@ def open_cloud(data_dir: Path, ages: Ages | None = None, now: Callable[[], datet
     """What `make_app` serves, from a data directory that `init` made. Raises SetupError. Close its store at the end."""
     keyring = Keyring(data_dir / KEYS)
     chain = Roots(data_dir / roots.FOLDER, keyring)
-    store: CloudStore = SqliteStore(data_dir / DATABASE)
+    store = open_store(data_dir)
     return Cloud(store, keyring, Publisher(store, keyring, chain, now, ages), chain, now)
 
 
@@ -113,6 +133,10 @@ async def serve(
         make_app(cloud), access_log=None, auto_decompress=False, shutdown_timeout=STOP_TIMEOUT_S
     )
     try:
+        try:
+            await cloud.store.ping()
+        except StoreUnavailable as error:
+            log.warning("%s; answering 503 until it can", error)
         await runner.setup()
         site = web.TCPSite(runner, host, port, ssl_context=tls)
         try:
@@ -172,6 +196,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="make no root key here: keepers make theirs elsewhere (redeemd cloud root); for anything but a trial",
     )
+    making.add_argument(
+        "--database",
+        metavar="URL",
+        help="an empty PostgreSQL database, postgresql://USER@HOST:PORT/NAME (default: SQLite in DIR)",
+    )
     renewing = actions.add_parser("manifest-key", help="make another manifest key, for the next root to name")
     renewing.add_argument("dir", type=Path)
     root_commands.add_arguments(
@@ -218,7 +247,7 @@ def run(args: argparse.Namespace) -> int:
     """Do what `add_arguments` parsed; the exit status."""
     try:
         if args.cloud_action == "init":
-            _show(init(args.dir, offline_root=args.offline_root), args.json)
+            _show(init(args.dir, offline_root=args.offline_root, database=args.database), args.json)
         elif args.cloud_action == "manifest-key":
             made = new_manifest_key(args.dir)
             print(f"manifest key {made['manifest_kid']}: name {made['manifest_public']} in the next root")

@@ -1,4 +1,5 @@
-"""What the cloud asks of its database. SQLite (`cloud.sqlite`) and, from Step 6, PostgreSQL stand behind it.
+"""What the cloud asks of its database. SQLite (`cloud.sqlite_store`) and PostgreSQL (`cloud.postgres`) stand
+behind it, with one SQL text (`cloud.sql_store`).
 
 Every method is one transaction, on disk before it returns, and raises StoreUnavailable when the database cannot be
 used. Keys are ready to be distributed: those of coupons, uses and conflicts begin with (issuer, campaign), those of

@@ -9,11 +9,10 @@ from datetime import datetime
 from pathlib import Path
 
 from cloud.errors import Refused, SetupError
+from cloud.open_store import open_store
 from cloud.ports import CloudStore
 from cloud.restore import Closed
-from cloud.sqlite import SqliteStore
 
-DATABASE = "cloud.db"
 _ISSUED = re.compile(r"([^/]{1,32})/([0-9]{1,10})=([0-9]{1,10})", re.ASCII)
 
 
@@ -32,10 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 async def run(args: argparse.Namespace, now: Callable[[], datetime]) -> None:
     """Do what `add_arguments` parsed and print what was done. Raises SetupError."""
-    path = args.dir / DATABASE
-    if not path.exists():
-        raise SetupError(f"{path} does not exist: put the backup back first")
-    store = SqliteStore(path)
+    store = open_store(args.dir)
     try:
         async for line in _open(store, args.issued) if args.issued else _restored(store, now()):
             print(line)

@@ -14,7 +14,7 @@ from aiohttp import web
 
 from agent.domain.fields import FieldError
 from cloud import admin_routes, bundle_routes, code_routes, issuer_routes, till_routes
-from cloud.errors import Refused, StoreUnavailable, TillRevoked
+from cloud.errors import Refused, SetupError, StoreUnavailable, TillRevoked
 from cloud.http import CLOUD, READ_TIMEOUT_S, Cloud, problem, revoked
 from sync.wire import SignatureError, WireError
 
@@ -69,7 +69,7 @@ def _problem_for(error: Exception) -> web.Response:
             )
         case FieldError():
             return problem(422, "bad_field", str(error), permanent=True)
-        case StoreUnavailable():
+        case StoreUnavailable() | SetupError():  # the latter: it was migrated by a newer program meanwhile
             log.error("store unavailable: %s", error)
             return problem(503, "store_unavailable", "the cloud's database cannot be used now")
         case TimeoutError():

@@ -12,9 +12,9 @@ from agent.domain.time import timestamp
 from cloud import forms
 from cloud.access import CODE_HOURS, digest, new_code, plain_code
 from cloud.errors import Refused, SetupError
-from cloud.sqlite import SqliteStore
+from cloud.open_store import open_store
+from cloud.ports import CloudStore
 
-DATABASE = "cloud.db"
 HELD_SHOWN = 1000
 
 
@@ -55,10 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 async def run(args: argparse.Namespace, now: Callable[[], datetime]) -> None:
     """Do what `add_arguments` parsed and print what was done. Raises SetupError."""
-    path = args.dir / DATABASE
-    if not path.exists():
-        raise SetupError(f"{path} does not exist; make a cloud with: redeemd cloud init DIR")
-    store = SqliteStore(path)
+    store = open_store(args.dir)
     try:
         async for line in _ACTIONS[args.till_action](store, args, now()):
             print(line)
@@ -68,7 +65,7 @@ async def run(args: argparse.Namespace, now: Callable[[], datetime]) -> None:
         await store.close()
 
 
-async def _list(store: SqliteStore, _args: argparse.Namespace, _at: datetime) -> AsyncIterator[str]:
+async def _list(store: CloudStore, _args: argparse.Namespace, _at: datetime) -> AsyncIterator[str]:
     held = await store.held_counts()
     for till in await store.tills():
         since = till.revoked_at or till.enrolled_at or ""
@@ -76,7 +73,7 @@ async def _list(store: SqliteStore, _args: argparse.Namespace, _at: datetime) ->
         yield f"{till.till}  store {till.store}  {till.state.value}  {since}".rstrip() + waits
 
 
-async def _add(store: SqliteStore, args: argparse.Namespace, at: datetime) -> AsyncIterator[str]:
+async def _add(store: CloudStore, args: argparse.Namespace, at: datetime) -> AsyncIterator[str]:
     try:
         till, place = forms.till({"till": args.till, "store": args.store})
     except FieldError as error:
@@ -86,7 +83,7 @@ async def _add(store: SqliteStore, args: argparse.Namespace, at: datetime) -> As
     yield _enrol_with(code, expires)
 
 
-async def _renew(store: SqliteStore, args: argparse.Namespace, at: datetime) -> AsyncIterator[str]:
+async def _renew(store: CloudStore, args: argparse.Namespace, at: datetime) -> AsyncIterator[str]:
     code, expires = _code(at)
     if not await store.renew_code(args.till, digest(plain_code(code)), expires):
         raise _unknown(args)
@@ -94,7 +91,7 @@ async def _renew(store: SqliteStore, args: argparse.Namespace, at: datetime) -> 
     yield "until then the till goes on as it is; with it, the key that it has now counts no more"
 
 
-async def _revoke(store: SqliteStore, args: argparse.Namespace, at: datetime) -> AsyncIterator[str]:
+async def _revoke(store: CloudStore, args: argparse.Namespace, at: datetime) -> AsyncIterator[str]:
     promos = await store.revoke_till(args.till, timestamp(at), keep_promos=args.keep_promos)
     if promos is None:
         raise _unknown(args)
@@ -104,7 +101,7 @@ async def _revoke(store: SqliteStore, args: argparse.Namespace, at: datetime) ->
     yield f"to take it back: redeemd cloud till code DIR {args.till}"
 
 
-async def _held(store: SqliteStore, args: argparse.Namespace, _at: datetime) -> AsyncIterator[str]:
+async def _held(store: CloudStore, args: argparse.Namespace, _at: datetime) -> AsyncIterator[str]:
     await _known(store, args)
     lines = await store.held(args.till, HELD_SHOWN)
     for line in lines:
@@ -117,13 +114,13 @@ async def _held(store: SqliteStore, args: argparse.Namespace, _at: datetime) -> 
         yield f"these are the newest {HELD_SHOWN}"
 
 
-async def _release(store: SqliteStore, args: argparse.Namespace, _at: datetime) -> AsyncIterator[str]:
+async def _release(store: CloudStore, args: argparse.Namespace, _at: datetime) -> AsyncIterator[str]:
     await _known(store, args)
     done = await store.release_held(args.till, _kid(args.key))
     yield f"{done.released} uses count now, {done.conflicts} of them of coupons that were used elsewhere by then"
 
 
-async def _refuse(store: SqliteStore, args: argparse.Namespace, at: datetime) -> AsyncIterator[str]:
+async def _refuse(store: CloudStore, args: argparse.Namespace, at: datetime) -> AsyncIterator[str]:
     await _known(store, args)
     refused = await store.refuse_held(args.till, timestamp(at), _kid(args.key))
     yield f"{refused} uses count nowhere; they are kept, and may be released later"
@@ -140,7 +137,7 @@ _ACTIONS = {
 }
 
 
-async def _known(store: SqliteStore, args: argparse.Namespace) -> None:
+async def _known(store: CloudStore, args: argparse.Namespace) -> None:
     if await store.till(args.till) is None:
         raise _unknown(args)
 

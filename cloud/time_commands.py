@@ -18,9 +18,9 @@ from agent.domain.time import timestamp
 from cloud import roots
 from cloud.errors import SetupError
 from cloud.keyring import Keyring, read_key
-from cloud.sqlite import SqliteStore
+from cloud.open_store import open_store
 
-KEYS, DATABASE = "keys", "cloud.db"
+KEYS = "keys"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -92,7 +92,7 @@ async def _publish(args: argparse.Namespace, _now: Callable[[], datetime]) -> As
     root = roots.Roots(args.dir / roots.FOLDER, Keyring(args.dir / KEYS)).newest().root
     data = _read(args.file)
     made = statement.read_time(data, root, statement.open_time(data).till, 0)
-    store = SqliteStore(args.dir / DATABASE)
+    store = open_store(args.dir)
     try:
         known = await store.time_statement(made.till)
         if known is not None and statement.open_time(known).number >= made.number:

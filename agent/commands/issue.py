@@ -134,7 +134,7 @@ async def open_ledger(
 
     A ledger that is lost and begun anew gives out indexes a second time; so `new` must be said.
     """
-    from cloud.sqlite import SqliteStore
+    from cloud.sqlite_store import SqliteStore
 
     _check_ledger(path, new)
     store = SqliteStore(path)

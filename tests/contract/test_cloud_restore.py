@@ -14,7 +14,7 @@ from cloud.errors import Refused
 from cloud.indexes import new_index_key
 from cloud.ports import CloudStore, PromoPlan, PromoRow, Published
 from cloud.restore import Closed
-from cloud.sqlite_restore import CLOCK_MAX, SEQUENCE_JUMP
+from cloud.sql_restore import CLOCK_MAX, SEQUENCE_JUMP
 from tests.contract.test_cloud_store import TERMS, entry, issuer_key
 from tests.contract.test_cloud_store import store as store  # the fixture, for every store
 from tests.unit.cloud_kit import AT, CAMPAIGN, ISSUER, campaign, enrolled, sealing_till

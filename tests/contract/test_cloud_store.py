@@ -1,12 +1,10 @@
-"""What every `CloudStore` keeps. Add a store to STORES and it is held to all of it."""
+"""What every `CloudStore` keeps. Add a store to tests/cloud_stores.py and it is held to all of it."""
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -21,8 +19,8 @@ from cloud.chain import CouponRef, Entry, judge
 from cloud.errors import Refused
 from cloud.indexes import new_index_key
 from cloud.ports import CloudStore, Offer, PromoPlan, PromoRow, Published, Role, StatusPart, Terms
-from cloud.sqlite import SqliteStore
 from cloud.tills import TillState
+from tests.cloud_stores import store as store  # the fixture, for every store
 from tests.unit.cloud_kit import (
     AT,
     CAMPAIGN,
@@ -36,15 +34,7 @@ from tests.unit.cloud_kit import (
     sealing_till,
 )
 
-STORES: dict[str, Callable[[Path], CloudStore]] = {"sqlite": lambda folder: SqliteStore(folder / "cloud.db")}
 TERMS = Terms(TODAY, TODAY + 30)
-
-
-@pytest.fixture(params=sorted(STORES))
-async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[CloudStore]:
-    opened = STORES[request.param](tmp_path)
-    yield opened
-    await opened.close()
 
 
 def issuer_key(seed: int = 1, **changes: object) -> IssuerKey:

@@ -10,14 +10,15 @@ import pytest
 from agent.domain.keys import SigningKey, signing_key_from_seed
 from agent.domain.record import GENESIS, LANES, REDEMPTION_LANE
 from agent.domain.statement import KeyChange
-from cloud import sqlite_tills
+from cloud import sql_tills
 from cloud.access import digest
 from cloud.chain import JUMP_MAX
 from cloud.errors import Refused
 from cloud.ports import CloudStore
-from cloud.sqlite_tills import ROOM
+from cloud.sql_tills import ROOM
 from cloud.tills import KeyStanding, LaneStart, Till, TillState
-from tests.contract.test_cloud_store import STORES, codes, entry
+from tests.cloud_stores import STORES
+from tests.contract.test_cloud_store import codes, entry
 from tests.unit.cloud_kit import AT, LATER, enrolled, sealing_till
 
 OLD, NEW, THIRD = (signing_key_from_seed(bytes([seed]) * 32) for seed in (1, 2, 3))
@@ -25,7 +26,7 @@ OLD, NEW, THIRD = (signing_key_from_seed(bytes([seed]) * 32) for seed in (1, 2, 
 
 @pytest.fixture(params=sorted(STORES))
 async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[CloudStore]:
-    opened = STORES[request.param](tmp_path)
+    opened = await STORES[request.param](request, tmp_path)
     await enrolled(opened, sealing_till("T-1", 1))
     yield opened
     await opened.close()
@@ -143,7 +144,7 @@ async def test_a_new_key_begins_no_further_ahead_than_a_till_can_be(store: Cloud
 async def test_a_till_announces_only_so_many_keys_and_can_still_be_enrolled(
     store: CloudStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sqlite_tills, "KEYS_MAX", 2)
+    monkeypatch.setattr(sql_tills, "KEYS_MAX", 2)
     await store.change_till_key(change())
     assert await code_of(store.change_till_key(change(new=THIRD))) == "too_many_keys"
     await store.confirm_till_key("T-1", NEW.public_key)
@@ -155,7 +156,7 @@ async def test_a_till_announces_only_so_many_keys_and_can_still_be_enrolled(
 async def test_a_lane_whose_sequences_are_used_up_begins_nowhere(
     store: CloudStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sqlite_tills, "START_MAX", 2 * ROOM)
+    monkeypatch.setattr(sql_tills, "START_MAX", 2 * ROOM)
     for number, key in enumerate((NEW, THIRD)):
         await store.renew_code("T-1", digest(f"again {number}"), LATER)
         assert await store.enrol(digest(f"again {number}"), key.public_key, AT) is not None

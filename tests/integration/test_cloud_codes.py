@@ -19,7 +19,7 @@ from agent.domain.outcome import Outcome
 from agent.domain.parts import Contents
 from agent.domain.record import REDEMPTION_LANE
 from agent.domain.status import Status
-from cloud import sqlite_codes
+from cloud import sql_codes
 from cloud.publish import Ages
 from sync import wire
 from sync.ports import Answer
@@ -182,7 +182,7 @@ async def test_the_number_of_uses_stays(cloud: Running) -> None:
 
 
 async def test_only_the_last_table_changes(cloud: Running, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sqlite_codes, "TABLE_CODES_MAX", 100)
+    monkeypatch.setattr(sql_codes, "TABLE_CODES_MAX", 100)
     client = await cloud.enrol("T-1")
     made = await order(cloud, count=150)
     await client.refresh()

@@ -1,11 +1,9 @@
-"""Batches of real, signed records into a real SQLite file."""
+"""Batches of real, signed records into every real database."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,8 +12,9 @@ from agent.domain.record import EVIDENCE_LANE, REDEMPTION_LANE, ChainHead, recor
 from agent.domain.status import Status
 from cloud.ingest import ingest
 from cloud.lists import GapLine
-from cloud.sqlite import SqliteStore
+from cloud.ports import CloudStore
 from sync.wire import Limits, ResultStatus, WireError, encode_results
+from tests.cloud_stores import store as store  # the fixture, for every store
 from tests.unit.cloud_kit import (
     AT,
     CAMPAIGN,
@@ -30,15 +29,8 @@ from tests.unit.cloud_kit import (
 from tests.vectors.records import resigned
 
 
-@pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[SqliteStore]:
-    opened = SqliteStore(tmp_path / "cloud.db")
-    yield opened
-    await opened.close()
-
-
 async def send(
-    store: SqliteStore, till: SealingTill, *events: dict[str, Any], lane: str = REDEMPTION_LANE
+    store: CloudStore, till: SealingTill, *events: dict[str, Any], lane: str = REDEMPTION_LANE
 ) -> list[str]:
     """The result of each record in one word, `!` behind a refusal that is not permanent."""
     results = await ingest(store, till.known(), lane, batch(events), lambda: NOW)
@@ -52,7 +44,7 @@ async def send(
     ]
 
 
-async def test_a_whole_batch_twice_is_all_duplicates(store: SqliteStore) -> None:
+async def test_a_whole_batch_twice_is_all_duplicates(store: CloudStore) -> None:
     till = sealing_till("T-1")
     events = [till.redeem(index) for index in range(20)]
     assert await send(store, till, *events) == ["stored"] * 20
@@ -65,7 +57,7 @@ async def test_a_whole_batch_twice_is_all_duplicates(store: SqliteStore) -> None
     assert await store.mark_counts(ISSUER, CAMPAIGN) == (20, 20, 0)
 
 
-async def test_evidence_is_kept_and_uses_no_coupon(store: SqliteStore) -> None:
+async def test_evidence_is_kept_and_uses_no_coupon(store: CloudStore) -> None:
     till = sealing_till("T-1")
     coupon = {"issuer": ISSUER, "campaign": CAMPAIGN, "index": 3}
     seen = till.seal({"coupon": coupon, "outcome": "expired"}, EVIDENCE_LANE, "evidence")
@@ -73,13 +65,13 @@ async def test_evidence_is_kept_and_uses_no_coupon(store: SqliteStore) -> None:
     assert await known_marks(store) == []
 
 
-async def test_what_is_not_signed_by_the_till_uses_no_coupon(store: SqliteStore) -> None:
+async def test_what_is_not_signed_by_the_till_uses_no_coupon(store: CloudStore) -> None:
     till, thief = sealing_till("T-1"), sealing_till("T-1", 9)
     assert await send(store, till, thief.redeem(1)) == ["bad_signature"]
     assert await known_marks(store) == []
 
 
-async def test_a_till_restored_from_a_copy_forks_and_goes_on(store: SqliteStore) -> None:
+async def test_a_till_restored_from_a_copy_forks_and_goes_on(store: CloudStore) -> None:
     till = sealing_till("T-1")
     await send(store, till, *(till.redeem(index) for index in range(4)))
     copy = sealing_till("T-1")
@@ -95,7 +87,7 @@ async def test_a_till_restored_from_a_copy_forks_and_goes_on(store: SqliteStore)
     assert await send(store, other, other.redeem(14)) == ["conflict"]
 
 
-async def test_one_missing_record_holds_up_nothing_and_is_listed_until_it_comes(store: SqliteStore) -> None:
+async def test_one_missing_record_holds_up_nothing_and_is_listed_until_it_comes(store: CloudStore) -> None:
     till = sealing_till("T-1")
     events = [till.redeem(index) for index in range(6)]
     assert await send(store, till, events[0], *events[3:]) == ["stored"] * 4
@@ -108,7 +100,7 @@ async def test_one_missing_record_holds_up_nothing_and_is_listed_until_it_comes(
     assert await store.refusals(10) == []
 
 
-async def test_gaps_are_kept_per_till_and_lane(store: SqliteStore) -> None:
+async def test_gaps_are_kept_per_till_and_lane(store: CloudStore) -> None:
     till, other = sealing_till("T-1"), sealing_till("T-2", 2)
     events = [till.redeem(index) for index in range(3)]
     theirs = [other.redeem(index) for index in range(3, 8)]
@@ -124,7 +116,7 @@ async def test_gaps_are_kept_per_till_and_lane(store: SqliteStore) -> None:
     assert len(await store.gaps(1)) == 1
 
 
-async def test_a_fork_of_a_used_coupon_is_on_the_list_of_conflicts(store: SqliteStore) -> None:
+async def test_a_fork_of_a_used_coupon_is_on_the_list_of_conflicts(store: CloudStore) -> None:
     """A restored or cloned till takes coupons again: also the same coupon at the same place of the chain."""
     till = sealing_till("T-1")
     first = till.redeem(0)
@@ -146,7 +138,7 @@ async def test_a_fork_of_a_used_coupon_is_on_the_list_of_conflicts(store: Sqlite
     assert {line.kind for line in await store.conflicts(10)} == {"fork", "double"}
 
 
-async def test_a_fork_whose_coupon_was_free_is_no_conflict_with_itself(store: SqliteStore) -> None:
+async def test_a_fork_whose_coupon_was_free_is_no_conflict_with_itself(store: CloudStore) -> None:
     till, clone = sealing_till("T-1"), sealing_till("T-1")
     await send(store, till, till.redeem(1))
     forked = clone.redeem(2)
@@ -155,7 +147,7 @@ async def test_a_fork_whose_coupon_was_free_is_no_conflict_with_itself(store: Sq
     assert await store.conflicts(10) == []
 
 
-async def test_a_broken_chain_that_is_stored_later_is_listed_once(store: SqliteStore) -> None:
+async def test_a_broken_chain_that_is_stored_later_is_listed_once(store: CloudStore) -> None:
     till, other = sealing_till("T-1"), sealing_till("T-2", 2)
     await send(store, other, other.redeem(2))
     first, second = till.redeem(1), till.redeem(2)
@@ -165,7 +157,7 @@ async def test_a_broken_chain_that_is_stored_later_is_listed_once(store: SqliteS
     assert [line.kind for line in await store.conflicts(10)] == ["double"]
 
 
-async def test_a_broken_chain_is_refused_and_the_rest_goes_on(store: SqliteStore) -> None:
+async def test_a_broken_chain_is_refused_and_the_rest_goes_on(store: CloudStore) -> None:
     till = sealing_till("T-1")
     await send(store, till, till.redeem(1))
     till.heads[REDEMPTION_LANE] = ChainHead(1, "a" * 64)
@@ -174,7 +166,7 @@ async def test_a_broken_chain_is_refused_and_the_rest_goes_on(store: SqliteStore
 
 
 async def test_a_quarantined_record_replayed_in_its_place_is_no_conflict_with_itself(
-    store: SqliteStore,
+    store: CloudStore,
 ) -> None:
     """Refused, because the record before it had not been read; stored, once that one is there."""
     till = sealing_till("T-1")
@@ -198,7 +190,7 @@ POISON: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("code", sorted(POISON))
-async def test_a_poison_record_holds_up_nothing(store: SqliteStore, code: str) -> None:
+async def test_a_poison_record_holds_up_nothing(store: CloudStore, code: str) -> None:
     till = sealing_till("T-1")
     events = [till.redeem(index) for index in range(6)]
     events[2] |= POISON[code]
@@ -219,7 +211,7 @@ async def test_a_poison_record_holds_up_nothing(store: SqliteStore, code: str) -
     ],
 )
 async def test_however_damaged_a_record_is_those_behind_it_are_stored(
-    store: SqliteStore, damage: dict[str, Any]
+    store: CloudStore, damage: dict[str, Any]
 ) -> None:
     till = sealing_till("T-1")
     events = [till.redeem(index) for index in range(5)]
@@ -233,13 +225,13 @@ async def test_however_damaged_a_record_is_those_behind_it_are_stored(
     assert await send(store, till, fresh[1]) == ["stored"], "also when it came alone"
 
 
-async def test_a_record_in_the_wrong_lane(store: SqliteStore) -> None:
+async def test_a_record_in_the_wrong_lane(store: CloudStore) -> None:
     till = sealing_till("T-1")
     assert await send(store, till, till.redeem(1), lane=EVIDENCE_LANE) == ["wrong_lane"]
 
 
 @pytest.mark.parametrize(("lane", "kind"), [(EVIDENCE_LANE, "redemption"), (REDEMPTION_LANE, "evidence")])
-async def test_a_type_stands_in_its_own_lane_only(store: SqliteStore, lane: str, kind: str) -> None:
+async def test_a_type_stands_in_its_own_lane_only(store: CloudStore, lane: str, kind: str) -> None:
     till = sealing_till("T-1")
     identifier = record_id("T-1", lane, 1)
     data = {
@@ -266,14 +258,14 @@ async def test_a_type_stands_in_its_own_lane_only(store: SqliteStore, lane: str,
             [{"issuer": ISSUER, "campaign": CAMPAIGN, "index": bad} for bad in (-1, 2**32, "1", True)],
         ),
         ("coupon", [{"issuer": ISSUER, "campaign": bad, "index": 1} for bad in (-1, 2**32, None, True)]),
-        ("coupon", [{"issuer": bad, "campaign": 1, "index": 1} for bad in ("", "x" * 33, 7)]),
+        ("coupon", [{"issuer": bad, "campaign": 1, "index": 1} for bad in ("", "x" * 33, 7, "a\0b")]),
         ("discount_minor", [-1, 10**12 + 1, True, "3000", []]),
         ("outcome", ["expired", "", None, 1]),
         ("redemption_id", ["T-1-99", "", None, 1, "T-2-1"]),
     ],
 )
 async def test_a_redemption_of_malformed_data_is_refused_for_good_and_the_field_named(
-    store: SqliteStore, field: str, values: list[Any]
+    store: CloudStore, field: str, values: list[Any]
 ) -> None:
     till = sealing_till("T-1")
     events = [till.redeem(number, **{field: value}) for number, value in enumerate(values)]
@@ -286,14 +278,25 @@ async def test_a_redemption_of_malformed_data_is_refused_for_good_and_the_field_
     assert await send(store, till, *good) == ["stored"] * 3, "those behind it are taken"
 
 
-async def test_a_redemption_without_data_or_discount_is_malformed(store: SqliteStore) -> None:
+async def test_a_redemption_without_data_or_discount_is_malformed(store: CloudStore) -> None:
     till = sealing_till("T-1")
     coupon = {"issuer": ISSUER, "campaign": CAMPAIGN, "index": 1}
     bare = {"outcome": "accepted", "redemption_id": "T-1-2", "coupon": coupon}
     assert await send(store, till, till.seal({}), till.seal(bare)) == ["malformed", "malformed"]
 
 
-async def test_an_id_of_its_own_making_is_refused(store: SqliteStore) -> None:
+async def test_a_nul_holds_up_nothing(store: CloudStore) -> None:
+    """PostgreSQL keeps no NUL in a text: what says one where a column is, is refused; elsewhere it is kept escaped."""
+    till = sealing_till("T-1")
+    bad = till.seal({"note": "x"}, kind="evi\0dence")
+    assert await send(store, till, till.redeem(1, promo="7\0-1", note="\0"), bad, till.redeem(2)) == [
+        "stored",
+        "malformed",
+        "stored",
+    ]
+
+
+async def test_an_id_of_its_own_making_is_refused(store: CloudStore) -> None:
     """Signed as it should be, but its id is that of another record: two records of one id would be one."""
     till = sealing_till("T-1")
     forged = resigned(till.redeem(1, redemption_id="T-1-7") | {"id": "T-1-7"}, till.key.sign)
@@ -301,7 +304,7 @@ async def test_an_id_of_its_own_making_is_refused(store: SqliteStore) -> None:
     assert await send(store, till, forged, till.redeem(1)) == ["malformed", "stored"]
 
 
-async def test_a_record_beyond_the_size_of_an_event(store: SqliteStore) -> None:
+async def test_a_record_beyond_the_size_of_an_event(store: CloudStore) -> None:
     till = sealing_till("T-1")
     assert await send(store, till, till.redeem(1, filler="x" * 65_536), till.redeem(2)) == [
         "too_large",
@@ -311,7 +314,7 @@ async def test_a_record_beyond_the_size_of_an_event(store: SqliteStore) -> None:
     assert len(kept.event) <= 1024
 
 
-async def test_the_second_till_gets_the_conflict_with_whom_and_when(store: SqliteStore) -> None:
+async def test_the_second_till_gets_the_conflict_with_whom_and_when(store: CloudStore) -> None:
     first, second = sealing_till("T-1"), sealing_till("T-2", 2)
     await enrolled(store, first, second)
     winner = first.redeem(5)
@@ -336,7 +339,7 @@ async def test_the_second_till_gets_the_conflict_with_whom_and_when(store: Sqlit
     assert await known_marks(store) == [(5, Status.USED)]
 
 
-async def test_concurrent_batches_of_many_tills(store: SqliteStore) -> None:
+async def test_concurrent_batches_of_many_tills(store: CloudStore) -> None:
     """Each till sends overlapping batches at once; all tills use the same coupons."""
     tills = [sealing_till(f"T-{number}", number) for number in range(1, 5)]
     sent = []
@@ -351,7 +354,7 @@ async def test_concurrent_batches_of_many_tills(store: SqliteStore) -> None:
     assert len(await store.conflicts(100)) == 36
 
 
-async def test_an_unreadable_batch_is_halved_and_only_the_culprit_stays(store: SqliteStore) -> None:
+async def test_an_unreadable_batch_is_halved_and_only_the_culprit_stays(store: CloudStore) -> None:
     """The till halves a batch that is refused whole. The record at fault never arrives; those behind it do."""
     till = sealing_till("T-1")
     events: list[str] = [json.dumps(till.redeem(index)) for index in range(9)]
@@ -377,7 +380,7 @@ async def test_an_unreadable_batch_is_halved_and_only_the_culprit_stays(store: S
     assert stored == [1, 2, 3, 4, 5, 7, 8, 9]
 
 
-async def test_an_unreadable_batch_again_and_again_moves_nothing(store: SqliteStore) -> None:
+async def test_an_unreadable_batch_again_and_again_moves_nothing(store: CloudStore) -> None:
     till = sealing_till("T-1")
     await send(store, till, till.redeem(1))
     for _ in range(5):
@@ -386,7 +389,7 @@ async def test_an_unreadable_batch_again_and_again_moves_nothing(store: SqliteSt
     assert await send(store, till, till.redeem(2), till.redeem(3)) == ["stored", "stored"]
 
 
-async def test_too_many_records(store: SqliteStore) -> None:
+async def test_too_many_records(store: CloudStore) -> None:
     till = sealing_till("T-1")
     body = batch([till.redeem(1), till.redeem(2)])
     with pytest.raises(WireError) as refused:

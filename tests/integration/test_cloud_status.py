@@ -18,7 +18,7 @@ from cloud import status_lists
 from cloud.errors import StoreUnavailable
 from cloud.indexes import new_index_key
 from cloud.ports import StatusPart
-from cloud.sqlite import SqliteStore
+from cloud.sqlite_store import SqliteStore
 from cloud.status_lists import StatusLists
 from sync.ports import Answer
 from sync.wire import part_path

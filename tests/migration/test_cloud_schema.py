@@ -7,7 +7,7 @@ from pathlib import Path
 
 from cloud import schema, tables
 from cloud.lists import LedgerLine
-from cloud.sqlite import SqliteStore
+from cloud.sqlite_store import SqliteStore
 from cloud.tills import TillState
 
 AT = "2026-03-01T04:00:00.000Z"

@@ -1,12 +1,11 @@
-"""Held uses in SQLite: functions on an open transaction. `cloud.sqlite_records` puts them there."""
+"""Held uses in SQL: functions on an open transaction. `cloud.sql_records` puts them there."""
 
 from __future__ import annotations
 
-import sqlite3
-
 from cloud.chain import UNKNOWN_HASH, CouponRef, Entry
 from cloud.holds import HeldLine, Released
-from cloud.sqlite_records import STORED, use
+from cloud.sql import Db
+from cloud.sql_records import STORED, use
 
 _LINE = (
     "SELECT till, lane, sequence, hash, kid, code, redemption_id, time, received_at, issuer, campaign, idx,"
@@ -15,7 +14,7 @@ _LINE = (
 _CHOSEN = "till = ?1 AND (?2 IS NULL OR kid = ?2)"
 
 
-def lines(db: sqlite3.Connection, till: str | None, limit: int) -> list[HeldLine]:
+def lines(db: Db, till: str | None, limit: int) -> list[HeldLine]:
     """`CloudStore.held`."""
     rows = db.execute(
         f"{_LINE} WHERE ?1 IS NULL OR till = ?1 ORDER BY received_at DESC, till, lane, sequence LIMIT ?2",
@@ -24,14 +23,14 @@ def lines(db: sqlite3.Connection, till: str | None, limit: int) -> list[HeldLine
     return [HeldLine(*row) for row in rows]
 
 
-def waiting(db: sqlite3.Connection) -> dict[str, int]:
+def waiting(db: Db) -> dict[str, int]:
     """`CloudStore.held_counts`."""
     return dict(
         db.execute("SELECT till, count(*) FROM held WHERE refused_at IS NULL GROUP BY till").fetchall()
     )
 
 
-def release(db: sqlite3.Connection, till: str, kid: str | None) -> Released:
+def release(db: Db, till: str, kid: str | None) -> Released:
     """`CloudStore.release_held`."""
     rows = db.execute(
         "SELECT lane, sequence, hash, code, redemption_id, time, received_at, issuer, campaign, idx, promo FROM held"
@@ -55,7 +54,7 @@ def release(db: sqlite3.Connection, till: str, kid: str | None) -> Released:
     return Released(len(rows), conflicts)
 
 
-def refuse(db: sqlite3.Connection, till: str, kid: str | None, at: str) -> int:
+def refuse(db: Db, till: str, kid: str | None, at: str) -> int:
     """`CloudStore.refuse_held`."""
     return db.execute(
         f"UPDATE held SET refused_at = ?3 WHERE {_CHOSEN} AND refused_at IS NULL", (till, kid, at)

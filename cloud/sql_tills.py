@@ -1,17 +1,19 @@
-"""Tills, their enrolment codes and their keys in SQLite: functions on an open transaction."""
+"""Tills, their enrolment codes and their keys in SQL: functions on an open transaction."""
 
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from typing import Any
 
 from agent.domain.record import GENESIS, LANES, SEQUENCE_MAX, ChainHead
 from agent.domain.statement import KeyChange
-from cloud import sqlite_issuing
+from agent.domain.time import day_number
+from cloud import sql_issuing
 from cloud.chain import JUMP_MAX
 from cloud.errors import Refused
+from cloud.sql import Db
 from cloud.tills import OUT_OF_USE, KeyStanding, LaneStart, Till, TillKey, TillState
 
 ROOM = 100_000
@@ -25,7 +27,7 @@ PROMO_GRACE_DAYS = 400
 _TILL = "SELECT till, store, state, enrolled_at, revoked_at FROM till"
 
 
-def add(db: sqlite3.Connection, till: str, store: str, code_digest: bytes, expires: str) -> None:
+def add(db: Db, till: str, store: str, code_digest: bytes, expires: str) -> None:
     """`CloudStore.add_till`."""
     if db.execute("SELECT 1 FROM place WHERE store = ?", (store,)).fetchone() is None:
         raise Refused(404, "unknown_store", f"there is no store {store}")
@@ -41,7 +43,7 @@ def add(db: sqlite3.Connection, till: str, store: str, code_digest: bytes, expir
     )
 
 
-def renew_code(db: sqlite3.Connection, till: str, code_digest: bytes, expires: str) -> bool:
+def renew_code(db: Db, till: str, code_digest: bytes, expires: str) -> bool:
     """`CloudStore.renew_code`."""
     return (
         db.execute(
@@ -52,18 +54,18 @@ def renew_code(db: sqlite3.Connection, till: str, code_digest: bytes, expires: s
     )
 
 
-def find(db: sqlite3.Connection, till: str) -> Till | None:
+def find(db: Db, till: str) -> Till | None:
     """`CloudStore.till`."""
     row = db.execute(f"{_TILL} WHERE till = ?", (till,)).fetchone()
     return None if row is None else _till(db, row)
 
 
-def every(db: sqlite3.Connection) -> list[Till]:
+def every(db: Db) -> list[Till]:
     """`CloudStore.tills`."""
     return [_till(db, row) for row in db.execute(f"{_TILL} ORDER BY till").fetchall()]
 
 
-def enrol(db: sqlite3.Connection, code_digest: bytes, public_key: bytes, at: str) -> Till | None:
+def enrol(db: Db, code_digest: bytes, public_key: bytes, at: str) -> Till | None:
     """`CloudStore.enrol`."""
     row = db.execute(
         "SELECT till, code_key FROM till WHERE code_digest = ? AND code_expires > ?", (code_digest, at)
@@ -86,7 +88,7 @@ def enrol(db: sqlite3.Connection, code_digest: bytes, public_key: bytes, at: str
     )
     _insert_key(db, name, public_key, KeyStanding.CURRENT, starts)
     # What the lost disk still had may have been printed: those codes are not given out again.
-    db.execute("UPDATE promo SET out = 2 WHERE till = ? AND NOT out", (name,))
+    db.execute("UPDATE promo SET out = 2 WHERE till = ? AND out = 0", (name,))
     db.execute(
         "UPDATE till SET state = 'enrolled', enrolled_at = ?, revoked_at = NULL, code_key = ? WHERE till = ?",
         (at, public_key, name),
@@ -94,7 +96,7 @@ def enrol(db: sqlite3.Connection, code_digest: bytes, public_key: bytes, at: str
     return find(db, name)
 
 
-def revoke(db: sqlite3.Connection, till: str, at: str, keep_promos: bool) -> int | None:
+def revoke(db: Db, till: str, at: str, keep_promos: bool) -> int | None:
     """`CloudStore.revoke_till`."""
     changed = db.execute(
         "UPDATE till SET state = 'revoked', revoked_at = coalesce(revoked_at, ?), code_digest = NULL WHERE till = ?",
@@ -106,21 +108,20 @@ def revoke(db: sqlite3.Connection, till: str, at: str, keep_promos: bool) -> int
     return 0 if keep_promos else _revoke_promos(db, till, at)
 
 
-def _revoke_promos(db: sqlite3.Connection, till: str, at: str) -> int:
+def _revoke_promos(db: Db, till: str, at: str) -> int:
     """Those that no record reported as handed out stand on the till's disk: whoever has it could spend them."""
     rows = db.execute(
-        "SELECT issuer, campaign, idx FROM promo WHERE till = ? AND out <> 1 AND out <> 3"
-        " AND expires > CAST(strftime('%s', ?) AS INTEGER) / 86400 - ?",
-        (till, at, PROMO_GRACE_DAYS),
+        "SELECT issuer, campaign, idx FROM promo WHERE till = ? AND out <> 1 AND out <> 3 AND expires > ?",
+        (till, day_number(datetime.fromisoformat(at), UTC) - PROMO_GRACE_DAYS),
     ).fetchall()
     by_campaign: dict[tuple[str, int], list[int]] = {}
     for issuer, campaign, index in rows:
         by_campaign.setdefault((issuer, campaign), []).append(index)
-    db.execute("UPDATE promo SET out = 2 WHERE till = ? AND NOT out", (till,))
-    return sum(sqlite_issuing.revoke(db, *coupons, indexes, at) for coupons, indexes in by_campaign.items())
+    db.execute("UPDATE promo SET out = 2 WHERE till = ? AND out = 0", (till,))
+    return sum(sql_issuing.revoke(db, *coupons, indexes, at) for coupons, indexes in by_campaign.items())
 
 
-def change_key(db: sqlite3.Connection, change: KeyChange) -> Till:
+def change_key(db: Db, change: KeyChange) -> Till:
     """`CloudStore.change_till_key`."""
     till = find(db, change.till)
     if till is None or till.state is not TillState.ENROLLED:
@@ -166,7 +167,7 @@ def change_key(db: sqlite3.Connection, change: KeyChange) -> Till:
     return found
 
 
-def confirm_key(db: sqlite3.Connection, till: str, public_key: bytes) -> None:
+def confirm_key(db: Db, till: str, public_key: bytes) -> None:
     """`CloudStore.confirm_till_key`."""
     announced = db.execute(
         "SELECT 1 FROM till_key WHERE till = ? AND public_key = ? AND standing = 'announced'",
@@ -181,13 +182,13 @@ def confirm_key(db: sqlite3.Connection, till: str, public_key: bytes) -> None:
         )
 
 
-def put_time_statement(db: sqlite3.Connection, till: str, statement: bytes) -> bool:
+def put_time_statement(db: Db, till: str, statement: bytes) -> bool:
     """`CloudStore.put_time_statement`."""
     done = db.execute("UPDATE till SET time_statement = ? WHERE till = ?", (statement, till))
     return done.rowcount == 1
 
 
-def _fresh_starts(db: sqlite3.Connection, till: str) -> dict[str, LaneStart]:
+def _fresh_starts(db: Db, till: str) -> dict[str, LaneStart]:
     """Where the lanes go on after a disk was lost: well behind whatever it may have recorded and not sent."""
     begins = {}
     for lane in LANES:
@@ -198,7 +199,7 @@ def _fresh_starts(db: sqlite3.Connection, till: str) -> dict[str, LaneStart]:
     return begins
 
 
-def heads(db: sqlite3.Connection, till: str, lane: str) -> tuple[int, str]:
+def heads(db: Db, till: str, lane: str) -> tuple[int, str]:
     """(highest sequence stored or given away before, hash of the last stored record)
 
     What was refused does not count: nobody can say whether the till made it, and the room left is wide enough if so.
@@ -217,20 +218,20 @@ def heads(db: sqlite3.Connection, till: str, lane: str) -> tuple[int, str]:
     return max(head.sequence, *given, 0), head.hash
 
 
-def starts(db: sqlite3.Connection, till: str, lane: str) -> dict[int, str]:
+def starts(db: Db, till: str, lane: str) -> dict[int, str]:
     """Where the till's keys begin to sign: sequence -> hash that the first record behind it follows."""
     rows: Iterable[tuple[str]] = db.execute("SELECT lanes FROM till_key WHERE till = ?", (till,))
     return {start.after: start.hash for start in (LaneStart(*json.loads(row[0])[lane]) for row in rows)}
 
 
-def revoked_keys(db: sqlite3.Connection, till: str) -> set[bytes]:
+def revoked_keys(db: Db, till: str) -> set[bytes]:
     """Those of a till that was revoked when it had them; being enrolled anew does not mend them."""
     rows = db.execute("SELECT public_key FROM till_key WHERE till = ? AND revoked_at IS NOT NULL", (till,))
     return {row[0] for row in rows}
 
 
 def _insert_key(
-    db: sqlite3.Connection, till: str, public_key: bytes, standing: KeyStanding, starts: dict[str, LaneStart]
+    db: Db, till: str, public_key: bytes, standing: KeyStanding, starts: dict[str, LaneStart]
 ) -> None:
     generation = db.execute(
         "SELECT coalesce(max(generation), 0) + 1 FROM till_key WHERE till = ?", (till,)
@@ -242,7 +243,7 @@ def _insert_key(
     )
 
 
-def _till(db: sqlite3.Connection, row: tuple[Any, ...]) -> Till:
+def _till(db: Db, row: tuple[Any, ...]) -> Till:
     name, store, state, enrolled_at, revoked_at = row
     keys = tuple(
         TillKey(

@@ -1,20 +1,22 @@
-"""Marks, status lists and parts in SQLite: functions on an open transaction."""
+"""Marks, status lists and parts in SQL: functions on an open transaction."""
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
 
 from agent.domain.status import Status
+from agent.domain.time import timestamp
 from cloud.ports import Mark, MarkCounts, Published, StatusPart
-from cloud.sqlite_restore import sequence_floor
+from cloud.sql import Db
+from cloud.sql_campaigns import uses_of
+from cloud.sql_restore import sequence_floor
 
 PART_KEEP_DAYS = 30
 """How long a part that no till was given any more is kept: a slow download may still want it."""
-_OLDER = "strftime('%Y-%m-%dT%H:%M:%fZ', ?, ?)"
 
 
-def mark(db: sqlite3.Connection, issuer: str, campaign: int, marked: Iterable[tuple[int, Status]]) -> None:
+def mark(db: Db, issuer: str, campaign: int, marked: Iterable[tuple[int, Status]]) -> None:
     """Number what became known of coupons (pairs of index and status)."""
     db.executemany(
         "INSERT INTO mark SELECT ?1, ?2,"
@@ -23,28 +25,27 @@ def mark(db: sqlite3.Connection, issuer: str, campaign: int, marked: Iterable[tu
     )
 
 
-def mark_counts(db: sqlite3.Connection, issuer: str, campaign: int) -> MarkCounts:
+def mark_counts(db: Db, issuer: str, campaign: int) -> MarkCounts:
     """`CloudStore.mark_counts`. The limit of a campaign that is not known is one use."""
     row = db.execute(
-        "SELECT count(*) FILTER (WHERE uses >= coalesce((SELECT json_extract(document, '$.uses') FROM campaign"
-        " WHERE issuer = ?1 AND campaign = ?2), 1)), coalesce(sum(uses), 0),"
+        "SELECT count(*) FILTER (WHERE uses >= ?3), CAST(coalesce(sum(uses), 0) AS BIGINT),"
         " (SELECT count(*) FROM coupon WHERE issuer = ?1 AND campaign = ?2 AND revoked_at IS NOT NULL)"
         " FROM coupon_use WHERE issuer = ?1 AND campaign = ?2",
-        (issuer, campaign),
+        (issuer, campaign, uses_of(db, issuer, campaign)),
     ).fetchone()
     return MarkCounts(*row)
 
 
-def mark_numbers(db: sqlite3.Connection) -> dict[tuple[str, int], int]:
+def mark_numbers(db: Db) -> dict[tuple[str, int], int]:
     """`CloudStore.mark_numbers`."""
     rows = db.execute(
         "SELECT issuer, campaign, (SELECT max(change) FROM mark WHERE mark.issuer = campaign.issuer"
-        " AND mark.campaign = campaign.campaign) AS last FROM campaign WHERE last IS NOT NULL"
+        " AND mark.campaign = campaign.campaign) FROM campaign"
     )
-    return {(issuer, campaign): last for issuer, campaign, last in rows}
+    return {(issuer, campaign): last for issuer, campaign, last in rows if last is not None}
 
 
-def marks(db: sqlite3.Connection, issuer: str, campaign: int, after: int, limit: int) -> list[Mark]:
+def marks(db: Db, issuer: str, campaign: int, after: int, limit: int) -> list[Mark]:
     """`CloudStore.marks`."""
     rows = db.execute(
         "SELECT change, idx, status FROM mark WHERE issuer = ? AND campaign = ? AND change > ?"
@@ -54,7 +55,7 @@ def marks(db: sqlite3.Connection, issuer: str, campaign: int, after: int, limit:
     return rows.fetchall()
 
 
-def status_parts(db: sqlite3.Connection, issuer: str, campaign: int) -> list[StatusPart]:
+def status_parts(db: Db, issuer: str, campaign: int) -> list[StatusPart]:
     """`CloudStore.status_parts`."""
     rows = db.execute(
         "SELECT change, sha256, content FROM status_part JOIN part USING (sha256)"
@@ -65,7 +66,7 @@ def status_parts(db: sqlite3.Connection, issuer: str, campaign: int) -> list[Sta
 
 
 def put_status_parts(
-    db: sqlite3.Connection,
+    db: Db,
     issuer: str,
     campaign: int,
     before: int | None,
@@ -88,18 +89,24 @@ def put_status_parts(
     return True
 
 
-def put_parts(db: sqlite3.Connection, parts: Mapping[bytes, bytes], at: str) -> None:
+def put_parts(db: Db, parts: Mapping[bytes, bytes], at: str) -> None:
     """Add what is not there. When a part was last given is noted once a day: the note writes all of it anew."""
+    since = _days_before(at, 1)
     for sha256, content in parts.items():
-        if db.execute("SELECT 1 FROM part WHERE sha256 = ?", (sha256,)).fetchone() is None:
-            db.execute("INSERT INTO part VALUES (?, ?, ?)", (sha256, content, at))
-    db.executemany(
-        f"UPDATE part SET used_at = ? WHERE sha256 = ? AND used_at < {_OLDER}",
-        ((at, sha256, at, "-1 days") for sha256 in parts),
-    )
+        fresh = "SELECT 1 FROM part WHERE sha256 = ? AND used_at >= ?"
+        if db.execute(fresh, (sha256, since)).fetchone() is None:
+            # One statement: another receiver may be deleting this very part.
+            db.execute(
+                "INSERT INTO part VALUES (?, ?, ?) ON CONFLICT (sha256) DO UPDATE SET used_at = excluded.used_at",
+                (sha256, content, at),
+            )
 
 
-def publish(db: sqlite3.Connection, new: Published, parts: Mapping[bytes, bytes], at: str) -> bool:
+def _days_before(at: str, days: int) -> str:
+    return timestamp(datetime.fromisoformat(at) - timedelta(days=days))
+
+
+def publish(db: Db, new: Published, parts: Mapping[bytes, bytes], at: str) -> bool:
     """`CloudStore.publish`."""
     found = db.execute("SELECT epoch, sequence FROM manifest WHERE till = ?", (new.till,)).fetchone()
     epoch, sequence = found or (0, 0)
@@ -108,11 +115,16 @@ def publish(db: sqlite3.Connection, new: Published, parts: Mapping[bytes, bytes]
     if not follows:
         return False  # another receiver was faster
     row = (new.till, new.epoch, new.sequence, new.issued, new.parts_key, new.manifest)
-    db.execute("INSERT OR REPLACE INTO manifest VALUES (?, ?, ?, ?, ?, ?)", row)
+    db.execute(
+        "INSERT INTO manifest VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (till) DO UPDATE SET epoch = excluded.epoch,"
+        " sequence = excluded.sequence, issued = excluded.issued, parts_key = excluded.parts_key,"
+        " manifest = excluded.manifest",
+        row,
+    )
     put_parts(db, parts, at)
     db.execute(
-        f"DELETE FROM part WHERE used_at < {_OLDER} AND sha256 NOT IN"
+        "DELETE FROM part WHERE used_at < ? AND sha256 NOT IN"
         " (SELECT sha256 FROM status_part UNION ALL SELECT sha256 FROM code_table)",
-        (at, f"-{PART_KEEP_DAYS} days"),
+        (_days_before(at, PART_KEEP_DAYS),),
     )
     return True

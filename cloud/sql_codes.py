@@ -1,10 +1,9 @@
-"""`cloud.code_ports.CodeStore` on one SQLite file."""
+"""`cloud.code_ports.CodeStore` in SQL that both engines read."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import sqlite3
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -14,20 +13,20 @@ from agent.domain.scan import Rule, read_rules, rule_to_wire
 from cloud.code_ports import CodeSecret, ListedTable
 from cloud.codes import new_secret
 from cloud.errors import Refused
-from cloud.sqlite_status import put_parts
-from cloud.sqlite_thread import SqliteThreads
+from cloud.sql import Db, Threads, campaign_lock
+from cloud.sql_status import put_parts
 
 _SECRET = "SELECT issuer, key_id, key, seed FROM code_secret"
 
 
-class SqliteCodes:
-    """Over the threads of `cloud.sqlite.SqliteStore`."""
+class SqlCodes:
+    """Over the threads of `cloud.sql_store.SqlStore`."""
 
-    def __init__(self, threads: SqliteThreads) -> None:
+    def __init__(self, threads: Threads) -> None:
         self._threads = threads
 
     async def secret(self, issuer: str) -> CodeSecret:
-        def work(db: sqlite3.Connection) -> CodeSecret:
+        def work(db: Db) -> CodeSecret:
             found = db.execute(f"{_SECRET} WHERE issuer = ?", (issuer,)).fetchone()
             if found is not None:
                 return CodeSecret(*found)
@@ -44,7 +43,7 @@ class SqliteCodes:
         return [CodeSecret(*row) for row in rows]
 
     async def check_free(self, issuer: str, hashes: Sequence[bytes], campaign: int | None) -> None:
-        def work(db: sqlite3.Connection) -> None:
+        def work(db: Db) -> None:
             for digest in hashes:
                 found = _coupon_of(db, issuer, digest)
                 if found is not None and found[0] != campaign:
@@ -58,16 +57,16 @@ class SqliteCodes:
     async def tables(self) -> list[ListedTable]:
         rows = await self._threads.read(
             lambda db: db.execute(
-                "SELECT issuer, campaign, number, CASE WHEN made = count THEN sha256 ELSE x'' END,"
-                " CASE WHEN made = count THEN length ELSE 0 END FROM code_table ORDER BY issuer, campaign, number"
+                "SELECT issuer, campaign, number, sha256, length, made = count FROM code_table"
+                " ORDER BY issuer, campaign, number"
             ).fetchall()
         )
-        return [ListedTable(*row) for row in rows]
+        return [ListedTable(*row[:3], *(row[3:5] if row[5] else (b"", 0))) for row in rows]
 
     async def rows(self, table: ListedTable) -> tuple[TableHead, list[tuple[bytes, int]]]:
         key = (table.issuer, table.campaign, table.number)
 
-        def work(db: sqlite3.Connection) -> tuple[TableHead, list[tuple[bytes, int]]]:
+        def work(db: Db) -> tuple[TableHead, list[tuple[bytes, int]]]:
             (head,) = db.execute(
                 "SELECT head FROM code_table WHERE issuer = ? AND campaign = ? AND number = ?", key
             ).fetchone()
@@ -82,7 +81,7 @@ class SqliteCodes:
     async def put(self, table: ListedTable, count: int, content: bytes, at: str) -> ListedTable:
         sha256 = hashlib.sha256(content).digest()
 
-        def work(db: sqlite3.Connection) -> None:
+        def work(db: Db) -> None:
             put_parts(db, {sha256: content}, at)
             db.execute(
                 "UPDATE code_table SET made = ?, sha256 = ?, length = ?"
@@ -90,7 +89,7 @@ class SqliteCodes:
                 (count, sha256, len(content), table.issuer, table.campaign, table.number),
             )
 
-        await self._threads.write(work)
+        await self._threads.write(work, campaign_lock(table.issuer, table.campaign))
         return replace(table, sha256=sha256, length=len(content))
 
     async def scan_rules(self) -> list[Rule]:
@@ -100,13 +99,16 @@ class SqliteCodes:
     async def put_scan_rules(self, rules: Sequence[Rule]) -> None:
         document = json.dumps([rule_to_wire(rule) for rule in rules])
 
-        def work(db: sqlite3.Connection) -> None:
-            db.execute("INSERT OR REPLACE INTO scan_rules VALUES (1, ?)", (document,))
+        def work(db: Db) -> None:
+            db.execute(
+                "INSERT INTO scan_rules VALUES (1, ?) ON CONFLICT (id) DO UPDATE SET document = excluded.document",
+                (document,),
+            )
 
         await self._threads.write(work)
 
 
-def _add(db: sqlite3.Connection, head: TableHead, rows: Sequence[tuple[bytes, int]]) -> None:
+def _add(db: Db, head: TableHead, rows: Sequence[tuple[bytes, int]]) -> None:
     coupons = (head.issuer, head.campaign)
     new = [row for row in rows if not _listed(db, coupons, row)]
     wire = cbor.encode(head_to_wire(replace(head, count=1, bucket_bits=0)))
@@ -123,7 +125,7 @@ def _add(db: sqlite3.Connection, head: TableHead, rows: Sequence[tuple[bytes, in
         )
 
 
-def _listed(db: sqlite3.Connection, coupons: tuple[str, int], row: tuple[bytes, int]) -> bool:
+def _listed(db: Db, coupons: tuple[str, int], row: tuple[bytes, int]) -> bool:
     """True if this very code stands there already; Refused if it stands for another coupon."""
     found = _coupon_of(db, coupons[0], row[0])
     if found is not None and found != (coupons[1], row[1]):
@@ -131,7 +133,7 @@ def _listed(db: sqlite3.Connection, coupons: tuple[str, int], row: tuple[bytes, 
     return found is not None
 
 
-def _coupon_of(db: sqlite3.Connection, issuer: str, digest: bytes) -> tuple[int, int] | None:
+def _coupon_of(db: Db, issuer: str, digest: bytes) -> tuple[int, int] | None:
     found: tuple[int, int] | None = db.execute(
         "SELECT campaign, idx FROM code WHERE issuer = ? AND hash = ?", (issuer, digest)
     ).fetchone()
@@ -143,7 +145,7 @@ def _taken(coupon: tuple[int, int]) -> Refused:
     return Refused(409, "code_exists", f"{sentence}: nothing was listed")
 
 
-def _room(db: sqlite3.Connection, coupons: tuple[str, int], wire: bytes) -> tuple[int, int]:
+def _room(db: Db, coupons: tuple[str, int], wire: bytes) -> tuple[int, int]:
     """(number, free places) of the last table with this head, or of a new one."""
     found = db.execute(
         "SELECT number, count FROM code_table WHERE issuer = ? AND campaign = ? AND head = ?"
@@ -155,5 +157,5 @@ def _room(db: sqlite3.Connection, coupons: tuple[str, int], wire: bytes) -> tupl
     (number,) = db.execute(
         "SELECT 1 + coalesce(max(number), -1) FROM code_table WHERE issuer = ? AND campaign = ?", coupons
     ).fetchone()
-    db.execute("INSERT INTO code_table VALUES (?, ?, ?, ?, 0, -1, x'', 0)", (*coupons, number, wire))
+    db.execute("INSERT INTO code_table VALUES (?, ?, ?, ?, 0, -1, ?, 0)", (*coupons, number, wire, b""))
     return number, TABLE_CODES_MAX

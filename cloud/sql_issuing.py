@@ -1,9 +1,8 @@
-"""The SQL of keys, campaigns' indexes and coupons: what `cloud.sqlite` runs in one transaction each."""
+"""The SQL of keys, campaigns' indexes and coupons: what `cloud.sqlite_store` runs in one transaction each."""
 
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Iterable
 from typing import Any
 
@@ -14,7 +13,8 @@ from agent.domain.status import Status
 from cloud.errors import Refused
 from cloud.indexes import coupon_index
 from cloud.ports import HeldKey, KeyState, Terms
-from cloud.sqlite_status import mark
+from cloud.sql import Db
+from cloud.sql_status import mark
 
 _KEY = (
     "SELECT kid, issuer, algorithm, public_key, campaigns, not_before, expires, value_max_minor,"
@@ -22,7 +22,7 @@ _KEY = (
 )
 
 
-def add_key(db: sqlite3.Connection, key: IssuerKey, registered: bool) -> None:
+def add_key(db: Db, key: IssuerKey, registered: bool) -> None:
     if db.execute("SELECT 1 FROM issuer_key WHERE kid = ?", (key.kid,)).fetchone():
         raise Refused(409, "key_exists", f"the kid {key.kid.hex()} exists already")
     if registered:
@@ -37,7 +37,7 @@ def add_key(db: sqlite3.Connection, key: IssuerKey, registered: bool) -> None:
     )
 
 
-def _not_issued_here(db: sqlite3.Connection, key: IssuerKey) -> None:
+def _not_issued_here(db: Db, key: IssuerKey) -> None:
     """Two who draw indexes of one campaign would give one identity to two coupons."""
     issued = db.execute(
         "SELECT campaign FROM campaign WHERE issuer = ? AND (issued > 0 OR restored_at IS NOT NULL) ORDER BY campaign",
@@ -49,11 +49,11 @@ def _not_issued_here(db: sqlite3.Connection, key: IssuerKey) -> None:
             raise Refused(409, "issued_here", f"{sentence}: name other campaigns for a key held elsewhere")
 
 
-def held_keys(db: sqlite3.Connection) -> list[HeldKey]:
+def held_keys(db: Db) -> list[HeldKey]:
     return [_held(row) for row in db.execute(f"{_KEY} ORDER BY issuer, kid")]
 
 
-def change_key(db: sqlite3.Connection, kid: bytes, state: KeyState) -> HeldKey:
+def change_key(db: Db, kid: bytes, state: KeyState) -> HeldKey:
     row = db.execute(f"{_KEY} WHERE kid = ?", (kid,)).fetchone()
     if row is None:
         raise Refused(404, "unknown_key", f"there is no key {kid.hex()}")
@@ -65,9 +65,9 @@ def change_key(db: sqlite3.Connection, kid: bytes, state: KeyState) -> HeldKey:
     return _held(db.execute(f"{_KEY} WHERE kid = ?", (kid,)).fetchone())
 
 
-def _drop_promos(db: sqlite3.Connection, key: IssuerKey) -> None:
+def _drop_promos(db: Db, key: IssuerKey) -> None:
     """Codes that tills hold ready for receipts, signed by a key that counts no more: no customer shall get them."""
-    rows = db.execute("SELECT till, short, document FROM promo WHERE issuer = ? AND NOT out", (key.issuer,))
+    rows = db.execute("SELECT till, short, document FROM promo WHERE issuer = ? AND out = 0", (key.issuer,))
     signed = [
         (till, short)
         for till, short, document in rows
@@ -76,7 +76,7 @@ def _drop_promos(db: sqlite3.Connection, key: IssuerKey) -> None:
     db.executemany("UPDATE promo SET out = 1 WHERE till = ? AND short = ?", signed)
 
 
-def campaign_row(db: sqlite3.Connection, issuer: str, campaign: int) -> tuple[int, bytes, int]:
+def campaign_row(db: Db, issuer: str, campaign: int) -> tuple[int, bytes, int]:
     """(size, key of the index permutation, coupons issued)."""
     row = db.execute(
         "SELECT size, index_key, issued FROM campaign WHERE issuer = ? AND campaign = ?", (issuer, campaign)
@@ -87,19 +87,21 @@ def campaign_row(db: sqlite3.Connection, issuer: str, campaign: int) -> tuple[in
     return size, key, issued
 
 
-def may_be_out(db: sqlite3.Connection, issuer: str, campaign: int) -> bool:
+def may_be_out(db: Db, issuer: str, campaign: int) -> bool:
     """Whether coupons of a campaign were issued here, or may have been: by the holder of a registered key, or before
     a restore.
     """
     here = "SELECT issued > 0 OR restored_at IS NOT NULL FROM campaign WHERE issuer = ? AND campaign = ?"
     if db.execute(here, (issuer, campaign)).fetchone()[0]:
         return True
-    registered = [_held(row).key for row in db.execute(f"{_KEY} WHERE issuer = ? AND registered", (issuer,))]
+    registered = [
+        _held(row).key for row in db.execute(f"{_KEY} WHERE issuer = ? AND registered = 1", (issuer,))
+    ]
     return any(key.campaigns is None or campaign in key.campaigns for key in registered)
 
 
 def allot(
-    db: sqlite3.Connection, issuer: str, campaign: int, count: int, terms: Terms, at: str, order: str | None
+    db: Db, issuer: str, campaign: int, count: int, terms: Terms, at: str, order: str | None
 ) -> list[int]:
     said = _json({name: value for name in Terms.__slots__ if (value := getattr(terms, name)) is not None})
     size, key, issued = campaign_row(db, issuer, campaign)
@@ -126,14 +128,14 @@ def allot(
         db.execute("INSERT INTO coupon_order VALUES (?, ?, ?, ?, ?, ?)", row)
     # One may stand there already: revoked before it was issued.
     db.executemany(
-        "INSERT INTO coupon VALUES (?, ?, ?, ?, NULL, ?) ON CONFLICT DO UPDATE"
+        "INSERT INTO coupon VALUES (?, ?, ?, ?, NULL, ?) ON CONFLICT (issuer, campaign, idx) DO UPDATE"
         " SET issued_at = excluded.issued_at, terms = excluded.terms",
         [(issuer, campaign, index, at, said) for index in indexes],
     )
     return indexes
 
 
-def _check_open(db: sqlite3.Connection, issuer: str, campaign: int) -> None:
+def _check_open(db: Db, issuer: str, campaign: int) -> None:
     """Refused where indexes may have been drawn that are not known here any more."""
     (at,) = db.execute(
         "SELECT restored_at FROM campaign WHERE issuer = ? AND campaign = ?", (issuer, campaign)
@@ -144,15 +146,15 @@ def _check_open(db: sqlite3.Connection, issuer: str, campaign: int) -> None:
         raise Refused(409, "restored", f"{sentence}: state it with {command}")
 
 
-def revoke(db: sqlite3.Connection, issuer: str, campaign: int, indexes: Iterable[int], at: str) -> int:
+def revoke(db: Db, issuer: str, campaign: int, indexes: Iterable[int], at: str) -> int:
     size, _, _ = campaign_row(db, issuer, campaign)
     changed = []
     for index in indexes:
         if not 0 <= index < size:
             raise Refused(422, "no_such_coupon", f"index {index} is not below the campaign's size {size}")
         done = db.execute(
-            "INSERT INTO coupon VALUES (?, ?, ?, NULL, ?, NULL) ON CONFLICT DO UPDATE"
-            " SET revoked_at = excluded.revoked_at WHERE revoked_at IS NULL",
+            "INSERT INTO coupon VALUES (?, ?, ?, NULL, ?, NULL) ON CONFLICT (issuer, campaign, idx)"
+            " DO UPDATE SET revoked_at = excluded.revoked_at WHERE coupon.revoked_at IS NULL",
             (issuer, campaign, index, at),
         )
         if done.rowcount:

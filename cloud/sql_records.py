@@ -1,9 +1,8 @@
-"""Records, uses and conflicts in SQLite: functions on an open transaction."""
+"""Records, uses and conflicts in SQL: functions on an open transaction."""
 
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Sequence
 
 from agent.domain.keys import key_id
@@ -11,39 +10,39 @@ from agent.domain.status import Status
 from cloud.chain import JUMP_MAX, ChainView, Entry, Fate, Hole, Ruling, places, split
 from cloud.lists import Cursor, GapLine, Win
 from cloud.ports import Appended, Judge
-from cloud.sqlite_lists import page
-from cloud.sqlite_plausible import note
-from cloud.sqlite_status import mark
-from cloud.sqlite_tills import heads, revoked_keys, starts
+from cloud.sql import Db
+from cloud.sql_campaigns import uses_of
+from cloud.sql_lists import page
+from cloud.sql_plausible import note
+from cloud.sql_status import mark
+from cloud.sql_tills import heads, revoked_keys, starts
 
 STORED = "stored"
 """The code of a held use whose record stands in the ledger."""
-_SOME = "SELECT value FROM json_each(?)"
 _OF_RECORD = "till = ? AND lane = ? AND sequence = ? AND hash = ?"
 _INSERT_RECORD = "INSERT INTO record VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _INSERT_USE = "INSERT INTO coupon_use VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1) ON CONFLICT DO NOTHING"
 # A record refused as broken_chain may be stored later, replayed in its place: it is listed once, by what became of it.
 _INSERT_CONFLICT = """
-INSERT INTO conflict VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET kind = excluded.kind
+INSERT INTO conflict VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (issuer, campaign, idx, till, lane, sequence, hash) DO UPDATE SET kind = excluded.kind
 """
-_USES = "SELECT coalesce(json_extract(document, '$.uses'), 1) FROM campaign WHERE issuer = ? AND campaign = ?"
 _FOR_PLACE = "code IN ('fork', 'broken_chain', 'wrong_key')"
 # A hash says nothing of the signature: what is signed takes the place of a copy that was not.
 _INSERT_REFUSAL = (
     "INSERT INTO refusal VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
-    f" ON CONFLICT DO UPDATE SET code = excluded.code, event = excluded.event WHERE excluded.{_FOR_PLACE}"
+    " ON CONFLICT (till, lane, sequence, hash) DO UPDATE SET code = excluded.code, event = excluded.event"
+    f" WHERE excluded.{_FOR_PLACE}"
 )
 _INSERT_HELD = (
     "INSERT INTO held VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL)"
-    " ON CONFLICT DO UPDATE SET code = excluded.code"
+    " ON CONFLICT (till, lane, sequence, hash) DO UPDATE SET code = excluded.code"
 )
 _INSERT_HOLE = "INSERT INTO hole VALUES (?, ?, ?, ?, ?, ?)"
 _WIN = "SELECT till, lane, sequence, redemption_id, received_at, time, hash FROM coupon_use"
 
 
-def append(
-    db: sqlite3.Connection, till: str, lane: str, entries: Sequence[Entry], judge: Judge, at: str
-) -> list[Appended]:
+def append(db: Db, till: str, lane: str, entries: Sequence[Entry], judge: Judge, at: str) -> list[Appended]:
     """`CloudStore.append`."""
     done = []
     revoked = revoked_keys(db, till)
@@ -68,7 +67,7 @@ def append(
     return done
 
 
-def _take_from_hole(db: sqlite3.Connection, till: str, lane: str, place: int, prevhash: str) -> None:
+def _take_from_hole(db: Db, till: str, lane: str, place: int, prevhash: str) -> None:
     found = db.execute(
         "SELECT first, last, hash, noticed_at FROM hole WHERE till = ? AND lane = ? AND first <= ?"
         " ORDER BY first DESC LIMIT 1",
@@ -82,7 +81,7 @@ def _take_from_hole(db: sqlite3.Connection, till: str, lane: str, place: int, pr
         db.execute(_INSERT_HOLE, (till, lane, part.first, part.last, part.hash, found[3]))
 
 
-def chain_view(db: sqlite3.Connection, till: str, lane: str, entries: Sequence[Entry]) -> ChainView:
+def chain_view(db: Db, till: str, lane: str, entries: Sequence[Entry]) -> ChainView:
     """The lane's end, and what stands at, before and behind each sequence that the entries may be placed at."""
     key = (till, lane)
     last, refused_last = (
@@ -94,19 +93,21 @@ def chain_view(db: sqlite3.Connection, till: str, lane: str, entries: Sequence[E
     head = max(last, refused_last)
     farthest = heads(db, till, lane)[0] + JUMP_MAX
     wanted = {place + step for place in places(entries, head, farthest) for step in (-1, 0, 1)}
-    some = (*key, json.dumps(sorted(wanted)))
+    some = [(place,) for place in sorted(wanted)]
     stored = {
         sequence: (own, before)
-        for sequence, own, before in db.execute(
-            f"SELECT sequence, hash, prevhash FROM record WHERE till = ? AND lane = ? AND sequence IN ({_SOME})",
+        for sequence, own, before in db.matching(
+            "SELECT sequence, hash, prevhash FROM record WHERE till = ? AND lane = ? AND sequence IN ({keys})",
+            key,
             some,
         )
     }
     refused: dict[int, frozenset[str]] = {}
-    for sequence, claimed in db.execute(
+    for sequence, claimed in db.matching(
         "SELECT sequence, hash FROM refusal WHERE till = ? AND lane = ?"
-        f" AND (sequence IN ({_SOME}) OR sequence > ?)",
-        (*some, last),
+        " AND (sequence > ? OR sequence IN ({keys}))",
+        (*key, last),
+        some,
     ):
         refused[sequence] = refused.get(sequence, frozenset()) | {claimed}
     return ChainView(head, last, stored, refused, farthest, starts(db, till, lane))
@@ -120,7 +121,7 @@ _PROMO_BECOMES = {
 }
 
 
-def _store(db: sqlite3.Connection, till: str, lane: str, entry: Entry, at: str, holds: bool) -> Win | None:
+def _store(db: Db, till: str, lane: str, entry: Entry, at: str, holds: bool) -> Win | None:
     coupon = entry.coupon
     identity = (None, None, None) if coupon is None else (coupon.issuer, coupon.campaign, coupon.index)
     said = (entry.record_id, entry.kind, entry.time, *identity, entry.discount_minor, entry.text, at)
@@ -134,7 +135,7 @@ def _store(db: sqlite3.Connection, till: str, lane: str, entry: Entry, at: str, 
 
 
 def _use_all_the_same(
-    db: sqlite3.Connection, till: str, lane: str, ruling: Ruling, entry: Entry, at: str, holds: bool
+    db: Db, till: str, lane: str, ruling: Ruling, entry: Entry, at: str, holds: bool
 ) -> None:
     """A record that does not fit the chain, yet is signed by the till, tells of a coupon that was taken: it is used."""
     if entry.coupon is None or entry.fault:
@@ -145,7 +146,7 @@ def _use_all_the_same(
         use(db, till, lane, entry, at, ruling.code)
 
 
-def _hold(db: sqlite3.Connection, till: str, lane: str, entry: Entry, at: str, code: str) -> None:
+def _hold(db: Db, till: str, lane: str, entry: Entry, at: str, code: str) -> None:
     """Keep a use without effect: who stole the till's key could else use up any coupon at all tills."""
     assert entry.coupon is not None, "only a coupon is used"
     assert entry.signer is not None, "what nobody signed was refused"
@@ -157,7 +158,7 @@ def _hold(db: sqlite3.Connection, till: str, lane: str, entry: Entry, at: str, c
     db.execute(_INSERT_HELD, (*place, key_id(entry.signer).hex(), code, *said))
 
 
-def _counted_when_refused(db: sqlite3.Connection, place: tuple[object, ...]) -> bool:
+def _counted_when_refused(db: Db, place: tuple[object, ...]) -> bool:
     """Whether this record was refused for its place before, and its use was not held then."""
     return (
         db.execute(
@@ -169,7 +170,7 @@ def _counted_when_refused(db: sqlite3.Connection, place: tuple[object, ...]) -> 
     )
 
 
-def use(db: sqlite3.Connection, till: str, lane: str, entry: Entry, at: str, kind: str) -> Win | None:
+def use(db: Db, till: str, lane: str, entry: Entry, at: str, kind: str) -> Win | None:
     """Enter a coupon's use, or a conflict of this kind with the record that used it first, which is returned."""
     coupon = entry.coupon
     assert coupon is not None, "only a coupon is used"
@@ -180,7 +181,7 @@ def use(db: sqlite3.Connection, till: str, lane: str, entry: Entry, at: str, kin
         identity,
     )
     place = (*identity, till, lane, entry.sequence)
-    limit = _uses_of(db, coupon.issuer, coupon.campaign)
+    limit = uses_of(db, coupon.issuer, coupon.campaign)
     if db.execute(_INSERT_USE, (*place, entry.record_id, at, entry.time, entry.hash)).rowcount == 1:
         if limit == 1:
             mark(db, coupon.issuer, coupon.campaign, [(coupon.index, Status.USED)])
@@ -195,15 +196,7 @@ def use(db: sqlite3.Connection, till: str, lane: str, entry: Entry, at: str, kin
     return winner
 
 
-def _uses_of(db: sqlite3.Connection, issuer: str, campaign: int) -> int:
-    """How often a coupon of this campaign may be redeemed; 1 of a campaign that is not known."""
-    row = db.execute(_USES, (issuer, campaign)).fetchone()
-    return 1 if row is None else row[0]
-
-
-def _use_again(
-    db: sqlite3.Connection, identity: tuple[str, int, int], limit: int, record: tuple[str, str, Entry]
-) -> bool:
+def _use_again(db: Db, identity: tuple[str, int, int], limit: int, record: tuple[str, str, Entry]) -> bool:
     """Count one more use of a coupon that may be used several times; False if there was none left."""
     till, lane, entry = record
     if _counted_when_refused(db, (till, lane, entry.sequence, entry.hash)):
@@ -218,7 +211,7 @@ def _use_again(
     return counted is not None
 
 
-def _lost_to(db: sqlite3.Connection, till: str, lane: str, entry: Entry) -> Win | None:
+def _lost_to(db: Db, till: str, lane: str, entry: Entry) -> Win | None:
     """The record that used the coupon of `entry` first, None if it was this one (or itself, refused before)."""
     coupon = entry.coupon
     if coupon is None:
@@ -230,7 +223,7 @@ def _lost_to(db: sqlite3.Connection, till: str, lane: str, entry: Entry) -> Win 
     return None if same_place and winner.hash in (entry.hash, "") else winner
 
 
-def _conflict_of(db: sqlite3.Connection, till: str, lane: str, entry: Entry) -> Win | None:
+def _conflict_of(db: Db, till: str, lane: str, entry: Entry) -> Win | None:
     """With whom this very record is in conflict, as it was found when it came; None if it is in none."""
     coupon = entry.coupon
     if coupon is None:
@@ -243,16 +236,16 @@ def _conflict_of(db: sqlite3.Connection, till: str, lane: str, entry: Entry) -> 
     return None if found is None else _winner(db, identity)
 
 
-def _winner(db: sqlite3.Connection, identity: tuple[object, ...]) -> Win | None:
+def _winner(db: Db, identity: tuple[object, ...]) -> Win | None:
     row = db.execute(f"{_WIN} WHERE issuer = ? AND campaign = ? AND idx = ?", identity).fetchone()
     return None if row is None else Win(*row)
 
 
-def gaps(db: sqlite3.Connection, limit: int, after: Cursor) -> list[GapLine]:
+def gaps(db: Db, limit: int, after: Cursor) -> list[GapLine]:
     """`CloudStore.gaps`."""
     rows = db.execute(
         "SELECT till, lane, first, last, noticed_at, hash FROM hole"
-        + page("noticed_at", "till, lane, first, ''"),
+        + page("noticed_at", "till, lane, first", ", ''"),
         (*after, limit),
     ).fetchall()
     return [
@@ -261,7 +254,7 @@ def gaps(db: sqlite3.Connection, limit: int, after: Cursor) -> list[GapLine]:
     ]
 
 
-def missing(db: sqlite3.Connection, till: str, lane: str, limit: int) -> list[tuple[int, int]]:
+def missing(db: Db, till: str, lane: str, limit: int) -> list[tuple[int, int]]:
     """`CloudStore.missing`."""
     rows = db.execute(
         "SELECT first, last FROM hole WHERE till = ? AND lane = ? ORDER BY first DESC LIMIT ?",
@@ -270,7 +263,7 @@ def missing(db: sqlite3.Connection, till: str, lane: str, limit: int) -> list[tu
     return [span for span in rows if _gap_kind(db, till, lane, *span) == "missing"]
 
 
-def _gap_kind(db: sqlite3.Connection, till: str, lane: str, first: int, last: int) -> str:
+def _gap_kind(db: Db, till: str, lane: str, first: int, last: int) -> str:
     """Whether these sequences lie in the room that was left each time the till was enrolled anew."""
     covered = first - 1
     for (lanes,) in db.execute("SELECT lanes FROM till_key WHERE till = ? ORDER BY generation", (till,)):

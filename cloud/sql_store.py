@@ -1,13 +1,10 @@
-"""`cloud.ports.CloudStore` on one SQLite file: the default for one machine."""
+"""`cloud.ports.CloudStore` in SQL that both engines read (`cloud.sql`): what is one transaction, and what it locks."""
 
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 from agent.domain import campaign as campaigns
@@ -16,14 +13,14 @@ from agent.domain.keys import IssuerKey
 from agent.domain.parts import Place, PromoCode, place_to_wire, promo_to_wire
 from agent.domain.statement import KeyChange
 from cloud import (
-    sqlite_holds,
-    sqlite_issuing,
-    sqlite_lists,
-    sqlite_plausible,
-    sqlite_records,
-    sqlite_restore,
-    sqlite_status,
-    sqlite_tills,
+    sql_holds,
+    sql_issuing,
+    sql_lists,
+    sql_plausible,
+    sql_records,
+    sql_restore,
+    sql_status,
+    sql_tills,
 )
 from cloud.chain import Entry
 from cloud.errors import Refused
@@ -45,19 +42,20 @@ from cloud.ports import (
     Terms,
 )
 from cloud.restore import Closed
-from cloud.sqlite_codes import SqliteCodes
-from cloud.sqlite_thread import SqliteThreads
+from cloud.sql import Db, Row, Threads, campaign_lock, till_lock
+from cloud.sql_campaigns import campaign_of, read_campaign
+from cloud.sql_codes import SqlCodes
 from cloud.tills import Till
 
 _OFFER = "SELECT document, promo_per_till, promo_valid_days, index_key, issued FROM campaign"
 
 
-class SqliteStore:
-    """Open with the path of the database; raises SetupError if it must not be opened."""
+class SqlStore:
+    """Over the threads of either engine."""
 
-    def __init__(self, path: Path) -> None:
-        self._threads = SqliteThreads(path)
-        self.codes = SqliteCodes(self._threads)
+    def __init__(self, threads: Threads) -> None:
+        self._threads = threads
+        self.codes = SqlCodes(threads)
 
     async def close(self) -> None:
         await self._threads.close()
@@ -77,7 +75,7 @@ class SqliteStore:
     # --- places, issuers, offers ---
 
     async def put_place(self, place: Place) -> None:
-        def work(db: sqlite3.Connection) -> None:
+        def work(db: Db) -> None:
             other = db.execute(
                 "SELECT store FROM place WHERE number = ? AND store <> ?", (place.number, place.store)
             ).fetchone()
@@ -103,16 +101,16 @@ class SqliteStore:
         return None if row is None else row[0]
 
     async def add_key(self, key: IssuerKey, *, registered: bool = False) -> None:
-        await self._threads.write(lambda db: sqlite_issuing.add_key(db, key, registered))
+        await self._threads.write(lambda db: sql_issuing.add_key(db, key, registered))
 
     async def issuer_keys(self) -> list[IssuerKey]:
         return [held.key for held in await self.held_keys() if held.state is not KeyState.WITHDRAWN]
 
     async def held_keys(self) -> list[HeldKey]:
-        return await self._threads.read(sqlite_issuing.held_keys)
+        return await self._threads.read(sql_issuing.held_keys)
 
     async def change_key(self, kid: bytes, state: KeyState) -> HeldKey:
-        return await self._threads.write(lambda db: sqlite_issuing.change_key(db, kid, state))
+        return await self._threads.write(lambda db: sql_issuing.change_key(db, kid, state))
 
     async def put_campaign(self, campaign: Campaign, promo: PromoPlan | None, key: bytes) -> None:
         plan = promo or PromoPlan(0, 0)
@@ -125,26 +123,24 @@ class SqliteStore:
             plan.valid_days,
         )
 
-        def work(db: sqlite3.Connection) -> None:
-            sqlite_plausible.raise_most(db, campaign)
-            found = db.execute(
-                "SELECT version, size, coalesce(json_extract(document, '$.uses'), 1),"
-                " json_extract(document, '$.currency') FROM campaign WHERE issuer = ? AND campaign = ?",
-                identity,
-            ).fetchone()
+        def work(db: Db) -> None:
+            sql_plausible.raise_most(db, campaign)
+            found = campaign_of(db, *identity)
             if found is None:
                 db.execute(
                     "INSERT INTO campaign VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0, NULL)", (*identity, *row, key)
                 )
                 return
-            if campaign.version <= found[0]:
-                raise Refused(409, "old_version", f"version {found[0]} is known; send a higher one")
-            if campaign.size != found[1]:
-                raise Refused(409, "size_fixed", f"the size stays {found[1]}: indexes were drawn below it")
-            if campaign.uses != found[2]:
-                raise Refused(409, "uses_fixed", f"uses stays {found[2]}: some may be used up by it already")
-            if campaign.currency != found[3] and sqlite_issuing.may_be_out(db, *identity):
-                sentence = f"the currency stays {found[3]}: tills would refuse the coupons that are out"
+            if campaign.version <= found.version:
+                raise Refused(409, "old_version", f"version {found.version} is known; send a higher one")
+            if campaign.size != found.size:
+                raise Refused(409, "size_fixed", f"the size stays {found.size}: indexes were drawn below it")
+            if campaign.uses != found.uses:
+                raise Refused(
+                    409, "uses_fixed", f"uses stays {found.uses}: some may be used up by it already"
+                )
+            if campaign.currency != found.currency and sql_issuing.may_be_out(db, *identity):
+                sentence = f"the currency stays {found.currency}: tills would refuse the coupons that are out"
                 raise Refused(409, "currency_fixed", sentence)
             db.execute(
                 "UPDATE campaign SET version = ?, size = ?, document = ?, promo_per_till = ?, promo_valid_days = ?"
@@ -167,59 +163,65 @@ class SqliteStore:
         self, issuer: str, campaign: int, count: int, terms: Terms, at: str, order: str | None = None
     ) -> list[int]:
         return await self._threads.write(
-            lambda db: sqlite_issuing.allot(db, issuer, campaign, count, terms, at, order)
+            lambda db: sql_issuing.allot(db, issuer, campaign, count, terms, at, order),
+            campaign_lock(issuer, campaign),
         )
 
     async def revoke(self, issuer: str, campaign: int, indexes: Iterable[int], at: str) -> int:
-        return await self._threads.write(lambda db: sqlite_issuing.revoke(db, issuer, campaign, indexes, at))
+        chosen = list(indexes)
+        return await self._threads.write(
+            lambda db: sql_issuing.revoke(db, issuer, campaign, chosen, at),
+            campaign_lock(issuer, campaign),
+        )
 
     async def mark_counts(self, issuer: str, campaign: int) -> MarkCounts:
-        return await self._threads.read(lambda db: sqlite_status.mark_counts(db, issuer, campaign))
+        return await self._threads.read(lambda db: sql_status.mark_counts(db, issuer, campaign))
 
     async def mark_numbers(self) -> dict[tuple[str, int], int]:
-        return await self._threads.read(sqlite_status.mark_numbers)
+        return await self._threads.read(sql_status.mark_numbers)
 
     async def marks(self, issuer: str, campaign: int, after: int, limit: int) -> list[Mark]:
-        return await self._threads.read(lambda db: sqlite_status.marks(db, issuer, campaign, after, limit))
+        return await self._threads.read(lambda db: sql_status.marks(db, issuer, campaign, after, limit))
 
     async def status_parts(self, issuer: str, campaign: int) -> list[StatusPart]:
-        return await self._threads.read(lambda db: sqlite_status.status_parts(db, issuer, campaign))
+        return await self._threads.read(lambda db: sql_status.status_parts(db, issuer, campaign))
 
     async def put_status_parts(
         self, issuer: str, campaign: int, before: int | None, parts: Sequence[StatusPart], at: str
     ) -> bool:
         return await self._threads.write(
-            lambda db: sqlite_status.put_status_parts(db, issuer, campaign, before, parts, at)
+            lambda db: sql_status.put_status_parts(db, issuer, campaign, before, parts, at),
+            campaign_lock(issuer, campaign),
         )
 
     # --- tills ---
 
     async def add_till(self, till: str, store: str, code_digest: bytes, expires: str) -> None:
-        await self._threads.write(lambda db: sqlite_tills.add(db, till, store, code_digest, expires))
+        await self._threads.write(lambda db: sql_tills.add(db, till, store, code_digest, expires))
 
     async def renew_code(self, till: str, code_digest: bytes, expires: str) -> bool:
-        return await self._threads.write(lambda db: sqlite_tills.renew_code(db, till, code_digest, expires))
+        return await self._threads.write(lambda db: sql_tills.renew_code(db, till, code_digest, expires))
 
     async def till(self, till: str) -> Till | None:
-        return await self._threads.read(lambda db: sqlite_tills.find(db, till))
+        return await self._threads.read(lambda db: sql_tills.find(db, till))
 
     async def tills(self) -> list[Till]:
-        return await self._threads.read(sqlite_tills.every)
+        return await self._threads.read(sql_tills.every)
 
     async def enrol(self, code_digest: bytes, public_key: bytes, at: str) -> Till | None:
-        return await self._threads.write(lambda db: sqlite_tills.enrol(db, code_digest, public_key, at))
+        return await self._threads.write(lambda db: sql_tills.enrol(db, code_digest, public_key, at))
 
     async def revoke_till(self, till: str, at: str, *, keep_promos: bool = False) -> int | None:
-        return await self._threads.write(lambda db: sqlite_tills.revoke(db, till, at, keep_promos))
+        return await self._threads.write(lambda db: sql_tills.revoke(db, till, at, keep_promos))
 
     async def change_till_key(self, change: KeyChange) -> Till:
-        return await self._threads.write(lambda db: sqlite_tills.change_key(db, change))
+        return await self._threads.write(lambda db: sql_tills.change_key(db, change), till_lock(change.till))
 
     async def confirm_till_key(self, till: str, public_key: bytes) -> None:
-        await self._threads.write(lambda db: sqlite_tills.confirm_key(db, till, public_key))
+        await self._threads.write(lambda db: sql_tills.confirm_key(db, till, public_key), till_lock(till))
 
     async def put_time_statement(self, till: str, statement: bytes) -> bool:
-        return await self._threads.write(lambda db: sqlite_tills.put_time_statement(db, till, statement))
+        return await self._threads.write(lambda db: sql_tills.put_time_statement(db, till, statement))
 
     async def time_statement(self, till: str) -> bytes | None:
         row = await self._one("SELECT time_statement FROM till WHERE till = ?", (till,))
@@ -228,12 +230,13 @@ class SqliteStore:
     # --- beside offers ---
 
     async def put_notice(self, kind: str, store: str, document: bytes) -> None:
-        def work(db: sqlite3.Connection) -> None:
+        def work(db: Db) -> None:
             known = db.execute("SELECT 1 FROM place WHERE store = ?", (store,)).fetchone()
             if store and known is None:
                 raise Refused(404, "unknown_store", f"there is no store {store}")
             db.execute(
-                "INSERT INTO notice VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET document = excluded.document",
+                "INSERT INTO notice VALUES (?, ?, ?) ON CONFLICT (kind, store)"
+                " DO UPDATE SET document = excluded.document",
                 (kind, store, document),
             )
 
@@ -246,7 +249,7 @@ class SqliteStore:
         return [row[0] for row in rows]
 
     async def badge_key(self, fresh: bytes) -> bytes:
-        def work(db: sqlite3.Connection) -> bytes:
+        def work(db: Db) -> bytes:
             db.execute("INSERT INTO notice VALUES ('badge_key', '', ?) ON CONFLICT DO NOTHING", (fresh,))
             found: bytes = db.execute("SELECT document FROM notice WHERE kind = 'badge_key'").fetchone()[0]
             return found
@@ -258,51 +261,56 @@ class SqliteStore:
     async def append(
         self, till: str, lane: str, entries: Sequence[Entry], judge: Judge, at: str
     ) -> list[Appended]:
-        return await self._threads.write(lambda db: sqlite_records.append(db, till, lane, entries, judge, at))
+        used = {(entry.coupon.issuer, entry.coupon.campaign) for entry in entries if entry.coupon is not None}
+        return await self._threads.write(
+            lambda db: sql_records.append(db, till, lane, entries, judge, at),
+            till_lock(till),
+            *(campaign_lock(*campaign) for campaign in used),
+        )
 
     async def ledger(self, till: str | None, after: tuple[str, str, int], limit: int) -> list[LedgerLine]:
-        return await self._threads.read(lambda db: sqlite_lists.ledger(db, till, after, limit))
+        return await self._threads.read(lambda db: sql_lists.ledger(db, till, after, limit))
 
     async def held(self, till: str | None, limit: int) -> list[HeldLine]:
-        return await self._threads.read(lambda db: sqlite_holds.lines(db, till, limit))
+        return await self._threads.read(lambda db: sql_holds.lines(db, till, limit))
 
     async def held_counts(self) -> dict[str, int]:
-        return await self._threads.read(sqlite_holds.waiting)
+        return await self._threads.read(sql_holds.waiting)
 
     async def release_held(self, till: str, kid: str | None = None) -> Released:
-        return await self._threads.write(lambda db: sqlite_holds.release(db, till, kid))
+        return await self._threads.write(lambda db: sql_holds.release(db, till, kid))
 
     async def refuse_held(self, till: str, at: str, kid: str | None = None) -> int:
-        return await self._threads.write(lambda db: sqlite_holds.refuse(db, till, kid, at))
+        return await self._threads.write(lambda db: sql_holds.refuse(db, till, kid, at))
 
     async def conflicts(self, limit: int, after: Cursor = NEWEST) -> list[ConflictLine]:
-        return await self._threads.read(lambda db: sqlite_lists.conflicts(db, limit, after))
+        return await self._threads.read(lambda db: sql_lists.conflicts(db, limit, after))
 
     async def refusals(self, limit: int, after: Cursor = NEWEST) -> list[RefusalLine]:
-        return await self._threads.read(lambda db: sqlite_lists.refusals(db, limit, after))
+        return await self._threads.read(lambda db: sql_lists.refusals(db, limit, after))
 
     async def gaps(self, limit: int, after: Cursor = NEWEST) -> list[GapLine]:
-        return await self._threads.read(lambda db: sqlite_records.gaps(db, limit, after))
+        return await self._threads.read(lambda db: sql_records.gaps(db, limit, after))
 
     async def implausible(self, limit: int, after: Cursor = NEWEST) -> list[ImplausibleLine]:
-        return await self._threads.read(lambda db: sqlite_lists.implausible(db, limit, after))
+        return await self._threads.read(lambda db: sql_lists.implausible(db, limit, after))
 
     # --- after a restore ---
 
     async def missing(self, till: str, lane: str, limit: int) -> list[tuple[int, int]]:
-        return await self._threads.read(lambda db: sqlite_records.missing(db, till, lane, limit))
+        return await self._threads.read(lambda db: sql_records.missing(db, till, lane, limit))
 
     async def restored(self, now: datetime) -> tuple[int, list[Closed]]:
-        return await self._threads.write(lambda db: sqlite_restore.restored(db, now))
+        return await self._threads.write(lambda db: sql_restore.restored(db, now))
 
     async def closed(self) -> list[Closed]:
-        return await self._threads.read(sqlite_restore.closed)
+        return await self._threads.read(sql_restore.closed)
 
     async def open_issuing(self, issuer: str, campaign: int, issued: int) -> None:
-        await self._threads.write(lambda db: sqlite_restore.open_issuing(db, issuer, campaign, issued))
+        await self._threads.write(lambda db: sql_restore.open_issuing(db, issuer, campaign, issued))
 
     async def sequence_floor(self) -> int:
-        return await self._threads.read(sqlite_restore.sequence_floor)
+        return await self._threads.read(sql_restore.sequence_floor)
 
     # --- bundles ---
 
@@ -313,7 +321,9 @@ class SqliteStore:
         return None if row is None else Published(*row)
 
     async def publish(self, new: Published, parts: Mapping[bytes, bytes], at: str) -> bool:
-        return await self._threads.write(lambda db: sqlite_status.publish(db, new, parts, at))
+        return await self._threads.write(
+            lambda db: sql_status.publish(db, new, parts, at), till_lock(new.till)
+        )
 
     async def part(self, sha256: bytes) -> bytes | None:
         row = await self._one("SELECT content FROM part WHERE sha256 = ?", (sha256,))
@@ -333,15 +343,15 @@ class SqliteStore:
             for row in rows
         ]
 
-        def work(db: sqlite3.Connection) -> None:
+        def work(db: Db) -> None:
             # Two issuers may give one short name: the second code is let go.
             db.executemany("INSERT INTO promo VALUES (?, ?, ?, ?, ?, ?, ?, 0) ON CONFLICT DO NOTHING", values)
 
-        await self._threads.write(work)
+        await self._threads.write(work, till_lock(till))
 
     async def promos(self, till: str) -> list[PromoRow]:
         rows = await self._all(
-            "SELECT document, issuer, campaign, idx, expires FROM promo WHERE till = ? AND NOT out"
+            "SELECT document, issuer, campaign, idx, expires FROM promo WHERE till = ? AND out = 0"
             " ORDER BY expires, short",
             (till,),
         )
@@ -350,12 +360,12 @@ class SqliteStore:
     # --- plumbing ---
 
     async def _run(self, sql: str, values: Sequence[Any]) -> None:
-        def work(db: sqlite3.Connection) -> None:
+        def work(db: Db) -> None:
             db.execute(sql, values)
 
         await self._threads.write(work)
 
-    async def _one(self, sql: str, values: Sequence[Any] = ()) -> tuple[Any, ...] | None:
+    async def _one(self, sql: str, values: Sequence[Any] = ()) -> Row | None:
         rows = await self._all(sql, values)
         return rows[0] if rows else None
 
@@ -366,13 +376,7 @@ class SqliteStore:
 def _offer(row: tuple[Any, ...]) -> Offer:
     document, per_till, valid_days, key, issued = row
     plan = PromoPlan(per_till, valid_days) if per_till else None
-    return Offer(_campaign(document), plan, key, issued)
-
-
-@lru_cache(maxsize=4096)
-def _campaign(document: str) -> Campaign:
-    """Read once: every bundle asks for all of them."""
-    return campaigns.from_wire(json.loads(document))
+    return Offer(read_campaign(document), plan, key, issued)
 
 
 def _promo(wire: dict[str, Any]) -> PromoCode:

@@ -1,12 +1,12 @@
-"""Lists of what came in, in SQLite: functions on an open transaction. Gaps are in `cloud.sqlite_records`."""
+"""Lists of what came in, in SQL: functions on an open transaction. Gaps are in `cloud.sql_records`."""
 
 from __future__ import annotations
 
 import json
-import sqlite3
 from typing import Any
 
 from cloud.lists import ConflictLine, Cursor, ImplausibleLine, LedgerLine, RefusalLine, Win
+from cloud.sql import Db
 
 _LEDGER = """
 SELECT r.till, r.lane, r.sequence, r.hash, r.event_id, r.kind, r.time, r.received_at, r.issuer, r.campaign, r.idx,
@@ -18,15 +18,16 @@ LEFT JOIN implausible i ON (i.till, i.lane, i.sequence, i.hash) = (r.till, r.lan
 """
 
 
-def page(at: str, keys: str) -> str:
-    """What follows FROM in a list: the newest lines behind a cursor. Its values: the cursor's, then the limit."""
-    behind = f"{at} < ?1 OR ({at} = ?1 AND ({keys}) > (?2, ?3, ?4, ?5))"
+def page(at: str, keys: str, rest: str = "") -> str:
+    """What follows FROM in a list: the newest lines behind a cursor. Its values: the cursor's, then the limit.
+
+    rest: constants in place of keys of the cursor that the list has not.
+    """
+    behind = f"{at} < ?1 OR ({at} = ?1 AND ({keys}{rest}) > (?2, ?3, ?4, ?5))"
     return f" WHERE {behind} ORDER BY {at} DESC, {keys} LIMIT ?6"
 
 
-def ledger(
-    db: sqlite3.Connection, till: str | None, after: tuple[str, str, int], limit: int
-) -> list[LedgerLine]:
+def ledger(db: Db, till: str | None, after: tuple[str, str, int], limit: int) -> list[LedgerLine]:
     """`CloudStore.ledger`."""
     where, values = ("r.till = ? AND", (till,)) if till is not None else ("", ())
     rows = db.execute(
@@ -53,7 +54,7 @@ def _text(value: Any, name: str) -> str | None:
     return found if isinstance(found, str) and found else None
 
 
-def conflicts(db: sqlite3.Connection, limit: int, after: Cursor) -> list[ConflictLine]:
+def conflicts(db: Db, limit: int, after: Cursor) -> list[ConflictLine]:
     """`CloudStore.conflicts`."""
     rows = db.execute(
         "SELECT c.issuer, c.campaign, c.idx, c.till, c.lane, c.sequence, c.hash, c.redemption_id, c.received_at,"
@@ -65,7 +66,7 @@ def conflicts(db: sqlite3.Connection, limit: int, after: Cursor) -> list[Conflic
     return [ConflictLine(*(*row[:10], Win(*row[10:]))) for row in rows]
 
 
-def refusals(db: sqlite3.Connection, limit: int, after: Cursor) -> list[RefusalLine]:
+def refusals(db: Db, limit: int, after: Cursor) -> list[RefusalLine]:
     """`CloudStore.refusals`."""
     rows = db.execute(
         "SELECT till, lane, sequence, hash, code, event_id, received_at, event FROM refusal"
@@ -75,7 +76,7 @@ def refusals(db: sqlite3.Connection, limit: int, after: Cursor) -> list[RefusalL
     return [RefusalLine(*row) for row in rows]
 
 
-def implausible(db: sqlite3.Connection, limit: int, after: Cursor) -> list[ImplausibleLine]:
+def implausible(db: Db, limit: int, after: Cursor) -> list[ImplausibleLine]:
     """`CloudStore.implausible`."""
     rows = db.execute(
         "SELECT till, lane, sequence, hash, reason, redemption_id, time, received_at, issuer, campaign, idx,"

@@ -1,4 +1,4 @@
-"""SQLite behind asyncio: one thread that writes, one that reads.
+"""`cloud.ports.CloudStore` on one SQLite file, the default for one machine: a thread that writes, one that reads.
 
 WAL with synchronous=FULL and BEGIN IMMEDIATE: what a transaction read is still true when it writes, and what was
 answered is on disk. Only the writer checkpoints (SQLite before 3.51.3 has a WAL-reset race between two).
@@ -8,16 +8,49 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from cloud.errors import SetupError, StoreUnavailable
 from cloud.schema import connect
+from cloud.sql import Db, Lock, Row
+from cloud.sql_store import SqlStore
 
 T = TypeVar("T")
+
+
+class SqliteDb:
+    """`cloud.sql.Db` on a connection."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def execute(self, sql: str, values: Sequence[Any] = (), /) -> sqlite3.Cursor:
+        return self._connection.execute(sql, values)
+
+    def executemany(self, sql: str, rows: Iterable[Sequence[Any]], /) -> sqlite3.Cursor:
+        return self._connection.executemany(sql, rows)
+
+    def matching(self, sql: str, values: Sequence[Any], keys: Sequence[Row]) -> list[Row]:
+        members = ", ".join(f"json_extract(value, '$[{place}]')" for place in range(len(keys[0])))
+        text = sql.replace("{keys}", f"SELECT {members} FROM json_each(?)")
+        return self._connection.execute(text, (*values, json.dumps(keys))).fetchall()
+
+    def insert(self, table: str, rows: Sequence[Row]) -> None:
+        if rows:
+            places = ", ".join("?" * len(rows[0]))
+            self._connection.executemany(f"INSERT INTO {table} VALUES ({places})", rows)
+
+
+class SqliteStore(SqlStore):
+    """Open with the path of the database; raises SetupError if it must not be opened."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(SqliteThreads(path))
 
 
 class SqliteThreads:
@@ -30,11 +63,11 @@ class SqliteThreads:
         self._writer = ThreadPoolExecutor(1, "cloud-writer")
         self._reader = ThreadPoolExecutor(1, "cloud-reader")
 
-    async def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Run `work` in one transaction; on disk when this returns. What `work` raises rolls it back."""
+    async def write(self, work: Callable[[Db], T], *locks: Lock) -> T:
+        """`cloud.sql.Threads.write`. There is one writer, so nothing is left to lock."""
         return await asyncio.get_running_loop().run_in_executor(self._writer, self._transact, work)
 
-    async def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
+    async def read(self, work: Callable[[Db], T]) -> T:
         """Run `work` on one snapshot."""
         return await asyncio.get_running_loop().run_in_executor(self._reader, self._look, work)
 
@@ -46,7 +79,7 @@ class SqliteThreads:
             if connection is not None:
                 connection.close()
 
-    def _transact(self, work: Callable[[sqlite3.Connection], T]) -> T:
+    def _transact(self, work: Callable[[Db], T]) -> T:
         try:
             if self._writing is None:
                 self._writing = connect(self._path)
@@ -55,7 +88,7 @@ class SqliteThreads:
         except (sqlite3.Error, SetupError) as error:
             raise StoreUnavailable(f"the database cannot be written: {error}") from error
         try:
-            result = work(connection)
+            result = work(SqliteDb(connection))
             connection.execute("COMMIT")
         except sqlite3.Error as error:
             # Whether a failed COMMIT is on disk is not known: a fresh connection finds out what is.
@@ -67,14 +100,14 @@ class SqliteThreads:
             raise
         return result
 
-    def _look(self, work: Callable[[sqlite3.Connection], T]) -> T:
+    def _look(self, work: Callable[[Db], T]) -> T:
         try:
             if self._reading is None:
                 self._reading = connect(self._path, read_only=True)
             connection = self._reading
             connection.execute("BEGIN")
             try:
-                return work(connection)
+                return work(SqliteDb(connection))
             finally:
                 connection.execute("COMMIT")
         except (sqlite3.Error, SetupError) as error:

@@ -1,4 +1,4 @@
-"""Redemptions that cannot be right, in SQLite: functions on an open transaction.
+"""Redemptions that cannot be right, in SQL: functions on an open transaction.
 
 A till's signature says who reports, not that it is true. Such a record is kept and counts like any other, for what a
 till took it took; it is listed, so that settlement pays nothing for it unseen.
@@ -6,10 +6,9 @@ till took it took; it is listed, so that settlement pays nothing for it unseen.
 
 from __future__ import annotations
 
-import sqlite3
-
 from agent.domain.campaign import Campaign
 from cloud.chain import Entry
+from cloud.sql import Db
 
 _CAMPAIGN = (
     "SELECT size, most_minor FROM campaign LEFT JOIN campaign_value USING (issuer, campaign)"
@@ -18,16 +17,17 @@ _CAMPAIGN = (
 _INSERT = "INSERT INTO implausible VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
 
 
-def raise_most(db: sqlite3.Connection, campaign: Campaign) -> None:
+def raise_most(db: Db, campaign: Campaign) -> None:
     """Keep what one coupon may take off at most by any version: a till offline may still have an older one."""
     db.execute(
         "INSERT INTO campaign_value VALUES (?, ?, ?)"
-        " ON CONFLICT DO UPDATE SET most_minor = max(most_minor, excluded.most_minor)",
+        " ON CONFLICT (issuer, campaign) DO UPDATE SET most_minor = excluded.most_minor"
+        " WHERE excluded.most_minor > campaign_value.most_minor",
         (campaign.issuer, campaign.number, campaign.benefit.exposure_minor()),
     )
 
 
-def note(db: sqlite3.Connection, till: str, lane: str, place: int, entry: Entry, at: str) -> None:
+def note(db: Db, till: str, lane: str, place: int, entry: Entry, at: str) -> None:
     """List a redemption if it cannot be right."""
     assert entry.coupon is not None, "only redemptions are looked at"
     coupon = (entry.coupon.issuer, entry.coupon.campaign, entry.coupon.index)

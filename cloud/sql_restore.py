@@ -1,14 +1,14 @@
-"""After a restore, in SQLite: functions on an open transaction."""
+"""After a restore, in SQL: functions on an open transaction."""
 
 from __future__ import annotations
 
-import sqlite3
 from datetime import datetime
 
 from agent.domain.time import timestamp
 from agent.domain.token import UINT32_MAX
 from cloud.errors import Refused
 from cloud.restore import Closed
+from cloud.sql import Db
 
 SEQUENCE_JUMP = 1_000_000
 """More bundles than a till gets between two backups."""
@@ -16,13 +16,13 @@ CLOCK_MAX = 3_000_000_000
 """The year 2065: a clock that is ahead must not use up the sequences there are."""
 
 
-def sequence_floor(db: sqlite3.Connection) -> int:
+def sequence_floor(db: Db) -> int:
     """Every bundle that is signed from now on has a higher sequence."""
     found: int = db.execute("SELECT coalesce(max(sequence), 0) FROM restore").fetchone()[0]
     return found
 
 
-def restored(db: sqlite3.Connection, now: datetime) -> tuple[int, list[Closed]]:
+def restored(db: Db, now: datetime) -> tuple[int, list[Closed]]:
     """`CloudStore.restored`."""
     at = timestamp(now)
     (last,) = db.execute("SELECT coalesce(max(sequence), 0) FROM manifest").fetchone()
@@ -35,11 +35,11 @@ def restored(db: sqlite3.Connection, now: datetime) -> tuple[int, list[Closed]]:
     db.execute("INSERT INTO restore VALUES (?, ?)", (at, floor))
     db.execute("UPDATE campaign SET restored_at = ?", (at,))
     # Those that tills were to hand out may have been handed out since.
-    db.execute("UPDATE promo SET out = 2 WHERE NOT out")
+    db.execute("UPDATE promo SET out = 2 WHERE out = 0")
     return floor, closed(db)
 
 
-def closed(db: sqlite3.Connection) -> list[Closed]:
+def closed(db: Db) -> list[Closed]:
     """`CloudStore.closed`."""
     rows = db.execute(
         "SELECT issuer, campaign, issued, size FROM campaign WHERE restored_at IS NOT NULL ORDER BY issuer, campaign"
@@ -47,7 +47,7 @@ def closed(db: sqlite3.Connection) -> list[Closed]:
     return [Closed(*row) for row in rows]
 
 
-def open_issuing(db: sqlite3.Connection, issuer: str, campaign: int, issued: int) -> None:
+def open_issuing(db: Db, issuer: str, campaign: int, issued: int) -> None:
     """`CloudStore.open_issuing`."""
     named = f"{issuer}/{campaign}"
     row = db.execute(

@@ -1,0 +1,44 @@
+"""Every `CloudStore` there is, each in a fresh database: what holds for one holds for all."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from cloud import postgres
+from cloud.access import digest
+from cloud.ports import CloudStore, Role
+from cloud.postgres import PostgresStore
+from cloud.sqlite_store import SqliteStore
+from tests.postgres_server import PostgresServer
+from tests.unit.cloud_kit import AT
+
+
+async def _sqlite(_request: pytest.FixtureRequest, folder: Path) -> CloudStore:
+    return SqliteStore(folder / "cloud.db")
+
+
+async def _postgres(request: pytest.FixtureRequest, _folder: Path) -> CloudStore:
+    server: PostgresServer = request.getfixturevalue("postgres")
+    return await postgres_store(server)
+
+
+async def postgres_store(server: PostgresServer) -> PostgresStore:
+    url = server.fresh_database()
+    await postgres.create(url, digest("first"), Role.ADMIN.value, AT)
+    return PostgresStore(url)
+
+
+STORES: dict[str, Callable[[pytest.FixtureRequest, Path], Awaitable[CloudStore]]] = {
+    "sqlite": _sqlite,
+    "postgres": _postgres,
+}
+
+
+@pytest.fixture(params=sorted(STORES))
+async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[CloudStore]:
+    opened = await STORES[request.param](request, tmp_path)
+    yield opened
+    await opened.close()
