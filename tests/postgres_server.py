@@ -10,7 +10,6 @@ import signal
 import socket
 import subprocess
 import tempfile
-import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -75,9 +74,12 @@ class PostgresServer:
         self._wait_until_ready()
 
     def kill(self) -> None:
-        """End every process of it at once, as a power cut does."""
+        """End every process of it at once, as a power cut does. Its children are in sessions of their own."""
         assert self._process is not None, "it runs"
-        os.killpg(self._process.pid, signal.SIGKILL)
+        children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text().split()
+        for number in (self._process.pid, *map(int, children)):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(number, signal.SIGKILL)
         self._process.wait(_TIMEOUT_S)
 
     def stop(self) -> None:
@@ -104,15 +106,16 @@ class PostgresServer:
         assert self._process is not None, "it was started"
         command = [str(self._bin / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(self.port)]
         for _ in range(_TIMEOUT_S * 20):
-            assert self._process.poll() is None, (self._folder / "log").read_text()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(0.05)
+                raise AssertionError((self._folder / "log").read_text())
             if subprocess.run(command, check=False, timeout=_TIMEOUT_S).returncode == 0:
                 return
-            time.sleep(0.05)
         raise AssertionError((self._folder / "log").read_text())
 
     def _as_user(self) -> dict[str, Any]:
-        """PostgreSQL refuses to run as root. A group of its own, so that `kill` reaches all of it."""
-        usual: dict[str, Any] = {"start_new_session": True, "cwd": self._folder}
+        """PostgreSQL refuses to run as root."""
+        usual: dict[str, Any] = {"cwd": self._folder}
         if self._user is not None:
             usual |= {"user": self._user.pw_uid, "group": self._user.pw_gid, "extra_groups": ()}
         return usual
