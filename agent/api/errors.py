@@ -122,11 +122,35 @@ def problem_texts(problem: Problem) -> tuple[tuple[str, str], tuple[str, str]]:
 _HTTP_CODES = {404: "not_found", 405: "method_not_allowed", 413: "too_large"}
 
 
-@web.middleware
-async def error_middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Turn every error into the one JSON form. A bug ends the process: systemd starts a clean one."""
+Answerer = Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]
+
+
+def make_answerer(
+    guard: Callable[[web.Request], web.Response | None], after_a_bug: Callable[[], None]
+) -> Answerer:
+    """What stands around every handler: asks the guard, lets the handler answer, and gives every error the one form.
+
+    guard: raises ApiError, or answers itself. after_a_bug: ends the process, so that systemd starts a clean one.
+    """
+
+    async def answered(request: web.Request, handler: Handler) -> web.StreamResponse:
+        try:
+            early = guard(request)
+            return await handler(request) if early is None else early
+        except AssertionError:
+            log.critical("a bug: ending the process", exc_info=True)
+            after_a_bug()
+            raise
+        except Exception as error:
+            return _error_answer(request, error)
+
+    return answered
+
+
+def _error_answer(request: web.Request, error: Exception) -> web.StreamResponse:
+    """The one JSON form. Re-raises what is an answer by itself."""
     try:
-        return await handler(request)
+        raise error
     except ApiError as error:
         return error.response()
     except web.HTTPException as error:
@@ -146,15 +170,8 @@ async def error_middleware(request: web.Request, handler: Handler) -> web.Stream
     except CommitUnknown as error:
         log.critical("commit unknown: %s", error)
         return ApiError("result_unknown").response()
-    except AssertionError:
-        log.critical("a bug: ending the process", exc_info=True)
-        request.app[BUG]()
-        raise
     except (
         Exception
     ):  # the last resort: whatever it is, the caller gets the one form and the journal the trace
         log.exception("%s %s failed", request.method, request.path)
         return ApiError("internal").response()
-
-
-BUG: web.AppKey[Callable[[], None]] = web.AppKey("bug", Callable[[], None])  # type: ignore[arg-type]  # a callable type

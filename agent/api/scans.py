@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from aiohttp import web
 
 from agent.api.errors import ApiError
@@ -10,7 +12,7 @@ from agent.api.wire import NAME_CHARS_MAX, RedeemBody, ScanBody, answer, read_bo
 from agent.hub import VERDICTS_KEPT
 from agent.intake import Overflow
 from agent.redeem import KeyReused
-from agent.till import StillRunning
+from agent.till import StillRunning, Till
 
 KEY_CHARS_MAX = 128
 VERDICTS_DEFAULT = 20
@@ -32,7 +34,11 @@ async def scan(request: web.Request) -> web.Response:
 @routes.post("/v1/redeem")
 async def redeem(request: web.Request) -> web.Response:
     """Redeem for a POS, once for each Idempotency-Key."""
-    till = request.app[TILL]
+    return answer(await redeemed(request.app[TILL], request))
+
+
+async def redeemed(till: Till, request: web.Request) -> dict[str, Any]:
+    """The verdict on a request to redeem, as the API says it; ApiError."""
     key = idempotency_key(request)
     body = await read_body(request, RedeemBody)
     try:
@@ -41,7 +47,7 @@ async def redeem(request: web.Request) -> web.Response:
         raise ApiError("key_reused") from None
     except StillRunning:
         raise ApiError("still_running") from None
-    return answer(verdict.to_json())
+    return verdict.to_json()
 
 
 @routes.post("/v1/verify")

@@ -12,11 +12,10 @@ import hmac
 from collections.abc import Awaitable, Callable
 from functools import lru_cache
 from ipaddress import ip_address
-from typing import Any
 
 from aiohttp import hdrs, web
 
-from agent.api.errors import ApiError, Handler
+from agent.api.errors import ApiError
 
 COOKIE = "redeemd_token"
 PAGE_HEADERS = {
@@ -34,15 +33,21 @@ _PREFLIGHT = {
 }
 
 
-def make_guard(token: str, allowed_origins: tuple[str, ...]) -> Any:
-    """The middleware. token: "" asks for none."""
+Guard = Callable[[web.Request], web.Response | None]
 
-    @web.middleware
-    async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
-        host = request.headers.get(hdrs.HOST, "")
+
+def make_guard(token: str, allowed_origins: tuple[str, ...]) -> Guard:
+    """Looks at a request: ApiError for one that may not be, an answer to a browser's own question, None for any other.
+
+    token: "" asks for none.
+    """
+
+    def guard(request: web.Request) -> web.Response | None:
+        headers = request.headers
+        host = headers.get(hdrs.HOST, "")
         if not _is_loopback_host(host):
             raise ApiError("wrong_host")
-        origin = request.headers.get(hdrs.ORIGIN)
+        origin = headers.get(hdrs.ORIGIN)
         if origin is None:
             _refuse_other_sites(request)
         elif origin != f"http://{host}" and origin not in allowed_origins:
@@ -53,14 +58,15 @@ def make_guard(token: str, allowed_origins: tuple[str, ...]) -> Any:
             raise ApiError("token_needed")
         if request.method in ("POST", "PUT"):
             _refuse_other_bodies(request)
-        return await handler(request)
+        return None
 
     return guard
 
 
-def make_signer(
-    allowed_origins: tuple[str, ...],
-) -> Callable[[web.Request, web.StreamResponse], Awaitable[None]]:
+Signer = Callable[[web.Request, web.StreamResponse], Awaitable[None]]
+
+
+def make_signer(allowed_origins: tuple[str, ...]) -> Signer:
     """The headers of every answer, errors and streams too (for `on_response_prepare`)."""
 
     async def sign(request: web.Request, response: web.StreamResponse) -> None:

@@ -8,13 +8,14 @@ import os
 import signal
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from aiohttp import web
 
 import config
 from agent.api import bundles, outbox, pages, prints, sales, scans, status
-from agent.api.errors import BUG, error_middleware
+from agent.api.errors import make_answerer
+from agent.api.hot import hot_path
 from agent.api.keys import TILL
 from agent.api.security import make_guard, make_signer
 from agent.api.wire import BODY_BYTES_MAX
@@ -35,11 +36,9 @@ class ApiStartError(Exception):
 
 def make_app(till: Till, token: str, allowed_origins: tuple[str, ...]) -> web.Application:
     """The application with its routes and guards."""
-    app = web.Application(
-        client_max_size=BODY_BYTES_MAX, middlewares=[error_middleware, make_guard(token, allowed_origins)]
-    )
+    answered: Any = web.middleware(make_answerer(make_guard(token, allowed_origins), _end_process))
+    app = web.Application(client_max_size=BODY_BYTES_MAX, middlewares=[answered])
     app[TILL] = till
-    app[BUG] = _end_process
     app.on_response_prepare.append(make_signer(allowed_origins))
     for module in (scans, sales, prints, bundles, outbox, status):
         app.add_routes(module.routes)
@@ -64,9 +63,14 @@ class ApiServer:
 
     async def __aenter__(self) -> Self:
         settings = self._settings
-        app = make_app(self._till, read_token(settings.token_file), settings.allowed_origins)
+        token, origins = read_token(settings.token_file), settings.allowed_origins
+        app = make_app(self._till, token, origins)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=2.0, keepalive_timeout=IDLE_S)
         await self._runner.setup()
+        server = self._runner.server
+        assert server is not None, "it was set up"
+        answered = make_answerer(make_guard(token, origins), _end_process)
+        server.request_handler = hot_path(self._till, answered, make_signer(origins), server.request_handler)
         try:
             self._listener = await asyncio.get_running_loop().create_server(
                 self._connection, settings.host, settings.port, reuse_address=True
