@@ -128,6 +128,12 @@ class Transaction(Protocol):
         """The next free promo code that counts on store day `day`, of this campaign or of any, now this redemption's;
         None when there is none."""
 
+    def indexes_given(self, issuer: str, campaign: int) -> set[int]:
+        """The coupons of a campaign that this till handed out, or holds for that."""
+
+    def keep_signed(self, promo: PromoCode, redemption_id: str) -> None:
+        """A promo code that the till signed itself, handed out with this redemption."""
+
     def printed_promos(self, redemption_id: str | None) -> Sequence[PromoUse]:
         """Codes whose receipt is on paper and of which the cloud was not told; of one redemption, or of all."""
 

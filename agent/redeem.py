@@ -24,12 +24,13 @@ from agent.domain.decide import Decision, LedgerView, PriorUse, Refusal, Setting
 from agent.domain.keys import SigningKey
 from agent.domain.outcome import SOMETHING_ELSE, Outcome
 from agent.domain.parts import Contents, PromoCode
-from agent.domain.promo import Choice, Occasion, choose
+from agent.domain.promo import Choice
 from agent.domain.sale import Sale
 from agent.domain.scan import Kind, route
 from agent.domain.token import Coupon
 from agent.domain.verdict import Verdict, make_verdict
 from agent.ports import Clock, CommitUnknown, Ledger, LedgerUnavailable, Transaction
+from agent.promotion import Issuing, hand_out
 from agent.state import TillState, Trust
 
 log = logging.getLogger(__name__)
@@ -264,22 +265,14 @@ class _Work:
             assert self._owner._make_receipt is not None, "a print job has a receipt"
             trust = self._trust
             if self._owner._promos:
-                self._promo = self._promotion(tx, coupon, day, redemption_id)
+                where = Issuing(trust.contents, self._owner._key, self._owner._state.till)
+                self._choice, self._promo = hand_out(
+                    tx, where, coupon, self._request.sale, day, redemption_id
+                )
             receipt = self._owner._make_receipt(
                 verdict, trust.contents, trust.zone, self._request.sale, self._promo
             )
             tx.queue_print(verdict.print_job, redemption_id, receipt, verdict.at)
-
-    def _promotion(self, tx: Transaction, coupon: Coupon, day: int, redemption_id: str) -> PromoCode | None:
-        """The promo code of this receipt: by head office's rules, where there are any; else the next of the pool."""
-        contents, wanted = self._trust.contents, None
-        if rules := contents.receipt_rules.promos:
-            place, sale = contents.place, self._request.sale
-            occasion = Occasion(coupon, day, sale, place.number, place.groups, redemption_id)
-            self._choice = choose(rules, occasion)
-            if self._choice is None or (wanted := self._choice.campaign) is None:
-                return None
-        return tx.take_promo(redemption_id, day, wanted)
 
     def _append(
         self,

@@ -11,6 +11,7 @@ from agent.domain import campaign as campaigns
 from agent.domain.cose import Algorithm
 from agent.domain.time import timestamp
 from cloud import forms
+from cloud.delegation import put_signing
 from cloud.errors import Refused
 from cloud.http import Cloud, json_answer, need_role, read_json
 from cloud.issue import add_issuer, issue
@@ -87,6 +88,14 @@ async def issue_coupons(request: web.Request) -> web.Response:
     made = await issue(cloud.store, cloud.keyring, *what, cloud.now(), form.order)
     coupons = [{"index": coupon.index, "token": coupon.text} for coupon in made]
     return json_answer({"issuer": form.issuer, "campaign": form.campaign, "coupons": coupons}, 201)
+
+
+@ROUTES.post("/v1/admin/till-signing")
+async def let_tills_sign(request: web.Request) -> web.Response:
+    """How many coupons of a campaign each till may sign itself, with its own key, when its pool is empty; 0 ends it."""
+    cloud = await need_role(request, Role.ISSUER)
+    signing = await put_signing(cloud.store, await read_json(request))
+    return json_answer(dataclasses.asdict(signing), 201)
 
 
 @ROUTES.post("/v1/admin/revocations")

@@ -117,6 +117,10 @@ class PromoRow:
     expires: int
 
 
+DELEGATION = "delegation"
+"""Kind of the documents that say what a till may sign itself."""
+
+
 class MarkCounts(NamedTuple):
     """Of one campaign. used: coupons without a use left. uses: of all coupons together. revoked: coupons."""
 
@@ -260,6 +264,21 @@ class CloudStore(ListStore, RestoreStore, Protocol):
 
     async def badge_key(self, fresh: bytes) -> bytes:
         """The key of badges' hashes: `fresh` from the first call on."""
+
+    async def put_document(self, kind: str, name: str, document: bytes) -> None:
+        """Keep, or replace, one of a kind that belongs to no store."""
+
+    async def documents(self, kind: str) -> list[bytes]:
+        """All of a kind, in order of their names."""
+
+    async def add_delegation(self, till: str, name: str, document: bytes, rows: Sequence[PromoRow]) -> None:
+        """Keep what a till may sign, and that it holds these codes as it holds its promo codes, in one transaction.
+
+        rows: without tokens. A name that is known changes nothing.
+        """
+
+    async def delegated_left(self, till: str) -> set[tuple[str, int, int]]:
+        """The coupons (issuer, campaign, index) that a till may sign and has not handed out, as far as is known."""
 
     # --- records ---
     async def append(

@@ -23,10 +23,12 @@ from agent.domain.parts import (
     place_to_wire,
     promo_to_wire,
 )
+from agent.domain.promo import short_name
 from agent.domain.scan import rule_to_wire
 from agent.domain.statement import TIME_PART
 from agent.domain.status_parts import LISTS_BYTES_MAX, LISTS_MAX, list_bytes
 from agent.domain.time import day_number, timestamp
+from cloud import delegation
 from cloud.codes import CodeTables
 from cloud.errors import Refused, StoreUnavailable
 from cloud.indexes import new_index_key
@@ -159,6 +161,7 @@ class Publisher:
         offers = [offer for offer in all_offers if _concerns(offer.campaign, place, today)]
         keys = await self._store.issuer_keys()
         promos = await self._promos(till, offers, today)
+        keys += await delegation.keys_for(self._store, self._keyring, till, offers, keys, today, now)
         parts = {
             "place": cbor.encode(place_to_wire(place)),
             "keys": cbor.encode([key_to_wire(key) for key in keys]),
@@ -217,7 +220,12 @@ class Publisher:
             return False
         rows = [
             PromoRow(
-                PromoCode(coupon.text, _short(holder, coupon.index), holder.title, holder.conditions),
+                PromoCode(
+                    coupon.text,
+                    short_name(holder.number, holder.size, coupon.index),
+                    holder.title,
+                    holder.conditions,
+                ),
                 holder.issuer,
                 holder.number,
                 coupon.index,
@@ -278,11 +286,6 @@ def check_room(new: Campaign, known: Iterable[Campaign], today: int) -> None:
 
 def _told_until(offer: Campaign) -> int:
     return offer.ends + offer.grace_days + KEEP_ENDED_DAYS
-
-
-def _short(holder: Campaign, index: int) -> str:
-    """What staff read out: the campaign and the index, of equal length within a campaign."""
-    return f"{holder.number}-{index:0{len(str(holder.size - 1))}d}"
 
 
 def _parts_key(parts: dict[str, _Content]) -> bytes:

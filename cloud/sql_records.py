@@ -117,7 +117,8 @@ def chain_view(db: Db, till: str, lane: str, entries: Sequence[Entry]) -> ChainV
 _PROMO_BECOMES = {
     "": "UPDATE promo SET out = 1 WHERE till = ? AND short = ? AND out <> 3",
     "printed": "UPDATE promo SET out = 3 WHERE till = ? AND short = ?",
-    "returned": "UPDATE promo SET out = 0 WHERE till = ? AND short = ? AND out = 1",
+    "returned": "UPDATE promo SET out = CASE WHEN document = '' THEN 4 ELSE 0 END"
+    " WHERE till = ? AND short = ? AND out = 1",
 }
 
 

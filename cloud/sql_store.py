@@ -10,13 +10,14 @@ from typing import Any
 from agent.domain import campaign as campaigns
 from agent.domain.campaign import Campaign, Words
 from agent.domain.keys import IssuerKey
-from agent.domain.parts import Place, PromoCode, place_to_wire, promo_to_wire
+from agent.domain.parts import Place, place_to_wire
 from agent.domain.statement import KeyChange
 from cloud import (
     sql_holds,
     sql_issuing,
     sql_lists,
     sql_plausible,
+    sql_promos,
     sql_records,
     sql_restore,
     sql_status,
@@ -256,6 +257,20 @@ class SqlStore:
 
         return await self._threads.write(work)
 
+    async def put_document(self, kind: str, name: str, document: bytes) -> None:
+        await self._threads.write(lambda db: sql_promos.put(db, kind, name, document))
+
+    async def documents(self, kind: str) -> list[bytes]:
+        return await self._threads.read(lambda db: sql_promos.documents(db, kind))
+
+    async def add_delegation(self, till: str, name: str, document: bytes, rows: Sequence[PromoRow]) -> None:
+        await self._threads.write(
+            lambda db: sql_promos.add_delegation(db, till, name, document, rows), till_lock(till)
+        )
+
+    async def delegated_left(self, till: str) -> set[tuple[str, int, int]]:
+        return await self._threads.read(lambda db: sql_promos.left(db, till))
+
     # --- records ---
 
     async def append(
@@ -330,32 +345,10 @@ class SqlStore:
         return None if row is None else row[0]
 
     async def add_promos(self, till: str, rows: Sequence[PromoRow]) -> None:
-        values = [
-            (
-                till,
-                row.code.short,
-                _json(promo_to_wire(row.code)),
-                row.issuer,
-                row.campaign,
-                row.index,
-                row.expires,
-            )
-            for row in rows
-        ]
-
-        def work(db: Db) -> None:
-            # Two issuers may give one short name: the second code is let go.
-            db.executemany("INSERT INTO promo VALUES (?, ?, ?, ?, ?, ?, ?, 0) ON CONFLICT DO NOTHING", values)
-
-        await self._threads.write(work, till_lock(till))
+        await self._threads.write(lambda db: sql_promos.add(db, till, rows), till_lock(till))
 
     async def promos(self, till: str) -> list[PromoRow]:
-        rows = await self._all(
-            "SELECT document, issuer, campaign, idx, expires FROM promo WHERE till = ? AND out = 0"
-            " ORDER BY expires, short",
-            (till,),
-        )
-        return [PromoRow(_promo(json.loads(row[0])), *row[1:]) for row in rows]
+        return await self._threads.read(lambda db: sql_promos.free(db, till))
 
     # --- plumbing ---
 
@@ -377,10 +370,6 @@ def _offer(row: tuple[Any, ...]) -> Offer:
     document, per_till, valid_days, key, issued = row
     plan = PromoPlan(per_till, valid_days) if per_till else None
     return Offer(read_campaign(document), plan, key, issued)
-
-
-def _promo(wire: dict[str, Any]) -> PromoCode:
-    return PromoCode(wire["token"], wire["short"], Words(**wire["title"]), Words(**wire["conditions"]))
 
 
 def _json(value: Any) -> str:

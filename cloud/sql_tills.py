@@ -88,7 +88,7 @@ def enrol(db: Db, code_digest: bytes, public_key: bytes, at: str) -> Till | None
     )
     _insert_key(db, name, public_key, KeyStanding.CURRENT, starts)
     # What the lost disk still had may have been printed: those codes are not given out again.
-    db.execute("UPDATE promo SET out = 2 WHERE till = ? AND out = 0", (name,))
+    db.execute("UPDATE promo SET out = 2 WHERE till = ? AND out IN (0, 4)", (name,))
     db.execute(
         "UPDATE till SET state = 'enrolled', enrolled_at = ?, revoked_at = NULL, code_key = ? WHERE till = ?",
         (at, public_key, name),
@@ -117,7 +117,7 @@ def _revoke_promos(db: Db, till: str, at: str) -> int:
     by_campaign: dict[tuple[str, int], list[int]] = {}
     for issuer, campaign, index in rows:
         by_campaign.setdefault((issuer, campaign), []).append(index)
-    db.execute("UPDATE promo SET out = 2 WHERE till = ? AND out = 0", (till,))
+    db.execute("UPDATE promo SET out = 2 WHERE till = ? AND out IN (0, 4)", (till,))
     return sum(sql_issuing.revoke(db, *coupons, indexes, at) for coupons, indexes in by_campaign.items())
 
 

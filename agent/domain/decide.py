@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 
@@ -163,9 +164,16 @@ def _verify_token(text: str, contents: Contents) -> Coupon | Refusal:
     claims = parsed.claims
     if key.campaigns is not None and claims.campaign not in key.campaigns:
         return Refusal(Outcome.BEYOND_KEY_LIMIT, "campaign")
+    if key.delegation is not None and not _is_listed(claims.index, key.delegation.indexes[claims.campaign]):
+        return Refusal(Outcome.BEYOND_KEY_LIMIT, "index")
     if claims.value_minor is not None and claims.value_minor > key.value_max_minor:
         return Refusal(Outcome.BEYOND_KEY_LIMIT, "value")
     return Coupon(key.issuer, claims, key.kid)
+
+
+def _is_listed(index: int, ascending: tuple[int, ...]) -> bool:
+    place = bisect_left(ascending, index)
+    return place < len(ascending) and ascending[place] == index
 
 
 def find_status(coupon: Coupon, contents: Contents) -> Status | None:

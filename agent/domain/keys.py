@@ -13,6 +13,7 @@ curve by construction, and the group has prime order.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -83,13 +84,25 @@ class PrivateKey(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Delegation:
+    """What an issuer lets a till sign with the till's own key, for receipts: these coupons and no others.
+
+    indexes: campaign number -> the coupons of it, ascending. valid_days: campaign number -> how long one counts.
+    """
+
+    till: str
+    indexes: Mapping[int, tuple[int, ...]]
+    valid_days: Mapping[int, int]
+
+
+@dataclass(frozen=True, slots=True)
 class IssuerKey:
     """One key of one issuer, as the bundle states it.
 
     public_key: 32 raw bytes for Ed25519, 33 for P-256 (compressed point). campaigns: the numbers it may sign, None for
     all of its issuer's. not_before, expires: days since 1970-01-01 between which coupons it signed count.
     value_max_minor: the largest value one coupon of this key may promise, in minor units: what a thief of the key can
-    take per coupon.
+    take per coupon. delegation: for a till's key, which may sign what it lists; its thief takes that much in all.
     """
 
     kid: bytes
@@ -100,6 +113,7 @@ class IssuerKey:
     not_before: int
     expires: int
     value_max_minor: int
+    delegation: Delegation | None = None
     _loaded: PublicKey = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:

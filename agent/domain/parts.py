@@ -15,18 +15,22 @@ from agent.domain.bundle import PART_ITEMS_MAX, BundleError
 from agent.domain.campaign import Campaign, Words, words_from_wire, words_to_wire
 from agent.domain.codes import NO_CODES, CodeKey, Codes
 from agent.domain.fields import FieldError, Fields
-from agent.domain.keys import IssuerKey, KeyFault
+from agent.domain.keys import Delegation, IssuerKey, KeyFault
 from agent.domain.money import AMOUNT_MAX_MINOR
 from agent.domain.receipt_rules import NO_RULES, ReceiptRules
 from agent.domain.scan import Rule
 from agent.domain.shop import NO_SHOP, Shop, read_shop
-from agent.domain.status import StatusList
+from agent.domain.status import StatusFault, StatusList
+from agent.domain.status_delta import decode_gaps, encode_gaps
 from agent.domain.status_parts import read_lists
 from agent.domain.token import DAY_MAX, UINT32_MAX
 
 ITEMS_MAX = 100_000
 """Keys, campaigns or promo codes of one part."""
 _ALGORITHMS = frozenset(cose.Algorithm)
+DELEGATED_CAMPAIGNS_MAX = 50
+DELEGATED_MAX = 5_000
+"""Coupons of one campaign that one till may sign."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +165,19 @@ def _read_place(value: Any) -> Place:
 
 def key_to_wire(key: IssuerKey) -> dict[str, Any]:
     """One item of part "keys"."""
+    wire = _plain_key(key)
+    if (given := key.delegation) is not None:
+        wire["delegation"] = {
+            "till": given.till,
+            "campaigns": [
+                [number, given.valid_days[number], encode_gaps(indexes)]
+                for number, indexes in sorted(given.indexes.items())
+            ],
+        }
+    return wire
+
+
+def _plain_key(key: IssuerKey) -> dict[str, Any]:
     return {
         "kid": key.kid,
         "issuer": key.issuer,
@@ -186,12 +203,38 @@ def _read_keys(items: list[Any]) -> dict[bytes, IssuerKey]:
             not_before=fields.integer("not_before", 0, DAY_MAX),
             expires=fields.integer("expires", 0, DAY_MAX),
             value_max_minor=fields.integer("value_max_minor", 0, AMOUNT_MAX_MINOR),
+            delegation=_read_delegation(fields.mapping("delegation", default=None)),
         )
         fields.done()
+        if key.delegation is not None and key.campaigns != frozenset(key.delegation.indexes):
+            raise FieldError("key.delegation lists other campaigns than the key may sign")
         if key.kid in keys:  # an 8-byte kid can be copied or ground: two keys under one name are an attack
             raise BundleError("bad_key", f"kid {key.kid.hex()} stands twice")
         keys[key.kid] = key
     return keys
+
+
+def _read_delegation(value: Mapping[Any, Any] | None) -> Delegation | None:
+    if value is None:
+        return None
+    fields = Fields(value, "delegation")
+    till, listed = fields.text("till", 64, least=1), fields.items("campaigns", DELEGATED_CAMPAIGNS_MAX)
+    fields.done()
+    indexes: dict[int, tuple[int, ...]] = {}
+    valid_days: dict[int, int] = {}
+    for item in listed:
+        if type(item) is not list or [type(one) for one in item] != [int, int, bytes]:
+            raise FieldError("delegation.campaigns holds [number, valid days, gaps of indexes]")
+        number, days, gaps = item
+        if number in indexes or not 0 <= number <= UINT32_MAX or not 1 <= days <= DAY_MAX:
+            raise FieldError("delegation.campaigns: a number twice, or a number or days out of range")
+        if len(gaps) > 4 * DELEGATED_MAX:
+            raise FieldError(f"delegation.campaigns: more than {DELEGATED_MAX} coupons of campaign {number}")
+        try:
+            indexes[number], valid_days[number] = decode_gaps(gaps), days
+        except StatusFault as error:
+            raise FieldError(f"delegation.campaigns: {error}") from None
+    return Delegation(till, indexes, valid_days)
 
 
 def _algorithm(fields: Fields) -> cose.Algorithm:

@@ -37,6 +37,11 @@ Identity = tuple[str, int]
 """(issuer, campaign number)"""
 
 
+def short_name(campaign: int, size: int, index: int) -> str:
+    """What staff read out and a person can type: the campaign and the index, of equal length within a campaign."""
+    return f"{campaign}-{index:0{len(str(size - 1))}d}"
+
+
 class Unit(StrEnum):
     """Who stays in one arm. SHOPPER: the coupon's holder, else the coupon itself. AREA: the store's first group."""
 

@@ -124,20 +124,18 @@ def _replace_promos(connection: sqlite3.Connection, promos: Sequence[PromoCode])
     """Free codes follow the bundle; taken ones are history."""
     connection.execute("DELETE FROM promo WHERE redemption_id IS NULL")
     for promo in promos:
-        texts = {
-            "title": [promo.title.zh, promo.title.en],
-            "conditions": [promo.conditions.zh, promo.conditions.en],
-        }
         connection.execute(
             "INSERT INTO promo (short, token, texts, issuer, campaign, idx, expires)"
             " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-            (
-                promo.short,
-                promo.token,
-                json.dumps(texts, ensure_ascii=False),
-                promo.issuer,
-                promo.campaign,
-                promo.index,
-                promo.expires,
-            ),
+            promo_row(promo),
         )
+
+
+def promo_row(promo: PromoCode) -> tuple[str, str, str, str, int, int, int]:
+    """(short, token, texts, issuer, campaign, idx, expires)"""
+    texts = {
+        "title": [promo.title.zh, promo.title.en],
+        "conditions": [promo.conditions.zh, promo.conditions.en],
+    }
+    said = json.dumps(texts, ensure_ascii=False)
+    return promo.short, promo.token, said, promo.issuer, promo.campaign, promo.index, promo.expires

@@ -16,6 +16,8 @@ from agent.store.inspect import TABLES
 ROWS_A_STEP = 500
 """Rows deleted in one transaction: a scan never waits longer than for these."""
 REQUEST_KEEP = timedelta(days=7)
+PROMO_KEEP_DAYS = 60
+"""After its last day: whatever became of its receipt was told by then."""
 PRINT_KEEP = timedelta(days=30)
 TIGHT_KEEP = timedelta(days=1)
 TIGHT_EVIDENCE_ROWS = 1000
@@ -63,6 +65,8 @@ def _rules(now: datetime, day: int, retention: Retention) -> list[tuple[str, str
     return [
         ("coupon_use", "forget_after < ?", (day,)),
         ("budget", "day >= 0 AND day < ?", (day - 1,)),
+        # Its token is of no use to anybody any more.
+        ("promo", "redemption_id IS NOT NULL AND signed = 0 AND expires < ?", (day - PROMO_KEEP_DAYS,)),
         ("request", "at < ?", (timestamp(now - retention.request_keep),)),
         # An unconfirmed one too: after so long nobody looks for it. One that waits was promised to somebody.
         (
@@ -86,6 +90,7 @@ _KEYS = {
     "request": "request_id",
     "print_job": "number",
     "print_document": "number",
+    "promo": "short",
     **dict.fromkeys(TABLES.values(), "sequence"),
 }
 

@@ -14,6 +14,7 @@ from agent.domain.parts import PromoCode
 from agent.domain.record import ChainHead
 from agent.domain.time import Anchor, from_timestamp, timestamp
 from agent.ports import PrintState, PromoUse, Remembered
+from agent.store.bundle_cache import promo_row
 from agent.store.database import Database
 from agent.store.inspect import TABLES, job_number, prior_of
 from agent.store.till_facts import put_anchor, start_of
@@ -48,6 +49,10 @@ RETURNING short, token, texts
 """
 _TAKE_ANY = _TAKE_PROMO.format(of="")
 _TAKE_OF = _TAKE_PROMO.format(of="AND issuer = ?3 AND campaign = ?4")
+_KEEP_SIGNED = """
+INSERT INTO promo (short, token, texts, issuer, campaign, idx, expires, redemption_id, signed)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, 1)
+"""
 _HANDED_OUT = """
 SELECT short, redemption_id, issuer, campaign, idx FROM promo INDEXED BY promo_handed_out
 WHERE redemption_id IS NOT NULL AND settled = 0
@@ -103,6 +108,13 @@ class SqlTransaction:
             return None
         texts = json.loads(row[2])
         return PromoCode(row[1], row[0], Words(*texts["title"]), Words(*texts["conditions"]))
+
+    def indexes_given(self, issuer: str, campaign: int) -> set[int]:
+        rows = self._execute("SELECT idx FROM promo WHERE issuer = ? AND campaign = ?", (issuer, campaign))
+        return {row[0] for row in rows.fetchall()}
+
+    def keep_signed(self, promo: PromoCode, redemption_id: str) -> None:
+        self._execute(_KEEP_SIGNED, (*promo_row(promo), redemption_id))
 
     def printed_promos(self, redemption_id: str | None) -> list[PromoUse]:
         one, of = ("", ()) if redemption_id is None else ("AND redemption_id = ?", (redemption_id,))

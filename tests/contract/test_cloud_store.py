@@ -348,3 +348,32 @@ async def test_what_becomes_of_a_promo_code_may_be_told_before_that_it_was_hande
     assert await store.promos("T-1") == rows[1:], "the till has it again"
     assert await codes(store, "T-1", fate(4, "7-1", "returned"), lane="evidence") == ["store"]
     assert await store.promos("T-1") == rows[1:], "what is on paper does not come back"
+
+
+async def test_what_a_till_may_sign_is_kept_and_counted_like_its_promo_codes(store: CloudStore) -> None:
+    rows = [
+        PromoRow(PromoCode("", f"7-{index}", Words("", ""), Words("", "")), ISSUER, 7, index, TODAY)
+        for index in (1, 2, 3)
+    ]
+    await store.add_delegation("T-1", "b", b"two", rows[:2])
+    await store.add_delegation("T-1", "a", b"one", rows[2:])
+    await store.add_delegation("T-1", "a", b"again", rows[2:])
+    assert await store.documents("delegation") == [b"one", b"two"]
+    everything = {(ISSUER, 7, index) for index in (1, 2, 3)}
+    assert await store.delegated_left("T-1") == everything
+    assert await store.delegated_left("T-2") == set()
+    assert await store.promos("T-1") == [], "nothing that the cloud signed"
+    assert await codes(store, "T-1", entry(1, 5, promo="7-1")) == ["store"]
+    assert await store.delegated_left("T-1") == everything - {(ISSUER, 7, 1)}
+    back = entry(1, kind="redeemd.promo.v1", promo="7-1", promo_state="returned")
+    assert await codes(store, "T-1", back, lane="evidence") == ["store"]
+    assert await store.delegated_left("T-1") == everything
+    assert await store.promos("T-1") == []
+
+
+async def test_documents_of_a_kind_are_kept_by_name(store: CloudStore) -> None:
+    assert await store.documents("plan") == []
+    for name, document in (("2", b"x"), ("1", b"y"), ("2", b"z")):
+        await store.put_document("plan", name, document)
+    assert await store.documents("plan") == [b"y", b"z"]
+    assert await store.documents("other") == []

@@ -107,12 +107,19 @@ async def test_prints_requests_and_budgets_have_their_time(database: Database) -
     )
     await put(database, "INSERT INTO print_document VALUES (?, 'words')", *((n,) for n in (1, 2, 4, 5)))
     await put(database, "INSERT INTO request VALUES (?, '', '', ?)", ("old", old), ("new", young))
+    promo = (
+        "INSERT INTO promo (short, token, texts, redemption_id, expires, signed) VALUES (?, '', '', ?, ?, ?)"
+    )
+    over = DAY - 61
+    handed_out = (("over", "T-1", over, 0), ("signed", "T-2", over, 1), ("good", "T-3", DAY - 60, 0))
+    await put(database, promo, *handed_out, ("free", None, over, 0))
     budget = "INSERT INTO budget VALUES ('acme', 1, ?, 1, 1)"
     await put(database, budget, *((day,) for day in (-1, DAY - 2, DAY - 1, DAY)))
     deleted = await sweep(database)
     assert deleted == {
         "coupon_use": 0,
         "budget": 1,
+        "promo": 1,
         "request": 1,
         "print_job": 2,
         "print_document": 2,
@@ -125,6 +132,11 @@ async def test_prints_requests_and_budgets_have_their_time(database: Database) -
         ("new",),
     ]
     assert rows(database.path, "SELECT number FROM print_document") == [(2,), (5,)]
+    assert rows(database.path, "SELECT short FROM promo ORDER BY short") == [
+        ("free",),
+        ("good",),
+        ("signed",),
+    ]
     assert rows(database.path, "SELECT day FROM budget ORDER BY day") == [(-1,), (DAY - 1,), (DAY,)]
 
 

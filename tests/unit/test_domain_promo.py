@@ -14,11 +14,15 @@ from hypothesis import strategies as st
 
 from agent.domain import cbor, promo, receipt_rules
 from agent.domain.campaign import Words
+from agent.domain.decide import Refusal, verify_scan
 from agent.domain.fields import FieldError
+from agent.domain.outcome import Outcome
+from agent.domain.parts import read_parts
 from agent.domain.promo import Arm, Choice, Occasion, PromoRule, Unit, choose
 from agent.domain.receipt_rules import NO_RULES, Link, ReceiptRules, Slip
 from agent.domain.sale import Line, Sale
 from agent.domain.token import Claims, Coupon
+from tests.factory import Factory
 from tests.vectors.promos import ARMS, RULES, TODAY
 
 VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "promos.json").read_text("utf-8"))
@@ -88,6 +92,20 @@ def test_no_unit_says_who_it_is():
     choice = choose(RULES_READ, occasion(holder="0011223344556677"))
     assert isinstance(choice, Choice)
     assert "0011223344556677" not in repr(choice)
+
+
+@pytest.mark.parametrize("vector", VECTORS["delegation"]["coupons"], ids=lambda vector: str(vector["beyond"]))
+def test_what_a_till_signed_is_trusted_as_far_as_it_was_delegated(vector):
+    record = cbor.decode(bytes.fromhex(VECTORS["delegation"]["key"]))
+    contents = read_parts(Factory().parts() | {"keys": cbor.encode([record])})
+    given = contents.keys[record["kid"]].delegation
+    assert given is not None
+    assert list(given.indexes[4]) == VECTORS["delegation"]["indexes"]
+    found = verify_scan(vector["token"], contents)
+    if vector["beyond"] is None:
+        assert isinstance(found, Coupon)
+    else:
+        assert found == Refusal(Outcome.BEYOND_KEY_LIMIT, vector["beyond"])
 
 
 ARM_LISTS = st.lists(st.integers(1, 100), min_size=1, max_size=8).map(

@@ -66,6 +66,38 @@ _OCCASIONS: list[tuple[str, dict[str, Any], str | None, str]] = [
 _PLACES = [f"holder/{number:016x}" for number in range(16)]
 
 
+TILL_SEED = bytes([9]) * 32
+LISTED = (3, 130, 20_000)
+# index, value_minor, what is said of the coupon (None: it is trusted)
+_SIGNED = [(130, None, None), (131, None, "index"), (20_000, 3_001, "value"), (3, 3_000, None)]
+
+
+def _delegation() -> dict[str, Any]:
+    """A till's key as the part "keys" lists it, and coupons that it signed."""
+    from agent.domain import cbor, token
+    from agent.domain.keys import Delegation, IssuerKey, signing_key_from_seed
+    from agent.domain.parts import key_to_wire
+    from agent.domain.token import Claims
+
+    key = signing_key_from_seed(TILL_SEED)
+    given = Delegation("T-0001", {4: LISTED}, {4: 14})
+    record = IssuerKey(
+        key.kid, "acme", key.algorithm, key.public_key, frozenset({4}), TODAY, TODAY + 74, 3_000, given
+    )
+
+    def signed(index: int, value_minor: int | None) -> str:
+        claims = Claims(4, index, TODAY, TODAY + 14, value_minor=value_minor)
+        return token.to_text(token.sign(claims, key))
+
+    return {
+        "till": "T-0001",
+        "seed": TILL_SEED.hex(),
+        "key": cbor.encode(key_to_wire(record)).hex(),
+        "indexes": list(LISTED),
+        "coupons": [{"token": signed(index, value), "beyond": beyond} for index, value, beyond in _SIGNED],
+    }
+
+
 def vectors() -> dict[str, Any]:
     from agent.domain import promo
 
@@ -87,4 +119,5 @@ def vectors() -> dict[str, Any]:
             for name, changes, rule, unit in _OCCASIONS
         ],
         "arms": {"rule": "everybody", "of": [arm(unit) for unit in _PLACES]},
+        "delegation": _delegation(),
     }  # fmt: skip
