@@ -12,6 +12,7 @@ import hashlib
 import logging
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import datetime
 from email.utils import parsedate_to_datetime
 from typing import Protocol
 from zoneinfo import ZoneInfoNotFoundError
@@ -21,6 +22,7 @@ from agent.domain import bundle
 from agent.domain.bundle import CODES_PREFIX, BundleError, Manifest, Part, Root
 from agent.domain.parts import read_parts
 from agent.domain.statement import (
+    STATEMENT_BYTES_MAX,
     TIME_PART,
     Revocation,
     TimeStatement,
@@ -28,7 +30,7 @@ from agent.domain.statement import (
     read_time,
     revocation_stands,
 )
-from agent.domain.time import Anchor, corrected_mark, is_ahead, raised_by_bundle, timestamp
+from agent.domain.time import SLACK, Anchor, corrected_mark, is_ahead, raised_by_bundle, timestamp
 from agent.ports import BundleCache, Clock, CommitUnknown, LedgerUnavailable
 from agent.state import REVOKED, TillState, Trust, make_trust
 from sync.ports import Answer, Failure, FailureKind, Uplink
@@ -99,9 +101,10 @@ class Refresher:
         if self._state.trust is not None:
             await self._codes.check(self._state.trust.manifest.parts)
         etag = None if self._state.trust is None else self._etag
-        answer = await self._uplink.get(
-            bundle_path(self._state.till), etag, max_bytes=bundle.DOCUMENT_BYTES_MAX
-        )
+        # Where clock and memory disagree, what is signed just now tells which is right.
+        doubt = self._state.trust is not None and self._state.now(self._clock).doubt
+        path = bundle_path(self._state.till, newer=bool(doubt))
+        answer = await self._uplink.get(path, etag, max_bytes=bundle.DOCUMENT_BYTES_MAX)
         failure = answer if isinstance(answer, Failure) else failure_of(answer)
         if failure is not None:
             if isinstance(answer, Answer) and answer.status == 403:
@@ -215,7 +218,8 @@ class Refresher:
         trust = await self._typed(manifest, parts)
         reading = self._clock.boot_time()
         # What was carried here may be weeks old: only the line's newest corrects what a clock ahead left behind.
-        settle = corrected_mark if isinstance(source, _Line) else raised_by_bundle
+        goes_back = current is not None and manifest.issued < current.issued  # by the root keys' word
+        settle = corrected_mark if goes_back or isinstance(source, _Line) else raised_by_bundle
         mark = Anchor(settle(self._state.floor(reading), manifest.issued), reading)
         await self._cache.apply(document, parts, trust.contents.promos, mark)
         self._state.set_mark(mark)
@@ -233,12 +237,31 @@ class Refresher:
         try:
             return bundle.read_manifest(document, root, till, current)
         except BundleError as error:
+            if (
+                error.code == "rollback"
+                and (stated := await self._stated(document, root, source)) is not None
+            ):
+                return bundle.read_manifest(document, root, till, current, stated)
             if error.code not in ("unknown_key", "wrong_epoch"):
                 raise
             newest = await self._walk(root, source)
             if newest == root:
                 raise
         return bundle.read_manifest(document, newest, till, current)
+
+    async def _stated(self, document: bytes, root: Root, source: Source) -> datetime | None:
+        """The time that the root keys state in the bundle of a signed manifest, once: by a number not used here."""
+        part = next((one for one in bundle.open_manifest(document).parts if one.name == TIME_PART), None)
+        if part is None or part.length > STATEMENT_BYTES_MAX:
+            return None
+        content = await source.part(part)
+        bundle.check_part(part, content)
+        try:
+            last = await self._cache.last_time_statement()
+            return read_time(content, root, self._state.till, last).time
+        except BundleError as error:
+            log.error("the bundle's time statement is not taken: %s", error)
+            return None
 
     async def _stored_manifest(self) -> Manifest | None:
         """What a bundle must not fall behind even where a damaged part keeps it out of force."""
@@ -270,6 +293,13 @@ class Refresher:
         statement = read_time(data, root, self._state.till, last)
         at, trust = statement.time, self._state.trust
         if trust is not None:  # what is signed in the bundle stays the floor
+            if max(at, self._clock.now()) < trust.manifest.issued - SLACK:
+                raise BundleError(
+                    "bundle_ahead",
+                    f"the bundle in force says it is {timestamp(trust.manifest.issued)}, later than this statement "
+                    "and this till's clock: put the statement into its next bundle (redeemd cloud time publish), "
+                    "which leads it back",
+                )
             at = max(at, trust.manifest.issued)
         mark = Anchor(at, self._clock.boot_time())
         if not await self._cache.repair_time(statement.number, mark):

@@ -37,6 +37,7 @@ from cloud.publish import Ages, Publisher
 from cloud.roots import Roots
 from cloud.schema import create
 from cloud.server import make_app
+from cloud.steady import SteadyClock
 
 log = logging.getLogger("redeemd.cloud")
 
@@ -127,7 +128,7 @@ async def serve(
     """
     if tls is None and not _is_loopback(host):
         raise SetupError(f"{host} can be reached from outside: give --tls-cert and --tls-key")
-    cloud = open_cloud(data_dir, ages)
+    cloud = open_cloud(data_dir, ages, SteadyClock(utc_now))
     # auto_decompress: signatures cover bodies as they were sent, and our own unpacking is bounded.
     runner = web.AppRunner(
         make_app(cloud), access_log=None, auto_decompress=False, shutdown_timeout=STOP_TIMEOUT_S

@@ -25,7 +25,7 @@ from agent.domain.parts import (
 )
 from agent.domain.promo import short_name
 from agent.domain.scan import rule_to_wire
-from agent.domain.statement import TIME_PART
+from agent.domain.statement import TIME_PART, open_time
 from agent.domain.status_parts import LISTS_BYTES_MAX, LISTS_MAX, list_bytes
 from agent.domain.time import day_number, timestamp
 from cloud import delegation
@@ -44,6 +44,9 @@ KEEP_ENDED_DAYS = 30
 """How long after its end and grace a campaign stays in bundles, so that its coupons are called expired, not unknown."""
 PROMO_LOW_PERCENT = 40
 """Below this share of its promo codes left a till gets more."""
+NEWER_S = 5
+TIME_SLACK_S = 600
+"""Other receivers' clocks may be ahead of this one's by so much."""
 _ATTEMPTS = 5
 
 
@@ -92,13 +95,18 @@ class Publisher:
             check_room(campaign, others, day_number(self._now(), UTC) - 1)
             await self._store.put_campaign(campaign, promo, new_index_key())
 
-    async def bundle(self, till: Till) -> Published:
-        """The newest manifest of an enrolled till; its parts are in the store. Raises StoreUnavailable."""
+    async def bundle(self, till: Till, *, newer: bool = False) -> Published:
+        """The newest manifest of an enrolled till; its parts are in the store. Raises StoreUnavailable.
+
+        newer: one that is no older than NEWER_S, which a till asks for whose clock and memory disagree.
+        """
         # Two requests of one till at once must not both top up its promo codes.
         async with self._locks.setdefault(till.till, asyncio.Lock()):
-            return await self._bundle(till)
+            return await self._bundle(
+                till, min(self._ages.refresh_s, NEWER_S) if newer else self._ages.refresh_s
+            )
 
-    async def _bundle(self, till: Till) -> Published:
+    async def _bundle(self, till: Till, refresh_s: int) -> Published:
         place = await self._store.place(till.store)
         assert place is not None, "a till stands in a store that is known"
         for _ in range(_ATTEMPTS):
@@ -110,7 +118,7 @@ class Publisher:
             if (
                 current is not None
                 and current.sequence > floor
-                and self._good_enough(current, in_force, parts, now)
+                and self._good_enough(current, in_force, parts, now, refresh_s)
             ):
                 return current
             new = self._sign(till, current, floor, in_force, parts, now)
@@ -120,13 +128,14 @@ class Publisher:
         raise StoreUnavailable(f"the bundle of {till.till} is being published by others all the time")
 
     def _good_enough(
-        self, current: Published, in_force: InForce, parts: dict[str, _Content], now: datetime
+        self, current: Published, in_force: InForce, parts: dict[str, _Content], now: datetime, refresh_s: int
     ) -> bool:
         age_s = now.timestamp() - current.issued
         return (
             current.epoch == in_force.root.epoch
             and current.parts_key == _parts_key(parts)
-            and age_s < self._ages.refresh_s
+            and age_s < refresh_s
+            and not _may_go_back(current, parts, now)
         )
 
     def _sign(
@@ -141,8 +150,10 @@ class Publisher:
         sequence, issued = floor + 1, int(now.timestamp())
         if current is not None and current.epoch == in_force.root.epoch:
             # The cloud's own clock may be set back; what a till compares only rises. A new epoch begins afresh: it is
-            # how tills come back from a stolen key, or a clock, that was far ahead.
-            sequence, issued = max(current.sequence, floor) + 1, max(issued, current.issued)
+            # how tills come back from a stolen key. From a clock that was ahead a word of the root keys leads back.
+            sequence = max(current.sequence, floor) + 1
+            back = _may_go_back(current, parts, now)
+            issued = max(issued, back) if back else max(issued, current.issued)
         manifest = Manifest(
             till.till,
             in_force.root.epoch,
@@ -235,6 +246,17 @@ class Publisher:
         ]
         await self._store.add_promos(till.till, rows)
         return True
+
+
+def _may_go_back(current: Published, parts: dict[str, _Content], now: datetime) -> int | None:
+    """The time (seconds since 1970) that the root keys state in these parts, where what was signed last lies beyond it
+    and beyond this cloud's clock; None where nothing is to be set back.
+    """
+    part = parts.get(TIME_PART)
+    if part is None or part.content is None or current.issued <= now.timestamp() + TIME_SLACK_S:
+        return None
+    stated = int(open_time(part.content).time.timestamp())
+    return stated if stated < current.issued else None
 
 
 @lru_cache(maxsize=4096)

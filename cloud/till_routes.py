@@ -109,7 +109,7 @@ async def bundle(request: web.Request) -> web.Response:
     cloud = request.app[CLOUD]
     till = await signed_till(request, await read_body(request))
     async with slot(cloud):
-        published = await cloud.publisher.bundle(till)
+        published = await cloud.publisher.bundle(till, newer="newer" in request.query)
     etag = f'"{hashlib.sha256(published.manifest).hexdigest()[:32]}"'
     headers = {"ETag": etag, "Cache-Control": "no-cache"}
     if request.headers.get("If-None-Match", "").strip() == etag:

@@ -171,8 +171,9 @@ def batch_path(till_id: str, lane: str) -> str:
     return f"/v1/tills/{_segment(till_id)}/batches/{_segment(lane)}"
 
 
-def bundle_path(till_id: str) -> str:
-    return f"/v1/tills/{_segment(till_id)}/bundle"
+def bundle_path(till_id: str, *, newer: bool = False) -> str:
+    """newer: one that was signed just now, though nothing changed."""
+    return f"/v1/tills/{_segment(till_id)}/bundle{'?newer=1' if newer else ''}"
 
 
 def root_path(epoch: int) -> str:

@@ -242,8 +242,14 @@ def sign_manifest(manifest: Manifest, key: SigningKey) -> bytes:
     return key.sign1(cbor.encode(payload), MANIFEST_AAD)
 
 
-def read_manifest(data: bytes, root: Root, till: str, current: Manifest | None) -> Manifest:
-    """Verify and read a manifest for `till`; BundleError for anything unsigned, foreign or older than `current`."""
+def read_manifest(
+    data: bytes, root: Root, till: str, current: Manifest | None, stated: datetime | None = None
+) -> Manifest:
+    """Verify and read a manifest for `till`; BundleError for anything unsigned, foreign or older than `current`.
+
+    stated: the time that the root keys say it was (`statement.read_time`): the manifest may be issued before `current`
+    then, though not before that.
+    """
     if len(data) > DOCUMENT_BYTES_MAX:
         raise BundleError("too_large", f"manifest of {len(data)} bytes")
     try:
@@ -256,7 +262,7 @@ def read_manifest(data: bytes, root: Root, till: str, current: Manifest | None) 
     if not signature_ok(load_public_key(envelope.algorithm, raw), envelope.signature, envelope.signed):
         raise BundleError("bad_signature", "manifest")
     manifest = _manifest(envelope.payload)
-    _check_order(manifest, root, till, current)
+    _check_order(manifest, root, till, current, stated)
     return manifest
 
 
@@ -297,7 +303,9 @@ def _part(item: Any) -> Part:
     return Part(name, length, digest)
 
 
-def _check_order(manifest: Manifest, root: Root, till: str, current: Manifest | None) -> None:
+def _check_order(
+    manifest: Manifest, root: Root, till: str, current: Manifest | None, stated: datetime | None
+) -> None:
     if manifest.till != till:
         raise BundleError("wrong_till", f"made for {manifest.till!r}")
     if manifest.epoch != root.epoch:
@@ -318,7 +326,9 @@ def _check_order(manifest: Manifest, root: Root, till: str, current: Manifest | 
     if order <= (current.epoch, current.sequence):
         raise BundleError("rollback", f"{order} after {(current.epoch, current.sequence)}")
     # A new epoch may be issued earlier: that is how a till comes back from a stolen key that signed for the far future.
-    if manifest.epoch == current.epoch and manifest.issued < current.issued:
+    # Within one, the root keys' word on the time alone leads back behind what a clock that was ahead has signed.
+    floor = current.issued if stated is None else min(stated, current.issued)
+    if manifest.epoch == current.epoch and manifest.issued < floor:
         raise BundleError("rollback", "issued before the one we have")
 
 

@@ -68,7 +68,7 @@ class Line:
         headers = {name: value for name, value in request.headers.items() if name != "Host"}
         body = await request.read()
         async with cloud.session.request(
-            request.method, cloud.url + path, data=body, headers=headers
+            request.method, cloud.url + request.raw_path, data=body, headers=headers
         ) as true:
             answer, status = await true.read(), true.status
             passed = {name: true.headers[name] for name in _PASSED if name in true.headers}

@@ -41,6 +41,7 @@ class FakeCloud:
     async def get(
         self, path: str, etag: str | None = None, *, max_bytes: int | None = None
     ) -> Answer | Failure:
+        path = path.removesuffix("?newer=1")
         self.asked.append(path)
         if path in self.answers:
             return self.answers[path]

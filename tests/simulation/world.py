@@ -148,8 +148,9 @@ class CloudSide:
 
     async def get(self, name: str, path: str, etag: str | None, signer: bytes) -> Answer:
         till = await self._till(name, signer)
+        path, _, query = path.partition("?")
         if path == wire.bundle_path(name):
-            published = await self.cloud.publisher.bundle(till)
+            published = await self.cloud.publisher.bundle(till, newer=bool(query))
             tag = f'"{hashlib.sha256(published.manifest).hexdigest()[:32]}"'
             headers = {"etag": tag, "date": self._now().strftime("%a, %d %b %Y %H:%M:%S GMT")}
             return Answer(304, headers, b"") if etag == tag else Answer(200, headers, published.manifest)
