@@ -128,6 +128,10 @@ def receipt_printer(printer: config.Printer) -> ReceiptPrinter:
             return NetworkPrinter(printer.name, printer.host, printer.port, printer.timeout_s)
         case config.SerialPrinter():
             return SerialPrinter(printer.name, printer.device, printer.baud, printer.flow, printer.timeout_s)
+        case config.IppPrinter():
+            from drivers.ipp_printer import IppPrinter
+
+            return IppPrinter(printer.name, printer.url, printer.timeout_s, printer.confirms)
         case config.FilePrinter():
             return FilePrinter(printer.name, printer.device, printer.timeout_s)
         case _:

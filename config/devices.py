@@ -15,6 +15,7 @@ from config.values import (
     Layout,
     Name,
     NonEmpty,
+    PrinterUrl,
     Profile,
     ScanEncoding,
     ScanPrefix,
@@ -253,5 +254,22 @@ class FilePrinter(
     device: Annotated[AbsolutePath, Meta(description="Device path.")]
 
 
+class IppPrinter(
+    PrinterBase, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="ipp"
+):
+    """A raw queue of CUPS, or a printer that speaks IPP."""
+
+    kind: ClassVar[Literal["ipp"]] = "ipp"
+
+    url: Annotated[PrinterUrl, Meta(description="Address of the queue or of the printer.")]
+    confirms: Annotated[
+        bool,
+        Meta(
+            description="true: a job that is completed there is on paper, as at a printer's own address. false: it was "
+            "passed on, and each receipt counts as unconfirmed until somebody looks."
+        ),
+    ] = False
+
+
 Scanner: TypeAlias = SerialScanner | TcpScanner | WedgeScanner | HidScanner
-Printer: TypeAlias = TcpPrinter | SerialPrinter | FilePrinter
+Printer: TypeAlias = TcpPrinter | SerialPrinter | FilePrinter | IppPrinter

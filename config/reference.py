@@ -16,6 +16,7 @@ from config.devices import (
     Camera,
     FilePrinter,
     HidScanner,
+    IppPrinter,
     SerialPrinter,
     SerialScanner,
     TcpPrinter,
@@ -62,6 +63,7 @@ _EXAMPLES: dict[StructType, dict[str, str | int]] = {
     Camera: {"name": "camera", "source": "0"},
     TcpPrinter: {"name": "network-printer", "host": "192.0.2.10"},
     SerialPrinter: {"name": "serial-printer", "device": "/dev/ttyUSB1"},
+    IppPrinter: {"name": "queue", "url": "ipp://localhost/printers/receipts"},
     FilePrinter: {"name": "usb-printer", "device": "/dev/usb/lp0"},
 }
 

@@ -6,6 +6,7 @@ Everything here is pure and total: any text gives True or False, nothing raises.
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from ipaddress import ip_address
 from urllib.parse import SplitResult, urlsplit
 
@@ -56,6 +57,12 @@ def is_cloud_url(text: str) -> bool:
     return parts.scheme == "https" or is_loopback(parts.hostname or "")
 
 
+def is_printer_url(text: str) -> bool:
+    """Whether `text` is the address of a print queue. No user or password: the URL is shown in messages."""
+    parts = _split(text, ("ipp", "ipps", "http", "https"))
+    return parts is not None and "?" not in text and "#" not in text
+
+
 def is_proxy_url(text: str) -> bool:
     """Whether `text` is "" or an HTTP proxy's address. A password is refused: the file's values are shown."""
     parts = _split(text) if text else None
@@ -83,8 +90,8 @@ def is_serial_port(text: str) -> bool:
     return match is not None and is_host(match[1].strip("[]")) and 1 <= int(match[2]) <= 65535
 
 
-def _split(text: str) -> SplitResult | None:
-    """`text` as an http or https URL with a host and without credentials; None if it is not one."""
+def _split(text: str, schemes: Collection[str] = _DEFAULT_PORT) -> SplitResult | None:
+    """`text` as a URL (http or https) with a host and without credentials; None if it is not one."""
     if not text.isascii() or not text.isprintable() or " " in text or "\\" in text:
         return None
     try:
@@ -92,6 +99,6 @@ def _split(text: str) -> SplitResult | None:
         named_port = parts.netloc.endswith(":") or parts.port == 0
     except ValueError:  # a broken IPv6 address, or a port that is no number
         return None
-    if parts.scheme not in _DEFAULT_PORT or "@" in parts.netloc or named_port:
+    if parts.scheme not in schemes or "@" in parts.netloc or named_port:
         return None
     return parts if is_host(parts.hostname or "") else None

@@ -41,6 +41,14 @@ ProxyUrl: TypeAlias = Annotated[
         rules.is_proxy_url,
     ),
 ]
+PrinterUrl: TypeAlias = Annotated[
+    str,
+    _text(
+        'an ipp, ipps, http or https address without user, password, "?" or "#", such as '
+        '"ipp://localhost/printers/receipts"',
+        rules.is_printer_url,
+    ),
+]
 LoopbackHost: TypeAlias = Annotated[
     str,
     _text(

@@ -79,7 +79,7 @@ def _devices(settings: config.Config) -> Iterator[Finding]:
         if isinstance(scanner, config.SerialScanner):
             yield from _device_path(("scanner", number, "port"), scanner.port)
     for number, printer in enumerate(settings.printer):
-        if not isinstance(printer, config.TcpPrinter):
+        if isinstance(printer, config.SerialPrinter | config.FilePrinter):
             yield from _device_path(("printer", number, "device"), printer.device)
         yield from _profile(("printer", number, "profile"), printer)
 

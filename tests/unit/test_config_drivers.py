@@ -27,7 +27,9 @@ def test_every_layout_decoder_suffix_and_flow_is_one_the_drivers_know() -> None:
     assert choices(config.SerialPrinter, "flow") == set(get_args(printers.Flow))
 
 
-@pytest.mark.parametrize("printer", [config.TcpPrinter, config.SerialPrinter, config.FilePrinter])
+@pytest.mark.parametrize(
+    "printer", [config.TcpPrinter, config.SerialPrinter, config.FilePrinter, config.IppPrinter]
+)
 def test_every_printer_encoding_can_be_written(printer: StructType) -> None:
     assert choices(printer, "encoding") == set(get_args(Encoding)) - {
         "utf-8"

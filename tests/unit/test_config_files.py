@@ -99,10 +99,11 @@ def test_the_example_is_valid_and_complete_with_every_device_switched_on() -> No
         config.TcpPrinter,
         config.SerialPrinter,
         config.FilePrinter,
+        config.IppPrinter,
     ]
     shared = {"profile", "columns", "encoding", "qr", "timeout_s"}  # explained at the network printer
     missing = keys_of_schema() - keys_of_file(text)
-    assert missing == {("printer", kind, key) for kind in ("serial", "file") for key in shared}
+    assert missing == {("printer", kind, key) for kind in ("serial", "file", "ipp") for key in shared}
 
 
 def test_every_default_obeys_the_schema() -> None:
