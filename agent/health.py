@@ -75,10 +75,10 @@ _STOPPED_BY = {
         "Delete nothing and tell store IT: the log names the file",
     ),
     REVOKED: (
-        "本机已被云端停用，不再收券",
-        "The cloud revoked this till's key",
-        "记录会继续上传；如需恢复，请通知 IT 重新登记",
-        "Its records are still delivered. To take it back, store IT enrols it anew",
+        "本机的密钥已失效，不再收券",
+        "This till's key counts no more: it was revoked, or another disk was enrolled in its place",
+        "记录会继续上传。若新磁盘已在使用，请停用这一块；否则请通知 IT 重新登记",
+        "Its records are delivered. If a new disk works as this till, retire this one; else store IT enrols it anew",
     ),
 }
 _AGE_ISSUES = {
@@ -247,6 +247,17 @@ def _bundle_issues(facts: Facts) -> list[Issue]:
 
 def _record_issues(facts: Facts) -> list[Issue]:
     found = []
+    if facts.counts.forked:
+        found.append(
+            Issue(
+                "records_forked",
+                "error",
+                f"云端已有 {facts.counts.forked} 条同号的其他记录：本机的数据像是旧备份",
+                f"The cloud has other records of {facts.counts.forked} of this till's numbers: an old backup?",
+                "请通知 IT：按旧磁盘更换处理，重新登记（operations.md）",
+                "Tell store IT: enrol this till anew, as after a swapped disk; until then its uses may count twice",
+            )
+        )
     if facts.counts.quarantined:
         found.append(
             Issue(

@@ -95,7 +95,8 @@ CONFLICT_DAYS = 7
 @dataclass(frozen=True, slots=True)
 class Counts:
     """What waits in the till, for the status page. oldest_waiting: event time of the first waiting
-    redemption. conflicts: of the last CONFLICT_DAYS days.
+    redemption. conflicts: of the last CONFLICT_DAYS days. forked: quarantined because the cloud has
+    other records of the same numbers.
     """
 
     waiting: Mapping[str, int]
@@ -104,6 +105,7 @@ class Counts:
     oldest_waiting: str | None
     prints: Mapping[str, int]
     promos_free: int
+    forked: int = 0
 
 
 class Transaction(Protocol):

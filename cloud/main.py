@@ -26,7 +26,7 @@ from aiohttp import web
 from agent.domain import bundle
 from agent.domain.bundle import Root
 from agent.domain.time import timestamp
-from cloud import restore_commands, root_commands, roots, till_commands, time_commands
+from cloud import restore_commands, root_commands, roots, store_commands, till_commands, time_commands
 from cloud.access import digest, new_token
 from cloud.errors import CloudError, SetupError, StoreUnavailable
 from cloud.http import Cloud, utc_now
@@ -207,6 +207,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     root_commands.add_arguments(
         actions.add_parser("root", help="root keys and roots: who may sign what tills trust")
     )
+    store_commands.add_arguments(actions.add_parser("store", help="stores: add"))
     till_commands.add_arguments(actions.add_parser("till", help="tills: list, add, code, revoke"))
     time_commands.add_arguments(
         actions.add_parser("time", help="time statements: repair a till that a wrong clock closed")
@@ -256,6 +257,8 @@ def run(args: argparse.Namespace) -> int:
             root_commands.run(args, utc_now)
         elif args.cloud_action == "till":
             asyncio.run(till_commands.run(args, utc_now))
+        elif args.cloud_action == "store":
+            asyncio.run(store_commands.run(args))
         elif args.cloud_action == "restored":
             asyncio.run(restore_commands.run(args, utc_now))
         elif args.cloud_action == "time":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 from collections.abc import AsyncIterator, Callable
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -27,7 +28,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action.add_argument("dir", type=Path, help="the cloud's data directory")
         return action
 
-    add("list", "List the tills and how they stand.")
+    listing = add("list", "List the tills and how they stand.")
+    listing.add_argument("--json", action="store_true", help="for programs: one JSON object a till")
     adding = add("add", "Add a till to a store; prints its enrolment code.")
     adding.add_argument("till")
     adding.add_argument("--store", required=True)
@@ -65,10 +67,14 @@ async def run(args: argparse.Namespace, now: Callable[[], datetime]) -> None:
         await store.close()
 
 
-async def _list(store: CloudStore, _args: argparse.Namespace, _at: datetime) -> AsyncIterator[str]:
+async def _list(store: CloudStore, args: argparse.Namespace, _at: datetime) -> AsyncIterator[str]:
     held = await store.held_counts()
     for till in await store.tills():
         since = till.revoked_at or till.enrolled_at or ""
+        if args.json:
+            said = {"till": till.till, "store": till.store, "state": till.state.value, "since": since or None}
+            yield json.dumps(said | {"held": held.get(till.till, 0)})
+            continue
         waits = f"  {held[till.till]} uses held: redeemd cloud till held" if till.till in held else ""
         yield f"{till.till}  store {till.store}  {till.state.value}  {since}".rstrip() + waits
 

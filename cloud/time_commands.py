@@ -80,7 +80,9 @@ async def _new(args: argparse.Namespace, now: Callable[[], datetime]) -> AsyncIt
 async def _sign(args: argparse.Namespace, _now: Callable[[], datetime]) -> AsyncIterator[str]:
     made = statement.open_time(_read(args.file))
     args.file.write_bytes(statement.add_time_signature(_read(args.file), read_key(args.key)))
+    signers = statement.time_signers(_read(args.file))
     yield f"signed: {_said(made)}"
+    yield f"{len(signers)} signatures; as many are needed as the root's threshold says: redeemd cloud root show"
 
 
 async def _show(args: argparse.Namespace, _now: Callable[[], datetime]) -> AsyncIterator[str]:

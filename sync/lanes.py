@@ -85,6 +85,7 @@ class LaneRunner:
         self._retry_now = False
         self._failure: Failure | None = None
         self._failure_at: float | None = None
+        self._failing = False
 
     @property
     def lane(self) -> str:
@@ -125,6 +126,9 @@ class LaneRunner:
             step = self._protocol.handle(event, self._clock())
             if step.failure is not None:
                 self._note(step.failure)
+            elif self._failing and not self._protocol.consecutive_failures:
+                self._failing = False
+                log.info("lane %s: delivers again", self.lane)
             event = await self._perform(step)
 
     async def _perform(self, step: Step) -> Event:
@@ -157,8 +161,10 @@ class LaneRunner:
         return Woken() if rang else Tick()
 
     def _note(self, failure: Failure) -> None:
-        self._failure, self._failure_at = failure, self._clock()
-        log.warning("lane %s: %s: %s", self.lane, failure.kind.value, failure.detail)
+        news = self._failure is None or failure.kind is not self._failure.kind or not self._failing
+        self._failure, self._failure_at, self._failing = failure, self._clock(), True
+        level = logging.WARNING if news else logging.DEBUG  # weeks without a line are no weeks of warnings
+        log.log(level, "lane %s: %s: %s", self.lane, failure.kind.value, failure.detail)
 
 
 class Poller:
@@ -221,10 +227,13 @@ class Poller:
             state="waiting",
             next_try_at=now + wait_s,
             consecutive_failures=failures,
-            failure=failure,
             failure_at=now,
         )
-        log.warning("%s: %s: %s", self.name, failure.kind.value, failure.detail)
+        known = self._state.failure
+        news = failures == 1 or known is None or failure.kind is not known.kind
+        self._state = replace(self._state, failure=failure)
+        level = logging.WARNING if news else logging.DEBUG
+        log.log(level, "%s: %s: %s", self.name, failure.kind.value, failure.detail)
         return wait_s
 
 

@@ -24,8 +24,11 @@ BODY_WAIT_S = 5.0
 DEPTH_MAX = 8
 NAME_CHARS_MAX = 64
 QUANTITY_MAX = 100_000
-# No control characters: names reach receipts, and a printer obeys those.
-NAME_PATTERN = r"\A[^\x00-\x1f\x7f-\x9f]*\Z"
+# No control characters: names reach receipts, and a printer obeys those. Nor what turns the direction of a text or ends
+# its line: a name must not look like another one.
+NAME_PATTERN = (
+    r"\A[^\x00-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\uffff]*\Z"
+)
 
 Amount = Annotated[int, Meta(ge=0, le=AMOUNT_MAX_MINOR)]
 Name = Annotated[str, Meta(min_length=1, max_length=NAME_CHARS_MAX, pattern=NAME_PATTERN)]

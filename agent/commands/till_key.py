@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 import os
 from pathlib import Path
 
@@ -34,6 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     text = "Replace the till's key. Stop the till first; needs the line. Run it again if it was interrupted."
     rotating = actions.add_parser("rotate", help=text, description=text)
     showing = actions.add_parser("show", help="Show the key ids: which one signs, and one that waits.")
+    showing.add_argument("--json", action="store_true", help="for programs: one JSON object")
     for action in (rotating, showing):
         action.add_argument(
             "--config", type=Path, default=Path("/etc/redeemd/till.toml"), help="default: %(default)s"
@@ -43,7 +45,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     settings = config.load(arguments.config)
     if arguments.key_action == "show":
-        for line in show(key_path(settings)):
+        path = key_path(settings)
+        if arguments.json:
+            following = next_key_path(path)
+            waits = load_key(following).kid.hex() if following.exists() else None
+            print(json.dumps({"kid": load_key(path).kid.hex(), "next_kid": waits, "path": str(path)}))
+            return 0
+        for line in show(path):
             print(line)
         return 0
     kid = asyncio.run(rotate(settings))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from difflib import get_close_matches
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -21,11 +22,13 @@ class Fields:
         if not isinstance(value, Mapping):
             raise FieldError(f"{what} is not a map")
         self._left = dict(value)
+        self._asked: list[str] = []
 
     def error(self, name: str, wrong: str) -> FieldError:
         return FieldError(f"{self._what}.{name} {wrong}")
 
     def _take(self, name: str, default: Any) -> Any:
+        self._asked.append(name)
         if name in self._left:
             return self._left.pop(name)
         if default is _REQUIRED:
@@ -106,4 +109,6 @@ class Fields:
     def done(self) -> None:
         """Refuse fields that were not asked for: a rule we do not know is not ours to ignore."""
         if self._left:
-            raise self.error(min(map(str, self._left))[:40], "is not known here")
+            name = min(map(str, self._left))[:40]
+            near = get_close_matches(name, self._asked, n=1)
+            raise self.error(name, "is not known here" + (f": {near[0]}?" if near else ""))

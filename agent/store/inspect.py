@@ -52,7 +52,15 @@ def counts(connection: sqlite3.Connection, day: int) -> Counts:
     ).fetchone()[0]
     prints = dict(connection.execute(f"SELECT state, count(*) FROM {OPEN_PRINTS} GROUP BY state").fetchall())
     free = connection.execute("SELECT count(*) FROM promo WHERE redemption_id IS NULL").fetchone()[0]
-    return Counts(waiting, quarantined, conflicts, None if oldest is None else oldest[0], prints, free)
+    forked = sum(
+        connection.execute(
+            f"SELECT count(*) FROM {table} WHERE state = 'quarantined' AND json_extract(outcome, '$.code') = 'fork'"
+        ).fetchone()[0]
+        for table in (TABLES.values() if quarantined else ())
+    )
+    return Counts(
+        waiting, quarantined, conflicts, None if oldest is None else oldest[0], prints, free, forked
+    )
 
 
 def used_bytes(connection: sqlite3.Connection) -> int:

@@ -171,3 +171,20 @@ async def test_serve_prints_its_url_once_it_listens(folder: Path, capsys: pytest
     serving.cancel()
     with pytest.raises(asyncio.CancelledError):
         await serving
+
+
+STORE = (
+    *("--number", "12", "--merchant", "M-1", "--title-zh", "一店", "--title-en", "Store 1"),
+    *("--currency", "CNY", "--group", "3"),
+)
+
+
+def test_a_store_and_its_till_without_http(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("store", "add", str(folder), "S-1", *STORE, "--zone", "Asia/Shanghai") == 0
+    assert "redeemd cloud till add" in capsys.readouterr().out
+    assert run("till", "add", str(folder), "T-1", "--store", "S-1") == 0
+    capsys.readouterr()
+    assert run("till", "list", str(folder), "--json") == 0
+    said = json.loads(capsys.readouterr().out)
+    assert (said["till"], said["store"], said["state"], said["held"]) == ("T-1", "S-1", "waiting", 0)
+    assert "IANA time zone" in complaint(capsys, "store", "add", str(folder), "S-2", *STORE, "--zone", "Mars")

@@ -366,3 +366,19 @@ async def test_a_lost_answer_to_an_enrolment_is_asked_for_again(shop: Shop, tmp_
     assert await enrol(shop.settings, code) == ("T-1", "")
     assert rows(shop.database, "SELECT * FROM setting WHERE name LIKE 'start_%'") == starts
     assert len(starts) == 2
+
+
+async def test_a_till_put_back_from_an_old_backup_says_so(shop: Shop, tmp_path: Path) -> None:
+    """Its key is known, its numbers are taken: to the cloud its records are others of the same numbers."""
+    one, two = await shop.coupons(2)
+    shutil.copytree(shop.folder, tmp_path / "backup")
+    async with running(shop.settings) as app:
+        assert await redeem(app, one) == ["accepted"]
+        await shop.delivered(app)
+    shutil.rmtree(shop.folder)
+    shutil.copytree(tmp_path / "backup", shop.folder)
+    async with running(shop.settings) as app:
+        assert await redeem(app, two) == ["accepted"]
+        await shop.delivered(app)
+        found = {issue["code"]: issue for issue in (await app.till.status())["issues"]}
+    assert "enrol this till anew" in found["records_forked"]["action_en"]

@@ -54,6 +54,7 @@ CASES = {
     "campaign_skipped": (replace(WELL, skipped=("campaign.benefit: unknown",)), "warning"),
     "quarantine": (replace(WELL, counts=counts(2)), "warning"),
     "conflict": (replace(WELL, counts=counts(conflicts=1)), "warning"),
+    "records_forked": (replace(WELL, counts=replace(counts(), forked=2)), "error"),
     "disk_tight": (replace(WELL, disk=DiskLevel.TIGHT), "warning"),
     "disk_scarce": (replace(WELL, disk=DiskLevel.SCARCE, unrecorded=3), "error"),
     "disk_full": (replace(WELL, disk=DiskLevel.FULL), "error"),

@@ -1,0 +1,54 @@
+"""`redeemd cloud store add`: a store that tills can stand in, on the cloud's own machine."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from agent.domain.fields import FieldError
+from cloud import forms
+from cloud.errors import Refused, SetupError
+from cloud.open_store import open_store
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the actions of `redeemd cloud store`; pass what they parse to `run`."""
+    actions = parser.add_subparsers(dest="store_action", required=True, metavar="ACTION")
+    text = "Add a store, or change one: what is said here takes the place of what was known."
+    adding = actions.add_parser("add", help=text, description=text)
+    adding.add_argument("dir", type=Path, help="the cloud's data directory")
+    adding.add_argument("store", help="its code, such as S-0012")
+    adding.add_argument("--number", type=int, required=True, help="as coupons name it, 0 to 4294967295")
+    adding.add_argument("--merchant", required=True, help="whose store it is, for settlement")
+    adding.add_argument("--title-zh", required=True, help="its name on receipts in Chinese")
+    adding.add_argument("--title-en", required=True, help="and in English")
+    adding.add_argument("--zone", required=True, help="IANA time zone, such as Asia/Shanghai")
+    adding.add_argument("--currency", required=True, help="ISO 4217 code, such as CNY")
+    adding.add_argument(
+        "--group", type=int, action="append", default=[], help="a group of stores it is in; may be repeated"
+    )
+
+
+async def run(args: argparse.Namespace) -> None:
+    """Do what `add_arguments` parsed and print what was done. Raises SetupError."""
+    body = {
+        "store": args.store,
+        "number": args.number,
+        "groups": args.group,
+        "merchant": args.merchant,
+        "title": {"zh": args.title_zh, "en": args.title_en},
+        "zone": args.zone,
+        "currency": args.currency,
+    }
+    try:
+        place = forms.place(body)
+    except FieldError as error:
+        raise SetupError(str(error)) from None
+    store = open_store(args.dir)
+    try:
+        await store.put_place(place)
+    except Refused as error:
+        raise SetupError(error.sentence) from error
+    finally:
+        await store.close()
+    print(f"store {place.store} is known; next: redeemd cloud till add {args.dir} TILL --store {place.store}")
