@@ -20,6 +20,7 @@ from benchmarks import (
     step04,
     step04_camera,
     step05,
+    step06_ingest,
     step06_sync,
 )
 from benchmarks.common import HEADER, Benchmark, Figure, Options, line, write
@@ -34,6 +35,7 @@ REGISTRY: tuple[dict[str, Benchmark], ...] = (
     step04.BENCHMARKS,
     step04_camera.BENCHMARKS,
     step05.BENCHMARKS,
+    step06_ingest.BENCHMARKS,
     step06_sync.BENCHMARKS,
 )
 """Each step's benchmarks by what they are about. One may give several figures; their names begin with its name."""

@@ -23,6 +23,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from agent.domain.record import GENESIS
 
@@ -36,13 +37,12 @@ PROMO_STATES = ("printed", "returned")
 """What becomes of a promo code after it was handed out: its receipt is on paper, or is known not to be."""
 
 
-@dataclass(frozen=True, slots=True)
-class CouponRef:
-    """A coupon's identity."""
+class CouponRef(NamedTuple):
+    """A coupon's identity. Plain, as the rulings are: there is one for each record."""
 
     issuer: str
     campaign: int
-    index: int
+    index: int  # type: ignore[assignment]  # a tuple's `index` is of no use here
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,8 +114,7 @@ class Fate(StrEnum):
     WAIT = "wait"  # not now, and nothing is remembered of it
 
 
-@dataclass(frozen=True, slots=True)
-class Ruling:
+class Ruling(NamedTuple):
     """place: the sequence it is stored or remembered at. code, sentence: only for REFUSE and WAIT.
 
     holes: noticed before a stored record. accounts: its place is no part of a hole any more.
@@ -185,6 +184,8 @@ class _Working:
     def _holes_before(self, place: int, prevhash: str) -> tuple[Hole, ...]:
         """Between the last stored record and a new one: what was neither stored nor refused."""
         found, first = [], self.last + 1
+        if first == place:
+            return ()
         for refused in sorted(each for each in self.refused if self.last < each < place):
             if first < refused:
                 found.append(Hole(first, refused - 1, UNKNOWN_HASH))

@@ -86,8 +86,7 @@ class Terms:
     till: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Appended:
+class Appended(NamedTuple):
     """What became of one entry. won_by: another record used the same coupon first, so this one is a conflict."""
 
     ruling: Ruling

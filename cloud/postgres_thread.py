@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
+import sys
 import threading
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -87,12 +88,12 @@ class PostgresDb:
         if found := list(rows):
             self.run(self._connection.executemany(translated(sql), found))
 
-    def matching(self, sql: str, values: Sequence[Any], keys: Sequence[Row]) -> list[Row]:
-        types = ("text" if isinstance(member, str) else "bigint" for member in keys[0])
-        arrays = (f"${place}::{kind}[]" for place, kind in enumerate(types, len(values) + 1))
-        text = translated(sql).replace("{keys}", f"SELECT * FROM unnest({', '.join(arrays)})")
-        columns = (list(column) for column in zip(*keys, strict=True))
-        return [tuple(row) for row in self.run(self._connection.fetch(text, *values, *columns))]
+    def matching(self, sql: str, values: Sequence[Any], keys: Sequence[int]) -> list[Row]:
+        # One look into the index for each key, whatever the planner believes of a table that grows fast. OFFSET 0
+        # keeps it from making a join of it that reads all of a till or campaign.
+        each = translated(sql).replace("{keys}", "= key OFFSET 0")
+        text = f"SELECT found.* FROM unnest(${len(values) + 1}::bigint[]) AS key CROSS JOIN LATERAL ({each}) found"
+        return [tuple(row) for row in self.run(self._connection.fetch(text, *values, keys))] if keys else []
 
     def insert(self, table: str, rows: Sequence[Row]) -> None:
         if rows:
@@ -124,18 +125,14 @@ class PostgresThreads:
     async def write(self, work: Callable[[Db], T], *locks: Lock) -> T:
         """`cloud.sql.Threads.write`"""
 
-        def locked(db: Db) -> T:
-            kind = "_shared" if locks else ""
-            db.execute(f"SELECT pg_advisory_xact_lock{kind}(?, 0)", (_LOCKED,))
-            if locks:
-                numbers = "FROM unnest(?::int[]) AS number"
-                db.execute(
-                    f"SELECT pg_advisory_xact_lock(?, number) {numbers}", (_LOCKED, lock_numbers(locks))
-                )
-            return work(db)
-
-        begin = "BEGIN ISOLATION LEVEL READ COMMITTED"
-        return await asyncio.get_running_loop().run_in_executor(self._pool, self._transact, begin, locked)
+        kind = "_shared" if locks else ""
+        taken = "".join(
+            f"; SELECT pg_advisory_xact_lock({_LOCKED}, {number})" for number in lock_numbers(locks)
+        )
+        begin = (
+            f"BEGIN ISOLATION LEVEL READ COMMITTED; SELECT pg_advisory_xact_lock{kind}({_LOCKED}, 0){taken}"
+        )
+        return await asyncio.get_running_loop().run_in_executor(self._pool, self._transact, begin, work)
 
     async def read(self, work: Callable[[Db], T]) -> T:
         """`cloud.sql.Threads.read`"""
@@ -176,7 +173,7 @@ class _Worker:
 
     def __init__(self, url: str) -> None:
         self._url = url
-        self._loop = asyncio.new_event_loop()
+        self._loop = _new_loop()
         self._connection: asyncpg.Connection | None = None
 
     def transact(self, begin: str, work: Callable[[Db], T]) -> T:
@@ -204,6 +201,14 @@ class _Worker:
                 self._loop.run_until_complete(self._connection.close(timeout=CONNECT_TIMEOUT_S))
         self.drop()
         self._loop.close()
+
+
+def _new_loop() -> asyncio.AbstractEventLoop:
+    if sys.platform != "linux":
+        return asyncio.new_event_loop()
+    import uvloop  # each statement runs the loop once: half the cost
+
+    return uvloop.new_event_loop()
 
 
 async def connect(url: str) -> asyncpg.Connection:

@@ -1,8 +1,8 @@
 """What the SQL of the cloud is written against, so that one text serves both engines.
 
 The text is what SQLite and PostgreSQL have in common: `?` or `?1` for values, ON CONFLICT with its target, RETURNING,
-row values. Where they have no word in common Python does the work. `{keys}` in a text stands for a list of rows that
-`Db.matching` fills in.
+row values. Where they have no word in common Python does the work. The last row by a key is asked for as ORDER BY
+... DESC LIMIT 1, not as max(): without statistics of a table PostgreSQL would read all of a till.
 """
 
 from __future__ import annotations
@@ -39,9 +39,8 @@ class Db(Protocol):
 
     def executemany(self, sql: str, rows: Iterable[Sequence[Any]], /) -> object: ...
 
-    def matching(self, sql: str, values: Sequence[Any], keys: Sequence[Row]) -> list[Row]:
-        """Run `sql`, with `keys` (rows of text and integers, at least one) in place of its `{keys}`, which comes last:
-        SELECT ... WHERE till = ? AND (lane, sequence) IN ({keys})."""
+    def matching(self, sql: str, values: Sequence[Any], keys: Sequence[int]) -> list[Row]:
+        """Run `sql`, with `keys` in place of its `{keys}`, which comes last: ... WHERE till = ? AND sequence {keys}."""
 
     def insert(self, table: str, rows: Sequence[Row]) -> None:
         """Add whole rows, in the order of the table's columns, that are known to be new."""

@@ -31,13 +31,14 @@ def note(db: Db, till: str, lane: str, place: int, entry: Entry, at: str) -> Non
     """List a redemption if it cannot be right."""
     assert entry.coupon is not None, "only redemptions are looked at"
     coupon = (entry.coupon.issuer, entry.coupon.campaign, entry.coupon.index)
-    reason = _reason(db.execute(_CAMPAIGN, coupon[:2]).fetchone(), entry)
+    reason = implausible_because(db.execute(_CAMPAIGN, coupon[:2]).fetchone(), entry)
     if reason:
         said = (entry.record_id, entry.time, at, *coupon, entry.discount_minor)
         db.execute(_INSERT, (till, lane, place, entry.hash, reason, *said))
 
 
-def _reason(campaign: tuple[int, int | None] | None, entry: Entry) -> str:
+def implausible_because(campaign: tuple[int, int | None] | None, entry: Entry) -> str:
+    """A code, or nothing. campaign: its size, and what one coupon may take off at most; None if it is not known."""
     assert entry.coupon is not None, "only redemptions are looked at"
     if campaign is None:
         return "unknown_campaign"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from itertools import groupby
 
 from agent.domain.keys import key_id
 from agent.domain.status import Status
@@ -13,9 +14,10 @@ from cloud.ports import Appended, Judge
 from cloud.sql import Db
 from cloud.sql_campaigns import uses_of
 from cloud.sql_lists import page
+from cloud.sql_plain import read_batch, store_plain
 from cloud.sql_plausible import note
 from cloud.sql_status import mark
-from cloud.sql_tills import heads, revoked_keys, starts
+from cloud.sql_tills import KeyOf, given, keys_of, last_stored, revoked_keys, starts
 
 STORED = "stored"
 """The code of a held use whose record stands in the ledger."""
@@ -44,27 +46,43 @@ _WIN = "SELECT till, lane, sequence, redemption_id, received_at, time, hash FROM
 
 def append(db: Db, till: str, lane: str, entries: Sequence[Entry], judge: Judge, at: str) -> list[Appended]:
     """`CloudStore.append`."""
-    done = []
-    revoked = revoked_keys(db, till)
-    for entry, ruling in zip(entries, judge(chain_view(db, till, lane, entries), entries), strict=True):
-        won_by = None
-        holds = entry.signer in revoked
-        if ruling.fate is Fate.STORE:
-            won_by = _store(db, till, lane, entry, at, holds)
-            holes = ((till, lane, hole.first, hole.last, hole.hash, at) for hole in ruling.holes)
-            db.executemany(_INSERT_HOLE, holes)
-        elif ruling.fate is Fate.DUPLICATE:
-            won_by = _conflict_of(db, till, lane, entry)
-        elif ruling.fate is Fate.REFUSE:
-            _use_all_the_same(db, till, lane, ruling, entry, at, holds)
-            said = (ruling.code, entry.record_id, entry.text, at)
-            db.execute(_INSERT_REFUSAL, (till, lane, ruling.place, entry.hash, *said))
-        if ruling.fate in (Fate.STORE, Fate.REFUSE) and entry.coupon is not None and not entry.fault:
-            note(db, till, lane, ruling.place, entry, at)
-        if ruling.accounts:
-            _take_from_hole(db, till, lane, ruling.place, entry.prevhash)
-        done.append(Appended(ruling, won_by))
+    keys = keys_of(db, till)
+    view = chain_view(db, till, lane, entries, keys)
+    rulings = judge(view, entries)
+    again = any(ruling.fate is Fate.DUPLICATE for ruling in rulings)
+    batch = read_batch(db, entries, view.last, revoked_keys(keys), again)
+    done: list[Appended] = []
+    for plain, run in groupby(zip(entries, rulings, strict=True), key=lambda pair: batch.is_plain(*pair)):
+        if plain:
+            together = list(run)
+            new = [entry for entry, ruling in together if ruling.fate is Fate.STORE]
+            store_plain(db, till, lane, new, at, batch)
+            done += [Appended(ruling) for _, ruling in together]
+        else:
+            done += [_append_one(db, till, lane, entry, ruling, at, batch.revoked) for entry, ruling in run]
     return done
+
+
+def _append_one(
+    db: Db, till: str, lane: str, entry: Entry, ruling: Ruling, at: str, revoked: set[bytes]
+) -> Appended:
+    won_by = None
+    holds = entry.signer in revoked
+    if ruling.fate is Fate.STORE:
+        won_by = _store(db, till, lane, entry, at, holds)
+        holes = ((till, lane, hole.first, hole.last, hole.hash, at) for hole in ruling.holes)
+        db.executemany(_INSERT_HOLE, holes)
+    elif ruling.fate is Fate.DUPLICATE:
+        won_by = _conflict_of(db, till, lane, entry)
+    elif ruling.fate is Fate.REFUSE:
+        _use_all_the_same(db, till, lane, ruling, entry, at, holds)
+        said = (ruling.code, entry.record_id, entry.text, at)
+        db.execute(_INSERT_REFUSAL, (till, lane, ruling.place, entry.hash, *said))
+    if ruling.fate in (Fate.STORE, Fate.REFUSE) and entry.coupon is not None and not entry.fault:
+        note(db, till, lane, ruling.place, entry, at)
+    if ruling.accounts:
+        _take_from_hole(db, till, lane, ruling.place, entry.prevhash)
+    return Appended(ruling, won_by)
 
 
 def _take_from_hole(db: Db, till: str, lane: str, place: int, prevhash: str) -> None:
@@ -81,36 +99,29 @@ def _take_from_hole(db: Db, till: str, lane: str, place: int, prevhash: str) -> 
         db.execute(_INSERT_HOLE, (till, lane, part.first, part.last, part.hash, found[3]))
 
 
-def chain_view(db: Db, till: str, lane: str, entries: Sequence[Entry]) -> ChainView:
+def chain_view(db: Db, till: str, lane: str, entries: Sequence[Entry], keys: Sequence[KeyOf]) -> ChainView:
     """The lane's end, and what stands at, before and behind each sequence that the entries may be placed at."""
-    key = (till, lane)
-    last, refused_last = (
-        db.execute(
-            f"SELECT coalesce(max(sequence), 0) FROM {table} WHERE till = ? AND lane = ?", key
-        ).fetchone()[0]
-        for table in ("record", "refusal")
-    )
-    head = max(last, refused_last)
-    farthest = heads(db, till, lane)[0] + JUMP_MAX
+    key, end = (till, lane), last_stored(db, till, lane)
+    last = 0 if end is None else end[0]
+    refused_last = db.execute(
+        "SELECT sequence FROM refusal WHERE till = ? AND lane = ? ORDER BY sequence DESC LIMIT 1", key
+    ).fetchone()
+    head = max(last, 0 if refused_last is None else refused_last[0])
+    farthest = given(keys, lane, last) + JUMP_MAX
     wanted = {place + step for place in places(entries, head, farthest) for step in (-1, 0, 1)}
-    some = [(place,) for place in sorted(wanted)]
-    stored = {
-        sequence: (own, before)
-        for sequence, own, before in db.matching(
-            "SELECT sequence, hash, prevhash FROM record WHERE till = ? AND lane = ? AND sequence IN ({keys})",
-            key,
-            some,
-        )
-    }
+    within = sorted(place for place in wanted if place <= last)
+    known = "SELECT sequence, hash, prevhash FROM record WHERE till = ? AND lane = ? AND sequence {keys}"
+    at_end = [] if end is None else [end]  # mostly all that is asked for
+    rows = at_end if within == [last] else db.matching(known, key, within)
+    stored = {sequence: (own, before) for sequence, own, before in rows}
     refused: dict[int, frozenset[str]] = {}
-    for sequence, claimed in db.matching(
-        "SELECT sequence, hash FROM refusal WHERE till = ? AND lane = ?"
-        " AND (sequence > ? OR sequence IN ({keys}))",
-        (*key, last),
-        some,
-    ):
-        refused[sequence] = refused.get(sequence, frozenset()) | {claimed}
-    return ChainView(head, last, stored, refused, farthest, starts(db, till, lane))
+    if refused_last is not None:
+        known = "SELECT sequence, hash FROM refusal WHERE till = ? AND lane = ? AND sequence"
+        rows = db.execute(f"{known} > ?", (*key, last)).fetchall()
+        rows += db.matching(f"{known} {{keys}}", key, within)
+        for sequence, claimed in rows:
+            refused[sequence] = refused.get(sequence, frozenset()) | {claimed}
+    return ChainView(head, last, stored, refused, farthest, starts(keys, lane))
 
 
 # The lanes come in any order: what is on paper was handed out, whenever that is told.

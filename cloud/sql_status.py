@@ -18,11 +18,20 @@ PART_KEEP_DAYS = 30
 
 def mark(db: Db, issuer: str, campaign: int, marked: Iterable[tuple[int, Status]]) -> None:
     """Number what became known of coupons (pairs of index and status)."""
-    db.executemany(
-        "INSERT INTO mark SELECT ?1, ?2,"
-        " 1 + coalesce((SELECT max(change) FROM mark WHERE issuer = ?1 AND campaign = ?2), 0), ?3, ?4",
-        ((issuer, campaign, index, int(status)) for index, status in marked),
-    )
+    if found := list(marked):
+        numbered = enumerate(found, last_mark(db, issuer, campaign) + 1)
+        db.insert(
+            "mark", [(issuer, campaign, change, index, int(status)) for change, (index, status) in numbered]
+        )
+
+
+def last_mark(db: Db, issuer: str, campaign: int) -> int:
+    """The number of a campaign's last mark; 0 if it has none."""
+    found = db.execute(
+        "SELECT change FROM mark WHERE issuer = ? AND campaign = ? ORDER BY change DESC LIMIT 1",
+        (issuer, campaign),
+    ).fetchone()
+    return 0 if found is None else int(found[0])
 
 
 def mark_counts(db: Db, issuer: str, campaign: int) -> MarkCounts:

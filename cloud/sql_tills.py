@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from agent.domain.record import GENESIS, LANES, SEQUENCE_MAX, ChainHead
 from agent.domain.statement import KeyChange
@@ -204,30 +204,57 @@ def heads(db: Db, till: str, lane: str) -> tuple[int, str]:
 
     What was refused does not count: nobody can say whether the till made it, and the room left is wide enough if so.
     """
-    found = db.execute(
-        "SELECT sequence, hash FROM record WHERE till = ? AND lane = ? ORDER BY sequence DESC LIMIT 1",
+    end = last_stored(db, till, lane)
+    head = ChainHead() if end is None else ChainHead(*end[:2])
+    return given(keys_of(db, till), lane, head.sequence), head.hash
+
+
+def last_stored(db: Db, till: str, lane: str) -> tuple[int, str, str] | None:
+    """(sequence, hash, prevhash) of the last record of a lane."""
+    found: tuple[int, str, str] | None = db.execute(
+        "SELECT sequence, hash, prevhash FROM record WHERE till = ? AND lane = ? ORDER BY sequence DESC LIMIT 1",
         (till, lane),
     ).fetchone()
-    head = ChainHead() if found is None else ChainHead(*found)
-    given = [
-        json.loads(row[0])[lane][1]
-        for row in db.execute(
-            "SELECT lanes FROM till_key WHERE till = ? AND standing NOT IN ('announced', 'dropped')", (till,)
+    return found
+
+
+class KeyOf(NamedTuple):
+    """A key that a till has or had."""
+
+    public_key: bytes
+    standing: str
+    lanes: dict[str, LaneStart]
+    revoked_at: str | None
+
+
+def keys_of(db: Db, till: str) -> list[KeyOf]:
+    """The oldest first."""
+    rows = db.execute(
+        "SELECT public_key, standing, lanes, revoked_at FROM till_key WHERE till = ? ORDER BY generation",
+        (till,),
+    )
+    return [
+        KeyOf(
+            key, standing, {lane: LaneStart(*start) for lane, start in json.loads(lanes).items()}, revoked_at
         )
+        for key, standing, lanes, revoked_at in rows
     ]
-    return max(head.sequence, *given, 0), head.hash
 
 
-def starts(db: Db, till: str, lane: str) -> dict[int, str]:
+def given(keys: Iterable[KeyOf], lane: str, last: int) -> int:
+    """The highest sequence that is stored (`last`) or was given away when a key began."""
+    uncounted = (KeyStanding.ANNOUNCED, KeyStanding.DROPPED)
+    return max([last, *(key.lanes[lane].after for key in keys if key.standing not in uncounted)])
+
+
+def starts(keys: Iterable[KeyOf], lane: str) -> dict[int, str]:
     """Where the till's keys begin to sign: sequence -> hash that the first record behind it follows."""
-    rows: Iterable[tuple[str]] = db.execute("SELECT lanes FROM till_key WHERE till = ?", (till,))
-    return {start.after: start.hash for start in (LaneStart(*json.loads(row[0])[lane]) for row in rows)}
+    return {key.lanes[lane].after: key.lanes[lane].hash for key in keys}
 
 
-def revoked_keys(db: Db, till: str) -> set[bytes]:
+def revoked_keys(keys: Iterable[KeyOf]) -> set[bytes]:
     """Those of a till that was revoked when it had them; being enrolled anew does not mend them."""
-    rows = db.execute("SELECT public_key FROM till_key WHERE till = ? AND revoked_at IS NOT NULL", (till,))
-    return {row[0] for row in rows}
+    return {key.public_key for key in keys if key.revoked_at is not None}
 
 
 def _insert_key(
@@ -245,14 +272,5 @@ def _insert_key(
 
 def _till(db: Db, row: tuple[Any, ...]) -> Till:
     name, store, state, enrolled_at, revoked_at = row
-    keys = tuple(
-        TillKey(
-            public_key,
-            KeyStanding(standing),
-            {lane: LaneStart(*start) for lane, start in json.loads(lanes).items()},
-        )
-        for public_key, standing, lanes in db.execute(
-            "SELECT public_key, standing, lanes FROM till_key WHERE till = ? ORDER BY generation", (name,)
-        )
-    )
+    keys = tuple(TillKey(key.public_key, KeyStanding(key.standing), key.lanes) for key in keys_of(db, name))
     return Till(name, store, TillState(state), enrolled_at, keys, revoked_at)

@@ -35,9 +35,8 @@ class SqliteDb:
     def executemany(self, sql: str, rows: Iterable[Sequence[Any]], /) -> sqlite3.Cursor:
         return self._connection.executemany(sql, rows)
 
-    def matching(self, sql: str, values: Sequence[Any], keys: Sequence[Row]) -> list[Row]:
-        members = ", ".join(f"json_extract(value, '$[{place}]')" for place in range(len(keys[0])))
-        text = sql.replace("{keys}", f"SELECT {members} FROM json_each(?)")
+    def matching(self, sql: str, values: Sequence[Any], keys: Sequence[int]) -> list[Row]:
+        text = sql.replace("{keys}", "IN (SELECT value FROM json_each(?))")
         return self._connection.execute(text, (*values, json.dumps(keys))).fetchall()
 
     def insert(self, table: str, rows: Sequence[Row]) -> None:
