@@ -130,6 +130,9 @@ class Transaction(Protocol):
         """The next free promo code that counts on store day `day`, of this campaign or of any, now this redemption's;
         None when there is none."""
 
+    def promo_token(self, short: str) -> str | None:
+        """The token of a promo code that was handed out here; None for no such code."""
+
     def indexes_given(self, issuer: str, campaign: int) -> set[int]:
         """The coupons of a campaign that this till handed out, or holds for that."""
 

@@ -8,16 +8,36 @@ promotion pays for it.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 from agent.domain import token
 from agent.domain.campaign import Campaign, OfflineClass
+from agent.domain.decide import Refusal
 from agent.domain.keys import Delegation, IssuerKey, SigningKey
+from agent.domain.outcome import Outcome
 from agent.domain.parts import Contents, PromoCode
-from agent.domain.promo import Choice, Identity, Occasion, choose, short_name
+from agent.domain.promo import Choice, Identity, Occasion, choose, read_typed, short_name
 from agent.domain.sale import Sale
 from agent.domain.token import Claims, Coupon
-from agent.ports import Transaction
+from agent.ports import CommitUnknown, Ledger, LedgerUnavailable, Transaction
+
+
+async def read_typed_promo(
+    ledger: Ledger, text: str, read: Callable[[str], Coupon | Refusal]
+) -> Coupon | Refusal | None:
+    """The coupon behind a short name that somebody typed, if this till handed it out; None for a text that is none.
+
+    read: what a token is read with.
+    """
+    typed = read_typed(text)
+    if typed is None:
+        return None
+    try:
+        known = await ledger.write(lambda tx: tx.promo_token(typed.short), lambda _tx: None)
+    except (LedgerUnavailable, CommitUnknown):
+        return Refusal(Outcome.TILL_STOPPED, "ledger_unavailable")
+    return Refusal(Outcome.UNKNOWN_CODE, "promo") if known is None else read(known)
 
 
 class Issuing(NamedTuple):
@@ -81,9 +101,10 @@ def _signed(
 ) -> PromoCode:
     store = contents.place.number if campaign.offline_class is OfflineClass.BOUND else None
     claims = Claims(campaign.number, index, day, last, store=store)
+    text = token.to_text(token.sign(claims, key))
     return PromoCode(
-        token.to_text(token.sign(claims, key)),
-        short_name(campaign.number, campaign.size, index),
+        text,
+        short_name(campaign.number, campaign.size, index, text),
         campaign.title,
         campaign.conditions,
         campaign.issuer,

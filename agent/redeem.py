@@ -30,7 +30,7 @@ from agent.domain.scan import Kind, route
 from agent.domain.token import Coupon
 from agent.domain.verdict import Verdict, make_verdict
 from agent.ports import Clock, CommitUnknown, Ledger, LedgerUnavailable, Transaction
-from agent.promotion import Issuing, hand_out
+from agent.promotion import Issuing, hand_out, read_typed_promo
 from agent.state import TillState, Trust
 
 log = logging.getLogger(__name__)
@@ -93,6 +93,10 @@ class Redeemer:
             reason = self._state.stopped or "no_bundle"
             return self._bare(request, Decision(Outcome.TILL_STOPPED, detail=reason))
         found = _read(request.text, trust)
+        if isinstance(found, Refusal):
+            found = (
+                await read_typed_promo(self._ledger, request.text, lambda text: _read(text, trust)) or found
+            )
         if isinstance(found, Refusal) and found.outcome in SOMETHING_ELSE:
             # Nothing was refused and nothing is kept: the number of somebody's card least of all.
             answered = await self._answered_before(request)

@@ -21,7 +21,7 @@ from agent.domain.fields import Fields
 from agent.domain.keys import Delegation, IssuerKey, key_id
 from agent.domain.money import AMOUNT_MAX_MINOR
 from agent.domain.parts import DELEGATED_MAX, PromoCode
-from agent.domain.promo import short_name
+from agent.domain.promo import short_stem
 from agent.domain.status_delta import decode_gaps, encode_gaps
 from agent.domain.time import timestamp
 from agent.domain.token import DAY_MAX, UINT32_MAX
@@ -175,7 +175,7 @@ async def _draw(
     )  # fmt: skip
     rows = [
         PromoRow(
-            PromoCode("", short_name(campaign.number, campaign.size, index), campaign.title, campaign.conditions),
+            PromoCode("", short_stem(campaign.number, campaign.size, index), campaign.title, campaign.conditions),
             campaign.issuer, campaign.number, index, given.expires,
         )
         for index in given.indexes

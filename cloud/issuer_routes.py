@@ -9,6 +9,7 @@ from aiohttp import web
 
 from agent.domain import campaign as campaigns
 from agent.domain.cose import Algorithm
+from agent.domain.promo import read_typed
 from agent.domain.time import timestamp
 from cloud import forms
 from cloud.delegation import put_signing
@@ -96,6 +97,22 @@ async def let_tills_sign(request: web.Request) -> web.Response:
     cloud = await need_role(request, Role.ISSUER)
     signing = await put_signing(cloud.store, await read_json(request))
     return json_answer(dataclasses.asdict(signing), 201)
+
+
+@ROUTES.get("/v1/admin/promos/{issuer}/{code}")
+async def show_promo(request: web.Request) -> web.Response:
+    """What became of a receipt's promo code, for a shop where somebody types it. It may hold a coupon: ISSUER only."""
+    cloud = await need_role(request, Role.ISSUER)
+    issuer, typed = request.match_info["issuer"], read_typed(request.match_info["code"])
+    fate = (
+        None
+        if typed is None
+        else await cloud.store.promo_named(issuer, typed.campaign, typed.index, typed.short)
+    )
+    if typed is None or fate is None:
+        raise Refused(404, "unknown_promo", "no receipt of this issuer has that code")
+    said = {"issuer": issuer, "campaign": typed.campaign, "index": typed.index, "code": typed.short}
+    return json_answer(said | fate._asdict() | {"token": fate.token or None})
 
 
 @ROUTES.post("/v1/admin/revocations")

@@ -116,6 +116,16 @@ class PromoRow:
     expires: int
 
 
+class PromoFate(NamedTuple):
+    """state: ready, handed_out, withdrawn, printed or lent (a till may sign it). token: "" where a till signed it."""
+
+    state: str
+    used: bool
+    revoked: bool
+    expires: int
+    token: str
+
+
 DELEGATION = "delegation"
 """Kind of the documents that say what a till may sign itself."""
 
@@ -315,6 +325,9 @@ class CloudStore(ListStore, RestoreStore, Protocol):
     async def part(self, sha256: bytes) -> bytes | None: ...
 
     async def add_promos(self, till: str, rows: Sequence[PromoRow]) -> None: ...
+
+    async def promo_named(self, issuer: str, campaign: int, index: int, short: str) -> PromoFate | None:
+        """What became of the promo code of that coupon if `short` is its name."""
 
     async def promos(self, till: str) -> list[PromoRow]:
         """Those not handed out, in order of (expires, short)."""

@@ -233,7 +233,7 @@ class Publisher:
             PromoRow(
                 PromoCode(
                     coupon.text,
-                    short_name(holder.number, holder.size, coupon.index),
+                    short_name(holder.number, holder.size, coupon.index, coupon.text),
                     holder.title,
                     holder.conditions,
                 ),

@@ -11,7 +11,7 @@ from typing import Any
 
 from agent.domain.campaign import Words
 from agent.domain.parts import PromoCode, promo_to_wire
-from cloud.ports import DELEGATION, PromoRow
+from cloud.ports import DELEGATION, PromoFate, PromoRow
 from cloud.sql import Db
 
 
@@ -69,3 +69,29 @@ def _text(code: PromoCode) -> str:
 
 def _code(wire: dict[str, Any]) -> PromoCode:
     return PromoCode(wire["token"], wire["short"], Words(**wire["title"]), Words(**wire["conditions"]))
+
+
+_STATES = ("ready", "handed_out", "withdrawn", "printed", "lent")
+
+
+def named(db: Db, issuer: str, campaign: int, index: int, short: str) -> PromoFate | None:
+    """`CloudStore.promo_named`: the coupon says for which till it was drawn, and so where its name stands."""
+    coupon = (issuer, campaign, index)
+    drawn = db.execute(
+        "SELECT terms, revoked_at FROM coupon WHERE issuer = ? AND campaign = ? AND idx = ?", coupon
+    ).fetchone()
+    till = None if drawn is None or drawn[0] is None else json.loads(drawn[0]).get("till")
+    if drawn is None or till is None:
+        return None
+    row = db.execute(
+        "SELECT out, expires, document FROM promo WHERE till = ? AND short = ? AND issuer = ? AND campaign = ?"
+        " AND idx = ?",
+        (till, short, *coupon),
+    ).fetchone()
+    if row is None:
+        return None
+    used = db.execute(
+        "SELECT 1 FROM coupon_use WHERE issuer = ? AND campaign = ? AND idx = ?", coupon
+    ).fetchone()
+    token = json.loads(row[2])["token"] if row[2] else ""
+    return PromoFate(_STATES[row[0]], used is not None, drawn[1] is not None, row[1], token)

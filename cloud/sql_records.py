@@ -125,11 +125,13 @@ def chain_view(db: Db, till: str, lane: str, entries: Sequence[Entry], keys: Seq
 
 
 # The lanes come in any order: what is on paper was handed out, whenever that is told.
+# A code that the till signed is known by its stem until the till says its whole name.
+_NAMED = "WHERE till = ?1 AND short IN (?2, ?3)"
 _PROMO_BECOMES = {
-    "": "UPDATE promo SET out = 1 WHERE till = ? AND short = ? AND out <> 3",
-    "printed": "UPDATE promo SET out = 3 WHERE till = ? AND short = ?",
-    "returned": "UPDATE promo SET out = CASE WHEN document = '' THEN 4 ELSE 0 END"
-    " WHERE till = ? AND short = ? AND out = 1",
+    "": f"UPDATE promo SET out = 1, short = ?2 {_NAMED} AND out <> 3",
+    "printed": f"UPDATE promo SET out = 3, short = ?2 {_NAMED}",
+    "returned": "UPDATE promo SET out = CASE WHEN document = '' THEN 4 ELSE 0 END,"
+    f" short = CASE WHEN document = '' THEN ?3 ELSE ?2 END {_NAMED} AND out = 1",
 }
 
 
@@ -142,7 +144,8 @@ def _store(db: Db, till: str, lane: str, entry: Entry, at: str, holds: bool) -> 
         _hold(db, till, lane, entry, at, STORED)
         return None
     if entry.promo is not None:
-        db.execute(_PROMO_BECOMES[entry.promo_state], (till, entry.promo))
+        stem = entry.promo.rpartition("-")[0]
+        db.execute(_PROMO_BECOMES[entry.promo_state], (till, entry.promo, stem))
     return None if coupon is None else use(db, till, lane, entry, at, "double")
 
 

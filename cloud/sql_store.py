@@ -35,6 +35,7 @@ from cloud.ports import (
     Mark,
     MarkCounts,
     Offer,
+    PromoFate,
     PromoPlan,
     PromoRow,
     Published,
@@ -349,6 +350,9 @@ class SqlStore:
 
     async def promos(self, till: str) -> list[PromoRow]:
         return await self._threads.read(lambda db: sql_promos.free(db, till))
+
+    async def promo_named(self, issuer: str, campaign: int, index: int, short: str) -> PromoFate | None:
+        return await self._threads.read(lambda db: sql_promos.named(db, issuer, campaign, index, short))
 
     # --- plumbing ---
 

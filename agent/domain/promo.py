@@ -14,6 +14,8 @@ An arm without a campaign is held out: nothing is printed, and the record says s
 from __future__ import annotations
 
 import hashlib
+import re
+from base64 import b32encode
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -30,16 +32,47 @@ SHARES = 10_000
 RULES_MAX = 50
 ARMS_MAX = 8
 NAMES_MAX = 200
+SHORT_CHARS_MAX = 40
 _UNIT = b"redeemd/unit/1\0"
+_TYPED = b"redeemd/typed/1\0"
+_SHORT = re.compile(r"(0|[1-9][0-9]{0,9})-([0-9]{1,10})-([A-Z0-9]{5})", re.ASCII)
+_MISTYPED = str.maketrans("018", "OIB")
 _ARM = b"redeemd/arm/1\0"
 
 Identity = tuple[str, int]
 """(issuer, campaign number)"""
 
 
-def short_name(campaign: int, size: int, index: int) -> str:
-    """What staff read out and a person can type: the campaign and the index, of equal length within a campaign."""
+def short_stem(campaign: int, size: int, index: int) -> str:
+    """The campaign and the index, of equal length within a campaign: what is known before the coupon is signed."""
     return f"{campaign}-{index:0{len(str(size - 1))}d}"
+
+
+def short_name(campaign: int, size: int, index: int, token: str) -> str:
+    """What a person can type instead of scanning: the stem and five letters that follow from the signed token, so that
+    nobody finds the next customer's by counting (1 in 33 million guesses)."""
+    digest = hashlib.sha256(_TYPED + token.encode()).digest()
+    return f"{short_stem(campaign, size, index)}-{b32encode(digest)[:5].decode()}"
+
+
+@dataclass(frozen=True, slots=True)
+class Typed:
+    """A short name as it was typed. short: as it is stored."""
+
+    short: str
+    campaign: int
+    index: int
+
+
+def read_typed(text: str) -> Typed | None:
+    """The short name that somebody typed, in capitals or not, with 0, 1 or 8 for O, I and B; None for another text."""
+    if not 9 <= len(text) <= SHORT_CHARS_MAX:
+        return None
+    found = _SHORT.fullmatch(text.strip().upper())
+    if found is None or max(int(found[1]), int(found[2])) > UINT32_MAX:
+        return None
+    campaign, index, letters = found.groups()
+    return Typed(f"{campaign}-{index}-{letters.translate(_MISTYPED)}", int(campaign), int(index))
 
 
 class Unit(StrEnum):

@@ -109,6 +109,12 @@ class SqlTransaction:
         texts = json.loads(row[2])
         return PromoCode(row[1], row[0], Words(*texts["title"]), Words(*texts["conditions"]))
 
+    def promo_token(self, short: str) -> str | None:
+        row = self._execute(
+            "SELECT token FROM promo WHERE short = ? AND redemption_id IS NOT NULL", (short,)
+        ).fetchone()
+        return None if row is None else str(row[0])
+
     def indexes_given(self, issuer: str, campaign: int) -> set[int]:
         rows = self._execute("SELECT idx FROM promo WHERE issuer = ? AND campaign = ?", (issuer, campaign))
         return {row[0] for row in rows.fetchall()}

@@ -371,6 +371,27 @@ async def test_what_a_till_may_sign_is_kept_and_counted_like_its_promo_codes(sto
     assert await store.promos("T-1") == []
 
 
+async def test_a_promo_code_is_found_by_its_whole_name(store: CloudStore) -> None:
+    await store.put_campaign(campaign(), None, new_index_key())
+    index, other = await store.allot(ISSUER, CAMPAIGN, 2, Terms(TODAY, TODAY + 9, till="T-1"), AT)
+    made = PromoCode("RC1X", "7-1-ABCDE", Words("券", "P"), Words("", ""))
+    await store.add_promos("T-1", [PromoRow(made, ISSUER, CAMPAIGN, index, TODAY + 9)])
+    stem = PromoRow(replace(made, token="", short="7-2"), ISSUER, CAMPAIGN, other, TODAY + 9)
+    await store.add_delegation("T-1", "a", b"document", [stem])
+    found = await store.promo_named(ISSUER, CAMPAIGN, index, "7-1-ABCDE")
+    assert found == ("ready", False, False, TODAY + 9, "RC1X")
+    for wrong in ((index, "7-1-ABCDF"), (other, "7-1-ABCDE"), (other, "7-2-ABCDE"), (12_345, "7-1-ABCDE")):
+        assert await store.promo_named(ISSUER, CAMPAIGN, *wrong) is None
+    assert await codes(store, "T-1", entry(1, 5, promo="7-2-QWERT")) == ["store"]
+    assert await store.promo_named(ISSUER, CAMPAIGN, other, "7-2-QWERT") == (
+        "handed_out", False, False, TODAY + 9, "",
+    )  # fmt: skip
+    back = entry(1, kind="redeemd.promo.v1", promo="7-2-QWERT", promo_state="returned")
+    assert await codes(store, "T-1", back, lane="evidence") == ["store"]
+    assert await store.promo_named(ISSUER, CAMPAIGN, other, "7-2-QWERT") is None
+    assert await store.delegated_left("T-1") == {(ISSUER, CAMPAIGN, other)}
+
+
 async def test_documents_of_a_kind_are_kept_by_name(store: CloudStore) -> None:
     assert await store.documents("plan") == []
     for name, document in (("2", b"x"), ("1", b"y"), ("2", b"z")):

@@ -12,6 +12,7 @@ import pytest
 from agent.domain import campaign as campaigns
 from agent.domain import token
 from agent.domain.bundle import Age
+from agent.domain.promo import short_name
 from agent.domain.status import Status
 from cloud.http import Cloud
 from cloud.publish import Ages
@@ -128,7 +129,8 @@ async def test_promo_codes_are_allotted_to_one_till_and_topped_up(cloud: Running
         parsed = token.parse(promo.token)
         assert token.verify(parsed, next(iter(contents.keys.values())))
         claims = parsed.claims
-        assert short == f"{PROMO}-{claims.index:03d}"
+        assert short == short_name(PROMO, 1000, claims.index, promo.token)
+        assert short.startswith(f"{PROMO}-{claims.index:03d}-")
         assert (claims.campaign, claims.not_before, claims.expires) == (PROMO, TODAY, TODAY + 20)
         assert promo.title == campaign().title
     out = sorted(first)[:7]

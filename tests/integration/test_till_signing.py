@@ -16,6 +16,7 @@ from agent.domain.decide import Refusal, verify_scan
 from agent.domain.keys import signing_key_from_pem
 from agent.domain.outcome import Outcome
 from agent.domain.parts import Contents
+from agent.domain.promo import short_name
 from agent.domain.token import Claims, Coupon, parse
 from agent.ports import PrintState
 from agent.promos import Promos
@@ -64,7 +65,8 @@ async def test_an_empty_pool_signs_as_many_as_were_delegated_and_no_more(scene: 
     assert {(one.not_before, one.expires) for one in claims} == {(TODAY, TODAY + 14)}
     records = [json.loads(text) for (text,) in scene.till.rows("SELECT event FROM redemption_record")]
     shorts = [event["data"]["promo"] for event in records]
-    assert shorts[:COUNT] == [f"{CAMPAIGN}-{one.index:05d}" for one in claims]
+    named = zip(claims, tokens, strict=False)
+    assert shorts[:COUNT] == [short_name(CAMPAIGN, 100_000, one.index, text) for one, text in named]
     assert shorts[COUNT:] == [None, None]
 
 
@@ -134,6 +136,31 @@ async def deliver(scene: Played) -> None:
                 assert isinstance(answer, Answer)
                 results, _ = decode_results(answer.body, [event["id"] for event in events])
                 assert {result.status.value for result in results} <= {"stored", "duplicate"}
+
+
+async def test_what_a_person_types_is_found_here_and_at_the_cloud(scene: Played) -> None:
+    """Five letters that follow from the token stand behind the number: nobody finds it by counting."""
+    (text,) = await hand_out(scene, 1)
+    short = json.loads(scene.till.rows("SELECT receipt FROM print_job")[0][0])["promo_short"]
+    stem, _, letters = short.rpartition("-")
+    assert (await scene.cloud.admin("GET", f"promos/{ISSUER}/{short}"))[0] == 404, "it has not said so yet"
+    await deliver(scene)
+    status, said = await scene.cloud.admin("GET", f"promos/{ISSUER}/{short.lower()}")
+    assert (status, said["state"], said["used"], said["code"]) == (200, "handed_out", False, short)
+    assert said["token"] is None, "the till signed it"
+    wrong = f"{stem}-{'A' if letters[0] != 'A' else 'B'}{letters[1:]}"
+    for typed in (wrong, stem, "7-99999-ABCDE", "9999999999-1-ABCDE"):
+        assert (await scene.cloud.admin("GET", f"promos/{ISSUER}/{typed}"))[0] == 404
+    refused = await scene.till.redeem(wrong, SALE)
+    assert (refused.outcome, refused.detail) == (Outcome.UNKNOWN_CODE, "promo")
+    accepted = await scene.till.redeem(f" {short.lower()}", SALE)
+    assert accepted.outcome is Outcome.ACCEPTED
+    assert accepted.coupon is not None
+    assert accepted.coupon.claims == parse(text).claims
+    again = await scene.till.redeem(text, SALE)
+    assert again.outcome is Outcome.ALREADY_REDEEMED, "typed or scanned, it is one coupon"
+    await deliver(scene)
+    assert (await scene.cloud.admin("GET", f"promos/{ISSUER}/{short}"))[1]["used"] is True
 
 
 async def test_it_ends_where_the_issuer_says_so_and_with_the_campaign(scene: Played) -> None:

@@ -108,6 +108,24 @@ def test_what_a_till_signed_is_trusted_as_far_as_it_was_delegated(vector):
         assert found == Refusal(Outcome.BEYOND_KEY_LIMIT, vector["beyond"])
 
 
+def test_a_short_name_is_read_as_people_type_it():
+    name = promo.short_name(2, 200_000, 48_151, "RC1ABC")
+    assert name.startswith("2-048151-")
+    letters = name.rpartition("-")[2]
+    assert len(letters) == 5
+    assert promo.short_name(2, 200_000, 48_151, "RC1ABD") != name, "it follows from the token"
+    for typed in (name, name.lower(), f" {name} ", name.replace("O", "0").replace("I", "1")):
+        assert promo.read_typed(typed) == promo.Typed(name, 2, 48_151)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "2-048151", "2-048151-ABCD", "2-048151-ABCDEF", "02-1-ABCDE", "4294967296-1-ABCDE", "2-１-ABCDE",
+             "RC1ABCDEFGH", "2-1-ABCDE" + " " * 40, "a-1-ABCDE", "2--ABCDE"],
+)  # fmt: skip
+def test_another_text_is_no_short_name(text):
+    assert promo.read_typed(text) is None
+
+
 ARM_LISTS = st.lists(st.integers(1, 100), min_size=1, max_size=8).map(
     lambda cuts: tuple(
         Arm(f"a{number}", share, ("acme", number) if number else None)
