@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from agent.domain.status import Status
+from cloud import sql_promos
 from cloud.chain import Entry, Fate, Ruling
 from cloud.sql import Db, Row
 from cloud.sql_campaigns import read_campaign
@@ -122,8 +123,7 @@ def store_plain(db: Db, till: str, lane: str, entries: Sequence[Entry], at: str,
     for campaign, indexes in used.items():
         if batch.terms[campaign].uses == 1:
             mark(db, *campaign, [(index, Status.USED) for index in indexes])
-    handed_out = [(till, entry.promo) for entry in entries if entry.promo is not None]
-    db.executemany("UPDATE promo SET out = 1 WHERE till = ? AND short = ? AND out <> 3", handed_out)
+    sql_promos.tell(db, till, [entry.promo for entry in entries if entry.promo is not None])
     # A promo code that comes back was handed out, whether or not the till has said so.
     back = [entry.coupon for entry in entries if entry.coupon in batch.ready]
     db.executemany(

@@ -95,3 +95,19 @@ def named(db: Db, issuer: str, campaign: int, index: int, short: str) -> PromoFa
     ).fetchone()
     token = json.loads(row[2])["token"] if row[2] else ""
     return PromoFate(_STATES[row[0]], used is not None, drawn[1] is not None, row[1], token)
+
+
+# The lanes come in any order: what is on paper was handed out, whenever that is told. A code that the till signed is
+# known by its stem until the till says its whole name.
+_NAMED = "WHERE till = ?1 AND short IN (?2, ?3)"
+_BECOMES = {
+    "": f"UPDATE promo SET out = 1, short = ?2 {_NAMED} AND out <> 3",
+    "printed": f"UPDATE promo SET out = 3, short = ?2 {_NAMED}",
+    "returned": "UPDATE promo SET out = CASE WHEN document = '' THEN 4 ELSE 0 END,"
+    f" short = CASE WHEN document = '' THEN ?3 ELSE ?2 END {_NAMED} AND out = 1",
+}
+
+
+def tell(db: Db, till: str, shorts: Sequence[str], state: str = "") -> None:
+    """What a record says of a till's promo codes: handed out, or one of `chain.PROMO_STATES`."""
+    db.executemany(_BECOMES[state], [(till, short, short.rpartition("-")[0]) for short in shorts])

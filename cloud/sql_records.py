@@ -8,6 +8,7 @@ from itertools import groupby
 
 from agent.domain.keys import key_id
 from agent.domain.status import Status
+from cloud import sql_promos
 from cloud.chain import JUMP_MAX, ChainView, Entry, Fate, Hole, Ruling, places, split
 from cloud.lists import Cursor, GapLine, Win
 from cloud.ports import Appended, Judge
@@ -124,17 +125,6 @@ def chain_view(db: Db, till: str, lane: str, entries: Sequence[Entry], keys: Seq
     return ChainView(head, last, stored, refused, farthest, starts(keys, lane))
 
 
-# The lanes come in any order: what is on paper was handed out, whenever that is told.
-# A code that the till signed is known by its stem until the till says its whole name.
-_NAMED = "WHERE till = ?1 AND short IN (?2, ?3)"
-_PROMO_BECOMES = {
-    "": f"UPDATE promo SET out = 1, short = ?2 {_NAMED} AND out <> 3",
-    "printed": f"UPDATE promo SET out = 3, short = ?2 {_NAMED}",
-    "returned": "UPDATE promo SET out = CASE WHEN document = '' THEN 4 ELSE 0 END,"
-    f" short = CASE WHEN document = '' THEN ?3 ELSE ?2 END {_NAMED} AND out = 1",
-}
-
-
 def _store(db: Db, till: str, lane: str, entry: Entry, at: str, holds: bool) -> Win | None:
     coupon = entry.coupon
     identity = (None, None, None) if coupon is None else (coupon.issuer, coupon.campaign, coupon.index)
@@ -144,8 +134,7 @@ def _store(db: Db, till: str, lane: str, entry: Entry, at: str, holds: bool) -> 
         _hold(db, till, lane, entry, at, STORED)
         return None
     if entry.promo is not None:
-        stem = entry.promo.rpartition("-")[0]
-        db.execute(_PROMO_BECOMES[entry.promo_state], (till, entry.promo, stem))
+        sql_promos.tell(db, till, [entry.promo], entry.promo_state)
     return None if coupon is None else use(db, till, lane, entry, at, "double")
 
 
