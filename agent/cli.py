@@ -26,7 +26,7 @@ GROUPS = {
     "outbox": ("agent.commands.outbox", "Records not acknowledged by the cloud: list, show, retry, export."),
     "key": ("agent.commands.till_key", "This till's own key: show, rotate. An issuer's are: redeemd keys."),
     "printer": ("agent.commands.printer", "Receipt printers: test, status, drawer, profiles."),
-    "receipt": ("agent.commands.receipt", "Receipt templates: show, check, preview."),
+    "receipt": ("agent.commands.receipt", "Receipts: show, check, preview, publish templates; rules."),
     "time": ("agent.commands.till_time", "This till's time: show, repair."),
     "doctor": ("agent.commands.doctor", "Every device: what it is, what is wrong with it and what to do."),
     "cloud": ("cloud.main", "The reference cloud: init DIR, serve DIR."),

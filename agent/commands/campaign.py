@@ -58,6 +58,19 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     cloud_arguments(parser)
 
     parser = add(
+        "lend",
+        _lend,
+        "Let tills sign coupons of it for receipts, when their codes are used up; --count 0 ends it.",
+    )
+    _identity_arguments(parser)
+    parser.add_argument(
+        "--count", type=int, required=True, help="how many each till may sign without asking again"
+    )
+    parser.add_argument(
+        "--valid-days", type=at_least_one, default=30, help="how long one counts; default: 30"
+    )
+    cloud_arguments(parser)
+    parser = add(
         "revoke", _revoke, "Withdraw single coupons for good, or all of a CSV file that issue wrote."
     )
     _identity_arguments(parser)
@@ -192,6 +205,25 @@ def _show(arguments: argparse.Namespace) -> int:
         print(f"  version    {campaign.version}")
         print(f"  so far     {known['issued']} issued, {known['used']} used, {known['revoked']} revoked")
         print("\n".join(loss_lines(campaign, known["tills"])))
+        return 0
+
+    return asyncio.run(_with_cloud(arguments, work))
+
+
+def _lend(arguments: argparse.Namespace) -> int:
+    body = {
+        "issuer": arguments.issuer,
+        "campaign": arguments.number,
+        "count": arguments.count,
+        "valid_days": arguments.valid_days,
+    }
+
+    async def work(admin: CloudAdmin) -> int:
+        said = await admin.post("/v1/admin/till-signing", body)
+        if arguments.json:
+            _print_json(said)
+        else:
+            print(f"each till may sign {said['count']} coupons, each good for {said['valid_days']} days")
         return 0
 
     return asyncio.run(_with_cloud(arguments, work))

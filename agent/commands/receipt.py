@@ -1,7 +1,8 @@
 """`redeemd receipt ...`: what a template makes of a receipt, before any customer sees it.
 
 `show` prints one of our own templates, to begin from; `check` says what is wrong with files; `preview` sets one with
-sample facts as text, as a picture dot for dot, or as HTML. No till, printer or bundle is needed.
+sample facts as text, as a picture dot for dot, or as HTML. No till, printer or bundle is needed. `publish` and `rules`
+give templates and rules to the cloud.
 """
 
 from __future__ import annotations
@@ -11,8 +12,10 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from agent.commands.errors import EX_CONFIG, EX_DATAERR, EX_NOINPUT, CommandError
-from agent.domain.receipt_template import LANGUAGES, PAPERS, TEMPLATE_CHARS_MAX, Template, TemplateError
+from agent.commands import receipt_cloud
+from agent.commands.errors import EX_CONFIG, EX_DATAERR, CommandError
+from agent.commands.receipt_cloud import read_template_file
+from agent.domain.receipt_template import LANGUAGES, PAPERS
 
 if TYPE_CHECKING:
     from agent.receipts.model import Receipt
@@ -45,6 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     preview.add_argument(
         "--profile", default="generic-80", help="the printer (redeemd printer profiles); default: %(default)s"
     )
+    receipt_cloud.add_arguments(actions)
     how = preview.add_mutually_exclusive_group()
     how.add_argument("--text", action="store_true", help="as plain text (the default)")
     how.add_argument("--png", type=Path, metavar="FILE", help="into FILE, dot for dot as the printer sets it")
@@ -60,6 +64,10 @@ def run(arguments: argparse.Namespace) -> int:
             return 0
         case "check":
             return _check(arguments.files)
+        case "publish":
+            return receipt_cloud.publish(arguments)
+        case "rules":
+            return receipt_cloud.rules(arguments)
         case _:
             return _preview(arguments)
 
@@ -68,27 +76,13 @@ def _check(files: list[Path]) -> int:
     wrong = 0
     for path in files:
         try:
-            template = _read(path)
+            template, _ = read_template_file(path)
         except CommandError as error:
             print(error)
             wrong += 1
         else:
             print(f"{path}: good, a template for {template.paper} {template.language or 'in both languages'}")
     return EX_DATAERR if wrong else 0
-
-
-def _read(path: Path) -> Template:
-    from agent.domain.receipt_template import read_template
-
-    try:
-        with path.open("rb") as file:
-            return read_template(file.read(4 * TEMPLATE_CHARS_MAX + 1).decode())
-    except OSError as error:
-        raise CommandError(f"{path} cannot be read: {error.strerror}", EX_NOINPUT) from error
-    except UnicodeDecodeError as error:
-        raise CommandError(f"{path}: not UTF-8 text", EX_DATAERR) from error
-    except TemplateError as error:
-        raise CommandError(f"{path}: {error}", EX_DATAERR) from error
 
 
 def _preview(arguments: argparse.Namespace) -> int:
@@ -124,7 +118,7 @@ def _document(arguments: argparse.Namespace) -> Receipt:
     template = (
         built_in(arguments.paper, arguments.language)
         if arguments.template is None
-        else _read(arguments.template)
+        else read_template_file(arguments.template)[0]
     )
     language: Literal["zh", "en"] = "en" if (template.language or arguments.language) == "en" else "zh"
     facts = {**SAMPLES[language], **dict.fromkeys(arguments.without, "")}

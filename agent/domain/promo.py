@@ -278,9 +278,7 @@ def _read_items(value: Mapping[Any, Any]) -> Items:
 
 
 def read_identity(fields: Fields, name: str) -> Identity | None:
-    """[issuer, number] of a campaign; null: none."""
-    if not fields.has(name):
-        raise fields.error(name, "is missing")
+    """[issuer, number] of a campaign; null or absent: none."""
     found = read_identities(fields, name, single=True)
     return None if found is None else next(iter(found))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from PIL import Image
 
 from agent.cli import main
 from agent.receipts.samples import SAMPLES
+from tests.integration.cloud_server_kit import running_cloud
 
 GOOD = "receipt 1 redemption zh\ntext center bold x2: {store}\ntext: {number}\nqr: {promo_code}\n"
 BAD = "receipt 1 redemption zh\ntext: {number}\ntext: 满100返现{total}\n"
@@ -94,3 +96,78 @@ def test_check_config_reads_the_folder_of_templates(tmp_path, template, capsys):
     assert main(["check-config", str(path)]) != 0
     said = capsys.readouterr()
     assert "bad.receipt: line 3: promises '返现'" in said.out + said.err
+
+
+RULES = """\
+[[promos]]
+name = "autumn"
+starts = 2026-01-01
+ends = 2026-12-31
+after = [["acme", 7]]
+arms = [
+  { name = "coffee", share = 9000, campaign = ["acme", 7] },
+  { name = "hold-out", share = 1000 },
+]
+
+[[slips]]
+paper = "exchange"
+benefit = "free_item"
+
+[join]
+url = "https://member.example/join"
+words = { zh = "扫码成为会员", en = "Join us" }
+"""
+
+
+async def test_templates_rules_and_lending_reach_the_till(tmp_path, template, capsys):
+    rules, token = tmp_path / "rules.toml", tmp_path / "token"
+    rules.write_text(RULES, "utf-8")
+    async with running_cloud(tmp_path / "cloud") as cloud:
+        await cloud.set_up(size=1000)
+        token.write_text(cloud.token)
+        where = ["--cloud", cloud.url, "--token-file", str(token)]
+
+        async def run(*arguments: str) -> int:
+            return await asyncio.to_thread(main, [*arguments, *where])
+
+        assert await run("receipt", "publish", str(template)) == 0
+        assert await run("receipt", "rules", str(rules)) == 0
+        assert await run("campaign", "lend", "acme", "7", "--count", "5") == 0
+        said = capsys.readouterr().out
+        contents = await (await cloud.enrol("T-1")).refresh()
+        assert await run("receipt", "rules", str(rules), "--store", "nowhere") == 1
+    for words in (
+        "1 templates published",
+        "coffee  90 %  acme 7",
+        "hold-out  10 %  nothing",
+        "may sign 5 coupons",
+    ):
+        assert words in said
+    (found,) = contents.shop.templates
+    assert (found.name, found.content) == ("mine", template.read_bytes())
+    (rule,) = contents.receipt_rules.promos
+    assert (rule.name, rule.starts, rule.arms[1].campaign) == ("autumn", 20_454, None)
+    assert [key.delegation.till for key in contents.keys.values() if key.delegation] == ["T-1"]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (("share = 1000", "share = 999"), "do not share all of it"),
+        (("2026-12-31", "2025-12-31"), "ends is before starts"),
+        (("https://", "http://"), "url is not an https address"),
+        (("Join us", "Cash back"), "promises 'cash back'"),
+        (("[join]", "[joyn]"), "joyn is not known here"),
+        (("[[promos]]", "[[promos"), "rules.toml"),
+    ],
+)
+def test_rules_are_checked_before_they_are_sent(change, said, tmp_path, capsys):
+    path = tmp_path / "rules.toml"
+    path.write_text(RULES.replace(*change), "utf-8")
+    assert main(["receipt", "rules", "--check", str(path)]) == 65
+    assert said in capsys.readouterr().err
+
+
+def test_nothing_is_sent_nowhere(tmp_path, template, capsys):
+    assert main(["receipt", "publish", str(template)]) == 2
+    assert "--cloud URL" in capsys.readouterr().err

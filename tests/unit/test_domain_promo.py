@@ -155,7 +155,6 @@ def test_a_rule_is_read_back_as_it_was_written(rule):
         ({"arms": ARMS[:2]}, "arms do not share all of it"),
         ({"arms": []}, "arms do not share all of it"),
         ({"arms": [ARMS[0] | {"share": 5000}, ARMS[0] | {"share": 5000}]}, "arms has a name twice"),
-        ({"arms": [{"name": "x", "share": 10_000}]}, "campaign is missing"),
         ({"arms": [{"name": "x", "share": 10_000, "campaign": ["acme"]}]}, "[issuer, number]"),
         ({"arms": [{"name": "x", "share": 10_000, "campaign": ["acme", True]}]}, "[issuer, number]"),
         ({"arms": [{"name": "x", "share": 0, "campaign": None}, *ARMS]}, "share"),

@@ -1,0 +1,133 @@
+"""What head office says of receipts, from files to the cloud: templates, and rules (docs/bundle-format.md) as TOML."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import base64
+import tomllib
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+
+from agent.commands.admin import CloudAdmin, read_token
+from agent.commands.arguments import at_least_one, cloud_arguments
+from agent.commands.errors import EX_DATAERR, EX_NOINPUT, EX_USAGE, CommandError
+from agent.domain.fields import FieldError
+from agent.domain.receipt_rules import ReceiptRules, read_rules, to_wire
+from agent.domain.receipt_template import TEMPLATE_CHARS_MAX, Template, TemplateError, read_template
+from agent.domain.time import EPOCH_DAY, day_text
+
+RULES_BYTES_MAX = 256 * 1024
+
+
+def add_arguments(actions: Any) -> None:
+    """Add `publish` and `rules` to the actions of `redeemd receipt`."""
+
+    def add(name: str, text: str) -> argparse.ArgumentParser:
+        parser: argparse.ArgumentParser = actions.add_parser(name, help=text, description=text)
+        return parser
+
+    publish = add(
+        "publish", "Give template files to the cloud, and by it to tills, in place of those before."
+    )
+    publish.add_argument(
+        "files", nargs="*", type=Path, metavar="FILE", help="none: tills print by ours again"
+    )
+    publish.add_argument("--version", type=at_least_one, default=1, help="told with them; default: 1")
+    rules = add("rules", "Say which promotions, slips and links receipts carry, by a TOML file.")
+    rules.add_argument("file", type=Path, metavar="FILE")
+    rules.add_argument("--check", action="store_true", help="only say what is wrong with the file")
+    for parser in (publish, rules):
+        parser.add_argument("--store", default="", help="for this store alone, before what is for all")
+        cloud_arguments(parser)
+
+
+def read_template_file(path: Path) -> tuple[Template, bytes]:
+    """A template and its bytes. CommandError names the file and the line."""
+    content = _content(path, 4 * TEMPLATE_CHARS_MAX)
+    try:
+        return read_template(content.decode()), content
+    except UnicodeDecodeError as error:
+        raise CommandError(f"{path}: not UTF-8 text", EX_DATAERR) from error
+    except TemplateError as error:
+        raise CommandError(f"{path}: {error}", EX_DATAERR) from error
+
+
+def publish(arguments: argparse.Namespace) -> int:
+    items = [
+        {
+            "name": path.stem[:32],
+            "version": arguments.version,
+            "content": base64.b64encode(read_template_file(path)[1]).decode(),
+        }
+        for path in arguments.files
+    ]
+    said = _post(arguments, "/v1/admin/templates", {"templates": items})
+    print(f"{said['count']} templates published: tills have them with their next bundle")
+    return 0
+
+
+def rules(arguments: argparse.Namespace) -> int:
+    found = read_rules_file(arguments.file)
+    for line in _lines(found):
+        print(line)
+    if arguments.check:
+        return 0
+    _post(arguments, "/v1/admin/receipt-rules", {"rules": to_wire(found)})
+    print("published: tills have them with their next bundle")
+    return 0
+
+
+def read_rules_file(path: Path) -> ReceiptRules:
+    """The rules in a TOML file, whose days are dates. CommandError names the field."""
+    try:
+        table = tomllib.loads(_content(path, RULES_BYTES_MAX).decode())
+        return read_rules(_with_days(table))
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError, FieldError, RecursionError) as error:
+        raise CommandError(f"{path}: {error}", EX_DATAERR) from error
+
+
+def _with_days(value: Any) -> Any:
+    """Dates as day numbers, at any depth."""
+    if isinstance(value, dict):
+        return {name: _with_days(one) for name, one in value.items()}
+    if isinstance(value, list):
+        return [_with_days(one) for one in value]
+    if isinstance(value, date) and not isinstance(value, datetime):
+        return (value - EPOCH_DAY).days
+    return value
+
+
+def _lines(found: ReceiptRules) -> list[str]:
+    lines = []
+    for rule in found.promos:
+        lines.append(f"{rule.name}: {day_text(rule.starts)} to {day_text(rule.ends)}, by {rule.unit.value}")
+        lines += [
+            f"  {arm.name}  {arm.share / 100:g} %  "
+            + ("nothing (held out)" if arm.campaign is None else f"{arm.campaign[0]} {arm.campaign[1]}")
+            for arm in rule.arms
+        ]
+    lines += [f"slip {slip.paper} after {slip.benefit}" for slip in found.slips]
+    links = (("join", found.join), ("referral", found.referral))
+    return lines + [f"{name}: {link.url}" for name, link in links if link is not None]
+
+
+def _content(path: Path, bytes_max: int) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(bytes_max + 1)
+    except OSError as error:
+        raise CommandError(f"{path} cannot be read: {error.strerror}", EX_NOINPUT) from error
+
+
+def _post(arguments: argparse.Namespace, path: str, body: dict[str, Any]) -> dict[str, Any]:
+    if arguments.cloud is None or arguments.token_file is None:
+        raise CommandError("say which cloud: --cloud URL --token-file FILE", EX_USAGE)
+    store = {"store": arguments.store} if arguments.store else {}
+
+    async def work() -> dict[str, Any]:
+        async with CloudAdmin(arguments.cloud, read_token(arguments.token_file)) as admin:
+            return await admin.post(path, body | store)
+
+    return asyncio.run(work())
