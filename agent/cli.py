@@ -25,6 +25,10 @@ GROUPS = {
     "bundle": ("agent.commands.bundle", "The offers and keys that this till holds: show, export, import."),
     "outbox": ("agent.commands.outbox", "Records not acknowledged by the cloud: list, show, retry, export."),
     "key": ("agent.commands.till_key", "This till's own key: show, rotate. An issuer's are: redeemd keys."),
+    "scanner": (
+        "agent.commands.scanner",
+        "Scanners: the test card, and what it tells of a scanner's settings.",
+    ),
     "printer": ("agent.commands.printer", "Receipt printers: test, status, drawer, profiles."),
     "receipt": ("agent.commands.receipt", "Receipts: show, check, preview, publish templates; rules."),
     "time": ("agent.commands.till_time", "This till's time: show, repair."),
