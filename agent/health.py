@@ -281,10 +281,10 @@ def _record_issues(facts: Facts) -> list[Issue]:
             )
         )
     if facts.disk is not DiskLevel.ENOUGH:
-        severity, zh, en = _DISK_SAID[facts.disk]
+        code, severity, zh, en = _DISK_SAID[facts.disk]
         found.append(
             Issue(
-                f"disk_{facts.disk.name.lower()}",
+                code,
                 severity,
                 f"磁盘只剩 {facts.disk_free_mb} MB：{zh}".replace("{n}", str(facts.unrecorded)),
                 f"{facts.disk_free_mb} MB left on the disk: {en}".replace("{n}", str(facts.unrecorded)),
@@ -307,19 +307,26 @@ def _record_issues(facts: Facts) -> list[Issue]:
 
 
 _DISK_SAID = {
-    DiskLevel.TIGHT: ("warning", "已上传的旧记录会提前清除", "what was delivered is forgotten sooner"),
+    DiskLevel.TIGHT: (
+        "disk_tight",
+        "warning",
+        "已上传的旧记录会提前清除",
+        "what was delivered is forgotten sooner",
+    ),
     DiskLevel.SCARCE: (
+        "disk_scarce",
         "error",
         "被拒的扫描不再留存（已有 {n} 次）",
         "refused scans are answered and not recorded ({n} so far)",
     ),
     DiskLevel.FULL: (
+        "disk_full",
         "error",
         "只记录收券，备用空间已启用（未留存 {n} 次）",
         "redemptions alone are recorded, in the reserve ({n} refused scans were not)",
     ),
 }
-"""Level -> severity and what happens, in Chinese and English."""
+"""Level -> code, severity and what happens, in Chinese and English."""
 
 
 def _device_issues(facts: Facts) -> list[Issue]:

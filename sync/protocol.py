@@ -21,6 +21,7 @@ one aside or halves the batch. 4. The same records give the same bytes and so th
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -48,15 +49,14 @@ FIRST_BATCH_RECORDS = 32
 """Size of the first batch after a start; see `LaneProtocol._grow`."""
 SET_ASIDE_MAX = 256
 """Most records set aside at once; beyond it the lane backs off as a whole."""
-PACE_FROM_FAILURES = 8
-"""After so many failures in a row (minutes without a cloud) a whole fleet comes back, each till with a backlog."""
+PACE_FROM_S = 120.0
+"""After so long without a success a whole fleet comes back, each till with a backlog."""
 PACE_S = 15.0
 """The longest pause before each further batch then, drawn anew each time, until the outbox is empty."""
 SUSPECTS_MAX = 8
 """Most of them that something other than the cloud refused: beyond it the line is to blame, not the records."""
 SET_ASIDE = Backoff(base_s=60.0, cap_s=3600.0)
-SET_ASIDE_FLOOR_S = 15.0
-"""Shortest time a record stays set aside, whatever the jitter says."""
+SET_ASIDE_FLOOR_S = 15.0  # whatever the jitter says
 _SHRINKING = frozenset(
     {FailureKind.TIMEOUT, FailureKind.INTERRUPTED, FailureKind.BUSY, FailureKind.TOO_LARGE}
 )
@@ -191,6 +191,7 @@ class LaneProtocol:
         self._doubling_until = limits.batch_records
         self._not_before = 0.0
         self._pacing = self._paced = False
+        self._failing_since = math.inf
         self._answered_at: float | None = None
         self._batch: tuple[Record, ...] = ()
         self._aside: dict[str, _Aside] = {}
@@ -230,8 +231,8 @@ class LaneProtocol:
             # Only now is it a success: the cloud answered and the outbox settled. A store that cannot settle must
             # not have the same batch sent again and again without a growing wait.
             self.last_success_at, self._answered_at = self._answered_at, None
-            self._pacing |= self.consecutive_failures >= PACE_FROM_FAILURES
-            self.consecutive_failures = 0
+            self._pacing |= now - self._failing_since >= PACE_FROM_S
+            self.consecutive_failures, self._failing_since = 0, math.inf
         if len(event.records) < self.batch_records + len(self._aside):
             # The whole outbox was seen: forget those an operator resolved meanwhile.
             seen = {record.record_id for record in event.records}
@@ -333,9 +334,7 @@ class LaneProtocol:
         return self._read_next(failure, final)
 
     def _grow(self) -> None:
-        """Double, but from the size at which the line last gave way by an eighth only: on a slow line
-        doubling would make every other batch run into its timeout.
-        """
+        """Double, but from where the line last gave way by an eighth: doubling would run into every other timeout."""
         if self.batch_records < self._doubling_until:
             grown = min(self.batch_records * 2, self._doubling_until)
         else:
@@ -351,6 +350,7 @@ class LaneProtocol:
         self._answered_at = None
         self.state = State.WAITING
         self.consecutive_failures += 1
+        self._failing_since = min(self._failing_since, now)
         # The jitter comes on top of what the cloud asked for: it asked many tills at the same moment.
         self._not_before = now + (failure.retry_after_s or 0.0)
         self.wake_at = self._not_before + self._backoff.delay_s(self.consecutive_failures, self._random)

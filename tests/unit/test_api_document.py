@@ -59,7 +59,10 @@ def test_its_issues_are_those_of_the_code() -> None:
     written = set(re.findall(r'Issue\(\s*"(\w+)",\s*"(?:error|warning|info)"', source))
     lost = set(DeviceState) - {DeviceState.READY, DeviceState.STARTING}
     assert enum("Issue", "code") == (
-        written | set(health._STOPPED_BY) | {f"device_{state}" for state in lost}
+        written
+        | set(health._STOPPED_BY)
+        | {said[0] for said in health._DISK_SAID.values()}
+        | {f"device_{state}" for state in lost}
     )
 
 
