@@ -25,6 +25,7 @@ GROUPS = {
     "bundle": ("agent.commands.bundle", "The offers and keys that this till holds: show, export, import."),
     "outbox": ("agent.commands.outbox", "Records not acknowledged by the cloud: list, show, retry, export."),
     "key": ("agent.commands.till_key", "This till's own key: show, rotate. An issuer's are: redeemd keys."),
+    "camera": ("agent.commands.camera", "Cameras: a live picture that shows what is read and what is wrong."),
     "scanner": (
         "agent.commands.scanner",
         "Scanners: the test card, and what it tells of a scanner's settings.",
