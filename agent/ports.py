@@ -133,8 +133,8 @@ class Transaction(Protocol):
     def promo_token(self, short: str) -> str | None:
         """The token of a promo code that was handed out here; None for no such code."""
 
-    def indexes_given(self, issuer: str, campaign: int) -> set[int]:
-        """The coupons of a campaign that this till handed out, or holds for that."""
+    def indexes_signed(self, issuer: str, campaign: int) -> set[int]:
+        """The coupons of a campaign that this till signed itself."""
 
     def keep_signed(self, promo: PromoCode, redemption_id: str) -> None:
         """A promo code that the till signed itself, handed out with this redemption."""

@@ -92,7 +92,7 @@ def _last_day(campaign: Campaign, own: IssuerKey, given: Delegation, day: int) -
 
 
 def _next_index(tx: Transaction, own: IssuerKey, given: Delegation, number: int) -> int | None:
-    taken = tx.indexes_given(own.issuer, number)
+    taken = tx.indexes_signed(own.issuer, number)
     return next((index for index in given.indexes[number] if index not in taken), None)
 
 

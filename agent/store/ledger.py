@@ -44,11 +44,13 @@ ON CONFLICT DO UPDATE SET count = count + 1, value_minor = value_minor + exclude
 """
 _TAKE_PROMO = """
 UPDATE promo SET redemption_id = ?1
-WHERE short = (SELECT short FROM promo WHERE redemption_id IS NULL AND expires >= ?2 {of} ORDER BY short LIMIT 1)
+WHERE short = (
+    SELECT short FROM promo INDEXED BY {index} WHERE redemption_id IS NULL AND expires >= ?2 {of} ORDER BY short LIMIT 1
+)
 RETURNING short, token, texts
 """
-_TAKE_ANY = _TAKE_PROMO.format(of="")
-_TAKE_OF = _TAKE_PROMO.format(of="AND issuer = ?3 AND campaign = ?4")
+_TAKE_ANY = _TAKE_PROMO.format(of="", index="promo_free")
+_TAKE_OF = _TAKE_PROMO.format(of="AND issuer = ?3 AND campaign = ?4", index="promo_free_of")
 _KEEP_SIGNED = """
 INSERT INTO promo (short, token, texts, issuer, campaign, idx, expires, redemption_id, signed)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, 1)
@@ -115,8 +117,11 @@ class SqlTransaction:
         ).fetchone()
         return None if row is None else str(row[0])
 
-    def indexes_given(self, issuer: str, campaign: int) -> set[int]:
-        rows = self._execute("SELECT idx FROM promo WHERE issuer = ? AND campaign = ?", (issuer, campaign))
+    def indexes_signed(self, issuer: str, campaign: int) -> set[int]:
+        rows = self._execute(
+            "SELECT idx FROM promo INDEXED BY promo_signed WHERE issuer = ? AND campaign = ? AND signed = 1",
+            (issuer, campaign),
+        )
         return {row[0] for row in rows.fetchall()}
 
     def keep_signed(self, promo: PromoCode, redemption_id: str) -> None:

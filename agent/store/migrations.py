@@ -146,11 +146,18 @@ _0004 = """
 ALTER TABLE promo ADD COLUMN signed INTEGER NOT NULL DEFAULT 0;
 """
 
+_0005 = """
+-- What a redemption looks for is found without passing by all that was ever handed out.
+CREATE INDEX promo_free_of ON promo (issuer, campaign, short) WHERE redemption_id IS NULL;
+CREATE INDEX promo_signed ON promo (issuer, campaign, idx) WHERE signed = 1;
+"""
+
 SCRIPTS: tuple[tuple[str, str], ...] = (
     ("0001_first_till", _0001),
     ("0002_print_documents", _0002),
     ("0003_promo_rules", _0003),
     ("0004_promos_signed_here", _0004),
+    ("0005_promo_look_ups", _0005),
 )
 VERSION = len(SCRIPTS)
 
