@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cloud import postgres_schema
 from cloud.errors import SetupError
-from cloud.postgres_thread import CONNECTIONS, PostgresThreads, open_connection
+from cloud.postgres_thread import CONNECTIONS, PostgresThreads, failures, open_connection
 from cloud.sql_store import SqlStore
 
 
@@ -17,8 +17,6 @@ class PostgresStore(SqlStore):
 
 async def create(url: str, token_digest: bytes, role: str, at: str) -> None:
     """Make the tables in an empty database, with the first admin token. Raises SetupError."""
-    import asyncpg
-
     try:
         connection = await open_connection(url)
         try:
@@ -29,5 +27,5 @@ async def create(url: str, token_digest: bytes, role: str, at: str) -> None:
                 )
         finally:
             await connection.close()
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+    except failures() as error:
         raise SetupError(f"the database cannot be used: {type(error).__name__} {error}") from error

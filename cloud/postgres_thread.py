@@ -160,7 +160,7 @@ class PostgresThreads:
                     raise StoreUnavailable(f"the database is too busy: {error}") from error
             except (asyncpg.CharacterNotInRepertoireError, asyncpg.UntranslatableCharacterError) as error:
                 raise Refused(422, "bad_text", "a text holds a character that cannot be kept") from error
-            except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+            except failures() as error:
                 # Whether a failed COMMIT is on disk is not known: a fresh connection finds out what is.
                 worker.drop()
                 sentence = f"the database cannot be used: {type(error).__name__} {error}"
@@ -177,10 +177,7 @@ class _Worker:
         self._connection: asyncpg.Connection | None = None
 
     def transact(self, begin: str, work: Callable[[Db], T]) -> T:
-        if self._connection is None:
-            self._connection = self._loop.run_until_complete(connect(self._url))
-        db = PostgresDb(self._loop, self._connection)
-        db.execute(begin)
+        db = self._begun(begin)
         try:
             result = work(db)
         except BaseException:
@@ -188,6 +185,22 @@ class _Worker:
             raise
         db.execute("COMMIT")
         return result
+
+    def _begun(self, begin: str) -> PostgresDb:
+        if self._connection is not None:
+            try:
+                db = PostgresDb(self._loop, self._connection)
+                db.execute(begin)
+            except failures():
+                if not self._connection.is_closed():
+                    raise
+                self.drop()  # it was cut while it was idle: nothing has happened yet
+            else:
+                return db
+        self._connection = self._loop.run_until_complete(connect(self._url))
+        db = PostgresDb(self._loop, self._connection)
+        db.execute(begin)
+        return db
 
     def drop(self) -> None:
         connection, self._connection = self._connection, None
@@ -201,6 +214,14 @@ class _Worker:
                 self._loop.run_until_complete(self._connection.close(timeout=CONNECT_TIMEOUT_S))
         self.drop()
         self._loop.close()
+
+
+def failures() -> tuple[type[Exception], ...]:
+    """What asyncpg and the system raise where a database cannot be used."""
+    import asyncpg
+
+    # InternalClientError: the server's last word came while nothing was asked of it.
+    return (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError)
 
 
 def _new_loop() -> asyncio.AbstractEventLoop:

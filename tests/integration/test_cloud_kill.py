@@ -21,10 +21,10 @@ ROUNDS = 3
 SERVE = [sys.executable, "-m", "cloud.main"]
 
 
-def new_cloud(folder: Path) -> str:
+def new_cloud(folder: Path, *options: str) -> str:
     """A data directory; its admin token."""
     done = subprocess.run(
-        [*SERVE, "init", str(folder), "--json"], capture_output=True, check=True, timeout=30
+        [*SERVE, "init", str(folder), "--json", *options], capture_output=True, check=True, timeout=30
     )
     token = json.loads(done.stdout)["admin_token"]
     assert isinstance(token, str)
