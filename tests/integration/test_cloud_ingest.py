@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -12,7 +11,7 @@ import pytest
 from agent.domain.record import EVIDENCE_LANE, REDEMPTION_LANE, ChainHead, record_id
 from agent.domain.status import Status
 from cloud.ingest import ingest
-from cloud.lists import GapLine, LedgerLine
+from cloud.lists import GapLine
 from cloud.ports import CloudStore
 from sync.wire import Limits, ResultStatus, WireError, encode_results
 from tests.cloud_stores import store as store  # the fixture, for every store
@@ -23,7 +22,6 @@ from tests.unit.cloud_kit import (
     NOW,
     SealingTill,
     batch,
-    campaign,
     enrolled,
     known_marks,
     sealing_till,
@@ -189,32 +187,6 @@ POISON: dict[str, dict[str, Any]] = {
     "malformed": {"signature": "x"},
     "bad_signature": {"signature": "A" * 86},
 }
-
-
-async def test_one_bad_record_among_ten_thousand_delays_none_of_the_others(store: CloudStore) -> None:
-    till = sealing_till("T-1")
-    await enrolled(store, till)
-    await store.put_campaign(campaign(size=10_000), None, bytes(16))
-    bad = 4_711
-    for first in range(0, 10_000, 500):
-        events = [till.redeem(index) for index in range(first, first + 500)]
-        said = ["stored"] * 500
-        if first <= bad < first + 500:
-            events[bad - first] |= {"signature": events[0]["signature"]}
-            said[bad - first] = "bad_signature"
-        assert await send(store, till, *events) == said, "answered at once, in the first try"
-    lines = [line async for line in ledger_of(store, "T-1")]
-    assert [line.sequence for line in lines] == [place for place in range(1, 10_001) if place != bad + 1]
-    assert await store.mark_counts(ISSUER, CAMPAIGN) == (9_999, 9_999, 0)
-    assert [line.sequence for line in await store.refusals(10)] == [bad + 1]
-
-
-async def ledger_of(store: CloudStore, till: str) -> AsyncIterator[LedgerLine]:
-    after = ("", "", 0)
-    while page := await store.ledger(till, after, 1000):
-        for line in page:
-            yield line
-        after = (page[-1].till, page[-1].lane, page[-1].sequence)
 
 
 @pytest.mark.parametrize("code", sorted(POISON))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import sqlite3
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -13,9 +14,12 @@ from agent.domain.parts import PromoCode
 from agent.domain.record import GENESIS
 from cloud import sql_plain, sql_records
 from cloud.chain import CouponRef, Entry, judge
-from cloud.ports import PromoRow
+from cloud.lists import LedgerLine
+from cloud.ports import CloudStore, PromoRow
 from cloud.sql_plain import Batch
 from cloud.sqlite_store import SqliteStore
+from tests.cloud_stores import store as store  # the fixture, for every store
+from tests.integration.test_cloud_ingest import send
 from tests.unit.cloud_kit import AT, CAMPAIGN, ISSUER, LATER, campaign, enrolled, sealing_till
 
 TILLS = tuple(sealing_till(f"T-{number}", number) for number in (1, 2, 3))
@@ -105,3 +109,29 @@ async def test_together_is_as_one_after_the_other(
             patched.setattr(Batch, "is_plain", lambda *_: False)
             assert await play(tmp_path / f"single-{seed}.db", seed) == plain, f"seed {seed}"
     assert together > 50, "some were written together"
+
+
+async def test_one_bad_record_among_ten_thousand_delays_none_of_the_others(store: CloudStore) -> None:
+    till = sealing_till("T-1")
+    await enrolled(store, till)
+    await store.put_campaign(campaign(size=10_000), None, bytes(16))
+    bad = 4_711
+    for first in range(0, 10_000, 500):
+        events = [till.redeem(index) for index in range(first, first + 500)]
+        said = ["stored"] * 500
+        if first <= bad < first + 500:
+            events[bad - first] |= {"signature": events[0]["signature"]}
+            said[bad - first] = "bad_signature"
+        assert await send(store, till, *events) == said, "answered at once, in the first try"
+    lines = [line async for line in ledger_of(store, "T-1")]
+    assert [line.sequence for line in lines] == [place for place in range(1, 10_001) if place != bad + 1]
+    assert await store.mark_counts(ISSUER, CAMPAIGN) == (9_999, 9_999, 0)
+    assert [line.sequence for line in await store.refusals(10)] == [bad + 1]
+
+
+async def ledger_of(store: CloudStore, till: str) -> AsyncIterator[LedgerLine]:
+    after = ("", "", 0)
+    while page := await store.ledger(till, after, 1000):
+        for line in page:
+            yield line
+        after = (page[-1].till, page[-1].lane, page[-1].sequence)
