@@ -6,9 +6,7 @@ from collections.abc import Callable, Sequence
 
 from agent.domain import shop
 from agent.receipts.book import Book
-from agent.receipts.html import render_html
 from agent.receipts.maker import document_of, lay_out
-from agent.receipts.plain import render_text
 
 SCREEN_COLUMNS = 32
 """Width of a receipt as plain text on a screen, which has no room for 48."""
@@ -31,6 +29,10 @@ class Papers:
 
     def shown(self, stored: str, kept: str | None, copies: int) -> tuple[str, str]:
         """(plain text, HTML) of a receipt: what was printed, or what would be now."""
+        # What draws codes and knows widths takes a tenth of a start.
+        from agent.receipts.html import render_html
+        from agent.receipts.plain import render_text
+
         document = document_of(self.lay_out(stored) if kept is None else kept, copies)
         return render_text(document, SCREEN_COLUMNS), render_html(document)
 
