@@ -26,22 +26,21 @@ _HEAD = (
 )
 
 
-class WholeAnswer(web.Response):
-    """200 with JSON, written in one piece to a connection that stays open."""
+class Sent(web.Response):
+    """What has gone out already, to a connection that stays open."""
 
     @property
     def keep_alive(self) -> bool:
         return True
 
     async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
-        transport = request.transport
-        if transport is not None:  # else the caller has hung up
-            assert isinstance(self.body, bytes), "it was made of bytes"
-            transport.write(_HEAD % len(self.body) + self.body)
         return None
 
     async def write_eof(self, data: bytes = b"") -> None:
         assert not data, "it is whole already"
+
+
+SENT = Sent()
 
 
 def hot_path(
@@ -50,7 +49,10 @@ def hot_path(
     """What handles each request: the hot one here, others by `otherwise`. sign: gives answers their usual headers."""
 
     async def answer(request: web.Request) -> web.StreamResponse:
-        return WholeAnswer(body=msgspec.json.encode(await redeemed(till, request)))
+        body = msgspec.json.encode(await redeemed(till, request))
+        if request.transport is not None:  # else the caller has hung up
+            request.transport.write(_HEAD % len(body) + body)
+        return SENT
 
     async def handle(request: web.Request) -> web.StreamResponse:
         plain = (
@@ -59,13 +61,12 @@ def hot_path(
             and request.version == HttpVersion11
             and request.keep_alive
             and "Origin" not in request.headers
+            and "Expect" not in request.headers  # who sends it waits to be told to go on
         )
         if not plain:
             return await otherwise(request)
         response = await answered(request, answer)
-        if (
-            type(response) is not WholeAnswer
-        ):  # an error: it goes out as any other, but no signal is sent for it
+        if response is not SENT:  # an error: it goes out as any other, but no signal is sent for it
             await sign(request, response)
         return response
 

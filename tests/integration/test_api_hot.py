@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -107,11 +108,39 @@ async def test_it_asks_for_the_token(tmp_path: Path) -> None:
 
 
 async def test_a_body_that_comes_later_is_waited_for(till: RealTill) -> None:
-    request = asked(till, "k", "Connection: close")
-    answer = await till.call(
-        "POST", "/v1/redeem", raw=request.partition(b"\r\n\r\n")[2], Idempotency_Key="k2"
-    )
-    assert answer.json["accepted"] is True
+    head, _, body = asked(till, "k", "Connection: close").partition(b"\r\n\r\n")
+    reader, writer = await asyncio.open_connection("127.0.0.1", till.port)
+    writer.write(head.replace(b"Connection: close", b"X: y") + b"\r\n\r\n")
+    await writer.drain()
+    await till.call("GET", "/v1/status")  # answered after the head was read
+    writer.write(body)
+    raw = await reader.readuntil(b"\r\n\r\n")
+    assert raw.startswith(b"HTTP/1.1 200")
+    writer.close()
+
+
+async def test_who_asks_before_sending_the_body_is_told_to_go_on(till: RealTill) -> None:
+    """As .NET and curl do: without the word they wait, some for seconds."""
+    head, _, body = asked(till, "k", "Expect: 100-continue").partition(b"\r\n\r\n")
+    reader, writer = await asyncio.open_connection("127.0.0.1", till.port)
+    writer.write(head + b"\r\n\r\n")
+    async with asyncio.timeout(10):
+        assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 100 ")
+        writer.write(body)
+        assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200 ")
+    writer.close()
+
+
+async def test_who_hangs_up_gets_the_same_answer_later(till: RealTill) -> None:
+    request = asked(till, "k")
+    _, writer = await asyncio.open_connection("127.0.0.1", till.port)
+    writer.write(request)
+    await writer.drain()
+    writer.transport.abort()
+    end = request.partition(b"\r\n\r\n")[2]
+    while (again := await till.call("POST", "/v1/redeem", raw=end, Idempotency_Key="k")).status == 409:
+        pass  # the first is still with the disk
+    assert again.json["accepted"] is True
 
 
 async def test_a_longer_body_than_allowed_is_refused(till: RealTill) -> None:
