@@ -47,6 +47,7 @@ from agent.receipts.model import ReceiptError
 from agent.receipts.papers import Papers
 from agent.redeem import Redeemer
 from agent.refresh import Refresher
+from agent.signals import Signals
 from agent.state import TillState
 from agent.store.bundle_cache import SqlBundleCache
 from agent.store.database import Database, StoreError, check_history, refusal_to_start
@@ -146,6 +147,10 @@ class App:
             redeemer=redeemer,
             refresher=refresher,
             hub=Hub(),
+            signals=Signals(
+                said := devices.mouths(self._sources),
+                frozenset(one.name for _, one in self._sources) - said.keys(),
+            ),
             clock=self._clock,
             numbers=SqlNumbers(self._database),
             prints=prints,
@@ -167,6 +172,10 @@ class App:
             debounce_s=settings.scan.debounce_ms / 1000,
             queue_max=settings.scan.queue_max,
         )
+
+    def _signals(self) -> Signals:
+        taking = devices.mouths(self._sources)
+        return Signals(taking, frozenset(source.name for _, source in self._sources) - taking.keys())
 
     async def _open_uplink(self, till_id: str, key: SigningKey) -> Any:
         cloud = self._settings.cloud

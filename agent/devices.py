@@ -7,6 +7,7 @@ from typing import assert_never
 
 import config
 from agent.printing import Device
+from drivers.commanded import Commands, Mouth
 from drivers.ports import ReceiptPrinter, ScanSource
 
 
@@ -61,8 +62,21 @@ def _serial_scanner(scanner: config.SerialScanner) -> ScanSource:
             scanner.encoding,
             scanner.gap_ms / 1000,
             scanner.prefix,
+            _commands(scanner),
         )
     )
+
+
+def _commands(scanner: config.SerialScanner | config.TcpScanner) -> Commands:
+    said = scanner.beep_good, scanner.beep_bad, scanner.trigger_on, scanner.trigger_off
+    return Commands(*(text.encode("ascii") for text in said))
+
+
+def mouths(sources: list[tuple[str, ScanSource]]) -> dict[str, Mouth]:
+    """The scanners that take commands, by name."""
+    return {
+        source.name: mouth for _, source in sources if (mouth := getattr(source, "mouth", None)) is not None
+    }
 
 
 def _network_scanner(scanner: config.TcpScanner) -> ScanSource:
@@ -77,6 +91,7 @@ def _network_scanner(scanner: config.TcpScanner) -> ScanSource:
             scanner.encoding,
             scanner.gap_ms / 1000,
             scanner.prefix,
+            _commands(scanner),
         )
     )
 

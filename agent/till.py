@@ -29,6 +29,7 @@ from agent.promos import Promos
 from agent.receipt_desk import ReceiptDesk
 from agent.redeem import Redeemer, Request
 from agent.refresh import Refresher
+from agent.signals import Signals
 from agent.state import TillState, bundle_age
 from agent.till_json import device_json, latest, sale_json
 from drivers.ports import DeviceStatus, Scan, ScanFault
@@ -52,6 +53,7 @@ class Wiring:
     redeemer: Redeemer
     refresher: Refresher
     hub: Hub
+    signals: Signals
     clock: Clock
     numbers: StatusSource
     prints: Prints
@@ -82,7 +84,7 @@ class Till:
 
     def __init__(self, wiring: Wiring) -> None:
         self._w = wiring
-        self.hub, self.requeue = wiring.hub, wiring.requeue
+        self.hub, self.requeue, self.signals = wiring.hub, wiring.requeue, wiring.signals
         self.receipts = ReceiptDesk(
             wiring.prints, wiring.print_queue, wiring.promos, wiring.shown, self.tell_print
         )
@@ -166,7 +168,9 @@ class Till:
     def _tell_verdict(self, verdict: Verdict) -> None:
         if verdict.redemption_id is not None and self._w.print_queue is not None:
             self._w.print_queue.wake()
-        self.hub.publish("verdict", verdict.to_json())
+        said = verdict.to_json()
+        self.hub.publish("verdict", said)
+        self.signals.answer(said)
         self._w.committed()
         self._changed.set()
 

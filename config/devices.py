@@ -18,6 +18,7 @@ from config.values import (
     PrinterUrl,
     Profile,
     ScanEncoding,
+    ScannerCommand,
     ScanPrefix,
     SerialPort,
     Suffix,
@@ -28,6 +29,7 @@ _VENDOR = 'USB vendor id, as `lsusb` shows it. "" means any.'
 _PRODUCT = 'USB product id, as `lsusb` shows it. "" means any.'
 _SERIAL = 'USB serial number, exactly. "" means any.'
 _DEVICE_NAME = 'A part of the name the device gives itself. "" means any.'
+_COMMAND = 'What the scanner is sent, as its manual says ("" for nothing),'
 _ENCODING = "How the scanner writes characters beyond ASCII."
 
 
@@ -59,8 +61,19 @@ class StreamScanner(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     ] = 500
 
 
+class CommandedScanner(StreamScanner, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a scanner has besides that takes commands over its line."""
+
+    beep_good: Annotated[ScannerCommand, Meta(description=_COMMAND + " after a coupon was accepted.")] = ""
+    beep_bad: Annotated[ScannerCommand, Meta(description=_COMMAND + " after one was refused.")] = ""
+    trigger_on: Annotated[
+        ScannerCommand, Meta(description=_COMMAND + " to begin reading when a POS asks.")
+    ] = ""
+    trigger_off: Annotated[ScannerCommand, Meta(description=_COMMAND + " to stop reading then.")] = ""
+
+
 class SerialScanner(
-    StreamScanner, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="serial"
+    CommandedScanner, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="serial"
 ):
     """A scanner on a serial line or in USB-COM mode."""
 
@@ -81,7 +94,7 @@ class SerialScanner(
 
 
 class TcpScanner(
-    StreamScanner, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="tcp"
+    CommandedScanner, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="tcp"
 ):
     """A network scanner that listens on a TCP port."""
 

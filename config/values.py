@@ -89,6 +89,14 @@ Profile: TypeAlias = Annotated[
     _text('a profile name of python-escpos, such as "default" or "TM-T88V"', pattern=r"\A[A-Za-z0-9._-]+\Z"),
 ]
 
+ScannerCommand: TypeAlias = Annotated[
+    str,
+    Meta(
+        max_length=32,
+        pattern=r"\A[\x00-\x7f]*\Z",
+        extra={"allowed": 'at most 32 ASCII characters, such as "\\u0016T\\r", or "" for none'},
+    ),
+]
 ScanPrefix: TypeAlias = Annotated[
     str,
     Meta(

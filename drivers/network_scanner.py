@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from drivers import rfc2217
+from drivers.commanded import NO_COMMANDS, Commands, Mouth
 from drivers.framing import GAP_S, Framer
 from drivers.ports import DeviceState, DeviceStatus, Scan, ScanFault
 from drivers.reading import Found, read_until_cancelled
@@ -41,6 +42,7 @@ class NetworkSettings:
     encoding: str = "utf-8"
     gap_s: float = GAP_S
     prefix: str = ""
+    commands: Commands = NO_COMMANDS
 
 
 class NetworkScanner:
@@ -52,6 +54,7 @@ class NetworkScanner:
             settings.name, settings.suffix, settings.encoding, settings.gap_s, settings.prefix
         )
         self._board = StatusBoard(settings.name, "tcp")
+        self.mouth = Mouth(settings.commands)
 
     @property
     def name(self) -> str:
@@ -64,7 +67,7 @@ class NetworkScanner:
         """Read until cancelled; connect again whenever the scanner goes away."""
         host, port = self._settings.host, self._settings.port
         await read_until_cancelled(
-            lambda: SocketLine(host, port), self._framer, self._board, on_scan, on_fault
+            lambda: SocketLine(host, port), self._framer, self._board, on_scan, on_fault, self.mouth
         )
 
 
@@ -112,6 +115,14 @@ class SocketLine:
 
     def _unpacked(self, received: bytes) -> bytes:
         return received
+
+    def write(self, data: bytes) -> None:
+        data = self._packed(data)
+        if self._socket.send(data) < len(data):
+            raise OSError(errno.EAGAIN, "the other end does not read")
+
+    def _packed(self, data: bytes) -> bytes:
+        return data
 
     def close(self) -> None:
         with suppress(OSError):
@@ -180,6 +191,9 @@ class DeviceServerLine(SocketLine):
             if sent < len(replies):
                 raise OSError(errno.EPIPE, "the device server does not read")
         return data
+
+    def _packed(self, data: bytes) -> bytes:
+        return data.replace(b"\xff", b"\xff\xff")  # telnet's own sign, doubled (RFC 854)
 
 
 def line_for_url(url: str, wanted: dict[int, bytes]) -> SocketLine:

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Protocol
 
+from drivers.commanded import Mouth, Writable
 from drivers.framing import Framer
 from drivers.ports import DeviceState, Scan, ScanFault
 from drivers.state import DeviceUnavailable, RetryDelay, StatusBoard
@@ -40,8 +41,12 @@ async def read_until_cancelled(
     board: StatusBoard,
     on_scan: Callable[[Scan], None],
     on_fault: Callable[[ScanFault], None],
+    mouth: Mouth | None = None,
 ) -> None:
-    """The `run` of a scan source. `open_device` blocks and raises DeviceUnavailable; MISCONFIGURED is final."""
+    """The `run` of a scan source. `open_device` blocks and raises DeviceUnavailable; MISCONFIGURED is final.
+
+    mouth: told when a device that takes commands is there.
+    """
 
     def emit(found: Found) -> None:
         for one in found:
@@ -64,8 +69,13 @@ async def read_until_cancelled(
             delay.reset()
             try:
                 board.set(DeviceState.READY)
+                if mouth is not None:
+                    assert isinstance(device, Writable), "a device with commands takes bytes"
+                    mouth.opened(device)
                 reason = await _Reader(device, framer, emit).until_lost()
             finally:
+                if mouth is not None:
+                    mouth.closed()
                 await asyncio.to_thread(device.close)  # pyserial sleeps 0.3 s when it closes a socket
             board.set(DeviceState.LOST, f"{board.current.name} went away ({reason}): check the cable")
             emit(framer.abandon(time.monotonic()))

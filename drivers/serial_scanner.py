@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import serial
 
+from drivers.commanded import NO_COMMANDS, Commands, Mouth
 from drivers.framing import GAP_S, Framer
 from drivers.network_scanner import line_for_url
 from drivers.ports import DeviceState, DeviceStatus, Scan, ScanFault
@@ -41,6 +42,7 @@ class SerialSettings:
     encoding: str = "utf-8"
     gap_s: float = GAP_S
     prefix: str = ""
+    commands: Commands = NO_COMMANDS
 
 
 class SerialScanner:
@@ -52,6 +54,7 @@ class SerialScanner:
             settings.name, settings.suffix, settings.encoding, settings.gap_s, settings.prefix
         )
         self._board = StatusBoard(settings.name, "serial")
+        self.mouth = Mouth(settings.commands)
 
     @property
     def name(self) -> str:
@@ -63,7 +66,7 @@ class SerialScanner:
     async def run(self, on_scan: Callable[[Scan], None], on_fault: Callable[[ScanFault], None]) -> None:
         """Read until cancelled. A setting the line refuses is final: MISCONFIGURED, nothing more is tried."""
         await read_until_cancelled(
-            lambda: _open(self._settings), self._framer, self._board, on_scan, on_fault
+            lambda: _open(self._settings), self._framer, self._board, on_scan, on_fault, self.mouth
         )
 
 
@@ -95,6 +98,12 @@ class _Line:
         if not data:
             raise OSError(errno.EIO, "end of input")
         return framer.feed(data, at)
+
+    def write(self, data: bytes) -> None:
+        if os.write(self._descriptor, data) < len(
+            data
+        ):  # the descriptor does not block: pyserial opened it so
+            raise OSError(errno.EAGAIN, "the line does not take it")
 
     def close(self) -> None:
         self._port.close()

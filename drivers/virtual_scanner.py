@@ -52,6 +52,13 @@ class VirtualScanner:
                 if not select.select([], [master], [], SEND_TIMEOUT_S)[1]:
                     raise TimeoutError(f"nobody reads {self.port}") from None
 
+    def heard(self) -> bytes:
+        """What the till has sent since the last time, without waiting."""
+        said = b""
+        while select.select([self._ends[0]], [], [], 0)[0]:
+            said += os.read(self._ends[0], 4096)
+        return said
+
     def unplug(self) -> None:
         """Hang up: the reader gets an error and the path is gone. Does nothing when already unplugged."""
         for end in self._ends:

@@ -49,6 +49,7 @@ PROBLEMS: dict[str, Problem] = {
     "foreign_origin": Problem(403, "不允许从这个网页调用", "This web page may not call the till"),
     "wrong_host": Problem(403, "地址不是本机", "Call the till by its loopback address"),
     "not_found": Problem(404, "没有这个地址", "There is nothing at this address"),
+    "unknown_scanner": Problem(404, "没有这个扫码枪", "No scanner of this name is configured"),
     "unknown_job": Problem(404, "没有这张小票", "There is no such receipt"),
     "method_not_allowed": Problem(405, "不支持这种请求", "This method is not allowed here"),
     "body_timeout": Problem(408, "请求没有发完", "The body did not arrive in time"),
@@ -74,6 +75,11 @@ PROBLEMS: dict[str, Problem] = {
     ),
     "too_large": Problem(413, "请求过大", "The request is too large"),
     "json_needed": Problem(415, "请用 JSON", "Send Content-Type: application/json, without Content-Encoding"),
+    "no_trigger": Problem(
+        409,
+        "这个扫码枪不能由程序触发，或没有连接",
+        "This scanner has no trigger_on in till.toml, or is not there",
+    ),
     "key_reused": Problem(422, "同一个键用于不同的请求", "This Idempotency-Key was used for another request"),
     "wrong_currency": Problem(422, "币种不符", "The sale's currency is not the store's"),
     "too_many_guesses": Problem(

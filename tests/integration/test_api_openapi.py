@@ -26,10 +26,12 @@ from agent.domain.bundle_file import Head
 from agent.domain.money import AMOUNT_MAX_MINOR
 from agent.guesses import AT_ONCE
 from agent.hub import LISTENERS_MAX
+from drivers.ports import DeviceState
 from drivers.virtual_printer import Fault, VirtualPrinter
+from drivers.virtual_scanner import VirtualScanner
 from tests.api_contract import METHODS, Contract
 from tests.factory import Factory
-from tests.integration.api_kit import WAIT_S, Answer, RealTill, listening, real_till
+from tests.integration.api_kit import WAIT_S, Answer, RealTill, listening, real_till, until
 
 module_loop = pytest.mark.asyncio(loop_scope="module")
 TOKEN = "0123456789abcdef-token"
@@ -216,11 +218,20 @@ async def play_given_up(till: RealTill, checked: Checked, printer: VirtualPrinte
     printer.set_fault(Fault.PAPER_OUT, on=False)
 
 
+async def play_scanner(till: RealTill, checked: Checked) -> None:
+    """One that reads when it is asked to, and one that cannot."""
+    await until(lambda: till.app._sources[0][1].status().state is DeviceState.READY)
+    assert (await checked.call("POST", "/v1/scanners/front/trigger", {})).status == 200
+    assert (await checked.call("POST", "/v1/scanners/side/trigger", {})).code == "no_trigger"
+    assert (await checked.call("POST", "/v1/scanners/none/trigger", {})).code == "unknown_scanner"
+    await checked.call("POST", "/v1/scanners/front/trigger", raw=b"", Content_Type="x/y")
+
+
 async def play_everywhere(contract: Contract, checked: Checked, **headers: str) -> None:
     """The same request to every route."""
     for method, path in contract.operations():
         body: Any = {} if method in ("post", "put") else None
-        await checked.call(method, path.replace("{job}", "x"), body, **headers)
+        await checked.call(method, path.replace("{job}", "x").replace("{name}", "x"), body, **headers)
 
 
 async def test_real_answers_of_every_route_fit_it(
@@ -231,6 +242,13 @@ async def test_real_answers_of_every_route_fit_it(
     (tmp_path / "token").write_text(TOKEN)
     async with VirtualPrinter() as printer:
         devices = (config.TcpPrinter(name="receipts", host="127.0.0.1", port=printer.port),)
+        with VirtualScanner() as line:
+            scanners = (
+                config.SerialScanner(name="front", port=line.port, trigger_on="\x16T\r"),
+                config.WedgeScanner(name="side", vendor="1234", product="5678"),
+            )
+            async with real_till(tmp_path / "scanners", scanner=scanners) as till:
+                await play_scanner(till, Checked(till, contract))
         async with real_till(tmp_path / "one", printer=devices) as till:
             checked = Checked(till, contract)
             await play_coupons(till, checked)
