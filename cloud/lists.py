@@ -29,7 +29,8 @@ class LedgerLine:
     """One stored record. The coupon and the discount are those of a redemption, else None.
 
     standing: counts; held or refused for a use that came from a revoked key (`cloud.holds`). implausible: why it
-    cannot be right, else None. currency, store, sale_id: as the till says, None where it does not.
+    cannot be right, else None. conflict: its kind, where another record had used the coupon. currency, store, sale_id:
+    as the till says, None where it does not.
     """
 
     till: str
@@ -46,6 +47,7 @@ class LedgerLine:
     discount_minor: int | None
     standing: str
     implausible: str | None
+    conflict: str | None
     currency: str | None
     store: str | None
     sale_id: str | None

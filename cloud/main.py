@@ -26,7 +26,15 @@ from aiohttp import web
 from agent.domain import bundle
 from agent.domain.bundle import Root
 from agent.domain.time import timestamp
-from cloud import restore_commands, root_commands, roots, store_commands, till_commands, time_commands
+from cloud import (
+    export_commands,
+    restore_commands,
+    root_commands,
+    roots,
+    store_commands,
+    till_commands,
+    time_commands,
+)
 from cloud.access import digest, new_token
 from cloud.errors import CloudError, SetupError, StoreUnavailable
 from cloud.http import Cloud, utc_now
@@ -215,6 +223,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     restore_commands.add_arguments(
         actions.add_parser("restored", help="run once after a backup was put back, before serving it")
     )
+    export_commands.add_arguments(
+        actions.add_parser("export", help="redemptions, conflicts or settlement as CSV or Parquet")
+    )
     serving = actions.add_parser("serve", help="serve a data directory")
     serving.add_argument("dir", type=Path)
     serving.add_argument("--host", default=DEFAULT_HOST, help="address to listen on (default %(default)s)")
@@ -259,6 +270,8 @@ def run(args: argparse.Namespace) -> int:
             asyncio.run(till_commands.run(args, utc_now))
         elif args.cloud_action == "store":
             asyncio.run(store_commands.run(args))
+        elif args.cloud_action == "export":
+            asyncio.run(export_commands.run(args, utc_now))
         elif args.cloud_action == "restored":
             asyncio.run(restore_commands.run(args, utc_now))
         elif args.cloud_action == "time":

@@ -11,10 +11,13 @@ from cloud.sql import Db
 _LEDGER = """
 SELECT r.till, r.lane, r.sequence, r.hash, r.event_id, r.kind, r.time, r.received_at, r.issuer, r.campaign, r.idx,
     r.discount_minor,
-    CASE WHEN h.till IS NULL THEN 'counts' WHEN h.refused_at IS NULL THEN 'held' ELSE 'refused' END, i.reason, r.event
+    CASE WHEN h.till IS NULL THEN 'counts' WHEN h.refused_at IS NULL THEN 'held' ELSE 'refused' END, i.reason, c.kind,
+    r.event
 FROM record r
 LEFT JOIN held h ON (h.till, h.lane, h.sequence, h.hash) = (r.till, r.lane, r.sequence, r.hash)
 LEFT JOIN implausible i ON (i.till, i.lane, i.sequence, i.hash) = (r.till, r.lane, r.sequence, r.hash)
+LEFT JOIN conflict c ON (c.issuer, c.campaign, c.idx, c.till, c.lane, c.sequence, c.hash)
+    = (r.issuer, r.campaign, r.idx, r.till, r.lane, r.sequence, r.hash)
 """
 
 
