@@ -83,6 +83,7 @@ async def test_batches_arrive_plain_and_compressed(cloud: Running) -> None:
         "discount_minor": 3000,
         "standing": "counts",
         "implausible": None,
+        "conflict": None,
         "currency": None,
         "store": None,
         "sale_id": None,
