@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 from agent.ports import CommitUnknown, LedgerUnavailable, PrintJob, Prints, PrintState
+from drivers.escpos_commands import DRAWER_PULSE
 from drivers.ports import Delivery, PrinterCause, ReceiptPrinter, SendResult
 
 log = logging.getLogger(__name__)
@@ -81,6 +82,10 @@ class PrintQueue:
     def wake(self) -> None:
         """A job was committed."""
         self._wake.set()
+
+    async def open_drawer(self) -> SendResult:
+        """One pulse to the first printer, between receipts, never repeated: a drawer that opens twice is a loss."""
+        return await self._devices[0].printer.send(DRAWER_PULSE)
 
     async def run(self) -> None:
         """Print until cancelled."""

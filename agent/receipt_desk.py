@@ -6,8 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 from agent.ports import PrintJob, Prints
-from agent.printing import PrintQueue, print_json
+from agent.printing import CAUSES, PrintQueue, print_json
 from agent.promos import Promos
+from drivers.ports import Delivery
 
 
 class UnknownJob(LookupError):
@@ -24,6 +25,10 @@ class NotUnconfirmed(Exception):
 
 class NotWaiting(Exception):
     """Only a receipt of which no printer took a byte can be given up."""
+
+
+class DrawerShut(Exception):
+    """Nothing was sent to the drawer. The text says why, for a cashier."""
 
 
 class ReceiptDesk:
@@ -84,6 +89,15 @@ class ReceiptDesk:
         if self._queue is not None:
             self._queue.wake()
         return {"job": job_id, "copy": job.copies, "state": job.state.value}
+
+    async def open_drawer(self) -> dict[str, Any]:
+        """Open the cash drawer, once. DrawerShut where no printer took the pulse."""
+        if self._queue is None:
+            raise DrawerShut("no printer is configured")
+        result = await self._queue.open_drawer()
+        if result.delivery is Delivery.NOT_SENT:
+            raise DrawerShut(CAUSES[result.cause.value if result.cause else "unreachable"][1])
+        return {"confirmed": result.delivery is Delivery.CONFIRMED}
 
     async def _found(self, job_id: str, job: PrintJob | None) -> PrintJob:
         if job is not None:

@@ -64,6 +64,9 @@ PROBLEMS: dict[str, Problem] = {
         "这张小票已交给打印机，不能取消",
         "A printer may have taken this receipt: it cannot be given up",
     ),
+    "drawer_shut": Problem(
+        409, "钱箱没有打开：{reason}", "The drawer was not opened, and nothing was sent: {reason}"
+    ),
     "import_running": Problem(
         409, "正在导入另一份文件，请稍候", "Another file is being imported: try again in a moment", retry=True
     ),

@@ -8,7 +8,7 @@ from agent.api.errors import ApiError
 from agent.api.keys import TILL
 from agent.api.wire import read_limit
 from agent.ports import PrintState
-from agent.receipt_desk import NotUnconfirmed, NotWaiting, ReceiptGone, UnknownJob
+from agent.receipt_desk import DrawerShut, NotUnconfirmed, NotWaiting, ReceiptGone, UnknownJob
 
 PRINTS_MAX, PRINTS_DEFAULT = 50, 20
 
@@ -71,3 +71,12 @@ async def give_up(request: web.Request) -> web.Response:
         raise ApiError("receipt_gone") from None
     except NotWaiting:
         raise ApiError("not_waiting") from None
+
+
+@routes.post("/v1/drawer")
+async def open_drawer(request: web.Request) -> web.Response:
+    """One pulse for the cash drawer at the first printer, apart from any receipt."""
+    try:
+        return web.json_response(await request.app[TILL].receipts.open_drawer())
+    except DrawerShut as shut:
+        raise ApiError("drawer_shut", str(shut)) from None

@@ -26,6 +26,7 @@ from agent.domain.bundle_file import Head
 from agent.domain.money import AMOUNT_MAX_MINOR
 from agent.guesses import AT_ONCE
 from agent.hub import LISTENERS_MAX
+from drivers.escpos_commands import DRAWER_PULSE
 from drivers.ports import DeviceState
 from drivers.virtual_printer import Fault, VirtualPrinter
 from drivers.virtual_scanner import VirtualScanner
@@ -215,7 +216,14 @@ async def play_given_up(till: RealTill, checked: Checked, printer: VirtualPrinte
     assert (again.status, again.code) == (409, "not_waiting")
     await checked.call("POST", f"/v1/prints/{job}/give-up", raw=b"", Content_Type="x/y")
     assert (await checked.call("POST", "/v1/prints/none/give-up", {})).status == 404
+    shut = await checked.call("POST", "/v1/drawer", {})
+    assert (shut.status, shut.code) == (409, "drawer_shut")
+    assert "out of paper" in shut.json["error"]["en"]
     printer.set_fault(Fault.PAPER_OUT, on=False)
+    before = len(printer.jobs)
+    assert (await checked.call("POST", "/v1/drawer", {})).json == {"confirmed": True}
+    assert sum(job.count(DRAWER_PULSE) for job in printer.jobs[before:]) == 1
+    await checked.call("POST", "/v1/drawer", raw=b"", Content_Type="x/y")
 
 
 async def play_scanner(till: RealTill, checked: Checked) -> None:
