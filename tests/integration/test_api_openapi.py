@@ -312,6 +312,7 @@ async def check_stream(till: RealTill, contract: Contract) -> None:
         told = await page.event("print")
         assert contract.fault(contract.schema("Print"), told) is None
         assert told["job"] == printed.json["print_job"]
+    await until(lambda: till.app.till.hub.listeners == 0)  # the page has left, and soon the till knows it
     with_all_places_taken = [till.app.till.hub.listen() for _ in range(LISTENERS_MAX)]
     for place in with_all_places_taken[till.app.till.hub.listeners :]:
         place.__enter__()
