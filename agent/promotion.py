@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from agent.domain import token
+from agent.domain.benefit import exposure_minor
 from agent.domain.campaign import Campaign, OfflineClass
 from agent.domain.decide import Refusal
 from agent.domain.keys import Delegation, IssuerKey, SigningKey
@@ -87,7 +88,7 @@ def _sign_one(
 def _last_day(campaign: Campaign, own: IssuerKey, given: Delegation, day: int) -> int | None:
     """The last day of a coupon that is signed today; None where no till would take it."""
     last = min(day + given.valid_days[campaign.number], campaign.ends, own.expires - campaign.grace_days)
-    worth = campaign.benefit.exposure_minor()
+    worth = exposure_minor(campaign.offer.benefit)
     return last if campaign.starts <= day <= last and worth <= own.value_max_minor else None
 
 

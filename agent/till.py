@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import logging
 import shutil
-import uuid
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -17,7 +16,7 @@ from agent import health
 from agent.bundle_file import INBOX, import_file
 from agent.domain import time
 from agent.domain.outcome import Outcome
-from agent.domain.sale import Line, Sale
+from agent.domain.sale import Sale
 from agent.domain.scan import Kind, route
 from agent.domain.verdict import Verdict
 from agent.guesses import Guesses
@@ -184,11 +183,9 @@ class Till:
     def currency(self) -> str:
         return self._w.state.currency()
 
-    def set_sale(self, total_minor: int, sale_id: str | None, lines: tuple[Line, ...]) -> Sale:
+    def set_sale(self, sale: Sale) -> None:
         """The sale that the next scans belong to."""
-        sale = Sale(sale_id or uuid.uuid4().hex[:12], self.currency, total_minor, lines)
         self._begin(sale)
-        return sale
 
     def clear_sale(self) -> None:
         self._begin(None)

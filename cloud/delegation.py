@@ -15,6 +15,7 @@ from functools import lru_cache
 from typing import Any
 
 from agent.domain import cbor
+from agent.domain.benefit import exposure_minor
 from agent.domain.campaign import Campaign
 from agent.domain.cose import Algorithm
 from agent.domain.fields import Fields
@@ -160,7 +161,7 @@ async def _draw(
     # Terms that stay the same each day: what was drawn by a call that failed behind it is drawn again, and no more.
     terms = Terms(campaign.starts, campaign.ends, till=till.till)
     order = f"till-signed {till.till} {key_id(till.public_key).hex()} {place}"
-    value = campaign.benefit.exposure_minor()
+    value = exposure_minor(campaign.offer.benefit)
     try:
         limits, _ = await signing_key(store, keys, campaign, terms)
         if value > limits.value_max_minor:

@@ -8,7 +8,8 @@ from datetime import datetime
 from typing import Protocol
 
 from agent.domain import token
-from agent.domain.campaign import Campaign, OfflineClass, personal
+from agent.domain.benefit import exposure_minor, most_minor
+from agent.domain.campaign import Campaign, OfflineClass
 from agent.domain.cose import Algorithm
 from agent.domain.keys import IssuerKey, KeyFault, SigningKey, key_id
 from agent.domain.time import day_text, timestamp
@@ -84,7 +85,7 @@ async def issue(
     # An issuer's mistake is found before indexes are spent.
     check_terms(offer.campaign, terms)
     limits, key = await signing_key(store, keys, offer.campaign, terms)
-    cost = personal(offer.campaign.benefit, terms.value_minor).exposure_minor()
+    cost = most_minor(offer.campaign.offer.benefit, terms.value_minor)
     if cost > limits.value_max_minor:
         sentence = (
             f"a coupon could cost {cost}, the issuer's key is good for {limits.value_max_minor} at most"
@@ -102,7 +103,7 @@ def check_terms(campaign: Campaign, terms: Terms) -> None:
     if campaign.offline_class is OfflineClass.BOUND and terms.store is None:
         sentence = "a coupon of a campaign of class B counts in one store: send store, its number"
         raise Refused(422, "store_needed", sentence)
-    most = campaign.benefit.exposure_minor()
+    most = exposure_minor(campaign.offer.benefit)
     if terms.value_minor is not None and terms.value_minor > most:
         sentence = f"value_minor {terms.value_minor} is above what the campaign gives, at most {most}"
         raise Refused(422, "value_too_high", sentence)

@@ -6,6 +6,7 @@ till took it took; it is listed, so that settlement pays nothing for it unseen.
 
 from __future__ import annotations
 
+from agent.domain.benefit import exposure_minor
 from agent.domain.campaign import Campaign
 from cloud.chain import Entry
 from cloud.sql import Db
@@ -23,7 +24,7 @@ def raise_most(db: Db, campaign: Campaign) -> None:
         "INSERT INTO campaign_value VALUES (?, ?, ?)"
         " ON CONFLICT (issuer, campaign) DO UPDATE SET most_minor = excluded.most_minor"
         " WHERE excluded.most_minor > campaign_value.most_minor",
-        (campaign.issuer, campaign.number, campaign.benefit.exposure_minor()),
+        (campaign.issuer, campaign.number, exposure_minor(campaign.offer.benefit)),
     )
 
 

@@ -41,7 +41,7 @@ def amount_off(number: int = 1, **changes: Any) -> Campaign:
         "issuer": "acme",
         "number": number,
         "title": {"zh": "满百减三十", "en": "30 off 100"},
-        "benefit": {"kind": "amount_off", "threshold_minor": 10_000, "amount_minor": 3_000},
+        "offer": {"benefit": {"kind": "amount_off", "steps": [{"from_minor": 10_000, "off_minor": 3_000}]}},
         "currency": "CNY",
         "starts": today() - 30,
         "ends": today() + 365,

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import uuid
+
 from aiohttp import web
 
 from agent.api.errors import ApiError
 from agent.api.keys import TILL
-from agent.api.wire import SaleBody, lines_of, read_body
+from agent.api.wire import SaleBody, known_sale, read_body
 from agent.till_json import sale_json
 
 routes = web.RouteTableDef()
@@ -26,9 +28,9 @@ async def put(request: web.Request) -> web.Response:
         raise ApiError("no_bundle")
     if body.currency not in (None, till.currency):
         raise ApiError("wrong_currency")
-    return web.json_response(
-        {"sale": sale_json(till.set_sale(body.total_minor, body.sale_id, lines_of(body)))}
-    )
+    sale = known_sale(body, till.currency, uuid.uuid4().hex[:12])
+    till.set_sale(sale)
+    return web.json_response({"sale": sale_json(sale)})
 
 
 @routes.delete("/v1/sale")

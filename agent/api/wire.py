@@ -13,7 +13,7 @@ from msgspec import Meta
 from agent.api.errors import ApiError
 from agent.domain.money import AMOUNT_MAX_MINOR
 from agent.domain.record import SEQUENCE_MAX
-from agent.domain.sale import LINES_MAX, Line, Sale
+from agent.domain.sale import LINES_MAX, PIECES_MAX, Line, Sale
 from drivers.ports import MAX_SCAN_CHARS
 from sync import strict_json
 from sync.errors import WireError
@@ -23,7 +23,7 @@ BODY_WAIT_S = 5.0
 """How long a body may take: callers are on this machine."""
 DEPTH_MAX = 8
 NAME_CHARS_MAX = 64
-QUANTITY_MAX = 100_000
+TENDERS_MAX = 10
 # No control characters: names reach receipts, and a printer obeys those. Nor what turns the direction of a text or ends
 # its line: a name must not look like another one.
 NAME_PATTERN = (
@@ -32,13 +32,18 @@ NAME_PATTERN = (
 
 Amount = Annotated[int, Meta(ge=0, le=AMOUNT_MAX_MINOR)]
 Name = Annotated[str, Meta(min_length=1, max_length=NAME_CHARS_MAX, pattern=NAME_PATTERN)]
+Word = Annotated[str, Meta(max_length=NAME_CHARS_MAX, pattern=NAME_PATTERN)]
 Text = Annotated[str, Meta(min_length=1, max_length=MAX_SCAN_CHARS)]
 
 
 class LineBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sku: Name
-    quantity: Annotated[int, Meta(ge=-QUANTITY_MAX, le=QUANTITY_MAX)]
+    quantity: Annotated[int, Meta(ge=-PIECES_MAX, le=PIECES_MAX)]
     unit_price_minor: Amount
+    category: Word = ""
+    brand: Word = ""
+    tax_class: Word = ""
+    line: Word = ""
 
 
 class SaleBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -46,6 +51,9 @@ class SaleBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sale_id: Name | None = None
     currency: Annotated[str, Meta(pattern=r"\A[A-Z]{3}\Z")] | None = None
     lines: Annotated[tuple[LineBody, ...], Meta(max_length=LINES_MAX)] = ()
+    channel: Word = ""
+    tenders: Annotated[tuple[Name, ...], Meta(min_length=1, max_length=TENDERS_MAX)] | None = None
+    out_of_stock: Annotated[tuple[Name, ...], Meta(max_length=LINES_MAX)] = ()
 
 
 class ScanBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -103,12 +111,27 @@ def answer(value: Any) -> web.Response:
     return web.Response(body=msgspec.json.encode(value), headers=_JSON)
 
 
-def lines_of(body: SaleBody) -> tuple[Line, ...]:
-    return tuple(Line(line.sku, line.quantity, line.unit_price_minor) for line in body.lines)
-
-
 def sale_of(body: SaleBody | None, currency: str, sale_id: str) -> Sale | None:
-    """The domain's sale. currency: the store's, where the caller names none; sale_id likewise."""
-    if body is None:
-        return None
-    return Sale(body.sale_id or sale_id, body.currency or currency, body.total_minor, lines_of(body))
+    """The domain's sale; ApiError bad_body. currency: the store's, where the caller names none; sale_id likewise."""
+    return None if body is None else known_sale(body, currency, sale_id)
+
+
+def known_sale(body: SaleBody, currency: str, sale_id: str) -> Sale:
+    """`sale_of` for a body that is there."""
+    lines = tuple(
+        Line(one.sku, one.quantity, one.unit_price_minor, one.category, one.brand, one.tax_class, one.line)
+        for one in body.lines
+    )
+    tenders = None if body.tenders is None else frozenset(body.tenders)
+    try:
+        return Sale(
+            body.sale_id or sale_id,
+            body.currency or currency,
+            body.total_minor,
+            lines,
+            body.channel,
+            tenders,
+            frozenset(body.out_of_stock),
+        )
+    except ValueError as error:
+        raise ApiError("bad_body", f"sale: {error}") from None

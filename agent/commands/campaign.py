@@ -18,6 +18,7 @@ from agent.commands.arguments import at_least_one, cloud_arguments, day, numbers
 from agent.commands.campaign_file import TEMPLATE, CampaignFile, read_campaign
 from agent.commands.coupon_files import whole_file
 from agent.commands.errors import EX_CONFIG, EX_USAGE, CommandError
+from agent.commands.offer_examples import EXAMPLES, MORE
 from agent.commands.wording import campaign_lines, doubt_lines, loss_lines, words_of
 from agent.domain import campaign as campaigns
 from agent.domain.time import EPOCH_DAY, day_text
@@ -40,6 +41,13 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     parser.add_argument("file", type=Path)
     parser.add_argument("--issuer", default="acme", help="default: %(default)s")
     parser.add_argument("--number", type=at_least_one, default=1001, help="default: %(default)s")
+    parser.add_argument(
+        "--benefit",
+        choices=EXAMPLES,
+        default="amount_off",
+        metavar="KIND",
+        help=f"one of {', '.join(EXAMPLES)}",
+    )
     parser = add("check", _check, "Check a campaign file, say it in words, and what can be lost by it.")
     parser.add_argument("file", type=Path)
     parser.add_argument("--tills", type=at_least_one, default=1, help="how many tills there are; default: 1")
@@ -94,7 +102,11 @@ def run(arguments: argparse.Namespace) -> int:
 def _new(arguments: argparse.Namespace) -> int:
     today = datetime.now(UTC).astimezone().date()
     text = TEMPLATE.format(
-        issuer=arguments.issuer, number=arguments.number, starts=today, ends=today + timedelta(days=90)
+        issuer=arguments.issuer,
+        number=arguments.number,
+        starts=today,
+        ends=today + timedelta(days=90),
+        offer=EXAMPLES[arguments.benefit] + MORE,
     )
     with whole_file(arguments.file, 0o644) as file:
         file.write(text.encode())

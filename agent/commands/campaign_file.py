@@ -16,18 +16,21 @@ from typing import Any
 
 from agent.domain import campaign as campaigns
 from agent.domain import wording
+from agent.domain.benefit import exposure_minor
+from agent.domain.benefit_wire import KIND_OF
 from agent.domain.campaign import Campaign
 from agent.domain.fields import FieldError, Fields
 from agent.domain.time import EPOCH_DAY, day_text
 from agent.domain.token import DAY_MAX
 from config import ConfigError, Problem
+from config.lines import Path as Key
 from config.lines import find_lines, last_line, refuse
 from config.load import dotted
 from config.problem import printable
 
 FILE_BYTES_MAX = 64 * 1024
 _REPAIRS_MAX = 40
-_FAULT = re.compile(r"([a-z]+)\.(.*?) ((?:is|holds) .*)", re.DOTALL)
+_STEP = re.compile(r"([^.\[]+)|\[(\d+)\]")
 _AT_LINE = re.compile(r" \(at line (\d+), column \d+\)\Z")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}")
 _CURRENCY = re.compile(r"[A-Z]{3}")
@@ -45,7 +48,7 @@ _EXAMPLE: dict[str, Any] = {
     "title": _WORDS,
     "prompt": _WORDS,
     "conditions": _WORDS,
-    "benefit": {"kind": "amount_off", "threshold_minor": 0, "amount_minor": 1},
+    "offer": {"benefit": {"kind": "amount_off", "steps": [{"off_minor": 1}]}},
     "budget": _BUDGET,
     "promo": {"per_till": 1, "valid_days": 1},
 }
@@ -62,9 +65,9 @@ _HINTS: dict[str, str] = {
     "stores": "use a list of store numbers such as [1, 7], or leave it out for all stores",
     "budget": "write a table [budget] with " + ", ".join(_BUDGET),
     "title": 'write a table [title] with zh = "..." and en = "..."',
-    "benefit": 'write a table [benefit] with kind = "amount_off", "percent_off" or "free_item"',
-    "benefit.kind": 'use "amount_off", "percent_off" or "free_item"',
-    "benefit.skus": 'use a list of article numbers in quotes, such as ["6901234567892"]',
+    "offer": "write a table [offer.benefit]; examples: redeemd campaign new FILE --benefit KIND",
+    "offer.benefit": "write a table [offer.benefit] as in: redeemd campaign new FILE --benefit KIND",
+    "offer.benefit.kind": "use " + ", ".join(f'"{kind}"' for kind in KIND_OF.values()),
     "promo": "write a table [promo] with per_till and valid_days, or leave it out",
 }
 TEMPLATE = """\
@@ -89,11 +92,7 @@ expired_percent = 0          # and for very long; 0 refuses
 zh = "满百立减"
 en = "30 off 100"
 
-[benefit]
-kind = "amount_off"          # or "percent_off": percent, cap_minor, threshold_minor
-threshold_minor = 10000      # or "free_item": skus = ["6901234567892"], value_max_minor
-amount_minor = 3000
-
+{offer}
 [budget]                     # of each till alone
 count_day = 200              # coupons a day, and what they may cost
 value_day_minor = 600000
@@ -126,7 +125,7 @@ def read_campaign(path: Path) -> CampaignFile:
     """Raises `ConfigError` with every problem found, each with its line and key."""
     text = _read(path)
     document = _document(text, str(path))
-    found: list[tuple[tuple[str, ...], str]] = []
+    found: list[tuple[Key, str]] = []
     wire = _with_days(document, found)
     result = _read_all(wire, found)
     if not found:
@@ -143,7 +142,7 @@ def read_campaign(path: Path) -> CampaignFile:
     raise ConfigError(tuple(sorted(problems, key=lambda problem: problem.line)))
 
 
-def _with_days(document: dict[str, Any], found: list[tuple[tuple[str, ...], str]]) -> dict[str, Any]:
+def _with_days(document: dict[str, Any], found: list[tuple[Key, str]]) -> dict[str, Any]:
     """The wire form of `document`: dates as day numbers."""
     wire = dict(document)
     if "version" in wire:
@@ -160,20 +159,23 @@ def _with_days(document: dict[str, Any], found: list[tuple[tuple[str, ...], str]
     return wire
 
 
-def _read_all(wire: dict[str, Any], found: list[tuple[tuple[str, ...], str]]) -> CampaignFile | None:
+def _read_all(wire: dict[str, Any], found: list[tuple[Key, str]]) -> CampaignFile | None:
     """Read, and note every fault. Each is mended from the example, so that the next one comes to light."""
     for _ in range(_REPAIRS_MAX):
         try:
             return _typed(wire)
         except FieldError as error:
-            matched = _FAULT.fullmatch(str(error))
-            if matched is None:
-                raise AssertionError("a field error names its field") from error
-            what, name, wrong = matched.groups()
-            key = (name,) if what == "campaign" else (what, name)
-            found.append((key, wrong))
-            wire = _mended(wire, key, wrong)
+            key = (*_path(error.what), error.name)
+            found.append((key, error.wrong))
+            wire = _mended(wire, key, error.wrong)
     return None
+
+
+def _path(what: str) -> Key:
+    """("offer", "benefit", "steps", 0) of "offer.benefit.steps[0]"; nothing of "campaign"."""
+    if what == "campaign":
+        return ()
+    return tuple(int(step[2]) if step[2] else step[1] for step in _STEP.finditer(what))
 
 
 def _typed(wire: dict[str, Any]) -> CampaignFile:
@@ -181,13 +183,13 @@ def _typed(wire: dict[str, Any]) -> CampaignFile:
     plan = rest.pop("promo", None)
     campaign = campaigns.from_wire(rest)
     if not _NAME.fullmatch(campaign.issuer):
-        raise FieldError("campaign.issuer is not a name of A-Z a-z 0-9 . _ -")
+        raise Fields({}, "campaign").error("issuer", "is not a name of A-Z a-z 0-9 . _ -")
     if not _CURRENCY.fullmatch(campaign.currency):
-        raise FieldError("campaign.currency is not three capital letters")
+        raise Fields({}, "campaign").error("currency", "is not three capital letters")
     if plan is None:
         return CampaignFile(campaign, None)
     if not isinstance(plan, dict):
-        raise FieldError("campaign.promo is not a map")
+        raise Fields({}, "campaign").error("promo", "is not a map")
     fields = Fields(plan, "promo")
     promo = {
         "per_till": fields.integer("per_till", 1, 1000),
@@ -197,24 +199,25 @@ def _typed(wire: dict[str, Any]) -> CampaignFile:
     return CampaignFile(campaign, promo)
 
 
-def _mended(wire: dict[str, Any], key: tuple[str, ...], wrong: str) -> dict[str, Any]:
-    table, name = key[:-1], key[-1]
-    if table:
-        inner = _mended(wire[table[0]], (name,), wrong)
-        # A table of another kind has other keys: what is missing in it is in no example.
-        whole = table[0] == "benefit" and (name == "kind" or wrong == "is missing")
-        return wire | {table[0]: _EXAMPLE[table[0]] if whole else inner}
+def _mended(wire: dict[str, Any], key: Key, wrong: str) -> dict[str, Any]:
+    table, name = key[0], key[-1]
+    if table == "offer":  # of each of its tables the first fault is named
+        offer = wire["offer"] if len(key) > 1 and isinstance(wire["offer"], dict) else _EXAMPLE["offer"]
+        kept = {part: value for part, value in offer.items() if part not in key[1:2]}
+        return wire | {"offer": _EXAMPLE["offer"] | kept}
+    if len(key) > 1:
+        return wire | {str(table): _mended(wire[str(table)], key[1:], wrong)}
     if "is not known" in wrong:
         return {own: value for own, value in wire.items() if own != name}
-    for example in (_EXAMPLE, _WORDS, _BUDGET, _EXAMPLE["promo"], _EXAMPLE["benefit"]):
+    for example in (_EXAMPLE, _WORDS, _BUDGET, _EXAMPLE["promo"]):
         if name in example:
-            return wire | {name: example[name]}
+            return wire | {str(name): example[str(name)]}
     return {own: value for own, value in wire.items() if own != name}
 
 
-def _doubts(campaign: Campaign) -> list[tuple[tuple[str, ...], str]]:
+def _doubts(campaign: Campaign) -> list[tuple[Key, str]]:
     """What is well written and still no offer."""
-    most = campaign.benefit.exposure_minor()
+    most = exposure_minor(campaign.offer.benefit)
     empty = [(("title", name), "is empty") for name in ("zh", "en") if not getattr(campaign.title, name)]
     promised = [
         (tuple(field.split(".")), str(promise))
@@ -235,13 +238,13 @@ def _doubts(campaign: Campaign) -> list[tuple[tuple[str, ...], str]]:
     return [*empty, *promised, *small, *none]
 
 
-def _hint(key: tuple[str, ...]) -> str:
-    return _HINTS.get(".".join(key)) or _HINTS.get(key[0] if len(key) == 1 else "", "mend this value")
+def _hint(key: Key) -> str:
+    return _HINTS.get(".".join(map(str, key)), "mend this value")
 
 
-def _line(at: dict[tuple[str | int, ...], int], key: tuple[str, ...]) -> int:
-    """The line of the key, or of the table it would belong to; 0 when that is the file as a whole."""
-    return at.get(key) or at.get(key[:1], 0)
+def _line(at: dict[Key, int], key: Key) -> int:
+    """The line of the key, or of the innermost table around it that is there; 0 when that is the file as a whole."""
+    return next((at[key[:end]] for end in range(len(key), 0, -1) if key[:end] in at), 0)
 
 
 def _read(path: Path) -> str:

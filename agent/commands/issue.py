@@ -24,7 +24,7 @@ from agent.commands.keyfile import HeldHere, read_key
 from agent.commands.progress import Progress
 from agent.commands.wording import loss_lines
 from agent.domain import campaign as campaigns
-from agent.domain.campaign import Campaign, personal
+from agent.domain.campaign import Campaign
 from agent.domain.cose import Algorithm
 from agent.domain.keys import SigningKey
 from agent.domain.time import EPOCH_DAY, day_text
@@ -364,8 +364,7 @@ async def _issue_all(
     tills: int,
 ) -> int:
     issuing.check_terms(campaign, order.terms())  # what will be refused promises nothing
-    cost = personal(campaign.benefit, order.value_minor)
-    for line in loss_lines(replace(campaign, benefit=cost), tills, order.count):
+    for line in loss_lines(campaign, tills, order.count, order.value_minor):
         _say(line)
     with ExitStack() as stack:
         outputs: list[Output] = []

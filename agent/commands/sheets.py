@@ -17,7 +17,9 @@ from typing import Any
 
 from agent.commands.coupon_files import Coupon, Output, symbol, whole_file
 from agent.commands.errors import CommandError
-from agent.domain.campaign import Campaign, Words, personal
+from agent.domain.benefit import lowered
+from agent.domain.campaign import Campaign, Words
+from agent.domain.offer_words import benefit_words
 from agent.domain.token import TEXT_PREFIX
 
 COUPONS_MAX = 10_000
@@ -52,7 +54,7 @@ class Line:
 
 def card_lines(campaign: Campaign, coupon: Coupon) -> list[Line]:
     """What stands beside the code, from top to bottom."""
-    offer = personal(campaign.benefit, coupon.value_minor).words(campaign.currency)
+    offer = benefit_words(lowered(campaign.offer.benefit, coupon.value_minor), campaign.currency)
     days = f"{coupon.not_before} – {coupon.expires}"
     place = (
         Words("", "")

@@ -6,10 +6,12 @@ from collections.abc import Iterator
 from typing import Any
 
 from agent.commands.keyfile import NAME_OF
+from agent.domain.benefit import AmountStep
 from agent.domain.campaign import Campaign, OfflineClass, Words
 from agent.domain.exposure import exposure
 from agent.domain.keys import IssuerKey
 from agent.domain.money import to_text
+from agent.domain.offer_words import benefit_words
 from agent.domain.time import day_text
 
 _CLASSES = {
@@ -23,7 +25,7 @@ _CLASSES = {
 def campaign_lines(campaign: Campaign, promo: dict[str, int] | None) -> Iterator[str]:
     """What the cashier, the receipt and the printed coupon will say, and the rules behind it."""
     yield f"{campaign.issuer} {campaign.number}  {both(campaign.title)}"
-    yield f"  offer      {both(campaign.benefit.words(campaign.currency))}"
+    yield f"  offer      {both(benefit_words(campaign.offer.benefit, campaign.currency))}"
     if both(campaign.prompt):
         yield f"  cashier    {both(campaign.prompt)}"
     if both(campaign.conditions):
@@ -58,18 +60,22 @@ def doubt_lines(campaign: Campaign, today: int) -> Iterator[str]:
     """What can be, and is hardly meant. today: days since `EPOCH_DAY`."""
     if code := _MISNAMED.get(campaign.currency):
         yield f"doubt: {campaign.currency} is no code of ISO 4217, tills count in {code}"
-    amount = getattr(campaign.benefit, "amount_minor", 0)
-    threshold = getattr(campaign.benefit, "threshold_minor", None)
-    if threshold is not None and amount > threshold:
-        said = f"{_money(amount, campaign)} off from {_money(threshold, campaign)} on"
+    for step in getattr(campaign.offer.benefit, "steps", ()):
+        if not isinstance(step, AmountStep) or step.off_minor <= max(
+            step.from_minor, campaign.offer.conditions.min_spend_minor
+        ):
+            continue
+        said = f"{_money(step.off_minor, campaign)} off from {_money(step.from_minor, campaign)} on"
         yield f"doubt: {said}: the coupon is worth more than the sale that it needs"
     if campaign.ends + campaign.grace_days < today:
         yield f"doubt: its last day, {day_text(campaign.ends)}, is over: no till takes a coupon of it"
 
 
-def loss_lines(campaign: Campaign, tills: int, coupons: int | None = None) -> Iterator[str]:
+def loss_lines(
+    campaign: Campaign, tills: int, coupons: int | None = None, value_minor: int | None = None
+) -> Iterator[str]:
     """What the issuer can lose, to be read before it signs."""
-    found = exposure(campaign, tills, coupons)
+    found = exposure(campaign, tills, coupons, value_minor)
     count = campaign.size if coupons is None else coupons
     yield (
         f"promise: {count} {'coupon' if count == 1 else 'coupons'} of at most {_money(found.coupon_minor, campaign)}, "

@@ -58,21 +58,31 @@ def campaigns() -> list[dict[str, Any]]:
         | {
             "number": 1,
             "title": {"zh": "满百立减", "en": "30 off 100"},
-            "benefit": {"kind": "amount_off", "threshold_minor": 10_000, "amount_minor": 3_000},
+            "offer": {
+                "benefit": {"kind": "amount_off", "steps": [{"from_minor": 10_000, "off_minor": 3_000}]}
+            },
             "conditions": {"zh": "单笔满 100 元可用，每单一张", "en": "On 100 or more, one per sale"},
         },
         common
         | {
             "number": 2,
             "title": {"zh": "全场八折", "en": "20% off"},
-            "benefit": {"kind": "percent_off", "percent": 20, "cap_minor": 5_000},
+            "offer": {"benefit": {"kind": "percent_off", "steps": [{"percent": 20}], "cap_minor": 5_000}},
             "conditions": {"zh": "最高减 50 元", "en": "At most 50 off"},
         },
         common
         | {
             "number": 3,
             "title": {"zh": "免费兑饮料一瓶", "en": "One free drink"},
-            "benefit": {"kind": "free_item", "skus": ["6901234567892"], "value_max_minor": 800},
+            "offer": {
+                "benefit": {
+                    "kind": "item",
+                    "change": {"percent": 100},
+                    "which": "cheapest",
+                    "cap_minor": 800,
+                },
+                "items": {"skus": ["6901234567892"]},
+            },
             "prompt": {"zh": "请递上饮料一瓶", "en": "Hand over one drink"},
             "conditions": {"zh": "限指定饮料", "en": "Listed drinks only"},
         },

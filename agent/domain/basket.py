@@ -10,10 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from agent.domain.money import AMOUNT_MAX_MINOR
-from agent.domain.sale import LINES_MAX, Line, Sale
+from agent.domain.sale import LINES_MAX, PIECES_MAX, Line, Sale
 
-PIECES_MAX = 10_000
-"""Pieces of one line."""
 TOTAL_LINE = "total"
 """The one line of a basket of which only the total is known."""
 
@@ -83,7 +81,7 @@ def of_total(currency: str, total_minor: int) -> Basket:
 
 
 def basket_of(sale: Sale) -> Basket:
-    """The basket of a sale; its lines are named by their place, "1" first.
+    """The basket of a sale; lines without a name are named by their place, "1" first.
 
     A piece that goes back in the same sale is not bought: it takes one of the same article out, the dearest first.
     Where the total is below the lines (the POS's own discounts, goods returned from another sale), the difference is
@@ -102,12 +100,25 @@ def basket_of(sale: Sale) -> Basket:
         if line.quantity > back:
             kept.append((place, replace(line, quantity=line.quantity - back)))
     kept.sort(key=lambda item: item[0])
-    lines = [BasketLine(str(place), line.sku, line.quantity, line.unit_price_minor) for place, line in kept]
+    lines = [_basket_line(place, line) for place, line in kept]
     amounts = [line.amount_minor for line in lines]
     off = spread(max(sum(amounts) - sale.total_minor, 0), amounts)
     return Basket(
         sale.currency,
         tuple(replace(line, reduced_minor=less) for line, less in zip(lines, off, strict=True)),
+    )
+
+
+def _basket_line(place: int, line: Line) -> BasketLine:
+    return BasketLine(
+        line.line or str(place),
+        line.sku,
+        line.quantity,
+        line.unit_price_minor,
+        0,
+        line.category,
+        line.brand,
+        line.tax_class,
     )
 
 

@@ -8,7 +8,7 @@ stored_value and points_spend), single pieces become cheaper (set_off, set_price
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from agent.domain.basket import BasketLine
@@ -212,3 +212,25 @@ def exposure_minor(benefit: Benefit) -> int:
             return 0
         case _:
             return benefit.cap_minor
+
+
+def most_minor(benefit: Benefit, value_minor: int | None) -> int:
+    """The most that a coupon with this personal value can cost: it lowers what the offer gives and never raises it."""
+    most = exposure_minor(benefit)
+    return most if value_minor is None else min(most, value_minor)
+
+
+def lowered(benefit: Benefit, value_minor: int | None) -> Benefit:
+    """The benefit as a coupon with this personal value states it."""
+    if value_minor is None or value_minor >= exposure_minor(benefit):
+        return benefit
+    match benefit:
+        case AmountOff(steps=steps, repeating=False):
+            # What a higher step adds is above the value.
+            kept = [step for step in steps if step.off_minor < value_minor]
+            first = next(step for step in steps if step.off_minor >= value_minor)
+            return AmountOff((*kept, replace(first, off_minor=value_minor)))
+        case AmountOff() | PercentOff() | SetOff() | SetPrice() | Item() | StoredValue() | PointsSpend():
+            return replace(benefit, cap_minor=value_minor)
+        case _:
+            return benefit

@@ -56,7 +56,7 @@ def _cap(source: Fields) -> int:
 def _amount_off(source: Fields) -> AmountOff:
     steps = []
     for place, value in enumerate(source.items("steps", STEPS_MAX)):
-        step = Fields(value, f"steps[{place}]")
+        step = Fields(value, f"offer.benefit.steps[{place}]")
         off_minor = step.integer("off_minor", 1, AMOUNT_MAX_MINOR)
         steps.append(AmountStep(step.integer("from_minor", 0, AMOUNT_MAX_MINOR, default=0), off_minor))
         step.done()
@@ -80,7 +80,7 @@ def _must_rise(source: Fields, steps: list[tuple[int, int]]) -> None:
 def _percent_off(source: Fields) -> PercentOff:
     steps = []
     for place, value in enumerate(source.items("steps", STEPS_MAX)):
-        step = Fields(value, f"steps[{place}]")
+        step = Fields(value, f"offer.benefit.steps[{place}]")
         pieces = step.integer("pieces", 1, PIECES_MAX, default=1)
         steps.append(PercentStep(pieces, step.integer("percent", 1, 100)))
         step.done()
@@ -89,7 +89,7 @@ def _percent_off(source: Fields) -> PercentOff:
 
 
 def _change(source: Fields) -> Change:
-    change = Fields(source.mapping("change"), "change")
+    change = Fields(source.mapping("change"), "offer.benefit.change")
     named = [name for name in ("percent", "off_minor", "price_minor") if change.has(name)]
     if len(named) != 1:
         raise source.error("change", "does not say exactly one of percent, off_minor and price_minor")
@@ -129,7 +129,7 @@ def _item(source: Fields) -> Item:
         _cap(source),
         source.integer("pieces", 0, PIECES_MAX, default=1),
         source.choice("which", {one.value: one for one in Which}) if source.has("which") else Which.DEAREST,
-        None if target is None else read_items(target, "target"),
+        None if target is None else read_items(target, "offer.benefit.target"),
         source.integer("every_minor", 0, AMOUNT_MAX_MINOR, default=0),
         source.integer("every_pieces", 0, PIECES_MAX, default=0),
         source.integer("times", 1, PIECES_MAX, default=1),
@@ -159,7 +159,7 @@ def _pickup(source: Fields) -> Pickup:
     value = source.mapping("gift", default=None)
     if value is None:
         return Pickup()
-    inner = Fields(value, "gift")
+    inner = Fields(value, "offer.benefit.gift")
     gift = _gift(inner)
     inner.done()
     return Pickup(gift)
@@ -196,7 +196,7 @@ KIND_OF: Mapping[type[Benefit], str] = {made: kind for kind, (made, _) in _READE
 
 def from_wire(value: Any) -> Benefit:
     """Read a benefit; FieldError names the field and what is allowed."""
-    source = Fields(value, "benefit")
+    source = Fields(value, "offer.benefit")
     _, read = source.choice("kind", _READERS)
     benefit = read(source)
     source.done()

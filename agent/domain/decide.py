@@ -7,12 +7,17 @@ from dataclasses import dataclass
 from datetime import datetime, tzinfo
 
 from agent.domain import time, token
+from agent.domain.basket import basket_of
+from agent.domain.benefit import PointsSpend, StoredValue, most_minor
 from agent.domain.bundle import Age
-from agent.domain.campaign import Benefit, BenefitRule, Campaign, Missing, OfflineClass, personal
+from agent.domain.campaign import Campaign, OfflineClass
 from agent.domain.codes import CodeKind, Found
+from agent.domain.eligibility import Facts, Member, Presented, Uses, objection_to
 from agent.domain.keys import IssuerKey
-from agent.domain.outcome import Outcome
+from agent.domain.objection import Objection, Reason
+from agent.domain.outcome import OUTCOME_OF, Outcome
 from agent.domain.parts import Contents, Place
+from agent.domain.pricing import Applied, quote_one
 from agent.domain.sale import Sale
 from agent.domain.scan import Kind, route
 from agent.domain.status import Status
@@ -36,12 +41,13 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class PriorUse:
-    """The last redemption of this coupon here. uses: how many there were."""
+    """The last redemption of this coupon here. uses: how many there were. spent_minor: what they took off together."""
 
     redemption_id: str
     at: datetime
     till: str
     uses: int = 1
+    spent_minor: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,17 +84,23 @@ class Setting:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The answer. discount_minor: None where the sale is not known. charge_minor: what it takes from the budget.
-
-    works_from: when a refused coupon starts to count. missing_minor: how much more to spend.
+    """The answer. discount_minor: what comes off, None where the till does not know. charge_minor: what it takes from
+    the budget. works_from: when a refused coupon starts to count. objection: what the offer's rules have against it.
+    applied: what it does to a known sale, line by line.
     """
 
     outcome: Outcome
     discount_minor: int | None = None
     charge_minor: int = 0
     works_from: datetime | None = None
-    missing_minor: int | None = None
     detail: str | None = None
+    objection: Objection | None = None
+    applied: Applied | None = None
+
+    @property
+    def missing_minor(self) -> int | None:
+        """How much more to spend on the offer's articles."""
+        return (self.objection.missing_minor or None) if self.objection else None
 
 
 _FAULT_OUTCOME = {
@@ -189,7 +201,12 @@ def find_status(coupon: Coupon, contents: Contents) -> Status | None:
 
 
 def decide(
-    coupon: Coupon, contents: Contents, sale: Sale | None, view: LedgerView, setting: Setting
+    coupon: Coupon,
+    contents: Contents,
+    sale: Sale | None,
+    view: LedgerView,
+    setting: Setting,
+    member: Member | None = None,
 ) -> Decision:
     """Whether this coupon counts here and now. The first objection in the order of `Outcome` is the answer."""
     # An opaque code has no issuer's key: the bundle itself speaks for it.
@@ -197,8 +214,8 @@ def decide(
     campaign = contents.campaigns.get((coupon.issuer, coupon.claims.campaign))
     if campaign is None:
         return _window_objection(key, setting) or Decision(Outcome.UNKNOWN_CAMPAIGN)
-    rule = personal(campaign.benefit, coupon.claims.value_minor)
-    if key is not None and rule.exposure_minor() > key.value_max_minor:
+    most = most_minor(campaign.offer.benefit, coupon.claims.value_minor)
+    if key is not None and most > key.value_max_minor:
         return Decision(Outcome.BEYOND_KEY_LIMIT, detail="campaign_value")
     key_starts = 0 if key is None else key.not_before
     return (
@@ -207,7 +224,7 @@ def decide(
         or _date_objection(coupon, campaign, setting)
         or _place_objection(coupon, campaign, setting.place)
         or _till_objection(max(key_starts, _first_day(coupon, campaign)), campaign, setting)
-        or _price(rule, campaign, sale, view.used, setting)
+        or _price(coupon, campaign, sale, view, setting, member)
     )
 
 
@@ -257,6 +274,13 @@ def _place_objection(coupon: Coupon, campaign: Campaign, place: Place) -> Decisi
         return Decision(Outcome.WRONG_STORE)
     if campaign.stores is not None and place.number not in campaign.stores:
         return Decision(Outcome.WRONG_STORE)
+    asked = campaign.offer.conditions
+    if (asked.stores and place.number not in asked.stores) or (
+        asked.groups and asked.groups.isdisjoint(place.groups)
+    ):
+        return Decision(Outcome.WRONG_STORE)
+    if asked.merchants and place.merchant not in asked.merchants:
+        return Decision(Outcome.OTHER_MERCHANT)
     if campaign.offline_class is OfflineClass.BOUND and claims.store is None:
         return Decision(Outcome.WRONG_STORE, detail="a coupon of class B names its store")
     return None
@@ -280,21 +304,66 @@ def _share_percent(campaign: Campaign, age: Age) -> int:
 
 
 def _price(
-    rule: BenefitRule, campaign: Campaign, sale: Sale | None, used: BudgetUse, setting: Setting
+    coupon: Coupon,
+    campaign: Campaign,
+    sale: Sale | None,
+    view: LedgerView,
+    setting: Setting,
+    member: Member | None,
 ) -> Decision:
-    if sale is not None and sale.currency != campaign.currency:
-        return Decision(Outcome.WRONG_CURRENCY, detail=sale.currency)
-    match rule.apply(sale):
-        case Missing(spend_minor=int(missing)):
-            return Decision(Outcome.SALE_TOO_SMALL, missing_minor=missing)
-        case Missing(sku=sku):
-            return Decision(Outcome.ITEM_MISSING, detail=sku)
-        case Benefit(discount_minor=discount):
-            # Without the sale the discount is not known: the budget pays the most it can be.
-            charge = rule.exposure_minor() if discount is None else discount
-            if not _budget_allows(campaign, used, charge, setting):
-                return Decision(Outcome.BUDGET_REACHED)
-            return Decision(Outcome.ACCEPTED, discount_minor=discount, charge_minor=charge)
+    """What the engine says of this coupon alone, and whether the budget bears it."""
+    presented, facts = presented_of(coupon, campaign, view), facts_of(setting, sale, member)
+    benefit = campaign.offer.benefit
+    found: Applied | Objection | None
+    if sale is not None:
+        found = quote_one(basket_of(sale), presented, facts)
+    else:
+        found = objection_to(presented, facts)
+        if found is None and isinstance(benefit, StoredValue | PointsSpend):
+            return Decision(Outcome.TOTAL_NEEDED)
+    if isinstance(found, Objection) and found.reason is Reason.LINES_NEEDED:
+        found = None  # only the total is known: the cashier looks at the articles
+    if isinstance(found, Objection):
+        return Decision(OUTCOME_OF[found.reason], detail=found.detail or None, objection=found)
+    # Without the sale the discount is not known: the budget pays the most it can be.
+    most = most_minor(benefit, coupon.claims.value_minor)
+    charge = most if found is None else min(found.amount_minor + found.hand_over_minor, most)
+    if not _budget_allows(campaign, view.used, charge, setting):
+        return Decision(Outcome.BUDGET_REACHED)
+    discount = None if found is None else found.amount_minor
+    return Decision(Outcome.ACCEPTED, discount_minor=discount, charge_minor=charge, applied=found)
+
+
+def presented_of(coupon: Coupon, campaign: Campaign, view: LedgerView) -> Presented:
+    """The coupon as the engine takes it."""
+    claims, prior = coupon.claims, view.prior
+    most = most_minor(campaign.offer.benefit, claims.value_minor)
+    return Presented(
+        coupon.identity,
+        campaign.offer,
+        campaign.currency,
+        min(claims.expires, campaign.ends),
+        claims.value_minor,
+        most if prior is None else most - prior.spent_minor,
+        claims.holder if campaign.offer.conditions.holder_only else None,
+        Uses() if prior is None else Uses(prior.uses),
+    )
+
+
+def facts_of(setting: Setting, sale: Sale | None, member: Member | None) -> Facts:
+    """Where, when and for whom, as the engine takes it."""
+    place, local = setting.place, setting.time.now.astimezone(setting.zone)
+    return Facts(
+        time.day_number(setting.time.now, setting.zone),
+        local.hour * 60 + local.minute,
+        place.number,
+        place.merchant,
+        place.groups,
+        "" if sale is None else sale.channel,
+        None if sale is None else sale.tenders,
+        member,
+        frozenset() if sale is None else sale.out_of_stock,
+    )
 
 
 def _budget_allows(campaign: Campaign, used: BudgetUse, charge: int, setting: Setting) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from agent.domain.benefit import most_minor
 from agent.domain.campaign import Campaign, OfflineClass
 
 
@@ -28,14 +29,17 @@ class Exposure:
     offline_minor: int | None
 
 
-def exposure(campaign: Campaign, tills: int, coupons: int | None = None) -> Exposure:
+def exposure(
+    campaign: Campaign, tills: int, coupons: int | None = None, value_minor: int | None = None
+) -> Exposure:
     """The exposure where `tills` may take the coupons. coupons: how many there will be; None for the whole size.
+    value_minor: their personal value, None for the offer's.
 
     Class A costs nothing offline. The budget of any other class holds; without one (class B and D may lack it) a till
     accepts each coupon once, so the bound is what all coupons cost, per till. A coupon of class B names one store,
     so fewer tills than `tills` can take its copies: the bound is on the safe side.
     """
-    each = campaign.benefit.exposure_minor()
+    each = most_minor(campaign.offer.benefit, value_minor)
     promise = each * (campaign.size if coupons is None else coupons) * campaign.uses
     day: int | None
     offline: int | None

@@ -11,7 +11,14 @@ _REQUIRED: Any = object()
 
 
 class FieldError(ValueError):
-    """A field that is missing, unknown, of the wrong type or out of range. The text names it and what is allowed."""
+    """A field that is missing, unknown, of the wrong type or out of range. The text names it and what is allowed.
+
+    what, name, wrong: the map, its field and what is wrong with it, where one field is at fault.
+    """
+
+    def __init__(self, text: str, what: str = "", name: str = "", wrong: str = "") -> None:
+        super().__init__(text)
+        self.what, self.name, self.wrong = what, name, wrong
 
 
 class Fields:
@@ -25,7 +32,7 @@ class Fields:
         self._asked: list[str] = []
 
     def error(self, name: str, wrong: str) -> FieldError:
-        return FieldError(f"{self._what}.{name} {wrong}")
+        return FieldError(f"{self._what}.{name} {wrong}", self._what, name, wrong)
 
     def _take(self, name: str, default: Any) -> Any:
         self._asked.append(name)

@@ -68,8 +68,8 @@ class Objection:
 _NORMAL = ("请按原价结账", "Charge the normal price")
 _MEMBER = ("请先扫会员卡", "Scan the member card first")
 
-# reason: (what is wrong, what to do) in Chinese, the same in English
-_SAYINGS: Mapping[Reason, tuple[str, str, str, str]] = {
+SAYINGS: Mapping[Reason, tuple[str, str, str, str]] = {
+    # what is wrong, what to do: in Chinese, then in English
     Reason.PRESENTED_TWICE: ("同一张券扫了两次", "已计入一次", "The same coupon twice", "It is counted once"),
     Reason.WRONG_CURRENCY: ("币种不符", _NORMAL[0], "Wrong currency", _NORMAL[1]),
     Reason.OTHER_MERCHANT: ("本商户不参加", _NORMAL[0], "Not an offer of this merchant", _NORMAL[1]),
@@ -173,7 +173,7 @@ _BOTH_MISSING = (
     "Too few pieces and not enough yet",
     "{pieces} more, worth {missing}, and it applies",
 )
-assert set(_SAYINGS) == set(Reason), "every reason has its sentence"
+assert set(SAYINGS) == set(Reason), "every reason has its sentence"
 
 
 def sentences(objection: Objection, currency: str) -> tuple[Words, Words]:
@@ -184,7 +184,7 @@ def sentences(objection: Objection, currency: str) -> tuple[Words, Words]:
         "points": objection.missing_points,
         "detail": objection.detail,
     }
-    saying = _SAYINGS[objection.reason]
+    saying = SAYINGS[objection.reason]
     if objection.reason is Reason.PIECES_MISSING and objection.missing_minor:
         saying = _BOTH_MISSING
     zh, next_zh, en, next_en = (text.format_map(names) for text in saying)

@@ -44,7 +44,8 @@ class Conditions:
     min_spend_minor, min_pieces: on the eligible lines. tenders, channels: words of the POS, such as "cash" or
     "counter". days: only on these, blackout_days: never on these (days since 1970-01-01). weekdays: 1 Monday to
     7 Sunday. stores, groups, merchants: one that fits of those that are named. member_level: at least. first_visit:
-    never bought here before. absent_days: a member who has not bought for so long.
+    never bought here before. absent_days: a member who has not bought for so long. holder_only: where the coupon names
+    a holder, for that member alone.
     """
 
     min_spend_minor: int = 0
@@ -61,6 +62,7 @@ class Conditions:
     member_level: int = 0
     first_visit: bool = False
     absent_days: int = 0
+    holder_only: bool = False
     limits: Limits = Limits()
 
 
@@ -127,7 +129,7 @@ def from_wire(value: Any) -> Offer:
     source = Fields(value, "offer")
     offer = Offer(
         benefit_wire.from_wire(source.mapping("benefit")),
-        read_items(source.mapping("items", default={}), "items"),
+        read_items(source.mapping("items", default={}), "offer.items"),
         _conditions(source.mapping("conditions", default={})),
         _stacking(source.mapping("stacking", default={})),
         _funding(source.mapping("funding", default={})),
@@ -152,7 +154,7 @@ def _numbers(source: Fields, name: str, least: int, greatest: int) -> frozenset[
 
 
 def _conditions(value: Any) -> Conditions:
-    source = Fields(value, "conditions")
+    source = Fields(value, "offer.conditions")
     conditions = Conditions(
         min_spend_minor=source.integer("min_spend_minor", 0, AMOUNT_MAX_MINOR, default=0),
         min_pieces=source.integer("min_pieces", 0, benefit_wire.PIECES_MAX, default=0),
@@ -168,6 +170,7 @@ def _conditions(value: Any) -> Conditions:
         member_level=source.integer("member_level", 0, 100, default=0),
         first_visit=source.boolean("first_visit", default=False),
         absent_days=source.integer("absent_days", 0, 3660, default=0),
+        holder_only=source.boolean("holder_only", default=False),
         limits=_limits(source.mapping("limits", default={})),
     )
     source.done()
@@ -179,7 +182,7 @@ def _conditions(value: Any) -> Conditions:
 def _hours(source: Fields) -> tuple[Hours, ...]:
     windows = []
     for place, value in enumerate(source.items("hours", 10)):
-        window = Fields(value, f"hours[{place}]")
+        window = Fields(value, f"offer.conditions.hours[{place}]")
         from_minute = window.integer("from_minute", 0, DAY_MINUTES - 1)
         windows.append(Hours(from_minute, window.integer("to_minute", from_minute + 1, DAY_MINUTES)))
         window.done()
@@ -187,14 +190,14 @@ def _hours(source: Fields) -> tuple[Hours, ...]:
 
 
 def _limits(value: Any) -> Limits:
-    source = Fields(value, "limits")
+    source = Fields(value, "offer.conditions.limits")
     limits = Limits(*(source.integer(one.name, 0, UINT32_MAX, default=0) for one in fields(Limits)))
     source.done()
     return limits
 
 
 def _stacking(value: Any) -> Stacking:
-    source = Fields(value, "stacking")
+    source = Fields(value, "offer.stacking")
     stacking = Stacking(
         mode=source.choice("mode", {one.value: one for one in Mode})
         if source.has("mode")
@@ -217,7 +220,7 @@ def _stacking(value: Any) -> Stacking:
 def _funding(value: Any) -> Funding:
     if not value:
         return Funding()
-    source = Fields(value, "funding")
+    source = Fields(value, "offer.funding")
     funding = Funding(*(source.integer(name, 0, 1000, default=0) for name in PARTIES))
     source.done()
     if funding.issuer + funding.merchant + funding.supplier != 1000:

@@ -9,6 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from agent.domain import objection
+from agent.domain.objection import Reason
+
 
 class Outcome(StrEnum):
     """Stable codes: POS vendors and the cloud match these, never the sentences."""
@@ -40,6 +43,7 @@ class Outcome(StrEnum):
     EXPIRED = "expired"
     NOT_YET_VALID = "not_yet_valid"
     WRONG_STORE = "wrong_store"
+    OTHER_MERCHANT = "other_merchant"
     # what this till may do now
     TILL_STOPPED = "till_stopped"
     BUNDLE_EXPIRED = "bundle_expired"
@@ -47,8 +51,24 @@ class Outcome(StrEnum):
     ONLINE_ONLY = "online_only"
     # the sale
     WRONG_CURRENCY = "wrong_currency"
-    SALE_TOO_SMALL = "sale_too_small"
+    OTHER_CHANNEL = "other_channel"
+    OTHER_DAY = "other_day"
+    OTHER_HOUR = "other_hour"
+    MEMBER_NEEDED = "member_needed"
+    OTHER_HOLDER = "other_holder"
+    LEVEL_TOO_LOW = "level_too_low"
+    NOT_FIRST_VISIT = "not_first_visit"
+    NOT_ABSENT = "not_absent"
+    LIMIT_REACHED = "limit_reached"
+    OTHER_TENDER = "other_tender"
+    TOTAL_NEEDED = "total_needed"
     ITEM_MISSING = "item_missing"
+    PIECES_MISSING = "pieces_missing"
+    SALE_TOO_SMALL = "sale_too_small"
+    OUT_OF_STOCK = "out_of_stock"
+    POINTS_MISSING = "points_missing"
+    BALANCE_EMPTY = "balance_empty"
+    NOTHING_CHEAPER = "nothing_cheaper"
     # risk
     BUDGET_REACHED = "budget_reached"
     # yes
@@ -56,6 +76,25 @@ class Outcome(StrEnum):
     # outside the rules: the ledger could not answer, so nobody knows yet
     UNKNOWN_RESULT = "unknown_result"
 
+
+_OTHERWISE_CALLED = {Reason.OTHER_STORE: "wrong_store", Reason.SPEND_MISSING: "sale_too_small"}
+_OF_SEVERAL = frozenset(
+    {
+        Reason.PRESENTED_TWICE,
+        Reason.LINES_NEEDED,
+        Reason.TOO_MANY,
+        Reason.NOT_TOGETHER,
+        Reason.TOO_LITTLE_LEFT,
+        Reason.BETTER_WITHOUT,
+    }
+)
+"""A single coupon is never refused for these: where its articles are not known, the cashier looks."""
+OUTCOME_OF: Mapping[Reason, Outcome] = {
+    reason: Outcome(_OTHERWISE_CALLED.get(reason, reason.value))
+    for reason in Reason
+    if reason not in _OF_SEVERAL
+}
+"""What the engine objects to a single coupon, as the answer to a scan."""
 
 SOMETHING_ELSE = frozenset(
     {
@@ -98,7 +137,18 @@ _KEEP_PRICE = ("请按原价结账", "Charge the normal price")
 _TELL_IT = ("请通知门店 IT", "Tell store IT")
 _TYPE_AGAIN = ("请核对后重新输入", "Check it and type it again")
 
+_LASTING = frozenset(
+    {Reason.WRONG_CURRENCY, Reason.OTHER_MERCHANT, Reason.OTHER_HOLDER, Reason.BALANCE_EMPTY}
+)
+
+
+def _of_reason(reason: Reason) -> Saying:
+    zh, next_zh, en, next_en = objection.SAYINGS[reason]
+    return Saying(Tone.WARN, reason not in _LASTING, zh, en, next_zh, next_en)
+
+
 SAYINGS: Mapping[Outcome, Saying] = {
+    **{outcome: _of_reason(reason) for reason, outcome in OUTCOME_OF.items()},
     Outcome.NOT_A_COUPON: Saying(Tone.WARN, False, "这不是优惠券", "This is not a coupon", *_ASK_AGAIN),
     Outcome.TRUNCATED: Saying(Tone.WARN, True, "扫描不完整", "Only part of the code was read", *_ASK_AGAIN),
     Outcome.MALFORMED: Saying(Tone.BAD, False, "券码损坏", "The code is damaged", *_ASK_AGAIN),
@@ -227,22 +277,13 @@ SAYINGS: Mapping[Outcome, Saying] = {
         "This coupon needs an online check that this till cannot make",
         *_KEEP_PRICE,
     ),
-    Outcome.WRONG_CURRENCY: Saying(Tone.WARN, False, "币种不符", "Wrong currency", *_KEEP_PRICE),
-    Outcome.SALE_TOO_SMALL: Saying(
+    Outcome.TOTAL_NEEDED: Saying(
         Tone.WARN,
         True,
-        "金额还不够",
-        "The sale is too small",
-        "再买 {missing} 就能用",
-        "{missing} more and it applies",
-    ),
-    Outcome.ITEM_MISSING: Saying(
-        Tone.WARN,
-        True,
-        "缺少活动商品",
-        "The item is not in the sale",
-        "请先扫活动商品",
-        "Scan the offer's item first",
+        "需要知道消费金额",
+        "It pays a part: the total is needed",
+        "请先输入消费金额，再扫一次",
+        "Key in the total, then scan again",
     ),
     Outcome.BUDGET_REACHED: Saying(
         Tone.WARN,

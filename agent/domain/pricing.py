@@ -82,7 +82,8 @@ class Share:
 class Applied:
     """A coupon that counts. amount_minor: what comes off, the sum of its shares (lines without one are left out).
 
-    payment: points or stored value, which pay and are no discount. points_percent: 100 for usual. if_tenders: it counts
+    payment: points or stored value, which pay and are no discount. hand_over_minor: what the goods that are handed over
+    besides are worth. points_percent: 100 for usual. if_tenders: it counts
     only if the sale is paid with these and no others; empty for any.
     """
 
@@ -91,6 +92,7 @@ class Applied:
     shares: tuple[Share, ...]
     payment: bool
     hand_over: HandOver | None
+    hand_over_minor: int
     points_spent: int
     points_percent: int
     hint: Hint | None
@@ -128,9 +130,7 @@ def quote(basket: Basket, presented: Sequence[Presented], facts: Facts) -> Quote
     """The price of the basket with these coupons. No side effect; ValueError above PRESENTED_MAX coupons."""
     if len(presented) > PRESENTED_MAX:
         raise ValueError(f"{len(presented)} coupons; a sale presents at most {PRESENTED_MAX}")
-    ordered = sorted(basket.lines, key=lambda line: (line.sku, line.unit_price_minor, line.line))
-    basket = replace(basket, lines=tuple(ordered))
-    start = opened(ordered, facts.member.points if facts.member else 0)
+    basket, start = _laid_out(basket, facts)
     usable, refused = _usable([candidate(one, basket, facts) for one in sorted(presented, key=_order)], start)
     chosen = _Search(usable).best(start)
     for step in usable:
@@ -143,6 +143,23 @@ def quote(basket: Basket, presented: Sequence[Presented], facts: Facts) -> Quote
     total = basket.total_minor
     refused.sort(key=lambda one: (one.key, one.objection.reason is Reason.PRESENTED_TWICE))
     return Quote(basket.currency, total, discount, paid, total - discount - paid, applied, tuple(refused))
+
+
+def quote_one(basket: Basket, coupon: Presented, facts: Facts) -> Applied | Objection:
+    """What `quote` says of a single coupon, without a search."""
+    basket, start = _laid_out(basket, facts)
+    one = candidate(coupon, basket, facts)
+    effect = _alone(one, start)
+    if isinstance(effect, Objection):
+        return effect
+    return next(iter(_applied((_Step(one, effect),), start, basket)))
+
+
+def _laid_out(basket: Basket, facts: Facts) -> tuple[Basket, State]:
+    """The lines in the order in which equal remainders are decided, and what is left of them before any coupon."""
+    ordered = sorted(basket.lines, key=lambda line: (line.sku, line.unit_price_minor, line.line))
+    start = opened(ordered, facts.member.points if facts.member else 0)
+    return replace(basket, lines=tuple(ordered)), start
 
 
 def _apply(one: Candidate, state: State) -> Effect | Objection:
@@ -317,6 +334,7 @@ def _applied(chosen: Sequence[_Step], start: State, basket: Basket) -> Iterable[
             tuple(_shares(off, coupon.offer.funding)),
             type(benefit) in _PAYMENTS,
             effect.hand_over,
+            effect.hand_over_minor,
             effect.points_spent,
             benefit.percent if isinstance(benefit, PointsMultiplier) else 100,
             effect.hint,

@@ -27,7 +27,7 @@ SLIPS_MAX = 20
 LINK_CHARS_MAX = 200
 SLIP_PAPERS = PAPERS[1:]
 """Beside the receipt itself."""
-BENEFITS = ("free_item", "gift", "pickup", "item")
+BENEFITS = ("gift", "pickup", "item")
 """Kinds of benefit by which something is handed over."""
 _REFERRER = b"redeemd/referrer/1\0"
 

@@ -8,8 +8,9 @@ from datetime import date, datetime, tzinfo
 from functools import lru_cache
 from typing import Any
 
-from agent.domain import money, time
-from agent.domain.campaign import BenefitRule, Campaign, Words, personal
+from agent.domain import money, offer_words, time
+from agent.domain.benefit import Benefit, lowered
+from agent.domain.campaign import Campaign, Words
 from agent.domain.decide import Decision, PriorUse
 from agent.domain.outcome import SAYINGS, Outcome, sentences
 from agent.domain.token import Coupon
@@ -103,12 +104,12 @@ def _coupon_json(coupon: Coupon | None) -> dict[str, Any] | None:
 def benefit_words(campaign: Campaign, coupon: Coupon | None) -> Words:
     """The benefit in a few words, as this coupon states it."""
     value_minor = None if coupon is None else coupon.claims.value_minor
-    return _rule_words(personal(campaign.benefit, value_minor), campaign.currency)
+    return _words(campaign.offer.benefit, value_minor, campaign.currency)
 
 
 @lru_cache(maxsize=1024)
-def _rule_words(rule: BenefitRule, currency: str) -> Words:
-    return rule.words(currency)
+def _words(benefit: Benefit, value_minor: int | None, currency: str) -> Words:
+    return offer_words.benefit_words(lowered(benefit, value_minor), currency)
 
 
 def _campaign_json(campaign: Campaign | None, coupon: Coupon | None) -> dict[str, Any] | None:
@@ -195,17 +196,26 @@ def _names(
         zh["expires"] = time.day_text(last)
     if decision.works_from is not None:
         zh["starts"] = decision.works_from.astimezone(zone).date().isoformat()
-    if decision.missing_minor is not None:
-        zh["missing"] = money.to_text(decision.missing_minor, currency)
+    if (found := decision.objection) is not None:
+        zh |= {
+            "missing": money.to_text(found.missing_minor, currency),
+            "pieces": str(found.missing_pieces),
+            "points": str(found.missing_points),
+            "detail": found.detail,
+        }
     en = dict(zh)
     if prior is None:  # where a coupon was used if not here; the status list says no more
         zh["first_use"], en["first_use"] = "在其他收银台", "at another till"
     if campaign is not None:
         words = benefit_words(campaign, coupon)
         zh["benefit"], en["benefit"] = words.zh, words.en
-        if decision.discount_minor is not None:
+        if decision.discount_minor:
             amount = money.short(decision.discount_minor, currency)
-            zh["benefit"], en["benefit"] = f"减 {amount}", f"{amount} off"
+            paid = decision.applied is not None and decision.applied.payment
+            zh["benefit"], en["benefit"] = (
+                f"{'付' if paid else '减'} {amount}",
+                f"{amount} {'paid' if paid else 'off'}",
+            )
     return zh, en
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from agent.domain.campaign import kind_of
+from agent.domain.benefit_wire import KIND_OF
 from agent.domain.receipt_rules import NO_RULES
 from agent.domain.verdict import benefit_words
 from agent.receipts.book import built_in
@@ -62,7 +62,7 @@ def receipt_maker(language: Language) -> Maker:
             promo_title="" if promo is None else said(promo.title),
             promo_conditions="" if promo is None else said(promo.conditions),
             promo_short="" if promo is None else promo.short,
-            papers=rules.papers(coupon.identity[:2], kind_of(verdict.campaign.benefit)),
+            papers=rules.papers(coupon.identity[:2], KIND_OF[type(verdict.campaign.offer.benefit)]),
             **_links(rules, place.store, coupon, said),
         )
         return msgspec.json.encode(facts).decode()

@@ -7,7 +7,6 @@ from dataclasses import replace
 
 import pytest
 
-from agent.domain.campaign import AmountOff
 from agent.domain.cose import Algorithm
 from agent.domain.status import Status
 from cloud.chain import CouponRef, judge
@@ -16,6 +15,7 @@ from cloud.indexes import new_index_key
 from cloud.lists import NEWEST, Cursor
 from cloud.ports import CloudStore
 from tests.contract.test_cloud_store import TERMS, codes, entry, issuer_key, store
+from tests.offers import amount_off
 from tests.unit.cloud_kit import AT, CAMPAIGN, ISSUER, LATER, campaign, known_marks
 
 __all__ = ["store"]
@@ -81,8 +81,8 @@ async def test_so_it_does_where_the_holder_of_a_key_issues(
 
 
 async def test_what_cannot_be_right_is_kept_and_listed(store: CloudStore) -> None:
-    await store.put_campaign(campaign(benefit=AmountOff(10_000, 3_000)), None, new_index_key())
-    lower = campaign(version=2, benefit=AmountOff(10_000, 2_000))
+    await store.put_campaign(campaign(offer=amount_off(10_000, 3_000)), None, new_index_key())
+    lower = campaign(version=2, offer=amount_off(10_000, 2_000))
     await store.put_campaign(lower, None, new_index_key())
     elsewhere = CouponRef("nobody", 1, 1)
     batch = [

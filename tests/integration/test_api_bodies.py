@@ -110,7 +110,7 @@ WRONG_BODIES: list[bytes | dict[str, Any] | list[Any] | str | int | None] = [
     sale(lines=[LINE | {"quantity": 1.5}]),
     sale(lines=[LINE | {"unit_price_minor": -1}]),
     sale(lines=[LINE | {"sku": "\x00"}]),
-    sale(lines=[LINE | {"quantity": wire.QUANTITY_MAX + 1}]),
+    sale(lines=[LINE | {"quantity": wire.PIECES_MAX + 1}]),
     sale(lines=[LINE] * 501),
     sale(lines=None),
 ]

@@ -218,8 +218,11 @@ async def test_a_sale_clears_and_wants_the_stores_currency(till: RealTill) -> No
 
 
 async def test_the_lines_of_a_sale_count(tmp_path: Path) -> None:
-    benefit = {"kind": "free_item", "skus": ["A-1"], "value_max_minor": 5_000}
-    factory = Factory(campaigns=[amount_off(benefit=benefit)])
+    offer = {
+        "benefit": {"kind": "item", "change": {"percent": 100}, "cap_minor": 5_000},
+        "items": {"skus": ["A-1"]},
+    }
+    factory = Factory(campaigns=[amount_off(offer=offer)])
     async with real_till(tmp_path / "state", factory) as till:
         line = {"sku": "A-1", "quantity": 1, "unit_price_minor": 1_500}
         without = await till.redeem(till.coupon(), total_minor=9_000, lines=[{**line, "sku": "B"}])

@@ -277,10 +277,10 @@ async def test_rules_name_slips_and_links(tmp_path: Path) -> None:
     words = {"zh": "入会", "en": "Join us"}
     made = factory()
     made.campaigns.append(
-        amount_off(4, benefit={"kind": "free_item", "skus": ["CAKE"], "value_max_minor": 900})
+        amount_off(4, offer={"benefit": {"kind": "gift", "skus": ["CAKE"], "value_minor": 900}})
     )
     made.receipt_rules = {
-        "slips": [{"paper": "exchange", "benefit": "free_item"}],
+        "slips": [{"paper": "exchange", "benefit": "gift"}],
         "join": {"url": "https://m.example/join", "words": words},
         "referral": {"url": "https://m.example/friend", "words": words},
     }

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from agent.domain import record
-from agent.domain.campaign import AmountOff, Budget, Campaign, OfflineClass, Words
+from agent.domain.campaign import Budget, Campaign, OfflineClass, Words
 from agent.domain.keys import SigningKey, signing_key_from_seed
 from agent.domain.parts import Place
 from agent.domain.record import GENESIS, LANES, REDEMPTION_LANE, ChainHead, record_id
@@ -17,6 +17,7 @@ from agent.domain.status import Status
 from cloud.access import digest
 from cloud.ports import CloudStore
 from cloud.tills import KeyStanding, LaneStart, Till, TillKey, TillState
+from tests.offers import amount_off
 
 NOW = datetime(2026, 3, 1, 4, 0, tzinfo=UTC)
 AT = "2026-03-01T04:00:00.000Z"
@@ -34,7 +35,7 @@ def campaign(**changes: Any) -> Campaign:
         "number": CAMPAIGN,
         "version": 1,
         "title": Words("秋季", "Autumn"),
-        "benefit": AmountOff(10_000, 3_000),
+        "offer": amount_off(10_000, 3_000),
         "currency": "CNY",
         "starts": TODAY - 30,
         "ends": TODAY + 60,

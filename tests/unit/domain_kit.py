@@ -16,15 +16,17 @@ from hypothesis import HealthCheck, settings
 
 from agent.domain import decide, status, time
 from agent.domain.bundle import Age
-from agent.domain.campaign import AmountOff, Budget, Campaign, OfflineClass, Words
+from agent.domain.campaign import Budget, Campaign, OfflineClass, Words
 from agent.domain.cose import Algorithm
 from agent.domain.decide import BudgetUse, Decision, LedgerView, PriorUse, Setting
+from agent.domain.eligibility import Member
 from agent.domain.keys import IssuerKey, SigningKey, signing_key_from_seed
 from agent.domain.parts import Contents, Place, PromoCode
 from agent.domain.sale import Line, Sale
 from agent.domain.status import Status
 from agent.domain.time import EffectiveTime
 from agent.domain.token import Claims, Coupon, sign, to_text
+from tests.offers import amount_off
 
 _FACTOR = int(os.environ.get("REDEEMD_EXAMPLES", "1"))
 MANY = _FACTOR > 1
@@ -78,7 +80,7 @@ def campaign(**changes: Any) -> Campaign:
         "number": 7,
         "version": 1,
         "title": Words("秋季", "Autumn"),
-        "benefit": AmountOff(10_000, 3_000),
+        "offer": amount_off(10_000, 3_000),
         "currency": "CNY",
         "starts": TODAY - 10,
         "ends": TODAY + 10,
@@ -136,6 +138,7 @@ class World:
     age: Age = Age.FRESH
     place: Place = PLACE
     zone: tzinfo = SHANGHAI
+    member: Member | None = None
 
     def but(self, **changes: Any) -> World:
         return replace(self, **changes)
@@ -161,4 +164,5 @@ class World:
         known = Contents(self.place, {self.key.kid: self.key}, offers, lists, (), ())
         coupon = Coupon(self.key.issuer, self.claims, self.key.kid)
         setting = Setting(EffectiveTime(self.now, self.now, self.doubt), self.zone, self.place, self.age)
-        return decide.decide(coupon, known, self.sale, LedgerView(self.prior, self.used), setting)
+        view = LedgerView(self.prior, self.used)
+        return decide.decide(coupon, known, self.sale, view, setting, self.member)

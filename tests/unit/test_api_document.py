@@ -80,7 +80,7 @@ def test_its_bounds_are_the_codes_bounds() -> None:
     assert CONTRACT.schema("Name")["maxLength"] == wire.NAME_CHARS_MAX
     assert CONTRACT.schema("SaleBody")["properties"]["lines"]["maxItems"] == LINES_MAX
     quantity = CONTRACT.schema("LineBody")["properties"]["quantity"]
-    assert (quantity["minimum"], quantity["maximum"]) == (-wire.QUANTITY_MAX, wire.QUANTITY_MAX)
+    assert (quantity["minimum"], quantity["maximum"]) == (-wire.PIECES_MAX, wire.PIECES_MAX)
     key = CONTRACT.document["components"]["parameters"]["IdempotencyKey"]["schema"]
     assert key["maxLength"] == scans.KEY_CHARS_MAX
     limit = CONTRACT.operations()["get", "/v1/verdicts"]["parameters"][0]["schema"]

@@ -11,12 +11,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.commands.campaign_file import TEMPLATE, read_campaign
+from agent.commands.offer_examples import EXAMPLES, MORE
 from agent.commands.wording import campaign_lines, doubt_lines, loss_lines
 from agent.domain import campaign as campaigns
-from agent.domain.campaign import AmountOff, FreeItem, OfflineClass, PercentOff
+from agent.domain.benefit_wire import KIND_OF
+from agent.domain.campaign import OfflineClass
 from config import ConfigError, Problem
+from tests.offers import amount_off
 
-GOOD = TEMPLATE.format(issuer="acme", number=1001, starts=date(2026, 11, 22), ends=date(2027, 2, 20))
+GOOD = TEMPLATE.format(
+    issuer="acme",
+    number=1001,
+    starts=date(2026, 11, 22),
+    ends=date(2027, 2, 20),
+    offer=EXAMPLES["amount_off"] + MORE,
+)
 
 
 @pytest.fixture
@@ -45,7 +54,7 @@ def test_the_example_is_a_good_campaign(path: Path) -> None:
     path.write_text(GOOD, "utf-8")
     found = read_campaign(path)
     assert (found.campaign.issuer, found.campaign.number, found.campaign.version) == ("acme", 1001, 1)
-    assert found.campaign.benefit == AmountOff(10_000, 3_000)
+    assert found.campaign.offer == amount_off(10_000, 3_000)
     assert (found.campaign.starts, found.promo) == (20_779, None)
     assert campaigns.from_wire(campaigns.to_wire(found.campaign)) == found.campaign
 
@@ -58,17 +67,21 @@ def test_what_stands_in_comments_of_the_example_is_good_too(path: Path) -> None:
     assert (found.campaign.stores, found.campaign.uses) == (frozenset({1, 7}), 100)
 
 
-@pytest.mark.parametrize(
-    ("benefit", "rule"),
-    [
-        ('kind = "percent_off"\npercent = 20\ncap_minor = 5000', PercentOff(20, 5000, 0)),
-        ('kind = "free_item"\nskus = ["69"]\nvalue_max_minor = 800', FreeItem(("69",), 800)),
-    ],
-)
-def test_other_benefits(path: Path, benefit: str, rule: PercentOff | FreeItem) -> None:
-    start, end = GOOD.index("kind ="), GOOD.index("[budget]")
-    path.write_text(f"{GOOD[:start]}{benefit}\n{GOOD[end:]}", "utf-8")
-    assert read_campaign(path).campaign.benefit == rule
+def test_every_benefit_has_an_example() -> None:
+    assert list(EXAMPLES) == list(KIND_OF.values())
+
+
+@pytest.mark.parametrize("kind", EXAMPLES)
+def test_the_example_of_a_benefit_is_a_good_campaign(path: Path, kind: str) -> None:
+    """With what stands in its comments, and without."""
+    bare = EXAMPLES[kind] + MORE
+    whole = re.sub(r"^# (\[|\w+ = )", r"\1", bare, flags=re.MULTILINE)
+    for offer in (bare, whole) if kind not in ("amount_off", "item") else (bare,):
+        path.write_text(GOOD.replace(EXAMPLES["amount_off"] + MORE, offer), "utf-8")
+        found = read_campaign(path).campaign
+        assert KIND_OF[type(found.offer.benefit)] == kind
+        assert campaigns.from_wire(campaigns.to_wire(found)) == found
+        assert "offer" in "\n".join(campaign_lines(found, None))
 
 
 @pytest.mark.parametrize(
@@ -83,8 +96,13 @@ def test_other_benefits(path: Path, benefit: str, rule: PercentOff | FreeItem) -
         (r"^size = .*\n", "", "size", "is missing"),
         (r"^offline_class = .*", 'offline_class = "E"', "offline_class", "not one of A, B, C, D"),
         (r"^grace_days", "grace_dayz", "grace_dayz", "not known"),
-        (r"^amount_minor = .*", "amount_minor = 30.0", "benefit.amount_minor", "not an integer"),
-        (r"^kind = .*", 'kind = "gift"', "benefit.kind", "not one of"),
+        (
+            r"^steps = .*",
+            "steps = [{ off_minor = 30.0 }]",
+            "offer.benefit.steps[0].off_minor",
+            "not an integer",
+        ),
+        (r"^kind = .*", 'kind = "lottery"', "offer.benefit.kind", "not one of"),
         (r"^count_day = .*", "count_day = -1", "budget.count_day", "not an integer"),
         (r"^count_day = .*", "count_day = 0", "budget.count_day", "no coupon would be taken"),
         (r"^value_day_minor = .*", "value_day_minor = 2999", "budget.value_day_minor", "below what one"),
@@ -107,7 +125,7 @@ def test_a_fault_is_named_with_line_and_key(
 def test_all_faults_are_named_at_once(path: Path) -> None:
     text = changed(r"^number = .*", "number = -1")
     for old, new in (
-        ("amount_minor = 3000", "amount_minor = 0"),
+        ("off_minor = 3000 }]\n#", "off_minor = 0 }]\n#"),
         ("count_day = 200 ", "count_dya = 200 "),
         ('en = "30 off 100"', "en = 30"),
     ):
@@ -117,7 +135,7 @@ def test_all_faults_are_named_at_once(path: Path) -> None:
     assert [problem.key for problem in found] == [
         "number",
         "title.en",
-        "benefit.amount_minor",
+        "offer.benefit.steps[0].off_minor",
         "budget.count_day",
         "budget.count_dya",
         "extra",
@@ -189,9 +207,7 @@ def test_what_is_hardly_meant_is_said(path: Path) -> None:
     assert list(doubt_lines(campaign, campaign.ends + campaign.grace_days)) == []
     (over,) = doubt_lines(campaign, campaign.ends + campaign.grace_days + 1)
     assert "2027-02-20, is over" in over
-    path.write_text(
-        GOOD.replace('"CNY"', '"RMB"').replace("amount_minor = 3000", "amount_minor = 30000"), "utf-8"
-    )
+    path.write_text(GOOD.replace('"CNY"', '"RMB"').replace("off_minor = 3000", "off_minor = 30000"), "utf-8")
     code, amount = doubt_lines(read_campaign(path).campaign, campaign.ends)
     assert "tills count in CNY" in code
     assert "300.00 RMB off from 100.00 RMB" in amount

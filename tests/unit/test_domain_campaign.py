@@ -1,4 +1,4 @@
-"""What a benefit gives, case by case."""
+"""A campaign's wire form, and what a personal value makes of its offer."""
 
 import pytest
 from hypothesis import given
@@ -6,70 +6,48 @@ from hypothesis import strategies as st
 
 from agent.domain import campaign as campaigns
 from agent.domain import cbor
-from agent.domain.campaign import (
+from agent.domain.benefit import (
     AmountOff,
-    Benefit,
-    Budget,
-    FreeItem,
-    Missing,
-    OfflineClass,
-    PercentOff,
-    Words,
-    personal,
+    AmountStep,
+    Attribution,
+    Gift,
+    StoredValue,
+    exposure_minor,
+    lowered,
+    most_minor,
 )
-from agent.domain.sale import Line, Sale
+from agent.domain.campaign import Budget, OfflineClass, Words
+from tests.offers import amount_off, free_item, percent_off
 from tests.unit.domain_kit import campaign, examples
+from tests.unit.pricing_cases import random_coupon
 
-
-def sale(total, *lines):
-    return Sale("1", "CNY", total, tuple(Line(*line) for line in lines))
-
-
-AMOUNT, PERCENT, ITEM = AmountOff(10_000, 3_000), PercentOff(15, 500, 100), FreeItem(("A", "B"), 450)
+LADDER = AmountOff((AmountStep(10_000, 2_000), AmountStep(20_000, 5_000)))
 
 
 @pytest.mark.parametrize(
-    ("rule", "basket", "result"),
+    ("benefit", "value", "least"),
     [
-        (AMOUNT, None, Benefit(None)),
-        (AMOUNT, sale(10_000), Benefit(3_000)),
-        (AMOUNT, sale(9_999), Missing(spend_minor=1)),
-        (AMOUNT, sale(0), Missing(spend_minor=10_000)),
-        (AmountOff(0, 3_000), sale(2_000), Benefit(2_000)),
-        (PERCENT, None, Benefit(None)),
-        (PERCENT, sale(100), Benefit(15)),
-        (PERCENT, sale(106), Benefit(15)),  # 15.9, rounded down
-        (PERCENT, sale(107), Benefit(16)),
-        (PERCENT, sale(3_333), Benefit(499)),
-        (PERCENT, sale(3_334), Benefit(500)),
-        (PERCENT, sale(10**12), Benefit(500)),
-        (PERCENT, sale(99), Missing(spend_minor=1)),
-        (PercentOff(100, 10**12, 0), sale(12_345), Benefit(12_345)),
-        (ITEM, None, Benefit(None)),
-        (ITEM, sale(1_000), Benefit(None)),
-        (ITEM, sale(1_000, ("C", 1, 1_000)), Missing(sku="A")),
-        (ITEM, sale(1_000, ("A", 1, 400), ("B", 2, 300)), Benefit(300)),
-        (ITEM, sale(1_000, ("A", 1, 1_000)), Benefit(450)),
-        (ITEM, sale(200, ("A", 1, 400)), Benefit(200)),  # reduced elsewhere already
-        (ITEM, sale(1_000, ("A", 0, 100), ("B", 1, 300)), Benefit(300)),
-        (ITEM, sale(1_000, ("A", -1, 100)), Missing(sku="A")),  # a return earns nothing
+        (amount_off(10_000, 3_000).benefit, 7, amount_off(10_000, 7).benefit),
+        (percent_off(15, 500).benefit, 7, percent_off(15, 7).benefit),
+        (free_item(("A", "B"), 450).benefit, 7, free_item(("A", "B"), 7).benefit),
+        (LADDER, 2_000, AmountOff((AmountStep(10_000, 2_000),))),
+        (LADDER, 4_000, AmountOff((AmountStep(10_000, 2_000), AmountStep(20_000, 4_000)))),
+        (StoredValue(10_000), 7, StoredValue(7)),
     ],
 )
-def test_what_a_sale_earns(rule, basket, result):
-    assert rule.apply(basket) == result
+def test_a_personal_value_lowers_what_a_benefit_gives(benefit, value, least):
+    most = exposure_minor(benefit)
+    assert lowered(benefit, value) == least
+    assert exposure_minor(least) == value == most_minor(benefit, value)
+    for same in (None, most, most + 1):
+        assert lowered(benefit, same) is benefit
+        assert most_minor(benefit, same) == most
 
 
-@pytest.mark.parametrize(
-    ("rule", "least"),
-    [(AMOUNT, AmountOff(10_000, 7)), (PERCENT, PercentOff(15, 7, 100)), (ITEM, FreeItem(("A", "B"), 7))],
-)
-def test_a_personal_value_replaces_the_most_that_a_rule_gives(rule, least):
-    most = rule.exposure_minor()
-    assert personal(rule, 7) == least
-    assert least.exposure_minor() == 7
-    assert personal(rule, None) is rule
-    assert personal(rule, most) is rule
-    assert personal(rule, most + 1) is rule
+def test_what_costs_by_the_piece_or_nothing_keeps_its_words():
+    for benefit in (Gift(frozenset({"A"}), 900), Attribution()):
+        assert lowered(benefit, 5) is benefit
+    assert most_minor(Gift(frozenset({"A"}), 900), 5) == 5
 
 
 words = st.builds(Words, st.sampled_from(["", "满减"]), st.sampled_from(["", "Offer"]))
@@ -78,15 +56,15 @@ any_campaign = st.builds(
     campaign,
     number=numbers,
     title=words,
-    benefit=st.builds(AmountOff, numbers, numbers)
-    | st.builds(PercentOff, st.integers(1, 100), numbers, numbers)
-    | st.builds(FreeItem, st.lists(st.sampled_from("ABC"), min_size=1, max_size=3).map(tuple), numbers),
+    offer=st.builds(amount_off, numbers, numbers)
+    | st.builds(percent_off, st.integers(1, 100), numbers, numbers)
+    | st.randoms(use_true_random=False).map(lambda random: random_coupon(random, 0).offer),
     stores=st.none() | st.frozensets(numbers, max_size=4),
     offline_class=st.sampled_from(OfflineClass),
     budget=st.builds(Budget, numbers, numbers, numbers, numbers),
     grace_days=st.integers(0, 366),
     prompt=words,
-)
+).filter(lambda one: one.offer.stacking.per_sale == 1)
 
 
 @examples(100)

@@ -7,17 +7,18 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.domain.campaign import AmountOff, Budget, OfflineClass
+from agent.domain.campaign import Budget, OfflineClass
 from agent.domain.decide import BudgetUse
 from agent.domain.exposure import exposure
 from agent.domain.outcome import Outcome
+from tests.offers import amount_off
 from tests.unit.domain_kit import World, campaign, examples
 
 BUDGETS = st.builds(Budget, st.integers(0, 20), st.integers(0, 200), st.integers(0, 20), st.integers(0, 200))
 
 
 def test_the_numbers_of_each_class() -> None:
-    budgeted = campaign(benefit=AmountOff(0, 3_000), budget=Budget(100, 200_000, 50, 500_000))
+    budgeted = campaign(offer=amount_off(0, 3_000), budget=Budget(100, 200_000, 50, 500_000))
     found = exposure(budgeted, 10, 2)
     assert (found.coupon_minor, found.promise_minor) == (3_000, 6_000)
     assert (found.till_day_minor, found.till_offline_minor) == (200_000, 150_000)
@@ -33,7 +34,7 @@ def test_the_numbers_of_each_class() -> None:
 @given(BUDGETS, st.integers(1, 40))
 def test_a_till_accepts_no_more_than_the_bound_and_all_of_it(budget: Budget, amount: int) -> None:
     """A till that is shown one fresh coupon after the other, without a line, within one day."""
-    world = World().with_campaign(benefit=AmountOff(0, amount), budget=budget)
+    world = World().with_campaign(offer=amount_off(0, amount), budget=budget)
     assert world.campaign is not None
     bound = exposure(world.campaign, 1)
     assert bound.till_day_minor is not None

@@ -15,7 +15,10 @@ from agent.domain.fields import FieldError
 from agent.domain.parts import ITEMS_MAX, PromoCode
 from agent.domain.status import Status
 from agent.domain.status_parts import snapshot_to_wire
-from tests.unit.domain_kit import ISSUER_KEY, PLACE, campaign, examples, issuer_key, key
+from agent.domain.token import Coupon
+from agent.domain.verdict import benefit_words
+from tests.offers import amount_off, free_item, percent_off
+from tests.unit.domain_kit import ISSUER_KEY, PLACE, campaign, claims, examples, issuer_key, key
 
 OTHER = issuer_key(
     kid=key(2).kid,
@@ -188,18 +191,22 @@ def test_the_default_values_of_a_campaign():
 @pytest.mark.parametrize(
     ("change", "word"),
     [
-        ({"benefit": None}, "benefit"),
-        ({"benefit": {"kind": "gift"}}, "benefit.kind is not one of amount_off, percent_off, free_item"),
+        ({"offer": None}, "offer is not a map"),
+        ({"offer": {}}, "offer.benefit is missing"),
         (
-            {"benefit": {"kind": "amount_off", "threshold_minor": 0, "amount_minor": 0}},
-            "benefit.amount_minor",
+            {"offer": {"benefit": {"kind": "free_item"}}},
+            "offer.benefit.kind is not one of amount_off, percent_off",
         ),
-        ({"benefit": {"kind": "percent_off", "percent": 101, "cap_minor": 1}}, "benefit.percent"),
-        ({"benefit": {"kind": "percent_off", "percent": 1.5, "cap_minor": 1}}, "benefit.percent"),
-        ({"benefit": {"kind": "percent_off", "percent": 10}}, "benefit.cap_minor is missing"),
-        ({"benefit": {"kind": "free_item", "skus": [], "value_max_minor": 1}}, "benefit.skus"),
-        ({"benefit": {"kind": "free_item", "skus": [""], "value_max_minor": 1}}, "benefit.skus"),
-        ({"benefit": {"kind": "free_item", "skus": ["A"], "value_max_minor": 1, "x": 1}}, "benefit.x"),
+        (
+            {"offer": {"benefit": {"kind": "amount_off", "steps": [{"off_minor": 0}]}}},
+            "offer.benefit.steps[0].off_minor",
+        ),
+        (
+            {"offer": {"benefit": {"kind": "attribution"}, "conditions": {"weekdays": [8]}}},
+            "offer.conditions.weekdays",
+        ),
+        ({"offer": {"benefit": {"kind": "attribution"}, "x": 1}}, "offer.x is not known here"),
+        ({"benefit": {"kind": "attribution"}}, "campaign.benefit is not known here"),
         ({"starts": 9, "ends": 8}, "campaign.ends is before starts"),
         ({"budget": None}, "campaign.budget is needed in class C"),
         ({"budget": {"count_day": 1}}, "budget.value_day_minor is missing"),
@@ -231,15 +238,16 @@ def test_a_campaign_is_a_map(value):
 
 
 @pytest.mark.parametrize(
-    ("rule", "zh", "en"),
+    ("offer", "value", "zh", "en"),
     [
-        (campaigns.AmountOff(10_000, 3_000), "满 100 减 30", "30 off from 100"),
-        (campaigns.AmountOff(0, 50), "立减 0.50", "0.50 off"),
-        (campaigns.PercentOff(20, 5_000, 0), "8 折，最高减 50", "20% off, at most 50"),
-        (campaigns.PercentOff(15, 5_000, 0), "8.5 折，最高减 50", "15% off, at most 50"),
-        (campaigns.FreeItem(("A",), 100), "免费兑换一件", "one piece free"),
-        (campaigns.personal(campaigns.AmountOff(10_000, 3_000), 500), "满 100 减 5", "5 off from 100"),
+        (amount_off(10_000, 3_000), None, "满 100 减 30", "30 off from 100"),
+        (amount_off(0, 50), None, "立减 0.50", "0.50 off"),
+        (percent_off(20, 5_000), None, "8 折，最高减 50", "20% off, at most 50"),
+        (percent_off(15, 5_000), None, "8.5 折，最高减 50", "15% off, at most 50"),
+        (free_item(("A",), 100), None, "最便宜的 1 件 免费", "the cheapest one piece free"),
+        (amount_off(10_000, 3_000), 500, "满 100 减 5", "5 off from 100"),
     ],
 )
-def test_the_words_of_a_benefit(rule, zh, en):
-    assert rule.words("CNY") == campaigns.Words(zh, en)
+def test_the_words_of_a_benefit(offer, value, zh, en):
+    coupon = Coupon("acme", claims(value_minor=value), bytes(8))
+    assert benefit_words(campaign(offer=offer), coupon) == campaigns.Words(zh, en)

@@ -181,7 +181,7 @@ def test_what_is_no_rule_is_refused_by_its_field(change, said):
 LINK = {"url": "https://member.example/join?x=1", "words": {"zh": "扫码成为会员", "en": "Join"}}
 PART = {
     "promos": RULES,
-    "slips": [{"paper": "exchange", "benefit": "free_item", "campaigns": [["acme", 5]]}],
+    "slips": [{"paper": "exchange", "benefit": "gift", "campaigns": [["acme", 5]]}],
     "join": LINK,
     "referral": {"url": "https://member.example/friend", "words": {"zh": "请朋友来", "en": "Bring a friend"}},
 }
@@ -200,12 +200,12 @@ def test_the_part_is_read_back_as_it_was_written():
 
 
 def test_slips_follow_the_receipt_once():
-    slips = (Slip("exchange", "free_item", None), Slip("exchange", "free_item", frozenset({("acme", 5)})))
+    slips = (Slip("exchange", "gift", None), Slip("exchange", "gift", frozenset({("acme", 5)})))
     rules = ReceiptRules(slips=(*slips, Slip("pickup", "pickup", None)))
-    assert rules.papers(("acme", 5), "free_item") == ("redemption", "exchange")
+    assert rules.papers(("acme", 5), "gift") == ("redemption", "exchange")
     assert rules.papers(("acme", 5), "pickup") == ("redemption", "pickup")
     assert rules.papers(("acme", 5), "amount_off") == ("redemption",)
-    assert receipt_rules.read_rules(PART).papers(("acme", 6), "free_item") == ("redemption",)
+    assert receipt_rules.read_rules(PART).papers(("acme", 6), "gift") == ("redemption",)
 
 
 def test_links_say_the_store_or_a_pseudonym_and_nothing_else():

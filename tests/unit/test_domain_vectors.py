@@ -26,6 +26,7 @@ from agent.domain.codes import (
 )
 from agent.domain.cose import Algorithm
 from agent.domain.decide import BudgetUse, LedgerView, PriorUse, Refusal, Setting, decide, verify_scan
+from agent.domain.eligibility import Member
 from agent.domain.keys import IssuerKey, KeyFault, key_id, load_public_key, signature_ok
 from agent.domain.outcome import Outcome
 from agent.domain.parts import Contents, Place, read_parts
@@ -193,15 +194,26 @@ def test_a_decision(case, contents):
         case["sale"]["currency"],
         case["sale"]["total_minor"],
         tuple(Line(*line) for line in case["sale"]["lines"]),
+        case["sale"].get("channel", ""),
+        frozenset(case["sale"]["tenders"]) if "tenders" in case["sale"] else None,
+        frozenset(case["sale"].get("out_of_stock", ())),
     )
-    prior = PriorUse("T-1-1", now, "T-1", case.get("uses", 1)) if case["prior"] else None
+    prior = (
+        PriorUse("T-1-1", now, "T-1", case.get("uses", 1), case.get("spent", 0)) if case["prior"] else None
+    )
+    card = case.get("member")
+    member = card and Member(**card | {"pseudonym": bytes.fromhex(card["pseudonym"])})
     setting = Setting(
         EffectiveTime(now, now, case["doubt"]),
         ZoneInfo(contents.place.zone),
         contents.place,
         Age(case["age"]),
     )
-    decision = asdict(decide(coupon, contents, sale, LedgerView(prior, BudgetUse(*case["used"])), setting))
+    found = decide(coupon, contents, sale, LedgerView(prior, BudgetUse(*case["used"])), setting, member)
+    decision = asdict(replace(found, objection=None, applied=None))
+    del decision["objection"], decision["applied"]
+    for missing in ("missing_minor", "missing_pieces", "missing_points"):
+        decision[missing] = getattr(found.objection, missing, 0)
     if decision["works_from"] is not None:
         decision["works_from"] = timestamp(decision["works_from"])
     assert decision == expected

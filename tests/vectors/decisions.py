@@ -1,4 +1,7 @@
-"""Decision vectors: a small bundle, and what becomes of a scan in it. What is expected is written by hand."""
+"""Decision vectors: a small bundle, and what becomes of a scan in it. What is expected is written by hand.
+
+Long because every outcome has its cases, one by one.
+"""
 
 from __future__ import annotations
 
@@ -51,13 +54,13 @@ _WORDS = {"zh": "活动", "en": "Offer"}
 
 
 def _campaign(
-    issuer: str, number: int, offline_class: str, benefit: dict[str, Any], **changes: Any
+    issuer: str, number: int, offline_class: str, offer: dict[str, Any], **changes: Any
 ) -> dict[str, Any]:
     usual: dict[str, Any] = {
         "issuer": issuer,
         "number": number,
         "title": _WORDS,
-        "benefit": benefit,
+        "offer": offer,
         "currency": "EUR",
         "starts": TODAY - 30,
         "ends": TODAY + 30,
@@ -67,21 +70,61 @@ def _campaign(
     return usual | changes
 
 
-AMOUNT = {"kind": "amount_off", "threshold_minor": 10_000, "amount_minor": 3_000}
+def _amount(off_minor: int) -> dict[str, Any]:
+    return {"benefit": {"kind": "amount_off", "steps": [{"from_minor": 10_000, "off_minor": off_minor}]}}
+
+
+def _percent(percent: int, cap_minor: int) -> dict[str, Any]:
+    return {"benefit": {"kind": "percent_off", "steps": [{"percent": percent}], "cap_minor": cap_minor}}
+
+
+def _under(conditions: dict[str, Any], offer: dict[str, Any] | None = None) -> dict[str, Any]:
+    return (offer or _percent(20, 500)) | {"conditions": conditions}
+
+
+AMOUNT = _amount(3_000)
+FREE = {"kind": "item", "change": {"percent": 100}, "which": "cheapest", "cap_minor": 450}
 BUDGET = {"count_day": 8, "value_day_minor": 12_000, "count_offline": 10, "value_offline_minor": 100_000}
 CAMPAIGNS: list[dict[str, Any]] = [
     _campaign("acme", 1, "C", AMOUNT, budget=BUDGET, grace_days=2),
-    _campaign("acme", 2, "D", {"kind": "percent_off", "percent": 20, "cap_minor": 500}, stale_percent=0),
-    _campaign("acme", 3, "D", {"kind": "free_item", "skus": ["TEA", "CAKE"], "value_max_minor": 450}),
+    _campaign("acme", 2, "D", _percent(20, 500), stale_percent=0),
+    _campaign("acme", 3, "D", {"benefit": FREE, "items": {"skus": ["TEA", "CAKE"]}}),
     _campaign("acme", 4, "A", AMOUNT),
     _campaign("acme", 5, "B", AMOUNT, stores=[12, 13]),
-    _campaign("acme", 6, "D", AMOUNT | {"amount_minor": 6_000}),
+    _campaign("acme", 6, "D", _amount(6_000)),
     _campaign("acme", 7, "D", AMOUNT, starts=TODAY + 2),
-    _campaign("shop", 1, "D", {"kind": "percent_off", "percent": 10, "cap_minor": 400}),
+    _campaign("shop", 1, "D", _percent(10, 400)),
 ]
 CODE_CAMPAIGNS: list[dict[str, Any]] = [
-    _campaign("acme", 8, "D", {"kind": "percent_off", "percent": 10, "cap_minor": 300}, uses=3),
+    _campaign("acme", 8, "D", _percent(10, 300), uses=3),
     _campaign("acme", 9, "C", AMOUNT, budget=BUDGET, size=100),
+]
+GIFT = {"kind": "gift", "skus": ["MUG"], "value_minor": 400}
+RULE_CAMPAIGNS: list[dict[str, Any]] = [
+    _campaign("acme", 10, "D", _under({"merchants": ["M-2"]})),
+    _campaign("acme", 11, "D", _under({"stores": [13], "groups": [1]})),
+    _campaign("acme", 12, "D", _under({"channels": ["web"]})),
+    _campaign("acme", 13, "D", _under({"weekdays": [6, 7]})),
+    _campaign("acme", 14, "D", _under({"hours": [{"from_minute": 600, "to_minute": 720}]})),
+    _campaign("acme", 15, "D", _under({"member_level": 2})),
+    _campaign("acme", 16, "D", _under({"holder_only": True})),
+    _campaign("acme", 17, "D", _under({"first_visit": True})),
+    _campaign("acme", 18, "D", _under({"absent_days": 60})),
+    _campaign("acme", 19, "D", _under({"limits": {"coupon": 1}}), uses=5),
+    _campaign("acme", 20, "D", _under({"tenders": ["cash"]})),
+    _campaign("acme", 21, "D", {"benefit": {"kind": "stored_value", "cap_minor": 3_000}}, uses=5),
+    _campaign("acme", 22, "D", _under({"min_pieces": 5})),
+    _campaign("acme", 23, "D", {"benefit": GIFT}),
+    _campaign(
+        "acme",
+        24,
+        "D",
+        {"benefit": {"kind": "points_spend", "points": 100, "worth_minor": 100, "cap_minor": 500}},
+    ),
+    _campaign(
+        "acme", 25, "D", {"benefit": {"kind": "item", "change": {"price_minor": 90_000}, "cap_minor": 500}}
+    ),
+    _campaign("acme", 26, "D", {"benefit": {"kind": "attribution"}}),
 ]
 STATUS = [{"issuer": "acme", "campaign": 1, "count": 500, "used": [10], "revoked": [11]}]
 PROMOS: list[dict[str, Any]] = [
@@ -109,12 +152,21 @@ def _scan(campaign: int, *, signer: Any = KEY, **changes: Any) -> str:
 def _case(
     name: str, text: str, outcome: str, answer: dict[str, Any] | None = None, **input_: Any
 ) -> dict[str, Any]:
-    usual = {"now": NOON, "doubt": "", "age": "fresh", "prior": False, "used": [0, 0, 0, 0], "sale": SALE}
+    usual: dict[str, Any] = {
+        "now": NOON,
+        "doubt": "",
+        "age": "fresh",
+        "prior": False,
+        "used": [0, 0, 0, 0],
+        "sale": SALE,
+    }
     nothing = {
         "discount_minor": None,
         "charge_minor": 0,
         "works_from": None,
-        "missing_minor": None,
+        "missing_minor": 0,
+        "missing_pieces": 0,
+        "missing_points": 0,
         "detail": None,
     }
     return {
@@ -124,6 +176,9 @@ def _case(
         **input_,
         "expect": {"outcome": outcome, **nothing, **(answer or {})},
     }
+
+
+MEMBER = {"pseudonym": "a1a2a3a4a5a6a7a8", "level": 1, "visits": 3, "absent_days": 20, "points": 250}
 
 
 def _off(discount: int | None, charge: int | None = None) -> dict[str, Any]:
@@ -249,14 +304,14 @@ def _refused_here() -> list[dict[str, Any]]:
         _case("no share while expired", _scan(1), "bundle_expired", {"detail": "expired"}, age="expired"),
         _case("class A", _scan(4), "online_only"),
         _case(
-            "another currency", _scan(1), "wrong_currency", {"detail": "CNY"}, sale=SALE | {"currency": "CNY"}
+            "another currency", _scan(1), "wrong_currency", {"detail": "EUR"}, sale=SALE | {"currency": "CNY"}
         ),
         _case("one cent short", _scan(1), "sale_too_small", {"missing_minor": 1}, sale=SMALL),
         _case(
             "item missing",
             _scan(3),
             "item_missing",
-            {"detail": "TEA"},
+            {"missing_pieces": 1},
             sale=SALE | {"lines": [["RICE", 1, 12_000]]},
         ),
         _case("count of the day reached", _scan(1), "budget_reached", used=[8, 0, 0, 0]),
@@ -281,6 +336,57 @@ def _refused_here() -> list[dict[str, Any]]:
     ]
 
 
+def _by_rules() -> list[dict[str, Any]]:
+    """What an offer's own rules say; sale and member as the POS names them."""
+    yes, pseudonym = "accepted", bytes.fromhex(str(MEMBER["pseudonym"]))
+    known: dict[str, Any] = {"member": MEMBER}
+    pair = {"missing_pieces": 1}
+    return [
+        _case("another merchant's", _scan(10), "other_merchant"),
+        _case("not one of its stores", _scan(11), "wrong_store"),
+        _case("another channel", _scan(12), "other_channel"),
+        _case("its channel", _scan(12), yes, _off(500), sale=SALE | {"channel": "web"}),
+        _case("not on a Friday", _scan(13), "other_day"),
+        _case("at noon in Berlin, until noon", _scan(14), "other_hour"),
+        _case("a minute before", _scan(14), yes, _off(500), now="2026-11-27T10:59:59.000Z"),
+        _case("not at this hour, the sale is not known", _scan(14), "other_hour", sale=None),
+        _case("no member card", _scan(15), "member_needed"),
+        _case("of a lower level", _scan(15), "level_too_low", {"detail": "2"}, **known),
+        _case("its holder", _scan(16, holder=pseudonym), yes, _off(500), **known),
+        _case("another holder", _scan(16, holder=bytes(8)), "other_holder", **known),
+        _case("nobody's", _scan(16), yes, _off(500)),
+        _case("the fourth visit", _scan(17), "not_first_visit", **known),
+        _case("away for 20 days", _scan(18), "not_absent", {"detail": "60"}, **known),
+        _case("used once already", _scan(19), "limit_reached", {"detail": "coupon"}, prior=True),
+        _case("by card", _scan(20), "other_tender", {"detail": "cash"}, sale=SALE | {"tenders": ["card"]}),
+        _case("how it is paid is not known", _scan(20), yes, _off(500)),
+        _case("stored value without a total", _scan(21), "total_needed", sale=None),
+        _case("stored value pays", _scan(21), yes, _off(3_000)),
+        _case("what is left of it", _scan(21), yes, _off(1_000), prior=True, spent=2_000),
+        _case("nothing is left of it", _scan(21), "balance_empty", prior=True, spent=3_000),
+        _case("four pieces of five", _scan(22), "pieces_missing", pair),
+        _case("a gift to hand over", _scan(23), yes, _off(0, 400)),
+        _case(
+            "no gift is left",
+            _scan(23),
+            "out_of_stock",
+            {"detail": "MUG"},
+            sale=SALE | {"out_of_stock": ["MUG"]},
+        ),
+        _case("points pay", _scan(24), yes, _off(200), **known),
+        _case(
+            "too few points",
+            _scan(24),
+            "points_missing",
+            {"missing_points": 1},
+            member=MEMBER | {"points": 99},
+        ),
+        _case("cheaper already", _scan(25), "nothing_cheaper"),
+        _case("a visit is counted", _scan(26), yes, _off(0)),
+        _case("a visit, the sale is not known", _scan(26), yes, _off(None, 0), sale=None),
+    ]
+
+
 def _plain(value: Any) -> Any:
     """Byte strings as hexadecimal, for JSON."""
     if isinstance(value, bytes):
@@ -297,10 +403,10 @@ def vectors() -> dict[str, Any]:
         "signing_keys": {"acme": key_json(KEY, SEED), "shop": key_json(SHOP, SHOP_SEED)},
         "place": PLACE,
         "keys": _plain(KEYS),
-        "campaigns": [*CAMPAIGNS, *CODE_CAMPAIGNS],
+        "campaigns": [*CAMPAIGNS, *CODE_CAMPAIGNS, *RULE_CAMPAIGNS],
         "status": STATUS,
         "scan_rules": codes.RULES,
         "code_keys": _plain([key_to_wire(codes.KEY)]),
         "codes": _plain(codes.tables_for_decisions()),
-        "cases": [*_accepted(), *_of_codes(), *_of_the_scan(), *_refused(), *_refused_here()],
+        "cases": [*_accepted(), *_of_codes(), *_of_the_scan(), *_refused(), *_refused_here(), *_by_rules()],
     }
