@@ -12,6 +12,7 @@ import pytest_asyncio
 from agent.api import wire
 from agent.api.errors import PROBLEMS, ApiError
 from agent.domain.money import AMOUNT_MAX_MINOR
+from agent.domain.sale import PIECES_MAX
 from tests.integration.api_kit import RealTill, real_till, refused
 
 
@@ -110,7 +111,7 @@ WRONG_BODIES: list[bytes | dict[str, Any] | list[Any] | str | int | None] = [
     sale(lines=[LINE | {"quantity": 1.5}]),
     sale(lines=[LINE | {"unit_price_minor": -1}]),
     sale(lines=[LINE | {"sku": "\x00"}]),
-    sale(lines=[LINE | {"quantity": wire.PIECES_MAX + 1}]),
+    sale(lines=[LINE | {"quantity": PIECES_MAX + 1}]),
     sale(lines=[LINE] * 501),
     sale(lines=None),
 ]

@@ -15,7 +15,7 @@ from agent.api.errors import PROBLEMS
 from agent.domain.bundle import Age
 from agent.domain.money import AMOUNT_MAX_MINOR
 from agent.domain.outcome import Outcome, Tone
-from agent.domain.sale import LINES_MAX
+from agent.domain.sale import LINES_MAX, PIECES_MAX
 from agent.domain.verdict import Verdict
 from agent.ports import PrintState
 from drivers.ports import MAX_SCAN_CHARS, DeviceState
@@ -80,7 +80,7 @@ def test_its_bounds_are_the_codes_bounds() -> None:
     assert CONTRACT.schema("Name")["maxLength"] == wire.NAME_CHARS_MAX
     assert CONTRACT.schema("SaleBody")["properties"]["lines"]["maxItems"] == LINES_MAX
     quantity = CONTRACT.schema("LineBody")["properties"]["quantity"]
-    assert (quantity["minimum"], quantity["maximum"]) == (-wire.PIECES_MAX, wire.PIECES_MAX)
+    assert (quantity["minimum"], quantity["maximum"]) == (-PIECES_MAX, PIECES_MAX)
     key = CONTRACT.document["components"]["parameters"]["IdempotencyKey"]["schema"]
     assert key["maxLength"] == scans.KEY_CHARS_MAX
     limit = CONTRACT.operations()["get", "/v1/verdicts"]["parameters"][0]["schema"]
