@@ -14,6 +14,7 @@ from aiohttp import web
 
 import config
 from agent.api import bundles, outbox, pages, prints, sales, scanners, scans, status
+from agent.api.connections import Connections
 from agent.api.errors import make_answerer
 from agent.api.hot import hot_path
 from agent.api.keys import TILL
@@ -23,8 +24,6 @@ from agent.till import Till
 
 log = logging.getLogger(__name__)
 
-CONNECTIONS_MAX = 128
-"""Connections at the same time; one more is closed at once. The page needs two, a POS one."""
 IDLE_S = 30
 """How long a connection may be silent, before its first request and between two."""
 TOKEN_BYTES_MIN, TOKEN_BYTES_MAX = 16, 4096
@@ -59,6 +58,7 @@ class ApiServer:
         self._settings = settings
         self._runner: web.AppRunner | None = None
         self._listener: asyncio.Server | None = None
+        self._connections: Connections | None = None
         self.url = ""
 
     async def __aenter__(self) -> Self:
@@ -71,9 +71,10 @@ class ApiServer:
         assert server is not None, "it was set up"
         answered = make_answerer(make_guard(token, origins), _end_process)
         server.request_handler = hot_path(self._till, answered, make_signer(origins), server.request_handler)
+        self._connections = Connections(server)
         try:
             self._listener = await asyncio.get_running_loop().create_server(
-                self._connection, settings.host, settings.port, reuse_address=True
+                self._connections.new, settings.host, settings.port, reuse_address=True
             )
         except OSError as error:
             await self._runner.cleanup()
@@ -88,17 +89,7 @@ class ApiServer:
     @property
     def connections(self) -> int:
         """How many are open now."""
-        server = None if self._runner is None else self._runner.server
-        return 0 if server is None else len(server.connections)
-
-    def _connection(self) -> asyncio.Protocol:
-        """What answers a new connection."""
-        server = None if self._runner is None else self._runner.server
-        if server is None or self.connections >= CONNECTIONS_MAX:
-            return _Refusal()
-        handler = server()
-        handler.keep_alive(True)  # else aiohttp waits for ever for a first request
-        return handler
+        return 0 if self._connections is None else len(self._connections)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -107,13 +98,6 @@ class ApiServer:
             self._listener.close()
         if self._runner is not None:
             await self._runner.cleanup()
-
-
-class _Refusal(asyncio.Protocol):
-    """Closes its connection."""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        transport.close()
 
 
 def read_token(path: str) -> str:

@@ -25,9 +25,10 @@ DEPTH_MAX = 8
 NAME_CHARS_MAX = 64
 TENDERS_MAX = 10
 # No control characters: names reach receipts, and a printer obeys those. Nor what turns the direction of a text or ends
-# its line: a name must not look like another one.
+# its line: a name must not look like another one. The joiners of Persian and of emoji (200C, 200D) stay.
 NAME_PATTERN = (
-    r"\A[^\x00-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\uffff]*\Z"
+    r"\A[^\x00-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
+    r"\U000e0000-\U000e0fff]*\Z"
 )
 
 Amount = Annotated[int, Meta(ge=0, le=AMOUNT_MAX_MINOR)]

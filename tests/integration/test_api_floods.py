@@ -14,7 +14,7 @@ import aiohttp
 import pytest
 
 import config
-from agent.api import server, status, wire
+from agent.api import connections, server, status, wire
 from agent.hub import BACKLOG_MAX, LISTENERS_MAX
 from tests.factory import Factory
 from tests.integration.api_kit import WAIT_S, listening, real_till, refused, until
@@ -44,19 +44,62 @@ async def test_a_body_that_does_not_come_is_not_waited_for(
         writer.close()
 
 
-async def test_connections_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server, "CONNECTIONS_MAX", 3)
-    async with real_till(tmp_path / "state") as till, AsyncExitStack() as open_ones:
-        request = b"GET /v1/sale HTTP/1.1\r\nHost: localhost\r\n\r\n"
-        for _ in range(3):
+REQUEST = b"GET /v1/sale HTTP/1.1\r\nHost: localhost\r\n\r\n"
+POST = b"POST /v1/scan HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+
+
+async def test_connections_are_bounded_and_the_oldest_that_waits_goes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "CONNECTIONS_MAX", 3)
+    async with real_till(tmp_path / "state") as till, AsyncExitStack() as open_ones, asyncio.timeout(WAIT_S):
+        lines = []
+        for _ in range(4):
             reader, writer = await asyncio.open_connection("127.0.0.1", till.port)
-            open_ones.callback(writer.close)
-            writer.write(request)
+            writer.write(REQUEST)
             await reader.readuntil(b"null}")
-        async with asyncio.timeout(WAIT_S):
-            fourth, writer = await asyncio.open_connection("127.0.0.1", till.port)
+            lines.append((reader, writer))
             open_ones.callback(writer.close)
-            assert await fourth.read() == b""
+        assert await lines[0][0].read() == b""
+        await until(lambda: till.app.api.connections == 3)
+        for reader, writer in lines[1:]:
+            writer.write(REQUEST)
+            await reader.readuntil(b"null}")
+
+
+@pytest.mark.parametrize("half", [b"", REQUEST[:30], POST + b"Content-Length: 20\r\n\r\n{"])
+async def test_half_requests_do_not_shut_the_till(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, half: bytes
+) -> None:
+    """Neither for who comes anew nor for the POS that keeps its connection."""
+    monkeypatch.setattr(connections, "CONNECTIONS_MAX", 3)
+    async with real_till(tmp_path / "state") as till, AsyncExitStack() as open_ones, asyncio.timeout(WAIT_S):
+        reader, pos = await asyncio.open_connection("127.0.0.1", till.port)
+        open_ones.callback(pos.close)
+        pos.write(REQUEST)
+        await reader.readuntil(b"null}")
+        for _ in range(20):
+            _, writer = await asyncio.open_connection("127.0.0.1", till.port)
+            open_ones.callback(writer.close)
+            writer.write(half)
+            assert (
+                await till.speak(REQUEST.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
+            ).endswith(b"null}")
+        pos.write(REQUEST)
+        await reader.readuntil(b"null}")
+
+
+async def test_no_connection_is_closed_for_another_while_it_is_answered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "CONNECTIONS_MAX", 2)
+    async with real_till(tmp_path / "state") as till, listening(till) as one, listening(till) as other:
+        for page in (one, other):
+            await page.event("status")
+        assert await till.speak(REQUEST) == b""
+        await till.app.till.scan("nothing", "test")
+        for page in (one, other):
+            assert await page.event("verdict")
 
 
 async def test_listeners_are_bounded(tmp_path: Path) -> None:

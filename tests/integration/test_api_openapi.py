@@ -417,7 +417,19 @@ anything = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
     max_leaves=6,
 )
-names = st.text(max_size=66) | st.sampled_from(["118", "a\n", "\x7f"])
+UNSEEN = [
+    "\xad",
+    "\u061c",
+    "\u180e",
+    "\u200b",
+    "\u200f",
+    "\u202e",
+    "\u2069",
+    "\ufeff",
+    "\ufffa",
+    "\U000e0041",
+]
+names = st.text(max_size=66) | st.sampled_from(["118", "a\n", "\x7f", "\u200d", "\ufffd", *UNSEEN])
 lines = st.fixed_dictionaries(
     {
         "sku": names | anything,
@@ -478,9 +490,9 @@ async def test_any_bytes_are_answered_as_written(till: RealTill, contract: Contr
 
 
 @module_loop
-@pytest.mark.parametrize("name", ["a\n", "\n", "\x00", "a\x85b", "\x7f", ""])
+@pytest.mark.parametrize("name", ["a\n", "\n", "\x00", "a\x85b", "\x7f", "", *UNSEEN])
 @pytest.mark.parametrize("field", ["sale_id", "currency"])
-async def test_control_characters_are_refused_as_written(
+async def test_control_characters_and_unseen_ones_are_refused_as_written(
     till: RealTill, contract: Contract, name: str, field: str
 ) -> None:
     body = {"total_minor": 1, field: "CNY" + name if field == "currency" and name else name}

@@ -10,7 +10,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 import config
 from agent import health, hub, printing
-from agent.api import scans, server, status, wire
+from agent.api import connections, scans, server, status, wire
 from agent.api.errors import PROBLEMS
 from agent.domain.bundle import Age
 from agent.domain.money import AMOUNT_MAX_MINOR
@@ -94,7 +94,7 @@ def test_its_bounds_are_the_codes_bounds() -> None:
         f"at most {wire.BODY_BYTES_MAX} bytes (413)",
         f"nests at most {wire.DEPTH_MAX} deep",
         f"within {wire.BODY_WAIT_S:.0f} s (408)",
-        f"at most {server.CONNECTIONS_MAX} connections; an idle one is closed after {server.IDLE_S} s",
+        f"at most {connections.CONNECTIONS_MAX} connections; an idle one is closed after {server.IDLE_S} s",
         f"after {status.HEARTBEAT_S:.0f} s of silence",
         f"At most {hub.LISTENERS_MAX} listeners",
         f"does not read for {status.WRITE_S:.0f} s, or is {hub.BACKLOG_MAX} events behind",
