@@ -69,7 +69,7 @@ def test_terms_that_no_till_would_take_are_refused(shell: Shell) -> None:
     assert "not all the campaign's" in shell.issue(*new, "--from", late, "--to", late, code=1)
     assert "above what the campaign gives" in shell.issue("--json", "--value-minor", "3001", code=1)
     text = shell.campaign.read_text("utf-8")
-    shell.campaign.write_text(text.replace("amount_minor = 3000", "amount_minor = 5001"), "utf-8")
+    shell.campaign.write_text(text.replace("off_minor = 3000 }]\n#", "off_minor = 5001 }]\n#"), "utf-8")
     assert "5000 at most" in shell.issue("--json", code=1)
     shell.campaign.write_text(text.replace("number = 1001", "number = 1002"), "utf-8")
     assert "no key for campaign 1002" in shell.issue("--json", code=1)
@@ -279,8 +279,12 @@ def test_two_processes_never_give_out_one_index_twice(shell: Shell) -> None:
 
 def test_a_campaign_file_is_checked_with_lines(shell: Shell) -> None:
     assert "满 100 减 30" in shell("campaign", "check", shell.campaign)
-    text = shell.campaign.read_text("utf-8").replace("amount_minor = 3000", "amount_minor = 0")
+    text = shell.campaign.read_text("utf-8").replace("off_minor = 3000 }]\n#", "off_minor = 0 }]\n#")
     shell.campaign.write_text(text, "utf-8")
-    assert "autumn.toml:25: benefit.amount_minor:" in shell("campaign", "check", shell.campaign, code=78)
+    assert "autumn.toml:24: offer.benefit.steps[0].off_minor:" in shell(
+        "campaign", "check", shell.campaign, code=78
+    )
     shell.own_key()
-    assert "autumn.toml:25: benefit.amount_minor:" in shell.issue("--json", "--new-ledger", code=78)
+    assert "autumn.toml:24: offer.benefit.steps[0].off_minor:" in shell.issue(
+        "--json", "--new-ledger", code=78
+    )

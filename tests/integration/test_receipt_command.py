@@ -111,7 +111,7 @@ arms = [
 
 [[slips]]
 paper = "exchange"
-benefit = "free_item"
+benefit = "item"
 
 [join]
 url = "https://member.example/join"

@@ -10,6 +10,7 @@ import pytest
 
 import config
 from agent.devices import scan_sources
+from drivers.commanded import Commands
 
 VALUES: dict[str, Any] = {
     "name": "one",
@@ -28,7 +29,12 @@ VALUES: dict[str, Any] = {
     "prefix": "~",
     "gap_ms": 250,
     "encoding": "latin-1",
+    "beep_good": "g",
+    "beep_bad": "b",
+    "trigger_on": "\x16T",
+    "trigger_off": "\x16U",
 }
+COMMANDS = Commands(b"g", b"b", b"\x16T", b"\x16U")
 
 
 @pytest.mark.parametrize(
@@ -42,4 +48,7 @@ def test_every_key_reaches_the_driver(scanner: type[msgspec.Struct]) -> None:
     settings = source._settings  # type: ignore[attr-defined]  # each driver keeps them under this name
     wanted = {**given, "gap_s": 0.25} if "gap_ms" in given else dict(given)
     wanted.pop("gap_ms", None)
+    if keys >= {"beep_good"}:
+        wanted = {key: value for key, value in wanted.items() if not key.startswith(("beep_", "trigger_"))}
+        wanted["commands"] = COMMANDS
     assert {one.name: getattr(settings, one.name) for one in fields(settings)} == wanted
