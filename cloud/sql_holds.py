@@ -11,13 +11,13 @@ _LINE = (
     "SELECT till, lane, sequence, hash, kid, code, redemption_id, time, received_at, issuer, campaign, idx,"
     " discount_minor, refused_at FROM held"
 )
-_CHOSEN = "till = ?1 AND (?2 IS NULL OR kid = ?2)"
+_CHOSEN = "till = ?1 AND (CAST(?2 AS TEXT) IS NULL OR kid = ?2)"
 
 
 def lines(db: Db, till: str | None, limit: int) -> list[HeldLine]:
     """`CloudStore.held`."""
     rows = db.execute(
-        f"{_LINE} WHERE ?1 IS NULL OR till = ?1 ORDER BY received_at DESC, till, lane, sequence LIMIT ?2",
+        f"{_LINE} WHERE CAST(?1 AS TEXT) IS NULL OR till = ?1 ORDER BY received_at DESC, till, lane, sequence LIMIT ?2",
         (till, limit),
     )
     return [HeldLine(*row) for row in rows]

@@ -38,6 +38,15 @@ STORES: dict[str, Callable[[pytest.FixtureRequest, Path], Awaitable[CloudStore]]
 
 
 @pytest.fixture(params=sorted(STORES))
+def database(request: pytest.FixtureRequest) -> str | None:
+    """What `cloud.main.init` makes its tables in: a new PostgreSQL database; None for SQLite."""
+    if request.param == "sqlite":
+        return None
+    server: PostgresServer = request.getfixturevalue("postgres")
+    return server.fresh_database()
+
+
+@pytest.fixture(params=sorted(STORES))
 async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[CloudStore]:
     opened = await STORES[request.param](request, tmp_path)
     yield opened

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 import secrets
@@ -184,11 +185,14 @@ class Client:
 
 @asynccontextmanager
 async def running_cloud(
-    folder: Path, ages: Ages | None = None, limits: wire.Limits | None = None
+    folder: Path,
+    ages: Ages | None = None,
+    limits: wire.Limits | None = None,
+    database: str | None = None,
 ) -> AsyncIterator[Running]:
     """A cloud in this process, on a free port of the loopback."""
     clock = Time()
-    made = init(folder, clock)
+    made = await asyncio.to_thread(init, folder, clock, database=database)
     cloud = open_cloud(folder, ages, clock)
     if limits is not None:
         cloud = replace(cloud, limits=limits)

@@ -24,6 +24,7 @@ from cloud.publish import Ages
 from sync import wire
 from sync.ports import Answer
 from sync.uplink import HttpUplink, Identity
+from tests.cloud_stores import database as database  # the fixture, for every store
 from tests.core_kit import files_hold
 from tests.integration.attack_kit import SALE, played
 from tests.integration.cloud_server_kit import Client, Running, running_cloud
@@ -35,8 +36,8 @@ WORDS = {"alphabet": "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789", "least": 4, "most":
 
 
 @pytest.fixture
-async def cloud(tmp_path: Path) -> AsyncIterator[Running]:
-    async with running_cloud(tmp_path / "cloud", Ages(refresh_s=300)) as running:
+async def cloud(tmp_path: Path, database: str | None) -> AsyncIterator[Running]:
+    async with running_cloud(tmp_path / "cloud", Ages(refresh_s=300), database=database) as running:
         await running.set_up()
         for number, uses in ((PROMO, 3), (LEAFLET, 1)):
             offer = campaign(number=number, size=10, uses=uses, offline_class=OfflineClass.OPEN)

@@ -13,6 +13,7 @@ from agent.domain import campaign as campaigns
 from agent.domain.decide import Refusal, verify_scan
 from agent.domain.keys import new_signing_key
 from agent.domain.outcome import Outcome
+from tests.cloud_stores import database as database  # the fixture, for every store
 from tests.integration.cloud_server_kit import KEY_BODY, Running, base64url, running_cloud
 from tests.unit import cloud_kit
 from tests.unit.cloud_kit import CAMPAIGN, ISSUER, TODAY
@@ -21,8 +22,8 @@ ORDER = {"issuer": ISSUER, "campaign": CAMPAIGN, "count": 3, "not_before": TODAY
 
 
 @pytest.fixture
-async def running(tmp_path: Path) -> AsyncIterator[Running]:
-    async with running_cloud(tmp_path) as cloud:
+async def running(tmp_path: Path, database: str | None) -> AsyncIterator[Running]:
+    async with running_cloud(tmp_path, database=database) as cloud:
         await cloud.set_up()
         yield cloud
 

@@ -18,10 +18,11 @@ from cloud import status_lists
 from cloud.errors import StoreUnavailable
 from cloud.indexes import new_index_key
 from cloud.ports import StatusPart
-from cloud.sqlite_store import SqliteStore
+from cloud.sql_store import SqlStore
 from cloud.status_lists import StatusLists
 from sync.ports import Answer
 from sync.wire import part_path
+from tests.cloud_stores import STORES
 from tests.integration.cloud_server_kit import running_cloud
 from tests.unit.cloud_kit import AT, CAMPAIGN, ISSUER, campaign
 
@@ -30,9 +31,10 @@ OFFER = campaign(size=SIZE)
 NAME = (ISSUER, CAMPAIGN)
 
 
-@pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[SqliteStore]:
-    opened = SqliteStore(tmp_path / "cloud.db")
+@pytest.fixture(params=sorted(STORES))
+async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[SqlStore]:
+    opened = await STORES[request.param](request, tmp_path)
+    assert isinstance(opened, SqlStore)
     await opened.put_campaign(OFFER, None, new_index_key())
     yield opened
     await opened.close()
@@ -46,7 +48,7 @@ def list_of(parts: dict[str, StatusPart]) -> StatusList:
     return read_lists({name: part.content for name, part in parts.items()})[NAME]
 
 
-async def revoke(store: SqliteStore, count: int, seed: int) -> set[int]:
+async def revoke(store: SqlStore, count: int, seed: int) -> set[int]:
     drawn = set(random.Random(seed).sample(range(SIZE), count))
     await store.revoke(*NAME, drawn, AT)
     return drawn
@@ -56,7 +58,7 @@ def expected(revoked: set[int]) -> StatusList:
     return status.make(SIZE, [(index, Status.REVOKED) for index in revoked])
 
 
-async def test_a_long_history_in_few_parts(store: SqliteStore) -> None:
+async def test_a_long_history_in_few_parts(store: SqlStore) -> None:
     """Every step is the list; a till that follows fetches little; a publisher that starts anew goes on where it was."""
     revoked = await revoke(store, 2000, 0)
     lists = StatusLists(store)
@@ -80,7 +82,7 @@ async def test_a_long_history_in_few_parts(store: SqliteStore) -> None:
     assert fetched / 118 < snapshot / 8
 
 
-async def test_deltas_grow_into_a_new_snapshot(store: SqliteStore) -> None:
+async def test_deltas_grow_into_a_new_snapshot(store: SqlStore) -> None:
     lists = StatusLists(store)
     revoked = await revoke(store, 2000, 0)
     seen = []
@@ -93,7 +95,7 @@ async def test_deltas_grow_into_a_new_snapshot(store: SqliteStore) -> None:
     assert max(seen) > 1, seen
 
 
-async def test_where_a_till_is_told_of_many_campaigns_each_list_has_one_delta(store: SqliteStore) -> None:
+async def test_where_a_till_is_told_of_many_campaigns_each_list_has_one_delta(store: SqlStore) -> None:
     lists = StatusLists(store)
     revoked = await revoke(store, 2000, 0)
     for step, count in enumerate((1, 100, 10, 1, 1), 1):
@@ -104,7 +106,7 @@ async def test_where_a_till_is_told_of_many_campaigns_each_list_has_one_delta(st
     assert list_of(parts) == expected(revoked)
 
 
-async def test_all_lists_together_fit_into_a_manifest(store: SqliteStore) -> None:
+async def test_all_lists_together_fit_into_a_manifest(store: SqlStore) -> None:
     lists = StatusLists(store)
     revoked = await revoke(store, 2000, 0)
     await parts_of(lists)
@@ -125,7 +127,7 @@ async def test_all_lists_together_fit_into_a_manifest(store: SqliteStore) -> Non
     assert len(await parts_of(lists, 950)) == 2
 
 
-async def test_an_unchanged_list_is_not_read_again(store: SqliteStore) -> None:
+async def test_an_unchanged_list_is_not_read_again(store: SqlStore) -> None:
     lists = StatusLists(store)
     await revoke(store, 100, 0)
     first = await parts_of(lists)
@@ -141,7 +143,7 @@ async def test_an_unchanged_list_is_not_read_again(store: SqliteStore) -> None:
     assert await parts_of(read) == first
 
 
-async def test_uses_beyond_the_size_and_marks_of_no_consequence_make_no_delta(store: SqliteStore) -> None:
+async def test_uses_beyond_the_size_and_marks_of_no_consequence_make_no_delta(store: SqlStore) -> None:
     lists = StatusLists(store)
     await revoke(store, 100, 0)
     before = await parts_of(lists)
@@ -155,7 +157,7 @@ async def test_uses_beyond_the_size_and_marks_of_no_consequence_make_no_delta(st
     assert [part.change for part in after.values()] == [103]
 
 
-async def test_a_list_of_which_nothing_is_known_is_not_stored(store: SqliteStore) -> None:
+async def test_a_list_of_which_nothing_is_known_is_not_stored(store: SqlStore) -> None:
     lists = StatusLists(store)
     empty = await parts_of(lists)
     assert list_of(empty) == expected(set())
@@ -168,7 +170,7 @@ async def test_a_list_of_which_nothing_is_known_is_not_stored(store: SqliteStore
 
 
 async def test_a_stored_list_that_no_till_could_read_is_made_anew(
-    store: SqliteStore, caplog: pytest.LogCaptureFixture
+    store: SqlStore, caplog: pytest.LogCaptureFixture
 ) -> None:
     revoked = await revoke(store, 2000, 0)
     await parts_of(StatusLists(store))
@@ -186,7 +188,7 @@ async def test_a_stored_list_that_no_till_could_read_is_made_anew(
         caplog.clear()
 
 
-async def test_two_receivers_agree_on_one_list(store: SqliteStore) -> None:
+async def test_two_receivers_agree_on_one_list(store: SqlStore) -> None:
     one, other = StatusLists(store), StatusLists(store)
     revoked = await revoke(store, 1000, 0)
     for step in range(1, 6):
@@ -198,7 +200,7 @@ async def test_two_receivers_agree_on_one_list(store: SqliteStore) -> None:
 
 
 async def test_a_receiver_that_is_always_too_late_gives_up(
-    store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+    store: SqlStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def late(*_: object) -> bool:
         return False
@@ -209,7 +211,7 @@ async def test_a_receiver_that_is_always_too_late_gives_up(
         await parts_of(StatusLists(store))
 
 
-async def test_lists_leave_memory_and_come_back(store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_lists_leave_memory_and_come_back(store: SqlStore, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(status_lists, "CACHE_BYTES", 3 * SIZE // 4)
     offers = [OFFER, *(replace(OFFER, number=number) for number in (8, 9, 10, 11))]
     for offer in offers[1:]:
@@ -228,7 +230,7 @@ async def test_lists_leave_memory_and_come_back(store: SqliteStore, monkeypatch:
         assert 0 < len(lists._kept) < len(offers)
 
 
-async def test_very_many_changes_at_once(store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_very_many_changes_at_once(store: SqlStore, monkeypatch: pytest.MonkeyPatch) -> None:
     """As after an import: read in pieces, and no delta is tried."""
     monkeypatch.setattr(status_lists, "MARKS_AT_ONCE", 300)
     monkeypatch.setattr(status_lists, "CHANGES_MOST", 700)

@@ -18,6 +18,7 @@ from agent.domain.statement import sign_key_change
 from agent.domain.status import Status
 from cloud.chain import JUMP_MAX
 from sync import wire
+from tests.cloud_stores import database as database  # the fixture, for every store
 from tests.integration.cloud_server_kit import Client, Running, enrolment, running_cloud
 from tests.unit.cloud_kit import CAMPAIGN, ISSUER, SealingTill, campaign
 
@@ -26,8 +27,8 @@ PROMO = 9
 
 
 @pytest.fixture
-async def cloud(tmp_path: Path) -> AsyncIterator[Running]:
-    async with running_cloud(tmp_path / "cloud") as running:
+async def cloud(tmp_path: Path, database: str | None) -> AsyncIterator[Running]:
+    async with running_cloud(tmp_path / "cloud", database=database) as running:
         await running.set_up()
         yield running
 
