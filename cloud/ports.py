@@ -24,6 +24,7 @@ from cloud.lists import ListStore, Win
 from cloud.restore import RestoreStore
 from cloud.tills import Till
 
+CampaignCheck = Callable[[Sequence[Campaign]], None]
 Judge = Callable[[ChainView, Sequence[Entry]], list[Ruling]]
 
 
@@ -191,9 +192,13 @@ class CloudStore(ListStore, RestoreStore, Protocol):
         The promo codes that a withdrawn key signed are handed out no more.
         """
 
-    async def put_campaign(self, campaign: Campaign, promo: PromoPlan | None, key: bytes) -> None:
+    async def put_campaign(
+        self, campaign: Campaign, promo: PromoPlan | None, key: bytes, check: CampaignCheck | None = None
+    ) -> None:
         """Add, or replace by a higher version of the same size and uses, and of the same currency once coupons may be
         out; Refused(409) otherwise. key: kept from the first.
+
+        check: is given all campaigns that are known, in the same transaction; what it raises leaves all as it was.
         """
 
     async def offers(self) -> list[Offer]: ...

@@ -83,17 +83,17 @@ class Publisher:
         self._roots = roots
         self._now = now
         self._ages = ages or Ages()
-        self._offering = asyncio.Lock()
         self._locks: weakref.WeakValueDictionary[str, asyncio.Lock] = weakref.WeakValueDictionary()
         self._status = StatusLists(store)
         self._codes = CodeTables(store.codes)
 
     async def offer(self, campaign: Campaign, promo: PromoPlan | None) -> None:
         """Add a campaign, or its next version. Refused where it is no next version or no till could hold it."""
-        async with self._offering:  # two that fit alone need not fit together
-            others = [offer.campaign for offer in await self._store.offers()]
-            check_room(campaign, others, day_number(self._now(), UTC) - 1)
-            await self._store.put_campaign(campaign, promo, new_index_key())
+        today = day_number(self._now(), UTC) - 1
+        # Two that fit alone need not fit together, whichever receivers they come to.
+        await self._store.put_campaign(
+            campaign, promo, new_index_key(), lambda known: check_room(campaign, known, today)
+        )
 
     async def bundle(self, till: Till, *, newer: bool = False) -> Published:
         """The newest manifest of an enrolled till; its parts are in the store. Raises StoreUnavailable.

@@ -29,6 +29,7 @@ from cloud.holds import HeldLine, Released
 from cloud.lists import NEWEST, ConflictLine, Cursor, GapLine, ImplausibleLine, LedgerLine, RefusalLine
 from cloud.ports import (
     Appended,
+    CampaignCheck,
     HeldKey,
     Judge,
     KeyState,
@@ -114,7 +115,9 @@ class SqlStore:
     async def change_key(self, kid: bytes, state: KeyState) -> HeldKey:
         return await self._threads.write(lambda db: sql_issuing.change_key(db, kid, state))
 
-    async def put_campaign(self, campaign: Campaign, promo: PromoPlan | None, key: bytes) -> None:
+    async def put_campaign(
+        self, campaign: Campaign, promo: PromoPlan | None, key: bytes, check: CampaignCheck | None = None
+    ) -> None:
         plan = promo or PromoPlan(0, 0)
         identity = (campaign.issuer, campaign.number)
         row = (
@@ -126,6 +129,8 @@ class SqlStore:
         )
 
         def work(db: Db) -> None:
+            if check is not None:
+                check([_offer(row).campaign for row in db.execute(_OFFER).fetchall()])
             sql_plausible.raise_most(db, campaign)
             found = campaign_of(db, *identity)
             if found is None:

@@ -13,6 +13,8 @@ from agent.domain import campaign as campaigns
 from agent.domain.decide import Refusal, verify_scan
 from agent.domain.keys import new_signing_key
 from agent.domain.outcome import Outcome
+from cloud.errors import Refused
+from cloud.publish import Publisher
 from tests.cloud_stores import database as database  # the fixture, for every store
 from tests.integration.cloud_server_kit import KEY_BODY, Running, base64url, running_cloud
 from tests.unit import cloud_kit
@@ -229,3 +231,18 @@ async def test_issuing_at_once_gives_each_index_once(running: Running) -> None:
     many = [running.admin("POST", "coupons", ORDER | {"count": 100}) for _ in range(8)]
     indexes = [coupon["index"] for _, answer in await asyncio.gather(*many) for coupon in answer["coupons"]]
     assert len(set(indexes)) == 800
+
+
+async def test_two_campaigns_that_fit_alone_and_not_together_come_to_two_receivers(running: Running) -> None:
+    cloud = running.cloud
+    assert cloud is not None, "it runs in this process"
+    other = Publisher(cloud.store, cloud.keyring, cloud.roots, cloud.now)
+    for number in range(100, 104):
+        await cloud.publisher.offer(cloud_kit.campaign(number=number, size=50_000_000), None)
+    both = [cloud_kit.campaign(number=number, size=50_000_000) for number in (300, 301)]
+    done = await asyncio.gather(
+        cloud.publisher.offer(both[0], None), other.offer(both[1], None), return_exceptions=True
+    )
+    refused = [error.code for error in done if isinstance(error, Refused)]
+    assert refused == ["too_many_coupons"]
+    assert len([offer for offer in await cloud.store.offers() if offer.campaign in both]) == 1
