@@ -147,10 +147,7 @@ class App:
             redeemer=redeemer,
             refresher=refresher,
             hub=Hub(),
-            signals=Signals(
-                said := devices.mouths(self._sources),
-                frozenset(one.name for _, one in self._sources) - said.keys(),
-            ),
+            signals=self._signals(),
             clock=self._clock,
             numbers=SqlNumbers(self._database),
             prints=prints,

@@ -30,11 +30,14 @@ from agent.redeem import Redeemer, Request
 from agent.refresh import Refresher
 from agent.signals import Signals
 from agent.state import TillState, bundle_age
-from agent.till_json import device_json, latest, sale_json
+from agent.till_json import device_json, fault_json, latest, sale_json
 from drivers.ports import DeviceStatus, Scan, ScanFault
 from sync.lanes import LaneState
 
 log = logging.getLogger(__name__)
+
+FAULT_EVERY_S = 0.5
+"""Scan faults are told at most so often: a line at the wrong speed is noise without end."""
 
 
 class StatusSource(Protocol):
@@ -95,6 +98,7 @@ class Till:
             queue_max=wiring.queue_max,
         )
         self._guesses = Guesses(wiring.clock.monotonic)
+        self._fault_told_at = -FAULT_EVERY_S
         self._running: set[str] = set()
         self._importing = False
         self._line: tuple[str, str | None] = ("never" if wiring.cloud else "off", None)
@@ -117,8 +121,15 @@ class Till:
             self._changed.set()
 
     def take_fault(self, fault: ScanFault) -> None:
-        """A device read something that is no whole scan."""
+        """A device read no whole scan: the cashier is told, for the green before is no answer to it."""
         log.warning("scan fault", extra={"source": fault.source, "code": fault.code, "detail": fault.detail})
+        now = self._w.clock.monotonic()
+        if now - self._fault_told_at < FAULT_EVERY_S:
+            return
+        self._fault_told_at = now
+        said = fault_json(fault, self._w.clock.now())
+        self.hub.publish("fault", said)
+        self.signals.answer({**said, "accepted": False})
 
     async def scan(self, text: str, source: str) -> Verdict:
         """A scan by a page or a POS, debounced like a device's. Raises Overflow and TooManyGuesses."""

@@ -1,12 +1,15 @@
-"""Parts of the Status object of docs/openapi.yaml."""
+"""Parts of the Status object of docs/openapi.yaml, and ScanFault."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
+from agent.domain import time
+from agent.domain.outcome import Outcome, sentences
 from agent.domain.sale import Sale
-from drivers.ports import DeviceStatus
+from drivers.ports import DeviceStatus, ScanFault
 from sync.lanes import LaneState
 
 
@@ -23,6 +26,18 @@ def device_json(role: str, status: DeviceStatus) -> dict[str, Any]:
         "role": role,
         "state": status.state.value,
         "detail": status.detail,
+    }
+
+
+def fault_json(fault: ScanFault, at: datetime) -> dict[str, Any]:
+    """Half a scan, in the words of a coupon of which only a part was read."""
+    said = sentences(Outcome.TRUNCATED, {}, {})
+    return {
+        "source": fault.source,
+        "at": time.timestamp(at),
+        "code": fault.code,
+        "detail": fault.detail,
+        **{name: getattr(said, name) for name in ("zh", "en", "next_zh", "next_en")},
     }
 
 

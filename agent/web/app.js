@@ -60,11 +60,22 @@ function rest() {
 /** Show a verdict. ageMs: how old it is; past CALM_MS it is shown at rest, and only a live one sounds. */
 function showVerdict(verdict, { ageMs = 0, live = true } = {}) {
   if (live && page.current?.scan_id === verdict.scan_id && performance.now() - page.shownAt < SAME_MS) return;
+  page.verdicts = [verdict, ...page.verdicts.filter((other) => other.scan_id !== verdict.scan_id)].slice(0, STRIP);
+  renderStrip(byId("strip"), page.verdicts);
+  present(verdict, ageMs, live);
+  if (live && verdict.print_job && verdict.print_job !== page.receipt?.job) void loadReceipt(verdict.print_job);
+}
+
+/** What a device read was no whole scan: it is shown like a verdict, for the one before is no answer to it. */
+function showFault(fault) {
+  const nothing = { fault: true, coupon: null, campaign: null, discount_minor: null, detail: `${fault.code} · ${fault.source}` };
+  present({ ...fault, ...nothing, outcome: "truncated", tone: "warn", scan_id: `fault ${fault.at}` }, 0, true);
+}
+
+function present(verdict, ageMs, live) {
   page.current = verdict;
   page.shownAt = live ? performance.now() : -Infinity;
-  page.verdicts = [verdict, ...page.verdicts.filter((other) => other.scan_id !== verdict.scan_id)].slice(0, STRIP);
   renderStage(byId("stage"), verdict);
-  renderStrip(byId("strip"), page.verdicts);
   clearTimeout(page.calmTimer);
   if (ageMs >= CALM_MS) {
     calmDown();
@@ -77,7 +88,6 @@ function showVerdict(verdict, { ageMs = 0, live = true } = {}) {
     pop(byId("stage"));
     sound.play(toneOf(verdict));
   }
-  if (live && verdict.print_job && verdict.print_job !== page.receipt?.job) void loadReceipt(verdict.print_job);
 }
 
 async function submitScan(text) {
@@ -257,12 +267,15 @@ async function reload() {
   const loading = page.loading, shown = page.receipt;
   const [status, { verdicts }, { prints }] = await Promise.all(
     ["/v1/status", "/v1/verdicts?limit=20", "/v1/prints?limit=1"].map((path) => call("GET", path))); // prints: from before a restart, too
-  const before = page.current?.scan_id;
+  const before = page.verdicts[0]?.scan_id;
   page.verdicts = verdicts.slice(0, STRIP);
   takeStatus(status);
   byId("lost").hidden = true;
   document.body.classList.remove("is-lost");
-  if (verdicts.length) {
+  const faultStands = page.current?.fault && Date.parse(page.current.at) > Date.parse(verdicts[0]?.at ?? 0);
+  if (faultStands) {
+    calmDown(); // half a scan came after the last verdict: that one is not lit again
+  } else if (verdicts.length) {
     const ageMs = Date.parse(status.time) - Date.parse(verdicts[0].at);
     const missed = before !== undefined && before !== verdicts[0].scan_id && ageMs < CALM_MS;
     showVerdict(verdicts[0], { ageMs, live: missed });
@@ -319,7 +332,7 @@ wire();
 sound.wake(drawSound);
 drawAll();
 follow("/v1/events", {
-  handlers: { verdict: (verdict) => showVerdict(verdict), status: takeStatus, print: takePrint },
+  handlers: { verdict: (verdict) => showVerdict(verdict), fault: showFault, status: takeStatus, print: takePrint },
   up: reload,
   down: lose,
   check: async () => takeStatus(await call("GET", "/v1/status")),

@@ -115,6 +115,20 @@ async def test_a_refused_scan_shows_its_sentence(page: Page, counter: Counter) -
     await expect(page.locator(".chip")).to_have_count(4)
 
 
+async def test_half_a_scan_puts_out_the_green_before_it(page: Page, counter: Counter) -> None:
+    await counter.visit(page)
+    stage, coupon = page.locator("#stage"), counter.till.coupon()
+    counter.scanner.scan(coupon)
+    await expect(stage).to_have_attribute("data-tone", "good")
+    counter.scanner.send(counter.till.coupon()[:60].encode())
+    await expect(stage).to_have_attribute("data-tone", "warn")
+    await expect(stage.locator(".word")).to_have_text("没扫全")
+    await expect(stage.locator(".support")).to_contain_text("incomplete · counter")
+    await expect(page.locator(".chip")).to_have_count(1)
+    counter.scanner.scan(counter.till.coupon())
+    await expect(stage).to_have_attribute("data-tone", "good")
+
+
 async def _next_verdict(counter: Counter, outcome: str) -> dict[str, Any]:
     kept = counter.till.app.till.hub.verdicts
     await until(lambda: bool(kept) and kept[0]["outcome"] == outcome)

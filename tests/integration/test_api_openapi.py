@@ -27,7 +27,7 @@ from agent.domain.money import AMOUNT_MAX_MINOR
 from agent.guesses import AT_ONCE
 from agent.hub import LISTENERS_MAX
 from drivers.escpos_commands import DRAWER_PULSE
-from drivers.ports import DeviceState
+from drivers.ports import DeviceState, ScanFault
 from drivers.virtual_printer import Fault, VirtualPrinter
 from drivers.virtual_scanner import VirtualScanner
 from tests.api_contract import METHODS, Contract
@@ -312,6 +312,8 @@ async def check_stream(till: RealTill, contract: Contract) -> None:
         told = await page.event("print")
         assert contract.fault(contract.schema("Print"), told) is None
         assert told["job"] == printed.json["print_job"]
+        till.app.till.take_fault(ScanFault("front", "incomplete", "no suffix", 1.0))
+        assert contract.fault(contract.schema("ScanFault"), await page.event("fault")) is None
     await until(lambda: till.app.till.hub.listeners == 0)  # the page has left, and soon the till knows it
     with_all_places_taken = [till.app.till.hub.listen() for _ in range(LISTENERS_MAX)]
     for place in with_all_places_taken[till.app.till.hub.listeners :]:

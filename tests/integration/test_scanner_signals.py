@@ -53,6 +53,28 @@ async def test_a_beep_for_yes_and_another_for_no(tmp_path: Path) -> None:
             assert line.heard() == b"", "a POS has beeps of its own"
 
 
+async def test_half_a_scan_is_a_no(tmp_path: Path) -> None:
+    with VirtualScanner() as line:
+        async with shop(tmp_path, line, beep_good=GOOD, beep_bad=BAD) as till:
+            line.send(till.coupon()[:40].encode())
+            await hears(line, BAD)
+
+
+async def test_noise_on_a_line_is_told_once_in_a_while(tmp_path: Path) -> None:
+    with VirtualScanner() as line:
+        async with shop(tmp_path, line) as till:
+            with till.app.till.hub.listen() as told:
+                line.send(b"\xff\xfe\r" * 50)
+                line.scan(till.coupon())
+                kinds: list[str] = []
+                while "verdict" not in kinds:
+                    async with asyncio.timeout(WAIT_S):
+                        message = await told.get()
+                    assert message is not None, "it was not cut off"
+                    kinds.append(message.kind)
+            assert 1 <= kinds.count("fault") <= 3
+
+
 async def test_it_reads_when_the_pos_asks_and_stops_after_its_scan(tmp_path: Path) -> None:
     with VirtualScanner() as line:
         async with shop(tmp_path, line, trigger_on=ON, trigger_off=OFF, beep_good=GOOD) as till:
