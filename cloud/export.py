@@ -121,7 +121,8 @@ async def _settlement(store: CloudStore, period: Period) -> Pages:
 
 def _add(summed: _Sum, line: LedgerLine, campaign: Campaign | None) -> None:
     """Each redemption is shared by itself, so that parts add up to what came off."""
-    minor, funding = line.discount_minor or 0, Funding()
+    minor = line.discount_minor or 0
+    funding = Funding() if campaign is None else campaign.offer.funding
     parts = spread(minor, [getattr(funding, party) * minor for party in PARTIES])
     as_promised = campaign is not None and line.currency in (None, campaign.currency)
     if as_promised and line.standing == "counts" and line.conflict is None and line.implausible is None:

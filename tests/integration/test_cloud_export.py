@@ -5,12 +5,14 @@ from __future__ import annotations
 import argparse
 import csv
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from agent.domain.offer import Funding
 from cloud import export, export_files, main
 from cloud.chain import CouponRef, Entry, judge
 from cloud.export import TABLES, Period
@@ -101,6 +103,22 @@ async def test_settlement_adds_up_and_pays_nothing_unseen(store: CloudStore, tmp
     assert [tuple(row.values()) for row in rows] == [
         ("S-0012", "M-1", "", "", "", "issuer", "0", "0", "1", "3000"),
         ("S-0012", "M-1", ISSUER, str(CAMPAIGN), "CNY", "issuer", "3", "9000", "3", "9001"),
+    ]
+
+
+async def test_parties_share_each_redemption_to_the_last_unit(store: CloudStore, tmp_path: Path) -> None:
+    shared = campaign()
+    funding = Funding(issuer=500, merchant=333, supplier=167)
+    await enrolled(store, sealing_till("T-1"))
+    await store.put_campaign(replace(shared, offer=replace(shared.offer, funding=funding)), None, bytes(16))
+    entries = [Entry(**{**_fields(said("T-1", one, one, "a")), "discount_minor": 101}) for one in (1, 2, 3)]
+    await store.append("T-1", "redemption", entries, judge, AT)
+    await exported(store, "settlement", tmp_path / "s.csv")
+    rows = read(tmp_path / "s.csv")
+    assert [(row["party"], row["redemptions"], row["amount_minor"]) for row in rows] == [
+        ("issuer", "3", "150"),
+        ("merchant", "3", "102"),
+        ("supplier", "3", "51"),
     ]
 
 
