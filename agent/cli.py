@@ -111,7 +111,7 @@ def _parser(chosen: str) -> argparse.ArgumentParser:
     _verify_arguments(command)
     with_config(command)
     with_json(command)
-    command = add("decode", _decode, "Read QR codes from pictures as the camera pipeline does.")
+    command = add("decode", _decode, "Read QR codes from pictures with the camera's decoders.")
     command.add_argument("paths", nargs="+", help="pictures, or folders of them")
     with_json(command)
     command = add("status", _status, "Show how the running till is.")

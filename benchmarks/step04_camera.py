@@ -25,7 +25,7 @@ from benchmarks.till_frames import (
     presentations,
 )
 from drivers.camera import Camera, CameraSettings
-from drivers.decode import DEFAULT_CHAIN, Decoded, load_chain, read_image
+from drivers.decode import DEFAULT_CHAIN, Decoded, load_chain, read_image, still_chain
 from drivers.live import FrameReader
 from drivers.ports import DeviceState
 
@@ -79,8 +79,8 @@ def _cpu(work: Callable[[], list[Decoded]]) -> tuple[float, list[Decoded]]:
 
 
 def frames(options: Options) -> Iterator[Figure]:
-    """Single frames with a code, read by the whole chain as `redeemd decode` does, with pyzbar for the last."""
-    chain = load_chain((*DEFAULT_CHAIN, "pyzbar"))
+    """Single frames with a code, read by the whole chain as `redeemd decode` does."""
+    chain = load_chain(still_chain())
     count = 15 if options.quick else 300
     for severity in SEVERITIES:
         bare = right = wrong = 0

@@ -71,9 +71,14 @@ class View:
 def code_frames(severity: Severity, count: int) -> Iterator[tuple[Gray, str]]:
     """(frame, text of its code), `count` times."""
     for number in range(count):
-        random = np.random.default_rng([SEED, SEVERITIES.index(severity), number])
-        text, code = _code(random, number)
-        yield _photo(code, _view(severity, code, random), _scene(random), random), text
+        yield code_frame(severity, number)
+
+
+def code_frame(severity: Severity, number: int) -> tuple[Gray, str]:
+    """One of them."""
+    random = np.random.default_rng([SEED, SEVERITIES.index(severity), number])
+    text, code = _code(random, number)
+    return _photo(code, _view(severity, code, random), _scene(random), random), text
 
 
 def empty_frames(count: int = 320) -> Iterator[Gray]:

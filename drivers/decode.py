@@ -149,6 +149,19 @@ DECODERS: dict[str, Callable[[str], Decode]] = {
 DEFAULT_CHAIN = ("zxing", "zxing_upscaled", "zxing_sharpened")
 
 
+def still_chain() -> tuple[str, ...]:
+    """For a still picture: DEFAULT_CHAIN, and ZBar last where libzbar0 is there.
+
+    ZBar reads some codes that have a lamp's reflection on a finder pattern, in 20 ms. A camera waits for the next
+    frame instead, in which the reflection has moved.
+    """
+    try:
+        DECODERS["pyzbar"]("pyzbar")
+    except DriverError:
+        return DEFAULT_CHAIN
+    return (*DEFAULT_CHAIN, "pyzbar")
+
+
 def load_chain(names: Sequence[str] = DEFAULT_CHAIN) -> tuple[Decode, ...]:
     """Load the named decoders in order. Raises DriverError: an unknown name, or a library that is not installed."""
     if not names:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
 
-from drivers.decode import DEFAULT_CHAIN, load_chain, read_image
+from drivers.decode import load_chain, read_image, still_chain
 from drivers.opencv import MAX_PIXELS, fit, load_cv2, to_gray
 from drivers.ports import DriverError
 
@@ -35,13 +35,13 @@ class Reading(TypedDict):
 
 
 def read_paths(
-    paths: Iterable[str | os.PathLike[str]], decoders: Sequence[str] = DEFAULT_CHAIN
+    paths: Iterable[str | os.PathLike[str]], decoders: Sequence[str] | None = None
 ) -> Iterator[Reading]:
     """Read pictures; folders are searched to the bottom, in order of name. A file that is no picture is an entry.
 
-    Raises DriverError when a decoder is unknown or its library is missing.
+    decoders: `still_chain` when none are named. Raises DriverError when a decoder is unknown or its library is missing.
     """
-    chain = load_chain(decoders)
+    chain = load_chain(still_chain() if decoders is None else decoders)
     for path in _files(paths):
         try:
             gray = fit(load_gray(path))

@@ -15,7 +15,8 @@ import segno
 import zxingcpp
 
 from agent.domain.scan import Kind, route
-from drivers.decode import DECODERS, Decode, Decoded, load_chain, read_image
+from benchmarks.till_frames import SEVERITIES, code_frame
+from drivers.decode import DECODERS, DEFAULT_CHAIN, Decode, Decoded, load_chain, read_image, still_chain
 from drivers.opencv import MAX_PIXELS, fit, to_gray
 from drivers.pictures import read_paths
 from drivers.ports import DriverError
@@ -243,11 +244,12 @@ def test_sixteen_bits_a_channel(tmp_path: Path):
 @pytest.mark.skipif(
     not (PUBLIC / "truth.json").is_file(), reason="the public pictures are not on this machine"
 )
-def test_the_public_pictures():
+@pytest.mark.parametrize("decoders", [None, tuple(DECODERS)], ids=["by default", "with all"])
+def test_the_public_pictures(decoders: tuple[str, ...] | None):
     """The bar is what the best combination measured reads (docs/decisions): 169 of 179, none wrong."""
     truth: dict[str, str] = json.loads((PUBLIC / "truth.json").read_text())
     right, wrong = 0, []
-    for one in read_paths([PUBLIC], tuple(DECODERS)):
+    for one in read_paths([PUBLIC], decoders):
         expected = plain(truth[Path(one["path"]).relative_to(PUBLIC).as_posix()])
         if expected in map(plain, one["texts"]):
             right += 1
@@ -260,3 +262,17 @@ def test_the_public_pictures():
 def plain(text: str) -> str:
     """As the measurement compares: line ends alike, no space at the end."""
     return text.replace("\r\n", "\n").replace("\r", "\n").rstrip()
+
+
+@needs_zbar
+def test_a_still_picture_with_a_lamp_on_its_finder_pattern_is_read_by_the_last_resort(tmp_path: Path) -> None:
+    frame, text = code_frame(SEVERITIES[0], 22)
+    assert read_image(frame, load_chain(DEFAULT_CHAIN)) == []
+    cv2.imwrite(str(tmp_path / "still.png"), frame)
+    [reading] = read_paths([tmp_path / "still.png"])
+    assert (reading["texts"], reading["decoder"]) == ([text], "pyzbar")
+
+
+def test_without_libzbar_still_pictures_are_read_by_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pyzbar", None)
+    assert still_chain() == DEFAULT_CHAIN
