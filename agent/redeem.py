@@ -27,6 +27,7 @@ from agent.domain.parts import Contents, PromoCode
 from agent.domain.promo import Choice
 from agent.domain.sale import Sale
 from agent.domain.scan import Kind, route
+from agent.domain.settlement import settled
 from agent.domain.token import Coupon
 from agent.domain.verdict import Verdict, make_verdict
 from agent.ports import Clock, CommitUnknown, Ledger, LedgerUnavailable, Transaction
@@ -313,6 +314,7 @@ class _Work:
             "store": trust.contents.place.store,
             "merchant": trust.contents.place.merchant,
             "business_date": time.day_text(day),
+            "hour": now.now.astimezone(trust.zone).hour,
             "clock": {"wall": time.timestamp(now.wall), "doubt": now.doubt},
             "bundle": {
                 "epoch": trust.manifest.epoch,
@@ -338,6 +340,8 @@ class _Work:
                 "promo": None if self._promo is None else self._promo.short,
                 "promotion": None if self._choice is None else self._choice.to_json(),
             }
+            assert verdict.coupon is not None, "only a coupon is accepted"
+            data |= settled(verdict.campaign, verdict.coupon, self._request.sale, decision.applied)
         return data
 
     def _raise_mark(self, tx: Transaction, now: time.EffectiveTime) -> None:

@@ -54,6 +54,7 @@ class Entry:
     promo code handed out with it, or of which promo_state (PROMO_STATES) tells what became. fault: a code if the record
     is refused whatever the chain says; sentence: why.
     doubt: a code if it is signed by the till and yet may not stand at its place. signer: the key that signed it.
+    unsettled: the shares of its lines and parties do not sum to its discount.
     """
 
     record_id: str
@@ -71,6 +72,7 @@ class Entry:
     sentence: str = ""
     doubt: str = ""
     signer: bytes | None = None
+    unsettled: bool = False
 
 
 @dataclass(frozen=True, slots=True)

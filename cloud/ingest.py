@@ -18,6 +18,7 @@ from typing import Any
 from agent.domain import cose, record
 from agent.domain.keys import load_public_key, signature_ok
 from agent.domain.money import AMOUNT_MAX_MINOR
+from agent.domain.settlement import unsettled
 from agent.domain.time import timestamp
 from agent.domain.token import UINT32_MAX
 from cloud.chain import PROMO_STATES, UNKNOWN_HASH, ChainView, CouponRef, Entry, Fate, Ruling, judge
@@ -136,7 +137,8 @@ def _check(
                 event, "malformed", text, "data is not a promo code's name with a state that is known"
             )
     said = (str(kind), str(time), coupon, discount_minor, promo, promo_state)
-    return Entry(event["id"], head.sequence, head.hash, str(prevhash), text, *said)
+    wrong = kind == REDEMPTION and isinstance(data, dict) and bool(unsettled(data))
+    return Entry(event["id"], head.sequence, head.hash, str(prevhash), text, *said, unsettled=wrong)
 
 
 def _redemption_fault(data: Any, record_id: str) -> str:

@@ -47,4 +47,4 @@ def implausible_because(campaign: tuple[int, int | None] | None, entry: Entry) -
     if entry.coupon.index >= size:
         return "no_such_coupon"
     above = entry.discount_minor is not None and most_minor is not None and entry.discount_minor > most_minor
-    return "above_value" if above else ""
+    return "above_value" if above else "wrong_shares" if entry.unsettled else ""

@@ -55,6 +55,7 @@ class SaleBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     channel: Word = ""
     tenders: Annotated[tuple[Name, ...], Meta(min_length=1, max_length=TENDERS_MAX)] | None = None
     out_of_stock: Annotated[tuple[Name, ...], Meta(max_length=LINES_MAX)] = ()
+    assistant: Word = ""
 
 
 class ScanBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -133,6 +134,7 @@ def known_sale(body: SaleBody, currency: str, sale_id: str) -> Sale:
             body.channel,
             tenders,
             frozenset(body.out_of_stock),
+            body.assistant,
         )
     except ValueError as error:
         raise ApiError("bad_body", f"sale: {error}") from None

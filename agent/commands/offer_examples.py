@@ -101,4 +101,8 @@ MORE = """
 # [offer.funding]            # who pays, in shares of a thousand; usual: the issuer all of it
 # issuer = 600
 # merchant = 400
+
+# [offer.incentives]         # who earns by a redemption: at most two tiers of referrers
+# assistant = { minor = 100 }
+# referrers = [{ permille = 20, cap_minor = 500 }, { permille = 10, cap_minor = 200 }]
 """

@@ -82,6 +82,8 @@ def loss_lines(
         f"{_money(found.promise_minor, campaign)} if every one is used"
         + (f" {campaign.uses} times" if campaign.uses > 1 else "")
     )
+    if reward := campaign.offer.incentives.most_minor:
+        yield f"incentives: at most {_money(reward, campaign)} for each redemption beside it"
     if found.day_minor is None or found.offline_minor is None:
         yield (
             f"copies: NOT BOUNDED. Without a budget each of {tills} tills takes a copy of every coupon once: "

@@ -128,6 +128,11 @@ def from_wire(value: Any) -> Campaign:
         raise fields.error("ends", "is before starts")
     if offline_class is OfflineClass.BUDGETED and campaign.budget is None:
         raise fields.error("budget", "is needed in class C: it is what bounds the loss")
+    limits = campaign.offer.conditions.limits
+    if (limits.store_day or limits.till_day) and campaign.budget is None:
+        raise fields.error("budget", "is needed beside limits of a day: it is what is counted")
+    if limits.coupon and limits.coupon > campaign.uses:
+        raise fields.error("uses", f"is below limits.coupon, {limits.coupon}")
     return campaign
 
 

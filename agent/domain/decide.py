@@ -346,7 +346,7 @@ def presented_of(coupon: Coupon, campaign: Campaign, view: LedgerView) -> Presen
         claims.value_minor,
         most if prior is None else most - prior.spent_minor,
         claims.holder if campaign.offer.conditions.holder_only else None,
-        Uses() if prior is None else Uses(prior.uses),
+        Uses(0 if prior is None else prior.uses, store_day=view.used.count_day, till_day=view.used.count_day),
     )
 
 

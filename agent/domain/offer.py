@@ -114,6 +114,47 @@ PARTIES = tuple(one.name for one in fields(Funding))
 
 
 @dataclass(frozen=True, slots=True)
+class Reward:
+    """What somebody earns by a redemption: a fixed amount and a share of what the customer pays, capped.
+
+    permille: of what is left to pay, rounded down. cap_minor: the most of both; needed where there is a share.
+    """
+
+    minor: int = 0
+    permille: int = 0
+    cap_minor: int = 0
+
+    def amount_minor(self, due_minor: int) -> int:
+        earned = self.minor + due_minor * self.permille // 1000
+        return min(earned, self.cap_minor) if self.cap_minor else earned
+
+    @property
+    def most_minor(self) -> int:
+        return self.cap_minor or self.minor
+
+
+TIERS_MAX = 2
+"""Tiers of referrers: what more is called pyramid selling (PRC Regulation on the Prohibition of Pyramid Selling)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Incentives:
+    """Who earns by a redemption, None for nobody. assistant: whose badge is known. referrers: who brought the customer,
+    and who brought that one; for purchases alone, never for bringing somebody.
+    """
+
+    assistant: Reward | None = None
+    store: Reward | None = None
+    referrers: tuple[Reward, ...] = ()
+
+    @property
+    def most_minor(self) -> int:
+        """What one redemption can cost beside what comes off."""
+        fixed = sum(one.most_minor for one in (self.assistant, self.store) if one is not None)
+        return fixed + sum(one.most_minor for one in self.referrers)
+
+
+@dataclass(frozen=True, slots=True)
 class Offer:
     """items: the eligible lines. What is a set of pieces, a minimum or a percentage is taken of them."""
 
@@ -122,6 +163,7 @@ class Offer:
     conditions: Conditions = Conditions()
     stacking: Stacking = Stacking()
     funding: Funding = field(default=Funding())
+    incentives: Incentives = field(default=Incentives())
 
 
 def from_wire(value: Any) -> Offer:
@@ -133,6 +175,7 @@ def from_wire(value: Any) -> Offer:
         _conditions(source.mapping("conditions", default={})),
         _stacking(source.mapping("stacking", default={})),
         _funding(source.mapping("funding", default={})),
+        _incentives(source.mapping("incentives", default={})),
     )
     source.done()
     return offer
@@ -215,6 +258,36 @@ def _stacking(value: Any) -> Stacking:
     if stacking.per_sale > 1 and not stacking.goes_with(stacking):
         raise source.error("per_sale", "is more than 1, but two of these coupons exclude one another")
     return stacking
+
+
+def _incentives(value: Any) -> Incentives:
+    source = Fields(value, "offer.incentives")
+    one = {
+        name: None if (found := source.mapping(name, default=None)) is None else _reward(found, name)
+        for name in ("assistant", "store")
+    }
+    tiers = source.items("referrers", 100) if source.has("referrers") else []
+    source.done()
+    if len(tiers) > TIERS_MAX:
+        raise source.error("referrers", f"has more than {TIERS_MAX} tiers: the law allows no more")
+    return Incentives(
+        **one, referrers=tuple(_reward(tier, f"referrers[{place}]") for place, tier in enumerate(tiers))
+    )
+
+
+def _reward(value: Any, name: str) -> Reward:
+    source = Fields(value, f"offer.incentives.{name}")
+    reward = Reward(
+        source.integer("minor", 0, AMOUNT_MAX_MINOR, default=0),
+        source.integer("permille", 0, 1000, default=0),
+        source.integer("cap_minor", 0, AMOUNT_MAX_MINOR, default=0),
+    )
+    source.done()
+    if not (reward.minor or reward.permille):
+        raise source.error("minor", "or permille is needed: what is earned")
+    if reward.permille and not reward.cap_minor:
+        raise source.error("cap_minor", "is needed beside permille: it is what bounds the cost")
+    return reward
 
 
 def _funding(value: Any) -> Funding:

@@ -41,8 +41,8 @@ class Sale:
 
     lines: at most LINES_MAX, empty where the till knows only the total; what is bought costs AMOUNT_MAX_MINOR at most.
     channel: the POS's word for the kind of sale. tenders: how it is paid, None while nobody knows. out_of_stock:
-    articles that cannot be handed over. ValueError beyond the limits: a discount on a negative total would be a
-    surcharge and would give budget back.
+    articles that cannot be handed over. assistant: the badge of whoever served, a pseudonym, "" where it is not known.
+    ValueError beyond the limits: a discount on a negative total would be a surcharge and would give budget back.
     """
 
     sale_id: str
@@ -52,6 +52,7 @@ class Sale:
     channel: str = ""
     tenders: frozenset[str] | None = None
     out_of_stock: frozenset[str] = frozenset()
+    assistant: str = ""
 
     def __post_init__(self) -> None:
         if not 0 <= self.total_minor <= AMOUNT_MAX_MINOR:

@@ -152,10 +152,8 @@ def make_verdict(
     said = sentences(decision.outcome, zh, en)
     prompt_zh, prompt_en = said.next_zh, said.next_en
     if decision.outcome is Outcome.ACCEPTED and campaign is not None:
-        prompt_zh, prompt_en = campaign.prompt.zh, campaign.prompt.en
-        if decision.discount_minor is None and not prompt_zh:
-            benefit = benefit_words(campaign, coupon)
-            prompt_zh, prompt_en = f"请核对：{benefit.zh}", f"Check: {benefit.en}"
+        prompt = _prompt(decision, campaign, coupon)
+        prompt_zh, prompt_en = prompt.zh, prompt.en
     return Verdict(
         scan_id=scan_id,
         at=at,
@@ -176,6 +174,30 @@ def make_verdict(
         first_use=prior if decision.outcome is Outcome.ALREADY_REDEEMED else None,
         offline=offline,
     )
+
+
+def _prompt(decision: Decision, campaign: Campaign, coupon: Coupon | None) -> Words:
+    """What the cashier does with a coupon that counts: the campaign's own words, else what its rules ask for."""
+    if campaign.prompt.zh:
+        return campaign.prompt
+    applied = decision.applied
+    if applied is None:
+        benefit = benefit_words(campaign, coupon)
+        return Words(f"请核对：{benefit.zh}", f"Check: {benefit.en}")
+    zh, en = [], []
+    if applied.hand_over is not None:
+        pieces, skus = applied.hand_over.pieces, applied.hand_over.skus
+        zh.append(f"请递上 {pieces} 件：{'、'.join(skus)}")
+        en.append(f"Hand over {pieces}: {', '.join(skus)}")
+    if applied.if_tenders:
+        tenders = sorted(applied.if_tenders)
+        zh.append(f"仅限付款方式：{'、'.join(tenders)}")
+        en.append(f"Only if paid by {', '.join(tenders)}")
+    if applied.hint is not None:
+        hint = offer_words.hint_words(applied.hint, campaign.currency)
+        zh.append(hint.zh)
+        en.append(hint.en)
+    return Words("；".join(zh), "; ".join(en))
 
 
 def _names(

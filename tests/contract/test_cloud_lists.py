@@ -93,9 +93,10 @@ async def test_what_cannot_be_right_is_kept_and_listed(store: CloudStore) -> Non
         entry(5, 999, discount_minor=None),
         entry(6),
         entry(7, 2_000, fault="wrong_hash"),  # signed by nobody
+        replace(entry(8, 8, discount_minor=5), unsettled=True),
     ]
     said = await codes(store, "T-1", *batch)
-    assert said == ["store"] * 6 + ["wrong_hash"]
+    assert said == ["store"] * 6 + ["wrong_hash", "store"]
     assert await codes(store, "T-1", *batch[:6]) == ["duplicate"] * 6
     assert await codes(store, "T-1", entry(2, 1_001, own="b" * 64)) == ["fork"]
     lines = await store.implausible(10)
@@ -104,6 +105,7 @@ async def test_what_cannot_be_right_is_kept_and_listed(store: CloudStore) -> Non
         (2, "no_such_coupon", ISSUER, 1_001),
         (3, "no_such_coupon", ISSUER, 1_000),
         (4, "unknown_campaign", "nobody", 1),
+        (8, "wrong_shares", ISSUER, 8),
     ]
     ledger = await store.ledger(None, ("", "", 0), 10)
     assert [line.implausible for line in ledger] == [
@@ -113,6 +115,7 @@ async def test_what_cannot_be_right_is_kept_and_listed(store: CloudStore) -> Non
         "unknown_campaign",
         None,
         None,
+        "wrong_shares",
     ]
 
 
