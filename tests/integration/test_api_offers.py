@@ -1,4 +1,4 @@
-"""Every kind of benefit through the API of a running till: what comes off, what the cashier is told, what is recorded."""
+"""Every kind of benefit through the API of a running till: what comes off, what is said, what is recorded."""
 
 from __future__ import annotations
 
@@ -17,13 +17,12 @@ from tests.integration.api_kit import real_till
 TEA = {"sku": "TEA", "quantity": 2, "unit_price_minor": 3_000, "category": "drinks"}
 CAKE = {"sku": "CAKE", "quantity": 1, "unit_price_minor": 6_000, "category": "cakes", "line": "own"}
 SALE: dict[str, Any] = {"total_minor": 12_000, "lines": [TEA, CAKE]}
+LADDER = [{"from_minor": 9_000, "off_minor": 2_000}, {"from_minor": 20_000, "off_minor": 5_000}]
+POINTS = {"kind": "points_spend", "points": 100, "worth_minor": 100, "cap_minor": 500}
 # (offer, outcome, what comes off, what the cashier reads)
 KINDS: list[tuple[dict[str, Any], str, int | None, str]] = [
     (
-        {
-            "kind": "amount_off",
-            "steps": [{"from_minor": 9_000, "off_minor": 2_000}, {"from_minor": 20_000, "off_minor": 5_000}],
-        },
+        {"kind": "amount_off", "steps": LADDER},
         "accepted",
         2_000,
         "80 more and it is 50 off",
@@ -45,7 +44,7 @@ KINDS: list[tuple[dict[str, Any], str, int | None, str]] = [
     ({"kind": "gift", "skus": ["MUG"], "value_minor": 800}, "accepted", 0, "Hand over 1: MUG"),
     ({"kind": "stored_value", "cap_minor": 5_000}, "accepted", 5_000, ""),
     (
-        {"kind": "points_spend", "points": 100, "worth_minor": 100, "cap_minor": 500},
+        POINTS,
         "member_needed",
         None,
         "Scan the member",
@@ -127,6 +126,6 @@ async def test_a_sale_that_cannot_be_is_refused(tmp_path: Path, sale: dict[str, 
     async with real_till(tmp_path / "state", Factory()) as till:
         refused = await till.redeem(till.coupon(), **sale)
         assert (refused.status, refused.code) == (400, "bad_body")
-        assert word in refused.json["error"]["message"]
+        assert word in str(refused.json["error"])
         put = await till.call("PUT", "/v1/sale", sale)
         assert (put.status, put.code) == (400, "bad_body")
