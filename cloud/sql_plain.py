@@ -19,6 +19,8 @@ from cloud.sql_plausible import implausible_because
 from cloud.sql_status import mark
 
 Coupon = tuple[str, int, int]
+PLAIN_KINDS = frozenset(("redeemd.redemption.v1", "redeemd.evidence.v1"))
+"""Records of these types do nothing but what `store_plain` writes; a type that does more is not plain."""
 _NO_COUPON = (None, None, None)
 _TERMS = (
     "SELECT c.document, c.size, v.most_minor FROM campaign c LEFT JOIN campaign_value v"
@@ -65,7 +67,8 @@ class Batch:
     def _is_plain_here(self, entry: Entry, ruling: Ruling) -> bool:
         # Behind all that is known there is no hole that it could fill.
         in_order = not ruling.holes and ruling.place > self.end
-        return in_order and entry.signer not in self.revoked and not entry.promo_state
+        known = entry.kind in PLAIN_KINDS and not entry.promo_state
+        return in_order and known and entry.signer not in self.revoked
 
     def _is_first_use(self, entry: Entry) -> bool:
         if entry.coupon is None:
