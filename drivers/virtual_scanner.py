@@ -1,10 +1,16 @@
-"""A scanner without hardware, for development, demo and tests: a pseudo-terminal is a real serial line."""
+"""A scanner without hardware, for development, demo and tests: a pseudo-terminal is a real serial line.
+
+python -m drivers.virtual_scanner --port PATH      each line typed here is scanned; what the till says is shown
+"""
 
 from __future__ import annotations
 
+import argparse
+import contextlib
 import os
 import pty
 import select
+import sys
 import tempfile
 import tty
 from pathlib import Path
@@ -79,3 +85,29 @@ class VirtualScanner:
         fresh.unlink(missing_ok=True)
         fresh.symlink_to(os.ttyname(slave))
         fresh.replace(self.port)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m drivers.virtual_scanner", description=__doc__.partition("\n")[0]
+    )
+    parser.add_argument(
+        "--port", required=True, metavar="PATH", help="where the line is; it must not exist yet"
+    )
+    options = parser.parse_args(arguments)
+    if os.path.lexists(options.port):
+        parser.error(f"{options.port} is there already")
+    with VirtualScanner(options.port) as scanner, contextlib.suppress(KeyboardInterrupt):
+        print(f'kind = "serial"  port = "{options.port}"', flush=True)
+        for line in sys.stdin:
+            try:
+                scanner.scan(line.rstrip("\n"))
+            except TimeoutError as error:
+                print(error, file=sys.stderr)
+            if said := scanner.heard():
+                print(f"heard {said!r}", flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
