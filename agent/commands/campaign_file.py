@@ -239,7 +239,10 @@ def _doubts(campaign: Campaign) -> list[tuple[Key, str]]:
 
 
 def _hint(key: Key) -> str:
-    return _HINTS.get(".".join(map(str, key)), "mend this value")
+    usual = "mend this value"
+    if key[0] == "offer":
+        usual = "see docs/campaigns.md, or an example: redeemd campaign new FILE --benefit KIND"
+    return _HINTS.get(".".join(map(str, key)), usual)
 
 
 def _line(at: dict[Key, int], key: Key) -> int:

@@ -63,8 +63,8 @@ class Basket:
     def __post_init__(self) -> None:
         if len(self.lines) > LINES_MAX:
             raise ValueError(f"{len(self.lines)} lines; a basket has at most {LINES_MAX}")
-        twice = [name for name, times in Counter(line.line for line in self.lines).items() if times > 1]
-        if twice:
+        if len({line.line for line in self.lines}) < len(self.lines):
+            twice = [name for name, times in Counter(line.line for line in self.lines).items() if times > 1]
             raise ValueError(f"two lines have the name {min(twice)}")
         if self.total_minor > AMOUNT_MAX_MINOR:
             raise ValueError(f"the total is above {AMOUNT_MAX_MINOR}")

@@ -157,9 +157,11 @@ def quote_one(basket: Basket, coupon: Presented, facts: Facts) -> Applied | Obje
 
 def _laid_out(basket: Basket, facts: Facts) -> tuple[Basket, State]:
     """The lines in the order in which equal remainders are decided, and what is left of them before any coupon."""
+    points = facts.member.points if facts.member else 0
+    if len(basket.lines) < 2:  # nothing to put in order, and a shopper waits
+        return basket, opened(basket.lines, points)
     ordered = sorted(basket.lines, key=lambda line: (line.sku, line.unit_price_minor, line.line))
-    start = opened(ordered, facts.member.points if facts.member else 0)
-    return replace(basket, lines=tuple(ordered)), start
+    return replace(basket, lines=tuple(ordered)), opened(ordered, points)
 
 
 def _apply(one: Candidate, state: State) -> Effect | Objection:

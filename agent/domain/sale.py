@@ -63,6 +63,6 @@ class Sale:
             raise ValueError(f"{len(self.lines)} lines; a sale has at most {LINES_MAX}")
         if sum(max(line.quantity, 0) * line.unit_price_minor for line in self.lines) > AMOUNT_MAX_MINOR:
             raise ValueError(f"the lines cost more than {AMOUNT_MAX_MINOR}")
-        names = Counter(line.line or str(place) for place, line in enumerate(self.lines, 1))
-        if len(names) < len(self.lines):
-            raise ValueError(f"two lines have the name {max(names, key=names.__getitem__)}")
+        names = [line.line or str(place) for place, line in enumerate(self.lines, 1)]
+        if len(set(names)) < len(names):
+            raise ValueError(f"two lines have the name {Counter(names).most_common(1)[0][0]}")
