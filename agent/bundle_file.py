@@ -135,6 +135,8 @@ class BundleFile:
             self._file.seek(at)
             digest, length = bundle_file.read_part_header(self._file.read(PART_HEADER_BYTES))
             at += PART_HEADER_BYTES
+            if digest in self._places:  # else a tail of zeros, no parts in it, were read to its end
+                raise BundleError("malformed", "a part stands in the file twice")
             self._places[digest] = at, length
             at += length
         if at > size:

@@ -8,6 +8,7 @@ is on disk.
 from __future__ import annotations
 
 import hashlib
+import hmac
 import json
 import logging
 import secrets
@@ -52,10 +53,10 @@ class Request:
     request_id: str | None = None
     scan_id: str = field(default_factory=lambda: secrets.token_hex(16))
 
-    def fingerprint(self) -> str:
-        """What must be equal for two requests to be the same request."""
+    def fingerprint(self, key: bytes) -> str:
+        """What must be equal for two requests to be the same request. Keyed: a short code could be guessed from it."""
         text = self.text.encode("utf-8", "surrogatepass")
-        return hashlib.sha256(text + b"\0" + _ENCODE(self.sale)).hexdigest()
+        return hmac.digest(key, text + b"\0" + _ENCODE(self.sale), "sha256").hex()
 
 
 class KeyReused(Exception):
@@ -82,6 +83,8 @@ class Redeemer:
         self._ledger = ledger
         self._clock = clock
         self._key = key
+        # From the till's key, which is a file of its own: the database alone, or a copy of it, tests no guess.
+        self._secret = hashlib.sha256(key.sign(b"redeemd/request/1")).digest()
         self._make_receipt = make_receipt
         self._promos = promos
 
@@ -124,7 +127,7 @@ class Redeemer:
         if request.request_id is None:
             return None
         try:
-            return await self._ledger.write(lambda tx: _answered(tx, request), lambda _tx: None)
+            return await self._ledger.write(lambda tx: _answered(tx, request, self._secret), lambda _tx: None)
         except (LedgerUnavailable, CommitUnknown):
             return None
 
@@ -213,7 +216,7 @@ class _Work:
 
     def run(self, tx: Transaction) -> Verdict:
         request = self._request
-        if (answered := _answered(tx, request)) is not None:
+        if (answered := _answered(tx, request, self._owner._secret)) is not None:
             return answered
         state, trust = self._owner._state, self._trust
         now = state.now(self._owner._clock)
@@ -237,7 +240,7 @@ class _Work:
             self.unrecorded = 1
         if request.request_id is not None:
             answer = _ENCODE(verdict.to_json()).decode()
-            tx.remember(request.request_id, request.fingerprint(), answer, now.now)
+            tx.remember(request.request_id, request.fingerprint(self._owner._secret), answer, now.now)
         self._raise_mark(tx, now)
         return verdict
 
@@ -353,12 +356,12 @@ class _Work:
             tx.raise_mark(self.mark)
 
 
-def _answered(tx: Transaction, request: Request) -> Verdict | None:
+def _answered(tx: Transaction, request: Request, key: bytes) -> Verdict | None:
     """The first answer to the same request again, word for word; None if it is new. KeyReused."""
     known = None if request.request_id is None else tx.recall(request.request_id)
     if known is None:
         return None
-    if known.fingerprint != request.fingerprint():
+    if known.fingerprint != request.fingerprint(key):
         raise KeyReused(request.request_id)
     stored = json.loads(known.answer)
     return Verdict(

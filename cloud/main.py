@@ -215,7 +215,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     root_commands.add_arguments(
         actions.add_parser("root", help="root keys and roots: who may sign what tills trust")
     )
-    store_commands.add_arguments(actions.add_parser("store", help="stores: add"))
+    store_commands.add_arguments(actions.add_parser("store", help="stores: add, list"))
     till_commands.add_arguments(actions.add_parser("till", help="tills: list, add, code, revoke"))
     time_commands.add_arguments(
         actions.add_parser("time", help="time statements: repair a till that a wrong clock closed")

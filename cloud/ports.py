@@ -174,6 +174,9 @@ class CloudStore(ListStore, RestoreStore, Protocol):
 
     async def place(self, store: str) -> Place | None: ...
 
+    async def places(self) -> list[Place]:
+        """All stores, by their names."""
+
     async def store_of_number(self, number: int) -> str | None:
         """The name of the store with this number, as coupons and campaigns state it."""
 

@@ -94,10 +94,10 @@ class SqlStore:
 
     async def place(self, store: str) -> Place | None:
         row = await self._one("SELECT document FROM place WHERE store = ?", (store,))
-        if row is None:
-            return None
-        wire = json.loads(row[0])
-        return Place(**wire | {"groups": frozenset(wire["groups"]), "title": Words(**wire["title"])})
+        return None if row is None else _place(row[0])
+
+    async def places(self) -> list[Place]:
+        return [_place(row[0]) for row in await self._all("SELECT document FROM place ORDER BY store")]
 
     async def store_of_number(self, number: int) -> str | None:
         row = await self._one("SELECT store FROM place WHERE number = ?", (number,))
@@ -373,6 +373,11 @@ class SqlStore:
 
     async def _all(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         return await self._threads.read(lambda db: db.execute(sql, values).fetchall())
+
+
+def _place(document: str) -> Place:
+    wire = json.loads(document)
+    return Place(**wire | {"groups": frozenset(wire["groups"]), "title": Words(**wire["title"])})
 
 
 def _offer(row: tuple[Any, ...]) -> Offer:

@@ -1,8 +1,9 @@
-"""`redeemd cloud store add`: a store that tills can stand in, on the cloud's own machine."""
+"""`redeemd cloud store ...`: the stores that tills can stand in, from the cloud's own machine."""
 
 from __future__ import annotations
 
 import argparse
+import json
 from pathlib import Path
 
 from agent.domain.fields import FieldError
@@ -27,10 +28,34 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     adding.add_argument(
         "--group", type=int, action="append", default=[], help="a group of stores it is in; may be repeated"
     )
+    text = "List the stores."
+    listing = actions.add_parser("list", help=text, description=text)
+    listing.add_argument("dir", type=Path, help="the cloud's data directory")
+    listing.add_argument("--json", action="store_true", help="for programs: one JSON object a store")
 
 
 async def run(args: argparse.Namespace) -> None:
     """Do what `add_arguments` parsed and print what was done. Raises SetupError."""
+    await (_list(args) if args.store_action == "list" else _add(args))
+
+
+async def _list(args: argparse.Namespace) -> None:
+    store = open_store(args.dir)
+    try:
+        places = await store.places()
+    finally:
+        await store.close()
+    for place in places:
+        if args.json:
+            said = {"store": place.store, "number": place.number, "merchant": place.merchant}
+            groups = {"groups": sorted(place.groups), "zone": place.zone, "currency": place.currency}
+            print(json.dumps(said | groups | {"title": {"zh": place.title.zh, "en": place.title.en}}))
+        else:
+            where = f"{place.zone}  {place.currency}  {place.title.zh} / {place.title.en}"
+            print(f"{place.store}  number {place.number}  merchant {place.merchant}  {where}")
+
+
+async def _add(args: argparse.Namespace) -> None:
     body = {
         "store": args.store,
         "number": args.number,

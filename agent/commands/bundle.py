@@ -81,8 +81,11 @@ def run(arguments: argparse.Namespace) -> int:
 def _import(arguments: argparse.Namespace) -> int:
     settings = config.load(arguments.config)
     source = resolved(arguments.file)
-    with _explained(arguments.file), carried.BundleFile(source):
-        pass  # what is no whole bundle file need not be copied
+    try:
+        with carried.BundleFile(source):
+            pass  # what is no whole bundle file need not be copied
+    except BundleError as error:
+        return _told(arguments, carried.Imported(error.code, str(error), False, 0, 0, None).to_json())
     folder = prepare_state_dir(settings)
     with alone_in(folder):
         inbox = folder / carried.INBOX
@@ -94,6 +97,10 @@ def _import(arguments: argparse.Namespace) -> int:
                 said = asyncio.run(_import_stopped(settings, inbox))
         finally:
             inbox.unlink(missing_ok=True)
+    return _told(arguments, said)
+
+
+def _told(arguments: argparse.Namespace, said: Mapping[str, Any]) -> int:
     if arguments.json:
         print(json.dumps(said, ensure_ascii=False))
     elif said["taken"]:

@@ -199,6 +199,7 @@ def refused_files(factory: Factory) -> Iterator[tuple[str, bytes, str, str]]:
     yield "cut short", whole[:-1], "not whole", "不完整"
     yield "cut in its head", whole[: PREFIX_BYTES + 20], "not whole", "不完整"
     yield "one byte more", whole + b"\0", "not whole", "不完整"
+    yield "a part twice", whole + bundle_file.part_header(bytes(32), 0) * 2, "not whole", "不完整"
     yield "one bit changed", bytes(changed), "not whole", "损坏"
     bomb = b"\xa2\x65roots" + cbor.head(4, 2**22 - 64) + b"\x80" * (2**22 - 64) + b"\x68manifest\x41\x00"
     root = b"\xa2\x64root\x41\x00\x6asignatures" + cbor.head(4, 2**17) + b"\x80" * 2**17
@@ -280,6 +281,14 @@ def test_a_file_that_is_far_too_long_is_never_copied(
     assert in_force(state) == 1
 
 
+def test_a_program_is_told_in_json_that_there_is_no_file(
+    till: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("import", tmp_path / "x", "--config", till, "--json") == 1
+    said = json.loads(capsys.readouterr().out)
+    assert (said["taken"], said["code"]) == (False, "no_file")
+
+
 def test_a_till_that_is_not_enrolled(
     tmp_path: Path, factory: Factory, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -315,13 +324,6 @@ def lose_the_cache(path: Path) -> None:
     connection.execute("DELETE FROM part")
     connection.commit()
     connection.close()
-
-
-def test_equal_parts_are_written_once() -> None:
-    content = b"an empty list" * 100
-    pieces = list(bundle_file.write(Head((), b"x"), [content, b"another", content]))
-    assert [piece for piece in pieces if piece == content] == [content]
-    assert len(pieces) == 5
 
 
 async def test_from_the_cloud_to_a_till_without_a_line(tmp_path: Path) -> None:

@@ -182,6 +182,11 @@ STORE = (
 def test_a_store_and_its_till_without_http(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("store", "add", str(folder), "S-1", *STORE, "--zone", "Asia/Shanghai") == 0
     assert "redeemd cloud till add" in capsys.readouterr().out
+    assert run("store", "list", str(folder)) == 0
+    assert capsys.readouterr().out == "S-1  number 12  merchant M-1  Asia/Shanghai  CNY  一店 / Store 1\n"
+    assert run("store", "list", str(folder), "--json") == 0
+    listed = json.loads(capsys.readouterr().out)
+    assert (listed["store"], listed["number"], listed["groups"]) == ("S-1", 12, [3])
     assert run("till", "add", str(folder), "T-1", "--store", "S-1") == 0
     capsys.readouterr()
     assert run("till", "list", str(folder), "--json") == 0

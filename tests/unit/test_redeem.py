@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 from collections.abc import Callable, Iterator
@@ -10,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TypeVar
 
+import msgspec
 import pytest
 
 from agent.domain.outcome import Outcome
@@ -51,6 +53,15 @@ async def test_the_same_key_and_request_gets_the_same_words(till: Core, factory:
     assert again.to_json() == {**first.to_json(), "replayed": True}
     assert again.redemption_id == first.redemption_id
     assert till.rows("SELECT count(*) FROM record") == before, "nothing new happened"
+
+
+async def test_the_stored_request_tests_no_guess_of_a_code(till: Core, factory: Factory) -> None:
+    """A plain SHA-256 stood there: who had a copy of the database tried all short codes in minutes."""
+    await till.redeem(factory.coupon(1), SALE, "key")
+    ((stored,),) = till.rows("SELECT fingerprint FROM request")
+    text = factory.coupon(1).encode()
+    guesses = [text, text + b"\0" + msgspec.json.encode(SALE, order="sorted")]
+    assert stored not in [hashlib.sha256(guess).hexdigest() for guess in guesses]
 
 
 async def test_a_refusal_is_repeated_too(till: Core, factory: Factory) -> None:
@@ -326,6 +337,7 @@ def test_a_state_without_a_bundle_speaks_utc_and_no_currency() -> None:
 
 def test_fingerprints_differ_where_requests_do() -> None:
     base = Request("a", "x", SALE)
-    assert base.fingerprint() == replace(base, source="y", request_id="k", scan_id="z").fingerprint()
+    same = replace(base, source="y", request_id="k", scan_id="z")
+    assert base.fingerprint(b"key") == same.fingerprint(b"key") != base.fingerprint(b"another key")
     others = [replace(base, text="b"), replace(base, sale=None), replace(base, text="\ud800")]
-    assert len({request.fingerprint() for request in [base, *others]}) == 4
+    assert len({request.fingerprint(b"key") for request in [base, *others]}) == 4
