@@ -47,6 +47,8 @@ from agent.receipts.model import ReceiptError
 from agent.receipts.papers import Papers
 from agent.redeem import Redeemer
 from agent.refresh import Refresher
+from agent.sale_desk import Desk
+from agent.sales import Sales
 from agent.signals import Signals
 from agent.state import TillState
 from agent.store.bundle_cache import SqlBundleCache
@@ -118,6 +120,8 @@ class App:
         await prints.recover_prints()
         self.till = Till(self._wiring(folder, key, prints, refresher))
         await self._promos.settle()  # of what was printed and not recorded before the last end
+        if expired := await self.till.sales.expire():
+            log.warning("%d held sales were over when the till started", expired)
         self.api = ApiServer(self.till, self._settings.api)
         await self._stack.enter_async_context(self.api)
 
@@ -134,7 +138,7 @@ class App:
             self._print_queue = PrintQueue(
                 prints, printers, self._tell_print, self._papers.lay_out, promos.settle
             )
-        redeemer = Redeemer(
+        desk = Desk(
             self._state,
             ledger,
             self._clock,
@@ -144,7 +148,8 @@ class App:
         )
         return Wiring(
             state=self._state,
-            redeemer=redeemer,
+            redeemer=Redeemer(*desk),
+            sales=Sales(desk, self._wake_lanes),
             refresher=refresher,
             hub=Hub(),
             signals=self._signals(),
@@ -253,6 +258,7 @@ class App:
             # By signed time alone: a mark that a clock ahead has raised can be lowered again, and then a use that was
             # forgotten meanwhile would be missed.
             if (trust := self._state.trust) is not None:
+                await self._expire_holds()
                 signed = trust.manifest.issued
                 kept = retention if self._state.disk is DiskLevel.ENOUGH else retention.tight()
                 try:
@@ -272,6 +278,12 @@ class App:
         )
         async for self._state.disk in disk_levels(folder, used, budget, least):
             self._tidy_now.set()
+
+    async def _expire_holds(self) -> None:
+        try:
+            await self.till.sales.expire()
+        except (LedgerUnavailable, CommitUnknown) as error:  # they have ended whether or not it is noted
+            log.error("holds: %s", error)
 
     async def _check_history(self) -> None:
         """A till whose records are damaged takes nothing more: it could not prove what it took."""

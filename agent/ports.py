@@ -8,11 +8,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from agent.domain.bundle import Part
 from agent.domain.codes import CodeKey, Codes
 from agent.domain.decide import LedgerView
+from agent.domain.hold import Hold, HoldState, Reserved
 from agent.domain.parts import PromoCode
 from agent.domain.record import ChainHead
 from agent.domain.time import Anchor, BootTime
@@ -108,16 +109,54 @@ class Counts:
     forked: int = 0
 
 
-class Transaction(Protocol):
+class Holds(Protocol):
+    """Sales that are held, and what came back of those that were sold; within one transaction."""
+
+    def put_hold(self, hold: Hold, reserved: Iterable[Reserved]) -> None:
+        """Keep a new hold with its reservations, which end by themselves when it does."""
+
+    def hold(self, hold_id: str) -> Hold | None: ...
+
+    def settle_hold(self, hold_id: str, state: HoldState, answer: str) -> None:
+        """Its reservations end, and this is what is said of it from now on."""
+
+    def expire_holds(self, at: datetime) -> int:
+        """Open holds whose time is over at effective `at` become EXPIRED; how many."""
+
+    def redeemed(self, redemption_id: str) -> Mapping[str, Any] | None:
+        """The event of a redemption of this till; None if there is none."""
+
+    def committed_answers(self, sale_id: str) -> Sequence[str]:
+        """What was said of the committed holds of a sale."""
+
+    def returned(self, redemption_id: str) -> Mapping[str, int]:
+        """Line -> pieces that came back."""
+
+    def take_back(self, redemption_id: str, line: str, pieces: int) -> None: ...
+
+    def unuse(self, identity: tuple[str, int, int], spent_minor: int, *, whole: bool) -> None:
+        """Give `spent_minor` back to a coupon's balance; whole: it has one use fewer, too."""
+
+
+class Transaction(Holds, Protocol):
     """The ledger within one transaction. Synchronous: it runs in the writer's thread."""
 
-    def view(self, identity: tuple[str, int, int], day: int) -> LedgerView:
-        """What the ledger says of one coupon on store day `day`."""
+    def view(self, identity: tuple[str, int, int], day: int, at: datetime) -> LedgerView:
+        """What the ledger says of one coupon on store day `day`, at effective `at`."""
 
     def consume(
-        self, identity: tuple[str, int, int], redemption_id: str, at: datetime, forget_after: int, uses: int
+        self,
+        identity: tuple[str, int, int],
+        redemption_id: str,
+        at: datetime,
+        forget_after: int,
+        uses: int,
+        spent_minor: int = 0,
     ) -> None:
-        """Remember one more use of a coupon that had `uses`, until the end of store day `forget_after`."""
+        """Remember one more use of a coupon that had `uses`, until the end of store day `forget_after`.
+
+        spent_minor: what it took off; a stored value has so much less.
+        """
 
     def charge(self, issuer: str, campaign: int, day: int, value_minor: int) -> None: ...
 

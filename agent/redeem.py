@@ -14,10 +14,8 @@ import logging
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import timedelta, tzinfo
+from datetime import datetime, tzinfo
 from typing import Any
-
-import msgspec
 
 from agent.disk import DiskLevel
 from agent.domain import record, time
@@ -27,20 +25,24 @@ from agent.domain.outcome import SOMETHING_ELSE, Outcome
 from agent.domain.parts import Contents, PromoCode
 from agent.domain.promo import Choice
 from agent.domain.sale import Sale
-from agent.domain.scan import Kind, route
 from agent.domain.settlement import settled
 from agent.domain.token import Coupon
 from agent.domain.verdict import Verdict, make_verdict
 from agent.ports import Clock, CommitUnknown, Ledger, LedgerUnavailable, Transaction
 from agent.promotion import Issuing, hand_out, read_typed_promo
+from agent.records import (
+    ENCODE,
+    Moment,
+    base_facts,
+    coupon_facts,
+    raise_mark,
+    seal_into,
+    subject_of,
+    token_hash,
+)
 from agent.state import TillState, Trust
 
 log = logging.getLogger(__name__)
-
-_ENCODE = msgspec.json.Encoder(order="sorted").encode
-"""What `record.canonical_json` writes of our own data, in a tenth of its time."""
-MARK_STEP = timedelta(minutes=5)
-"""How far time must have moved before the high-water mark is written again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +58,16 @@ class Request:
     def fingerprint(self, key: bytes) -> str:
         """What must be equal for two requests to be the same request. Keyed: a short code could be guessed from it."""
         text = self.text.encode("utf-8", "surrogatepass")
-        return hmac.digest(key, text + b"\0" + _ENCODE(self.sale), "sha256").hex()
+        return hmac.digest(key, text + b"\0" + ENCODE(self.sale), "sha256").hex()
 
 
 class KeyReused(Exception):
     """The idempotency key was used for another request."""
+
+
+def request_secret(key: SigningKey) -> bytes:
+    """What fingerprints of requests are keyed with: no table of guessed codes fits them."""
+    return hashlib.sha256(key.sign(b"redeemd/request/1")).digest()
 
 
 ReceiptMaker = Callable[[Verdict, Contents, tzinfo, Sale | None, PromoCode | None], str]
@@ -84,7 +91,7 @@ class Redeemer:
         self._clock = clock
         self._key = key
         # From the till's key, which is a file of its own: the database alone, or a copy of it, tests no guess.
-        self._secret = hashlib.sha256(key.sign(b"redeemd/request/1")).digest()
+        self._secret = request_secret(key)
         self._make_receipt = make_receipt
         self._promos = promos
 
@@ -221,7 +228,7 @@ class _Work:
         state, trust = self._owner._state, self._trust
         now = state.now(self._owner._clock)
         day = time.day_number(now.now, trust.zone)
-        view = self._view(tx, day)
+        view = self._view(tx, day, now.now)
         decision = judge(self._found, trust, request.sale, view, now)
         accepted = decision.outcome is Outcome.ACCEPTED
         lane = record.REDEMPTION_LANE if accepted else record.EVIDENCE_LANE
@@ -235,13 +242,13 @@ class _Work:
             if not accepted and state.unrecorded:
                 data["unrecorded"] = state.unrecorded  # the cloud learns how many it will never see
                 self.unrecorded = -state.unrecorded
-            self._append(tx, lane, previous, verdict, data)
+            self._append(tx, lane, verdict, data)
         else:
             self.unrecorded = 1
         if request.request_id is not None:
-            answer = _ENCODE(verdict.to_json()).decode()
+            answer = ENCODE(verdict.to_json()).decode()
             tx.remember(request.request_id, request.fingerprint(self._owner._secret), answer, now.now)
-        self._raise_mark(tx, now)
+        self.mark = raise_mark(tx, state, self._owner._clock, Moment(trust, now, day))
         return verdict
 
     def read_back(self, tx: Transaction) -> Verdict | None:
@@ -251,10 +258,10 @@ class _Work:
         lane, head, verdict = self._sealed
         return verdict if tx.head(lane) == head else None
 
-    def _view(self, tx: Transaction, day: int) -> LedgerView:
+    def _view(self, tx: Transaction, day: int, at: datetime) -> LedgerView:
         if isinstance(self._found, Refusal):
             return LedgerView()
-        return tx.view(self._found.identity, day)
+        return tx.view(self._found.identity, day, at)
 
     def _accept(
         self, tx: Transaction, verdict: Verdict, decision: Decision, day: int, prior: PriorUse | None
@@ -264,9 +271,9 @@ class _Work:
         assert campaign is not None, "only a known campaign is accepted"
         assert redemption_id is not None, "what is accepted has a number"
         forget_after = coupon.claims.expires + campaign.grace_days
-        tx.consume(
-            coupon.identity, redemption_id, verdict.at, forget_after, 0 if prior is None else prior.uses
-        )
+        uses = 0 if prior is None else prior.uses
+        spent = decision.discount_minor or 0
+        tx.consume(coupon.identity, redemption_id, verdict.at, forget_after, uses, spent)
         if campaign.budget is not None:
             tx.charge(coupon.issuer, coupon.claims.campaign, day, decision.charge_minor)
         if verdict.print_job is not None:
@@ -286,52 +293,30 @@ class _Work:
         self,
         tx: Transaction,
         lane: str,
-        previous: record.ChainHead,
         verdict: Verdict,
         data: dict[str, Any],
     ) -> None:
-        event, head = record.seal(
-            lane=lane,
-            previous=previous,
-            till=self._owner._state.till,
-            kind=lane,
-            time=time.timestamp(verdict.at),
-            subject=_subject(verdict.coupon),
-            data=data,
-            sign=self._owner._key.sign,
-            encode=_ENCODE,
+        owner = self._owner
+        subject = subject_of(verdict.coupon)
+        head = seal_into(
+            tx, owner._key, owner._state.till, verdict.at, lane=lane, kind=lane, subject=subject, data=data
         )
-        tx.append(lane, head, event)
         self._sealed = lane, head, verdict
 
     def _data(
         self, verdict: Verdict, decision: Decision, now: time.EffectiveTime, day: int
     ) -> dict[str, Any]:
         """What the record says: facts the cloud can settle by; never the coupon's text, never a person."""
-        trust, sale = self._trust, self._request.sale
         data: dict[str, Any] = {
             "outcome": verdict.outcome.value,
             "scan_id": verdict.scan_id,
-            "token_sha256": _token_hash(self._request.text),
+            "token_sha256": token_hash(self._request.text),
             "source": verdict.source,
-            "store": trust.contents.place.store,
-            "merchant": trust.contents.place.merchant,
-            "business_date": time.day_text(day),
-            "hour": now.now.astimezone(trust.zone).hour,
-            "clock": {"wall": time.timestamp(now.wall), "doubt": now.doubt},
-            "bundle": {
-                "epoch": trust.manifest.epoch,
-                "sequence": trust.manifest.sequence,
-                "age": trust.manifest.age(now.now).value,
-            },
-            "offline": verdict.offline,
             "detail": verdict.detail,
-            "sale": None
-            if sale is None
-            else {"sale_id": sale.sale_id, "total_minor": sale.total_minor, "currency": sale.currency},
+            **base_facts(Moment(self._trust, now, day), offline=verdict.offline, sale=self._request.sale),
         }
         if verdict.coupon is not None:
-            data["coupon"] = _coupon_data(verdict.coupon)
+            data["coupon"] = coupon_facts(verdict.coupon)
         if verdict.redemption_id is not None and verdict.campaign is not None:
             data |= {
                 "redemption_id": verdict.redemption_id,
@@ -346,14 +331,6 @@ class _Work:
             assert verdict.coupon is not None, "only a coupon is accepted"
             data |= settled(verdict.campaign, verdict.coupon, self._request.sale, decision.applied)
         return data
-
-    def _raise_mark(self, tx: Transaction, now: time.EffectiveTime) -> None:
-        """By effective time: where the clock is not believed, by what has elapsed within this boot."""
-        mark = self._owner._state.mark
-        raised = time.raised_mark(mark, now.now, self._trust.manifest.issued)
-        if raised is not None and (mark is None or raised - mark >= MARK_STEP):
-            self.mark = time.Anchor(raised, self._owner._clock.boot_time())
-            tx.raise_mark(self.mark)
 
 
 def _answered(tx: Transaction, request: Request, key: bytes) -> Verdict | None:
@@ -372,27 +349,3 @@ def _answered(tx: Transaction, request: Request, key: bytes) -> Verdict | None:
         **{name: stored[name] for name in ("zh", "en", "next_zh", "next_en", "redemption_id")},
         stored=stored,
     )
-
-
-def _token_hash(text: str) -> str | None:
-    """SHA-256 of a token's text, None of any other: what somebody typed may be guessed from its hash."""
-    routed = route(text)
-    return hashlib.sha256(routed.text.encode()).hexdigest() if routed.kind is Kind.TOKEN else None
-
-
-def _subject(coupon: Coupon | None) -> str:
-    return "scan" if coupon is None else "/".join(str(part) for part in coupon.identity)
-
-
-def _coupon_data(coupon: Coupon) -> dict[str, Any]:
-    issuer, campaign, index = coupon.identity
-    claims = coupon.claims
-    return {
-        "issuer": issuer,
-        "campaign": campaign,
-        "index": index,
-        "kid": coupon.kid.hex() or None,
-        "code": coupon.code_hash.hex() or None,
-        "referrer": None if claims.referrer is None else claims.referrer.hex(),
-        "touch": claims.source,
-    }

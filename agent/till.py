@@ -28,6 +28,7 @@ from agent.promos import Promos
 from agent.receipt_desk import ReceiptDesk
 from agent.redeem import Redeemer, Request
 from agent.refresh import Refresher
+from agent.sales import Sales, StillRunning
 from agent.signals import Signals
 from agent.state import TillState, bundle_age
 from agent.till_json import device_json, fault_json, latest, sale_json
@@ -53,6 +54,7 @@ class Wiring:
 
     state: TillState
     redeemer: Redeemer
+    sales: Sales
     refresher: Refresher
     hub: Hub
     signals: Signals
@@ -86,7 +88,8 @@ class Till:
 
     def __init__(self, wiring: Wiring) -> None:
         self._w = wiring
-        self.hub, self.requeue, self.signals = wiring.hub, wiring.requeue, wiring.signals
+        self.hub, self.requeue = wiring.hub, wiring.requeue
+        self.signals, self.sales = wiring.signals, wiring.sales
         self.receipts = ReceiptDesk(
             wiring.prints, wiring.print_queue, wiring.promos, wiring.shown, self.tell_print
         )
@@ -158,6 +161,24 @@ class Till:
         """What would be said now; nothing happens. TooManyGuesses."""
         self._check_guesses(text)
         return self._counted(self._w.redeemer.explain(text, sale))
+
+    def check_texts(self, texts: Sequence[str]) -> None:
+        """TooManyGuesses where one of them may be a guess and there were too many."""
+        for text in texts:
+            self._check_guesses(text)
+
+    def counted(self, priced: dict[str, Any]) -> dict[str, Any]:
+        """Count the guesses among the refused coupons of a sale."""
+        for one in priced["refused"]:
+            if one["reason"] == Outcome.UNKNOWN_CODE:
+                self._guesses.count()
+        return priced
+
+    def tell_committed(self) -> None:
+        """A sale's records and print jobs are on disk."""
+        if self._w.print_queue is not None:
+            self._w.print_queue.wake()
+        self._changed.set()
 
     def _check_guesses(self, text: str) -> None:
         if route(text).kind is not Kind.TOKEN:  # a signature cannot be guessed
@@ -369,7 +390,3 @@ async def _rest(wait: Callable[[], Awaitable[Any]], seconds: float) -> None:
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(seconds):
             await wait()
-
-
-class StillRunning(Exception):
-    """The same idempotency key is being answered right now."""

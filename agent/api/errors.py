@@ -50,6 +50,9 @@ PROBLEMS: dict[str, Problem] = {
     "wrong_host": Problem(403, "地址不是本机", "Call the till by its loopback address"),
     "not_found": Problem(404, "没有这个地址", "There is nothing at this address"),
     "unknown_scanner": Problem(404, "没有这个扫码枪", "No scanner of this name is configured"),
+    "unknown_hold": Problem(404, "没有这笔预留", "There is no such hold"),
+    "unknown_redemption": Problem(404, "本机没有这笔核销", "This till has no such redemption"),
+    "unknown_sale": Problem(404, "本机没有这笔交易的核销", "This till redeemed nothing for such a sale"),
     "unknown_job": Problem(404, "没有这张小票", "There is no such receipt"),
     "method_not_allowed": Problem(405, "不支持这种请求", "This method is not allowed here"),
     "body_timeout": Problem(408, "请求没有发完", "The body did not arrive in time"),
@@ -70,6 +73,12 @@ PROBLEMS: dict[str, Problem] = {
     "import_running": Problem(
         409, "正在导入另一份文件，请稍候", "Another file is being imported: try again in a moment", retry=True
     ),
+    "hold_committed": Problem(
+        409, "这笔交易已完成", "The sale was committed, otherwise than this says: use a reversal"
+    ),
+    "hold_voided": Problem(409, "这笔预留已取消", "The hold was voided: hold the coupons again"),
+    "nothing_left": Problem(409, "已全部退回", "All of it has gone back already"),
+    "till_stopped": Problem(409, "本机暂停收券：{reason}", "This till takes no coupons now: {reason}"),
     "no_bundle": Problem(409, "还没有活动数据", "No offers are loaded yet: the currency is not known"),
     "receipt_gone": Problem(
         410,
@@ -84,6 +93,10 @@ PROBLEMS: dict[str, Problem] = {
         "This scanner has no trigger_on in till.toml, or is not there",
     ),
     "key_reused": Problem(422, "同一个键用于不同的请求", "This Idempotency-Key was used for another request"),
+    "too_many_returned": Problem(422, "退货数量过多：{reason}", "More comes back than was sold: {reason}"),
+    "lines_unknown": Problem(
+        422, "这些商品没有分摊优惠", "None of these lines carries a part of what came off"
+    ),
     "wrong_currency": Problem(422, "币种不符", "The sale's currency is not the store's"),
     "too_many_guesses": Problem(
         429,

@@ -12,7 +12,8 @@ from agent.api.wire import NAME_CHARS_MAX, RedeemBody, ScanBody, answer, read_bo
 from agent.hub import VERDICTS_KEPT
 from agent.intake import Overflow
 from agent.redeem import KeyReused
-from agent.till import StillRunning, Till
+from agent.sales import StillRunning
+from agent.till import Till
 
 KEY_CHARS_MAX = 128
 VERDICTS_DEFAULT = 20

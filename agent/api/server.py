@@ -13,7 +13,7 @@ from typing import Any, Self
 from aiohttp import web
 
 import config
-from agent.api import bundles, outbox, pages, prints, sales, scanners, scans, status
+from agent.api import bundles, outbox, pages, pos, prints, sales, scanners, scans, status
 from agent.api.connections import Connections
 from agent.api.errors import make_answerer
 from agent.api.hot import hot_path
@@ -39,7 +39,7 @@ def make_app(till: Till, token: str, allowed_origins: tuple[str, ...]) -> web.Ap
     app = web.Application(client_max_size=BODY_BYTES_MAX, middlewares=[answered])
     app[TILL] = till
     app.on_response_prepare.append(make_signer(allowed_origins))
-    for module in (scans, scanners, sales, prints, bundles, outbox, status):
+    for module in (scans, scanners, sales, pos, prints, bundles, outbox, status):
         app.add_routes(module.routes)
     pages.add_pages(app)
     return app

@@ -118,12 +118,22 @@ def sale_of(body: SaleBody | None, currency: str, sale_id: str) -> Sale | None:
     return None if body is None else known_sale(body, currency, sale_id)
 
 
+def lines_of(lines: tuple[LineBody, ...]) -> tuple[Line, ...]:
+    """The domain's lines; ApiError bad_body."""
+    try:
+        return tuple(
+            Line(
+                one.sku, one.quantity, one.unit_price_minor, one.category, one.brand, one.tax_class, one.line
+            )
+            for one in lines
+        )
+    except ValueError as error:
+        raise ApiError("bad_body", f"lines: {error}") from None
+
+
 def known_sale(body: SaleBody, currency: str, sale_id: str) -> Sale:
     """`sale_of` for a body that is there."""
-    lines = tuple(
-        Line(one.sku, one.quantity, one.unit_price_minor, one.category, one.brand, one.tax_class, one.line)
-        for one in body.lines
-    )
+    lines = lines_of(body.lines)
     tenders = None if body.tenders is None else frozenset(body.tenders)
     try:
         return Sale(

@@ -61,6 +61,7 @@ _HINTS: dict[str, str] = {
     "size": "use how many coupons there may ever be, at most 50000000; it cannot be changed later",
     "offline_class": 'use "A" (never offline), "B" (one store), "C" (within budgets) or "D" (open)',
     "uses": "use how often one coupon may be redeemed, 1 unless many people hold the same code",
+    "returns": 'use "coupon" if a returned sale gives the coupon back, or leave it out',
     "version": "leave it out: versions are counted when the campaign is published",
     "stores": "use a list of store numbers such as [1, 7], or leave it out for all stores",
     "budget": "write a table [budget] with " + ", ".join(_BUDGET),

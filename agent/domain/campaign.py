@@ -23,6 +23,13 @@ class OfflineClass(StrEnum):
     OPEN = "D"  # low value, copies are expected
 
 
+class Returns(StrEnum):
+    """What comes back to the customer besides the money when all that a coupon took off is returned."""
+
+    NOTHING = "nothing"
+    COUPON = "coupon"
+
+
 @dataclass(frozen=True, slots=True)
 class Words:
     """One text in Chinese and English."""
@@ -70,6 +77,7 @@ class Campaign:
     prompt: Words
     conditions: Words
     uses: int = 1
+    returns: Returns = Returns.NOTHING
 
 
 _NO_WORDS = {"zh": "", "en": ""}
@@ -122,6 +130,9 @@ def from_wire(value: Any) -> Campaign:
             fields.mapping("conditions", default=_NO_WORDS) or _NO_WORDS, "conditions"
         ),
         uses=fields.integer("uses", 1, UINT32_MAX, default=1),
+        returns=Returns(fields.choice("returns", {one.value: one.value for one in Returns}))
+        if fields.has("returns")
+        else Returns.NOTHING,
     )
     fields.done()
     if campaign.starts > campaign.ends:
@@ -162,4 +173,6 @@ def to_wire(campaign: Campaign) -> dict[str, Any]:
     wire["stores"] = None if campaign.stores is None else sorted(campaign.stores)
     budget = campaign.budget
     wire["budget"] = None if budget is None else {name: getattr(budget, name) for name in Budget.__slots__}
+    if campaign.returns is not Returns.NOTHING:
+        wire["returns"] = campaign.returns.value
     return wire if campaign.uses == 1 else wire | {"uses": campaign.uses}

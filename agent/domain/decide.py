@@ -1,4 +1,7 @@
-"""Verify a scan and decide on a coupon: pure functions of what is known, in the order of precedence of `Outcome`."""
+"""Verify a scan and decide on a coupon: pure functions of what is known, in the order of precedence of `Outcome`.
+
+Long because that order is read in one place.
+"""
 
 from __future__ import annotations
 
@@ -61,15 +64,36 @@ class BudgetUse:
 
 
 @dataclass(frozen=True, slots=True)
+class Held:
+    """What open holds keep of one coupon: uses, what those take off together, until when the last of them lasts."""
+
+    uses: int
+    amount_minor: int
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class LedgerView:
     """What the till's ledger says about one coupon, read in the transaction that will record the answer.
 
-    unprinted: it is a promo code of this till's pool that stands on no receipt yet.
+    used: what open holds reserve included. unprinted: it is a promo code of this till's pool that stands on no receipt
+    yet.
     """
 
     prior: PriorUse | None = None
     used: BudgetUse = BudgetUse()
     unprinted: bool = False
+    held: Held | None = None
+
+    @property
+    def uses(self) -> int:
+        """Redeemed or held."""
+        return (self.prior.uses if self.prior else 0) + (self.held.uses if self.held else 0)
+
+    @property
+    def spent_minor(self) -> int:
+        """Taken off by it so far, or about to be."""
+        return (self.prior.spent_minor if self.prior else 0) + (self.held.amount_minor if self.held else 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,6 +233,13 @@ def decide(
     member: Member | None = None,
 ) -> Decision:
     """Whether this coupon counts here and now. The first objection in the order of `Outcome` is the answer."""
+    return admit(coupon, contents, view, setting) or _price(
+        coupon, contents.campaigns[coupon.identity[:2]], sale, view, setting, member
+    )
+
+
+def admit(coupon: Coupon, contents: Contents, view: LedgerView, setting: Setting) -> Decision | None:
+    """What speaks against this coupon whatever is bought; None if nothing does."""
     # An opaque code has no issuer's key: the bundle itself speaks for it.
     key = None if coupon.code_hash else contents.keys[coupon.kid]
     campaign = contents.campaigns.get((coupon.issuer, coupon.claims.campaign))
@@ -224,7 +255,6 @@ def decide(
         or _date_objection(coupon, campaign, setting)
         or _place_objection(coupon, campaign, setting.place)
         or _till_objection(max(key_starts, _first_day(coupon, campaign)), campaign, setting)
-        or _price(coupon, campaign, sale, view, setting, member)
     )
 
 
@@ -248,7 +278,11 @@ def _use_objection(
         return Decision(Outcome.NEVER_ISSUED, detail="not_printed")
     if view.prior is not None and view.prior.uses >= campaign.uses:
         return Decision(Outcome.ALREADY_REDEEMED)
-    return Decision(Outcome.ALREADY_REDEEMED, detail=ELSEWHERE) if known is Status.USED else None
+    if known is Status.USED:
+        return Decision(Outcome.ALREADY_REDEEMED, detail=ELSEWHERE)
+    if view.held is not None and view.uses >= campaign.uses:
+        return Decision(Outcome.HELD, works_from=view.held.until)
+    return None
 
 
 def _date_objection(coupon: Coupon, campaign: Campaign, setting: Setting) -> Decision | None:
@@ -328,7 +362,7 @@ def _price(
     # Without the sale the discount is not known: the budget pays the most it can be.
     most = most_minor(benefit, coupon.claims.value_minor)
     charge = most if found is None else min(found.amount_minor + found.hand_over_minor, most)
-    if not _budget_allows(campaign, view.used, charge, setting):
+    if not budget_allows(campaign, view.used, charge, setting):
         return Decision(Outcome.BUDGET_REACHED)
     discount = None if found is None else found.amount_minor
     return Decision(Outcome.ACCEPTED, discount_minor=discount, charge_minor=charge, applied=found)
@@ -336,7 +370,7 @@ def _price(
 
 def presented_of(coupon: Coupon, campaign: Campaign, view: LedgerView) -> Presented:
     """The coupon as the engine takes it."""
-    claims, prior = coupon.claims, view.prior
+    claims = coupon.claims
     most = most_minor(campaign.offer.benefit, claims.value_minor)
     return Presented(
         coupon.identity,
@@ -344,9 +378,9 @@ def presented_of(coupon: Coupon, campaign: Campaign, view: LedgerView) -> Presen
         campaign.currency,
         min(claims.expires, campaign.ends),
         claims.value_minor,
-        most if prior is None else most - prior.spent_minor,
+        max(most - view.spent_minor, 0),
         claims.holder if campaign.offer.conditions.holder_only else None,
-        Uses(0 if prior is None else prior.uses, store_day=view.used.count_day, till_day=view.used.count_day),
+        Uses(view.uses, store_day=view.used.count_day, till_day=view.used.count_day),
     )
 
 
@@ -366,7 +400,8 @@ def facts_of(setting: Setting, sale: Sale | None, member: Member | None) -> Fact
     )
 
 
-def _budget_allows(campaign: Campaign, used: BudgetUse, charge: int, setting: Setting) -> bool:
+def budget_allows(campaign: Campaign, used: BudgetUse, charge: int, setting: Setting) -> bool:
+    """Whether this till may accept so much more of the campaign by itself."""
     budget = campaign.budget
     if budget is None:
         return True

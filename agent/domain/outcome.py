@@ -40,6 +40,7 @@ class Outcome(StrEnum):
     NEVER_ISSUED = "never_issued"
     REVOKED = "revoked"
     ALREADY_REDEEMED = "already_redeemed"
+    HELD = "held"
     EXPIRED = "expired"
     NOT_YET_VALID = "not_yet_valid"
     WRONG_STORE = "wrong_store"
@@ -238,6 +239,14 @@ SAYINGS: Mapping[Outcome, Saying] = {
     Outcome.REVOKED: Saying(Tone.BAD, False, "此券已作废", "Coupon was withdrawn", *_KEEP_PRICE),
     Outcome.ALREADY_REDEEMED: Saying(
         Tone.BAD, False, "此券已用过：{first_use}", "Already used: {first_use}", *_KEEP_PRICE
+    ),
+    Outcome.HELD: Saying(
+        Tone.WARN,
+        True,
+        "此券正在另一笔交易中使用",
+        "Held for another sale",
+        "{until} 后可再试",
+        "Try again after {until}",
     ),
     Outcome.EXPIRED: Saying(Tone.BAD, False, "已过期：{expires}", "Expired on {expires}", *_KEEP_PRICE),
     Outcome.NOT_YET_VALID: Saying(

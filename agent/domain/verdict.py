@@ -218,6 +218,7 @@ def _names(
         zh["expires"] = time.day_text(last)
     if decision.works_from is not None:
         zh["starts"] = decision.works_from.astimezone(zone).date().isoformat()
+        zh["until"] = _moment(decision.works_from, at, zone)
     if (found := decision.objection) is not None:
         zh |= {
             "missing": money.to_text(found.missing_minor, currency),

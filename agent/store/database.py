@@ -36,7 +36,10 @@ BRISK_S = 0.005
 """A disk whose last commit took longer than this is left to the writer's thread."""
 LOG_BYTES = 4 << 20
 """How long SQLite lets the log grow before it begins anew at its start (1000 pages of 4 kB)."""
-LEDGER_TABLES = ("coupon_use", "budget", "request", "setting", "promo", "root", "bundle")
+LEDGER_TABLES = (
+    *("coupon_use", "budget", "request", "setting", "promo", "root", "bundle"),
+    *("hold", "held_coupon", "returned"),
+)
 """What a decision rests on: checked before the database is used."""
 HISTORY_TABLES = ("redemption_record", "evidence_record", "print_job")
 """Grows for years (100 000 records: 250 MB, 0.4 s to check even from memory): checked beside the running till."""
@@ -312,7 +315,9 @@ def _check(connection: sqlite3.Connection, path: Path) -> None:
             f"{path} was written by a newer redeemd (schema {version}, this one knows {VERSION}). "
             "Install that version again; do not delete the file: it may hold records the cloud has not seen."
         )
-    for problem in _problems(connection, LEDGER_TABLES if version else ()):
+    there = {row[0] for row in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
+    checked = tuple(table for table in LEDGER_TABLES if version == VERSION or table in there)
+    for problem in _problems(connection, checked if version else ()):
         raise StoreError(_damaged(path, problem))
 
 

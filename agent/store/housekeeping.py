@@ -75,6 +75,9 @@ def _rules(now: datetime, day: int, retention: Retention) -> list[tuple[str, str
             (timestamp(now - retention.print_keep),),
         ),
         ("print_document", "number NOT IN (SELECT number FROM print_job)", ()),
+        # One that is open is promised, whatever this time says.
+        ("hold", "state <> 'open' AND expires_at < ?", (keep,)),
+        ("returned", f"number NOT IN (SELECT sequence FROM {redemptions})", ()),
         (
             redemptions,
             f"{_OLDEST.format(table=redemptions)} AND json_extract(event, '$.time') < ?",
@@ -91,6 +94,8 @@ _KEYS = {
     "print_job": "number",
     "print_document": "number",
     "promo": "short",
+    "hold": "hold_id",
+    "returned": "number, line",
     **dict.fromkeys(TABLES.values(), "sequence"),
 }
 

@@ -181,15 +181,15 @@ def stored_roots(connection: sqlite3.Connection) -> list[bytes]:
 def prior_use(connection: sqlite3.Connection, identity: tuple[str, int, int]) -> PriorUse | None:
     """The last redemption of this coupon here."""
     row = connection.execute(
-        "SELECT redemption_id, at, uses FROM coupon_use WHERE issuer = ? AND campaign = ? AND idx = ?",
+        "SELECT redemption_id, at, uses, spent_minor FROM coupon_use WHERE issuer = ? AND campaign = ? AND idx = ?",
         identity,
     ).fetchone()
     return None if row is None else prior_of(*row)
 
 
-def prior_of(redemption_id: str, at: str, uses: int) -> PriorUse:
+def prior_of(redemption_id: str, at: str, uses: int, spent_minor: int) -> PriorUse:
     """The redemption that a row of coupon_use names."""
-    return PriorUse(redemption_id, from_timestamp(at), redemption_id.rpartition("-")[0], uses)
+    return PriorUse(redemption_id, from_timestamp(at), redemption_id.rpartition("-")[0], uses, spent_minor)
 
 
 class SqlNumbers:

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Callable
 from datetime import datetime
 from typing import TypeVar
 
 from agent.domain.campaign import Words
-from agent.domain.decide import BudgetUse, LedgerView
+from agent.domain.decide import BudgetUse, Held, LedgerView
 from agent.domain.parts import PromoCode
 from agent.domain.record import ChainHead
 from agent.domain.time import Anchor, from_timestamp, timestamp
 from agent.ports import PrintState, PromoUse, Remembered
 from agent.store.bundle_cache import promo_row
 from agent.store.database import Database
+from agent.store.holds import SqlHolds
 from agent.store.inspect import TABLES, job_number, prior_of
 from agent.store.till_facts import put_anchor, start_of
 
@@ -25,16 +25,22 @@ OFFLINE_DAY = -1
 # One statement for all that a decision asks: each further one costs more than what it looks up.
 _VIEW = """
 SELECT coupon_use.redemption_id, coupon_use.at, coupon_use.uses,
-    today.count, today.value_minor, alone.count, alone.value_minor, promo.short IS NOT NULL
+    today.count, today.value_minor, alone.count, alone.value_minor, promo.short IS NOT NULL,
+    coupon_use.spent_minor, held.uses, held.amount_minor, held.until, reserved.count, reserved.charge_minor
 FROM (SELECT ?1 AS issuer, ?2 AS campaign, ?3 AS idx) AS asked
 LEFT JOIN coupon_use USING (issuer, campaign, idx)
 LEFT JOIN budget AS today ON today.issuer = ?1 AND today.campaign = ?2 AND today.day = ?4
 LEFT JOIN budget AS alone ON alone.issuer = ?1 AND alone.campaign = ?2 AND alone.day = ?5
 LEFT JOIN promo ON promo.issuer = ?1 AND promo.campaign = ?2 AND promo.idx = ?3 AND promo.redemption_id IS NULL
+JOIN (SELECT count(*) AS uses, sum(amount_minor) AS amount_minor, max(until) AS until
+    FROM held_coupon WHERE issuer = ?1 AND campaign = ?2 AND idx = ?3 AND until > ?6) AS held
+JOIN (SELECT count(*) AS count, total(charge_minor) AS charge_minor
+    FROM held_coupon WHERE issuer = ?1 AND campaign = ?2 AND until > ?6) AS reserved
 """
 _UPSERT_USE = """
-INSERT INTO coupon_use VALUES (?1, ?2, ?3, ?4, ?5, ?6, 1) ON CONFLICT DO UPDATE SET
+INSERT INTO coupon_use VALUES (?1, ?2, ?3, ?4, ?5, ?6, 1, ?8) ON CONFLICT DO UPDATE SET
     redemption_id = excluded.redemption_id, at = excluded.at, uses = uses + 1,
+    spent_minor = spent_minor + excluded.spent_minor,
     forget_after = max(forget_after, excluded.forget_after)
 WHERE uses = ?7
 """
@@ -72,24 +78,36 @@ _HEAD = {
 _APPEND = {lane: f"INSERT INTO {table} VALUES (?, ?, ?, 'waiting', NULL)" for lane, table in TABLES.items()}
 
 
-class SqlTransaction:
+class SqlTransaction(SqlHolds):
     """`agent.ports.Transaction` on an open SQLite transaction."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self._connection = connection
-        self._execute = connection.execute
-
-    def view(self, identity: tuple[str, int, int], day: int) -> LedgerView:
-        found = self._execute(_VIEW, (*identity, day, OFFLINE_DAY)).fetchone()
-        redemption_id, at, uses, count_day, value_day, count_offline, value_offline, unprinted = found
-        prior = None if redemption_id is None else prior_of(redemption_id, at, uses)
-        used = BudgetUse(count_day or 0, value_day or 0, count_offline or 0, value_offline or 0)
-        return LedgerView(prior, used, bool(unprinted))
+    def view(self, identity: tuple[str, int, int], day: int, at: datetime) -> LedgerView:
+        found = self._execute(_VIEW, (*identity, day, OFFLINE_DAY, timestamp(at))).fetchone()
+        redemption_id, used_at, uses, count_day, value_day, count_offline, value_offline, unprinted = found[
+            :8
+        ]
+        spent, held_uses, held_minor, until, count, charge = found[8:]
+        prior = None if redemption_id is None else prior_of(redemption_id, used_at, uses, spent)
+        held = Held(held_uses, held_minor, from_timestamp(until)) if held_uses else None
+        more = int(charge)
+        used = BudgetUse(
+            (count_day or 0) + count,
+            (value_day or 0) + more,
+            (count_offline or 0) + count,
+            (value_offline or 0) + more,
+        )
+        return LedgerView(prior, used, bool(unprinted), held)
 
     def consume(
-        self, identity: tuple[str, int, int], redemption_id: str, at: datetime, forget_after: int, uses: int
+        self,
+        identity: tuple[str, int, int],
+        redemption_id: str,
+        at: datetime,
+        forget_after: int,
+        uses: int,
+        spent_minor: int = 0,
     ) -> None:
-        row = (*identity, redemption_id, timestamp(at), forget_after, uses)
+        row = (*identity, redemption_id, timestamp(at), forget_after, uses, spent_minor)
         counted = self._execute(_UPSERT_USE, row).rowcount
         assert counted == 1, "a coupon is used as often as was decided on, and no more"
 

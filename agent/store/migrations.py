@@ -152,12 +152,51 @@ CREATE INDEX promo_free_of ON promo (issuer, campaign, short) WHERE redemption_i
 CREATE INDEX promo_signed ON promo (issuer, campaign, idx) WHERE signed = 1;
 """
 
+_0006 = """
+-- Coupons held for a sale. held: what was asked and priced, answer: what was said last; both JSON, without coupon text.
+CREATE TABLE hold (
+    hold_id TEXT PRIMARY KEY,
+    sale_id TEXT NOT NULL,
+    state TEXT NOT NULL CHECK (state IN ('open', 'committed', 'voided', 'expired')),
+    opened_at TEXT NOT NULL,
+    expires_at TEXT NOT NULL,
+    held TEXT NOT NULL,
+    answer TEXT NOT NULL
+) STRICT;
+CREATE INDEX hold_open ON hold (expires_at) WHERE state = 'open';
+CREATE INDEX hold_sale ON hold (sale_id) WHERE state = 'committed';
+
+-- A row is the reservation itself: of the coupon, of its campaign's budget, of a stored value. It ends by itself.
+CREATE TABLE held_coupon (
+    issuer TEXT NOT NULL,
+    campaign INTEGER NOT NULL,
+    idx INTEGER NOT NULL,
+    hold_id TEXT NOT NULL,
+    until TEXT NOT NULL,
+    charge_minor INTEGER NOT NULL,
+    amount_minor INTEGER NOT NULL,
+    PRIMARY KEY (issuer, campaign, idx, hold_id)
+) STRICT, WITHOUT ROWID;
+
+-- Pieces of a line of a redemption that came back. number: its sequence.
+CREATE TABLE returned (
+    number INTEGER NOT NULL,
+    line TEXT NOT NULL,
+    pieces INTEGER NOT NULL CHECK (pieces > 0),
+    PRIMARY KEY (number, line)
+) STRICT, WITHOUT ROWID;
+
+-- What all uses of the coupon took off together: a stored value's balance is its value less this.
+ALTER TABLE coupon_use ADD COLUMN spent_minor INTEGER NOT NULL DEFAULT 0;
+"""
+
 SCRIPTS: tuple[tuple[str, str], ...] = (
     ("0001_first_till", _0001),
     ("0002_print_documents", _0002),
     ("0003_promo_rules", _0003),
     ("0004_promos_signed_here", _0004),
     ("0005_promo_look_ups", _0005),
+    ("0006_sale_holds", _0006),
 )
 VERSION = len(SCRIPTS)
 

@@ -82,6 +82,7 @@ const BIG = {
   never_issued: ["无效券", "INVALID"],
   revoked: ["已作废", "WITHDRAWN"],
   already_redeemed: ["已用过", "USED"],
+  held: ["预留中", "HELD"],
   expired: ["已过期", "EXPIRED"],
   not_yet_valid: ["未到时间", "TOO EARLY"],
   wrong_store: ["非本店", "WRONG STORE"],

@@ -115,7 +115,7 @@ async def play_coupons(till: RealTill, checked: Checked) -> None:
 
 async def play_errors(checked: Checked) -> None:
     large = b'{"text": "' + b"x" * wire.BODY_BYTES_MAX + b'"}'
-    posts = [("POST", f"/v1/{name}") for name in ("redeem", "verify", "scan", "outbox/retry")]
+    posts = [("POST", f"/v1/{name}") for name in ("redeem", "verify", "scan", "outbox/retry", *SALES)]
     posts.append(("PUT", "/v1/sale"))
     for method, path in posts:
         await checked.call(method, path, {"x": 1}, Idempotency_Key="e")
@@ -124,6 +124,48 @@ async def play_errors(checked: Checked) -> None:
     await checked.call("POST", "/v1/redeem", {"text": "x"})
     await checked.call("GET", "/v1/verdicts?limit=0")
     await checked.call("PUT", "/v1/sale", {"total_minor": 1, "currency": "EUR"})
+
+
+SALES = ("quotes", "holds", "holds/x/commit", "reversals")
+
+
+async def play_sales(till: RealTill, checked: Checked) -> None:
+    """A sale that is committed and returned, one that is voided, and what may not be."""
+    total = {"total_minor": 20_000, "tenders": ["cash"]}
+    sale = {"sale": {"sale_id": "sold", "total_minor": 20_000}}
+
+    async def post(path: str, body: Any, key: str) -> Answer:
+        return await checked.call("POST", f"/v1/{path}", body, Idempotency_Key=f"sale-{key}")
+
+    coupons = [till.coupon(), till.coupon(), "hello"]
+    assert (await post("quotes", {**sale, "coupons": coupons}, "q")).status == 200
+    sold = (await post("holds", {**sale, "coupons": coupons}, "h1")).json["hold_id"]
+    other = (await post("holds", {**sale, "coupons": coupons}, "h2")).json["hold_id"]
+    assert (await post("holds", sale, "h1")).code == "key_reused"
+    assert (await post(f"holds/{other}/void", {}, "v1")).status == 200
+    assert (await post(f"holds/{sold}/commit", total, "c1")).status == 200
+    assert (await post(f"holds/{sold}/commit", {**total, "total_minor": 1}, "c1")).code == "key_reused"
+    assert (await post(f"holds/{other}/commit", total, "c2")).code == "hold_voided"
+    assert (await post(f"holds/{sold}/void", {}, "v2")).code == "hold_committed"
+    assert (await post(f"holds/{sold}/void", {}, "v1")).code == "key_reused"
+    assert (await post("reversals", {"sale_id": "sold"}, "r1")).status == 201
+    assert (await post("reversals", {"sale_id": "sold"}, "r2")).code == "nothing_left"
+    assert (await post("reversals", {"sale_id": "other"}, "r1")).code == "key_reused"
+    for hold in (sold, other):
+        assert (await checked.call("GET", f"/v1/holds/{hold}")).status == 200
+    for path, body in (("holds/x/commit", total), ("holds/x/void", {}), ("reversals", {"sale_id": "x"})):
+        assert (await post(path, body, "none")).status == 404
+    assert (await checked.call("POST", "/v1/holds/x/void", {})).code == "key_missing"
+    assert (await checked.call("POST", "/v1/holds/x/void", raw=b"", Content_Type="x/y")).status == 415
+    assert (await checked.call("GET", "/v1/holds/x")).status == 404
+
+
+async def play_sales_elsewhere(checked: Checked) -> None:
+    """On a till without offers."""
+    for path in ("quotes", "holds"):
+        body = {"sale": {"total_minor": 1}}
+        answer = await checked.call("POST", f"/v1/{path}", body, Idempotency_Key="n")
+        assert (answer.status, answer.code) == (409, "no_bundle")
 
 
 async def play_receipts(till: RealTill, checked: Checked) -> None:
@@ -239,7 +281,9 @@ async def play_everywhere(contract: Contract, checked: Checked, **headers: str) 
     """The same request to every route."""
     for method, path in contract.operations():
         body: Any = {} if method in ("post", "put") else None
-        await checked.call(method, path.replace("{job}", "x").replace("{name}", "x"), body, **headers)
+        await checked.call(
+            method, path.replace("{job}", "x").replace("{hold}", "x").replace("{name}", "x"), body, **headers
+        )
 
 
 async def test_real_answers_of_every_route_fit_it(
@@ -262,6 +306,7 @@ async def test_real_answers_of_every_route_fit_it(
             await play_coupons(till, checked)
             await play_errors(checked)
             await play_receipts(till, checked)
+            await play_sales(till, checked)
             await play_bundle_files(till, checked, tmp_path / "one")
             await play_unconfirmed(till, checked, printer)
             await play_given_up(till, checked, printer)
@@ -298,6 +343,7 @@ async def play_everywhere_unenrolled(checked: Checked) -> None:
     for path in ("/v1/status", "/v1/health", "/v1/sale", "/v1/verdicts"):
         await checked.call("GET", path)
     await checked.call("PUT", "/v1/sale", {"total_minor": 1})
+    await play_sales_elsewhere(checked)
     await checked.redeem("x", "k", total_minor=1)
     await checked.call("POST", "/v1/verify", {"text": "x"})
 
@@ -326,7 +372,8 @@ async def check_stream(till: RealTill, contract: Contract) -> None:
 async def play_slow_bodies(till: RealTill, contract: Contract, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
         patch.setattr(wire, "BODY_WAIT_S", 0.05)
-        posts = (b"POST /v1/redeem", b"POST /v1/verify", b"POST /v1/scan", b"POST /v1/outbox/retry")
+        sales = tuple(f"POST /v1/{path}".encode() for path in SALES)
+        posts = (*sales, b"POST /v1/redeem", b"POST /v1/verify", b"POST /v1/scan", b"POST /v1/outbox/retry")
         for line in (*posts, b"PUT /v1/sale"):
             reader, writer = await asyncio.open_connection("127.0.0.1", till.port)
             writer.write(
@@ -358,6 +405,9 @@ async def play_guesses(checked: Checked) -> None:
     guess = {"text": "(255)4012345000016"}
     await checked.call("POST", "/v1/scan", guess)
     await checked.call("POST", "/v1/redeem", guess, Idempotency_Key="a guess")
+    sale = {"sale": {"total_minor": 1}, "coupons": [guess["text"]]}
+    for path in ("quotes", "holds"):
+        assert (await checked.call("POST", f"/v1/{path}", sale, Idempotency_Key="guess")).status == 429
 
 
 async def play_quarantine(checked: Checked, folder: Path) -> None:
@@ -407,6 +457,17 @@ async def play_damaged_ledger(till: RealTill, checked: Checked, folder: Path) ->
     beside.close()
     answer = await checked.call("POST", "/v1/outbox/retry", {})
     assert (answer.status, answer.code) == (503, "ledger_unavailable")
+    beside = sqlite3.connect(folder / "till.db")
+    for table in ("hold", "redemption_record", "held_coupon"):
+        beside.execute(f"ALTER TABLE {table} RENAME TO gone_{table}")
+    beside.close()
+    sale = {"sale": {"total_minor": 1}, "coupons": [till.coupon()]}
+    total = {"total_minor": 1, "tenders": []}
+    posts: list[tuple[str, Any]] = [("quotes", sale), ("holds", sale), ("holds/x/commit", total)]
+    for path, body in (*posts, ("holds/x/void", {}), ("reversals", {"redemption_id": "T-0001-1"})):
+        answer = await checked.call("POST", f"/v1/{path}", body, Idempotency_Key=f"gone {path}")
+        assert (answer.status, answer.code) == (503, "ledger_unavailable"), path
+    assert (await checked.call("GET", "/v1/holds/x")).code == "ledger_unavailable"
     await checked.call("GET", "/v1/status")
 
 

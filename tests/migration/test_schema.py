@@ -63,7 +63,12 @@ def test_an_earlier_database_is_brought_forward_once(script: Path, tmp_path: Pat
             (name,) for name, _ in SCRIPTS
         ]
         after = content(path)
-        assert {table: after[table] for table in before} == before
+        kept = {
+            table: sorted((row[: len(rows_before[0])] for row in after[table]), key=repr)
+            for table, rows_before in before.items()
+            if rows_before
+        }  # later columns stand behind those of then
+        assert kept == {table: rows_before for table, rows_before in before.items() if rows_before}
     connect(tmp_path / "fresh.db").close()
     assert schema(path) == schema(tmp_path / "fresh.db")
 

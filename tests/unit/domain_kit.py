@@ -18,7 +18,7 @@ from agent.domain import decide, status, time
 from agent.domain.bundle import Age
 from agent.domain.campaign import Budget, Campaign, OfflineClass, Words
 from agent.domain.cose import Algorithm
-from agent.domain.decide import BudgetUse, Decision, LedgerView, PriorUse, Setting
+from agent.domain.decide import BudgetUse, Decision, Held, LedgerView, PriorUse, Setting
 from agent.domain.eligibility import Member
 from agent.domain.keys import IssuerKey, SigningKey, signing_key_from_seed
 from agent.domain.parts import Contents, Place, PromoCode
@@ -132,6 +132,7 @@ class World:
     status: Status | None = None  # None: no list at all
     prior: PriorUse | None = None
     used: BudgetUse = UNUSED
+    held: Held | None = None
     sale: Sale | None = SALE
     now: datetime = NOON
     doubt: str = ""
@@ -164,5 +165,5 @@ class World:
         known = Contents(self.place, {self.key.kid: self.key}, offers, lists, (), ())
         coupon = Coupon(self.key.issuer, self.claims, self.key.kid)
         setting = Setting(EffectiveTime(self.now, self.now, self.doubt), self.zone, self.place, self.age)
-        view = LedgerView(self.prior, self.used)
+        view = LedgerView(self.prior, self.used, held=self.held)
         return decide.decide(coupon, known, self.sale, view, setting, self.member)

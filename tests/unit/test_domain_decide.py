@@ -16,7 +16,16 @@ from agent.domain.basket import basket_of
 from agent.domain.benefit import Change, Gift, Item, Items, PointsSpend, StoredValue, most_minor
 from agent.domain.bundle import Age
 from agent.domain.campaign import Budget, OfflineClass
-from agent.domain.decide import BudgetUse, Decision, LedgerView, PriorUse, Setting, facts_of, presented_of
+from agent.domain.decide import (
+    BudgetUse,
+    Decision,
+    Held,
+    LedgerView,
+    PriorUse,
+    Setting,
+    facts_of,
+    presented_of,
+)
 from agent.domain.eligibility import Member, objection_to
 from agent.domain.objection import Reason
 from agent.domain.offer import Hours, Limits
@@ -60,6 +69,7 @@ OBJECTIONS = {
     Outcome.NEVER_ISSUED: lambda w: w.with_claims(index=100),
     Outcome.REVOKED: lambda w: w.but(status=Status.REVOKED),
     Outcome.ALREADY_REDEEMED: lambda w: w.but(prior=PRIOR),
+    Outcome.HELD: lambda w: w.but(held=Held(10**6, 0, NOON)),
     Outcome.EXPIRED: lambda w: w.with_claims(not_before=TODAY - 9, expires=TODAY - 1),
     Outcome.NOT_YET_VALID: lambda w: w.with_campaign(starts=TODAY + 1),
     Outcome.WRONG_STORE: lambda w: w.with_claims(store=13),

@@ -8,6 +8,7 @@ from agent.domain.outcome import SAYINGS, Outcome, Tone, sentences
 
 KNOWN_NAMES = {
     Outcome.ALREADY_REDEEMED: {"first_use"},
+    Outcome.HELD: {"until"},
     Outcome.EXPIRED: {"expires"},
     Outcome.NOT_YET_VALID: {"starts"},
     Outcome.SALE_TOO_SMALL: {"missing"},
@@ -19,10 +20,11 @@ KNOWN_NAMES = {
 # Stable: POS vendors and the cloud match them. A new one is added here, in its place; none is ever renamed.
 CODES = """not_a_coupon truncated malformed member_card staff_badge pickup_code payment_code product_barcode web_address
     unsupported_code unknown_code unknown_key bad_signature beyond_key_limit key_not_valid unknown_campaign
-    never_issued revoked already_redeemed expired not_yet_valid wrong_store other_merchant till_stopped bundle_expired
-    clock_untrusted online_only wrong_currency other_channel other_day other_hour member_needed other_holder
-    level_too_low not_first_visit not_absent limit_reached other_tender total_needed item_missing pieces_missing
-    sale_too_small out_of_stock points_missing balance_empty nothing_cheaper budget_reached accepted unknown_result"""
+    never_issued revoked already_redeemed held expired not_yet_valid wrong_store other_merchant till_stopped
+    bundle_expired clock_untrusted online_only wrong_currency other_channel other_day other_hour member_needed
+    other_holder level_too_low not_first_visit not_absent limit_reached other_tender total_needed item_missing
+    pieces_missing sale_too_small out_of_stock points_missing balance_empty nothing_cheaper budget_reached
+    accepted unknown_result"""
 
 
 def test_the_codes_and_their_order():

@@ -18,7 +18,8 @@ from agent.domain.outcome import Outcome
 from agent.domain.sale import Line, Sale
 from agent.domain.verdict import Verdict
 from agent.ports import CommitUnknown, LedgerUnavailable, Transaction
-from agent.redeem import MARK_STEP, KeyReused, Redeemer, Request
+from agent.records import MARK_STEP
+from agent.redeem import KeyReused, Redeemer, Request
 from agent.state import TillState, bundle_age
 from agent.store.ledger import SqlTransaction
 from tests.core_kit import Core, HandClock, core, install, plain_receipt, promo_codes

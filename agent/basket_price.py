@@ -1,0 +1,288 @@
+"""The coupons of a sale: read, admitted one by one, priced together, and each bounded by its campaign's budget."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from agent.domain import objection as objections
+from agent.domain import time
+from agent.domain.basket import basket_of
+from agent.domain.benefit import most_minor
+from agent.domain.campaign import Campaign
+from agent.domain.decide import (
+    BudgetUse,
+    Decision,
+    LedgerView,
+    Refusal,
+    Setting,
+    admit,
+    budget_allows,
+    facts_of,
+    presented_of,
+)
+from agent.domain.eligibility import Facts, Member
+from agent.domain.objection import Key, Objection, Reason
+from agent.domain.outcome import OUTCOME_OF, Outcome
+from agent.domain.pricing import Applied, Quote, quote
+from agent.domain.sale import Sale
+from agent.domain.token import Coupon
+from agent.domain.verdict import make_verdict
+from agent.records import Moment
+
+
+@dataclass(frozen=True, slots=True)
+class Scanned:
+    """A text of the request: its place there, the coupon behind it or why there is none, and its hash for records."""
+
+    place: int
+    found: Coupon | Refusal
+    text_hash: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Offered:
+    """A coupon that may count, with what the ledger says of it."""
+
+    place: int
+    coupon: Coupon
+    campaign: Campaign
+    view: LedgerView
+    text_hash: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Turned:
+    """A coupon that does not count and stays unused. said: as the API says it; its `reason` is a stable code."""
+
+    place: int
+    coupon: Coupon | None
+    text_hash: str | None
+    said: dict[str, Any]
+
+    @property
+    def reason(self) -> str:
+        return str(self.said["reason"])
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """A coupon that counts. charge_minor: what it takes from the budget."""
+
+    offered: Offered
+    applied: Applied
+    charge_minor: int
+
+
+@dataclass(frozen=True, slots=True)
+class Priced:
+    """counted, turned: in the order of the request."""
+
+    quote: Quote
+    counted: tuple[Counted, ...]
+    turned: tuple[Turned, ...]
+
+
+def setting_of(at: Moment) -> Setting:
+    trust = at.trust
+    return Setting(at.now, trust.zone, trust.contents.place, trust.manifest.age(at.now.now))
+
+
+def facts_at(at: Moment, sale: Sale, member: Member | None) -> Facts:
+    return facts_of(setting_of(at), sale, member)
+
+
+def turned_by(
+    place: int, found: Coupon | Refusal, text_hash: str | None, why: Decision, at: Moment
+) -> Turned:
+    """Refused for what it is, whatever is bought."""
+    coupon = found if isinstance(found, Coupon) else None
+    contents = at.trust.contents
+    verdict = make_verdict(
+        why,
+        scan_id="",
+        at=at.now.now,
+        source="api",
+        zone=at.trust.zone,
+        currency=contents.place.currency,
+        coupon=coupon,
+        campaign=None if coupon is None else contents.campaigns.get(coupon.identity[:2]),
+    )
+    said = {
+        "reason": why.outcome.value,
+        "zh": verdict.zh,
+        "en": verdict.en,
+        "next_zh": verdict.next_zh,
+        "next_en": verdict.next_en,
+        "works_from": None if why.works_from is None else time.timestamp(why.works_from),
+        "detail": why.detail,
+    }
+    return Turned(place, coupon, text_hash, _NOTHING_MISSING | said)
+
+
+_NOTHING_MISSING = {"missing_minor": 0, "missing_pieces": 0, "missing_points": 0}
+
+
+def _turned_in_sale(one: Offered, why: Objection, currency: str) -> Turned:
+    words, what_next = objections.sentences(why, currency)
+    outcome = OUTCOME_OF.get(why.reason)
+    said = {
+        "reason": why.reason.value if outcome is None else outcome.value,
+        "zh": words.zh,
+        "en": words.en,
+        "next_zh": what_next.zh,
+        "next_en": what_next.en,
+        "works_from": None,
+        "detail": why.detail or None,
+        "missing_minor": why.missing_minor,
+        "missing_pieces": why.missing_pieces,
+        "missing_points": why.missing_points,
+    }
+    return Turned(one.place, one.coupon, one.text_hash, said)
+
+
+def admitted(
+    scanned: Sequence[Scanned], views: Mapping[Key, LedgerView], at: Moment, currency: str
+) -> tuple[list[Offered], list[Turned]]:
+    """Those that may count in some sale, each once, and the others."""
+    offered: list[Offered] = []
+    turned: list[Turned] = []
+    contents, setting = at.trust.contents, setting_of(at)
+    for one in scanned:
+        found = one.found
+        if isinstance(found, Refusal):
+            why: Decision | None = Decision(found.outcome, detail=found.detail or None)
+        else:
+            why = admit(found, contents, views[found.identity], setting)
+        if why is not None or isinstance(found, Refusal):
+            assert why is not None, "a refusal is one"
+            turned.append(turned_by(one.place, found, one.text_hash, why, at))
+            continue
+        campaign = contents.campaigns[found.identity[:2]]
+        fresh = Offered(one.place, found, campaign, views[found.identity], one.text_hash)
+        if any(found.identity == other.coupon.identity for other in offered):
+            turned.append(_turned_in_sale(fresh, Objection(Reason.PRESENTED_TWICE), currency))
+        else:
+            offered.append(fresh)
+    return offered, turned
+
+
+def price(
+    offered: Sequence[Offered],
+    sale: Sale,
+    facts: Facts,
+    at: Moment,
+    reserved: Mapping[Key, int] | None = None,
+) -> Priced:
+    """The best allowed combination within the budgets. reserved: what a hold keeps of the budget for each coupon."""
+    basket, left, beyond = basket_of(sale), list(offered), list[Offered]()
+    while True:
+        quoted = quote(basket, [presented_of(one.coupon, one.campaign, one.view) for one in left], facts)
+        by_key = {one.coupon.identity: one for one in left}
+        counted = [_counted(by_key[applied.key], applied) for applied in quoted.applied]
+        over = _beyond_budget(counted, at, reserved or {})
+        if over is None:
+            break
+        left.remove(over)
+        beyond.append(over)
+    turned = [_turned_in_sale(by_key[one.key], one.objection, sale.currency) for one in quoted.refused]
+    why = Decision(Outcome.BUDGET_REACHED)
+    turned += [turned_by(one.place, one.coupon, one.text_hash, why, at) for one in beyond]
+    counted.sort(key=lambda one: one.offered.place)
+    return Priced(quoted, tuple(counted), tuple(sorted(turned, key=lambda one: one.place)))
+
+
+def _counted(one: Offered, applied: Applied) -> Counted:
+    most = most_minor(one.campaign.offer.benefit, one.coupon.claims.value_minor)
+    return Counted(one, applied, min(applied.amount_minor + applied.hand_over_minor, most))
+
+
+def _beyond_budget(counted: Sequence[Counted], at: Moment, reserved: Mapping[Key, int]) -> Offered | None:
+    """The first coupon that its campaign's budget does not bear beside those before it."""
+    setting = setting_of(at)
+    counts: Counter[tuple[str, int]] = Counter()
+    values: Counter[tuple[str, int]] = Counter()
+    for one in counted:
+        campaign, used = one.offered.campaign, one.offered.view.used
+        name = one.applied.key[:2]
+        so_far = BudgetUse(
+            used.count_day + counts[name],
+            used.value_day_minor + values[name],
+            used.count_offline + counts[name],
+            used.value_offline_minor + values[name],
+        )
+        bears = one.charge_minor <= reserved.get(one.applied.key, -1)
+        if not bears and not budget_allows(campaign, so_far, one.charge_minor, setting):
+            return one.offered
+        counts[name] += 1
+        values[name] += one.charge_minor
+    return None
+
+
+def quote_json(sale: Sale, quoted: Quote) -> dict[str, Any]:
+    return {
+        "sale_id": sale.sale_id,
+        "currency": sale.currency,
+        "total_minor": sale.total_minor,
+        "discount_minor": quoted.discount_minor,
+        "paid_minor": quoted.paid_minor,
+        # What the total holds beyond the lines (a bag, a fee) is reduced by no coupon.
+        "due_minor": sale.total_minor - quoted.discount_minor - quoted.paid_minor,
+    }
+
+
+def applied_json(place: int, campaign: Campaign, applied: Applied) -> dict[str, Any]:
+    hand_over, hint = applied.hand_over, applied.hint
+    return {
+        "place": place,
+        "coupon": key_json(applied.key),
+        "title_zh": campaign.title.zh,
+        "title_en": campaign.title.en,
+        "prompt_zh": campaign.prompt.zh,
+        "prompt_en": campaign.prompt.en,
+        "amount_minor": applied.amount_minor,
+        "payment": applied.payment,
+        "lines": [{"line": share.line, "amount_minor": share.amount_minor} for share in applied.shares],
+        "hand_over": None
+        if hand_over is None
+        else {"skus": list(hand_over.skus), "pieces": hand_over.pieces},
+        "points_spent": applied.points_spent,
+        "points_percent": applied.points_percent,
+        "if_tenders": sorted(applied.if_tenders),
+        "hint": None
+        if hint is None
+        else {
+            "missing_minor": hint.missing_minor,
+            "missing_pieces": hint.missing_pieces,
+            "then_minor": hint.then_minor,
+            "then_percent": hint.then_percent,
+        },
+    }
+
+
+def turned_json(one: Turned) -> dict[str, Any]:
+    coupon = None if one.coupon is None else key_json(one.coupon.identity)
+    return {"place": one.place, "coupon": coupon, **one.said}
+
+
+def key_json(key: Key) -> dict[str, Any]:
+    return {"issuer": key[0], "campaign": key[1], "index": key[2]}
+
+
+def priced_json(sale: Sale, priced: Priced, also: Sequence[Turned] = ()) -> dict[str, Any]:
+    """The priced sale as the API says it. also: coupons refused before it was priced."""
+    turned = sorted((*priced.turned, *also), key=lambda one: one.place)
+    return {
+        **quote_json(sale, priced.quote),
+        "applied": [
+            applied_json(one.offered.place, one.offered.campaign, one.applied) for one in priced.counted
+        ],
+        "refused": [turned_json(one) for one in turned],
+    }
+
+
+def with_day(facts: Facts, day: int, minute: int) -> Facts:
+    """The same at another time: a held price is that of the moment it was promised."""
+    return replace(facts, day=day, minute=minute)

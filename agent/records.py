@@ -1,0 +1,123 @@
+"""What a till's records say of a scan or a sale: facts to settle by; never a coupon's text, never a person."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import msgspec
+
+from agent.domain import record, time
+from agent.domain.keys import SigningKey
+from agent.domain.sale import Sale
+from agent.domain.scan import Kind, route
+from agent.domain.token import Coupon
+from agent.ports import Clock, Transaction
+from agent.state import TillState, Trust
+
+ENCODE = msgspec.json.Encoder(order="sorted").encode
+"""What `record.canonical_json` writes of our own data, in a tenth of its time."""
+MARK_STEP = timedelta(minutes=5)
+"""How far time must have moved before the high-water mark is written again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """Where and when something is decided, the same for all of one transaction. day: the store's day number."""
+
+    trust: Trust
+    now: time.EffectiveTime
+    day: int
+
+
+def moment_of(state: TillState, trust: Trust, clock: Clock) -> Moment:
+    now = state.now(clock)
+    return Moment(trust, now, time.day_number(now.now, trust.zone))
+
+
+def sale_facts(sale: Sale | None) -> dict[str, Any] | None:
+    if sale is None:
+        return None
+    return {"sale_id": sale.sale_id, "total_minor": sale.total_minor, "currency": sale.currency}
+
+
+def base_facts(at: Moment, *, offline: bool, sale: Sale | None) -> dict[str, Any]:
+    """What every record says of its place and time."""
+    trust, now = at.trust, at.now
+    return {
+        "store": trust.contents.place.store,
+        "merchant": trust.contents.place.merchant,
+        "business_date": time.day_text(at.day),
+        "hour": now.now.astimezone(trust.zone).hour,
+        "clock": {"wall": time.timestamp(now.wall), "doubt": now.doubt},
+        "bundle": {
+            "epoch": trust.manifest.epoch,
+            "sequence": trust.manifest.sequence,
+            "age": trust.manifest.age(now.now).value,
+        },
+        "offline": offline,
+        "sale": sale_facts(sale),
+    }
+
+
+def seal_into(
+    tx: Transaction,
+    key: SigningKey,
+    till: str,
+    at: datetime,
+    *,
+    lane: str,
+    kind: str,
+    subject: str,
+    data: dict[str, Any],
+) -> record.ChainHead:
+    """Add a record to its lane. kind: redemption, evidence, reversal."""
+    event, head = record.seal(
+        lane=lane,
+        previous=tx.head(lane),
+        till=till,
+        kind=kind,
+        time=time.timestamp(at),
+        subject=subject,
+        data=data,
+        sign=key.sign,
+        encode=ENCODE,
+    )
+    tx.append(lane, head, event)
+    return head
+
+
+def raise_mark(tx: Transaction, state: TillState, clock: Clock, at: Moment) -> time.Anchor | None:
+    """By effective time: where the clock is not believed, by what has elapsed within this boot."""
+    raised = time.raised_mark(state.mark, at.now.now, at.trust.manifest.issued)
+    if raised is None or (state.mark is not None and raised - state.mark < MARK_STEP):
+        return None
+    anchor = time.Anchor(raised, clock.boot_time())
+    tx.raise_mark(anchor)
+    return anchor
+
+
+def token_hash(text: str) -> str | None:
+    """SHA-256 of a token's text, None of any other: what somebody typed may be guessed from its hash."""
+    routed = route(text)
+    return hashlib.sha256(routed.text.encode()).hexdigest() if routed.kind is Kind.TOKEN else None
+
+
+def subject_of(coupon: Coupon | None) -> str:
+    return "scan" if coupon is None else "/".join(str(part) for part in coupon.identity)
+
+
+def coupon_facts(coupon: Coupon) -> dict[str, Any]:
+    issuer, campaign, index = coupon.identity
+    claims = coupon.claims
+    return {
+        "issuer": issuer,
+        "campaign": campaign,
+        "index": index,
+        "kid": coupon.kid.hex() or None,
+        "code": coupon.code_hash.hex() or None,
+        "referrer": None if claims.referrer is None else claims.referrer.hex(),
+        "touch": claims.source,
+    }

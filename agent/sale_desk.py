@@ -1,0 +1,170 @@
+"""What the calls of a held sale share: their words, what a hold keeps, and the evidence of what was refused."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+import msgspec
+
+from agent.basket_price import (
+    Turned,
+)
+from agent.disk import DiskLevel
+from agent.domain import hold as holds
+from agent.domain import record, time
+from agent.domain.decide import LedgerView
+from agent.domain.eligibility import Member
+from agent.domain.hold import Call, Hold, Step
+from agent.domain.keys import SigningKey
+from agent.domain.outcome import SOMETHING_ELSE
+from agent.domain.pricing import Applied
+from agent.domain.sale import Line, Sale
+from agent.domain.token import Coupon
+from agent.ports import Clock, Ledger, Transaction
+from agent.records import (
+    Moment,
+    base_facts,
+    coupon_facts,
+    seal_into,
+    subject_of,
+)
+from agent.redeem import ReceiptMaker
+from agent.state import TillState
+
+
+class SaleFault(Exception):
+    """The call cannot be done and nothing was recorded of it. code: a stable code of the API."""
+
+    def __init__(self, code: str, reason: str = "") -> None:
+        super().__init__(f"{code} {reason}")
+        self.code = code
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """A sale and the coupons presented with it."""
+
+    sale: Sale
+    texts: tuple[str, ...]
+    member: Member | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Final:
+    """How the sale was closed. tenders: none where nothing was left to pay. lines: None where they are as held."""
+
+    total_minor: int
+    tenders: frozenset[str]
+    lines: tuple[Line, ...] | None = None
+    out_of_stock: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """status: of HTTP. body: as the API says it."""
+
+    status: int
+    body: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class HeldCoupon:
+    place: int
+    coupon: Coupon
+    text_hash: str | None
+    applied: Applied
+    charge_minor: int
+
+
+@dataclass(frozen=True, slots=True)
+class HeldSale:
+    """What a hold keeps: day and minute are those of its promise, in the store's calendar."""
+
+    sale: Sale
+    member: Member | None
+    day: int
+    minute: int
+    coupons: tuple[HeldCoupon, ...]
+
+
+class Desk(NamedTuple):
+    """By what a till sells: the parts that every call needs."""
+
+    state: TillState
+    ledger: Ledger
+    clock: Clock
+    key: SigningKey
+    make_receipt: ReceiptMaker | None
+    promos: bool
+
+
+def views_of(
+    tx: Transaction, coupons: Sequence[Coupon], at: Moment
+) -> dict[tuple[str, int, int], LedgerView]:
+    return {one.identity: tx.view(one.identity, at.day, at.now.now) for one in coupons}
+
+
+def note_refusals(
+    desk: Desk, tx: Transaction, at: Moment, sale: Sale, turned: Sequence[Turned], hold_id: str
+) -> None:
+    """Refused coupons are evidence; what is no coupon (somebody's card) is kept nowhere."""
+    for one in sorted(turned, key=lambda found: found.place):
+        if one.reason not in SOMETHING_ELSE and desk.state.disk < DiskLevel.SCARCE:
+            note_evidence(desk, tx, at, sale, one, {"hold_id": hold_id})
+
+
+def note_evidence(
+    desk: Desk, tx: Transaction, at: Moment, sale: Sale, one: Turned, more: dict[str, Any]
+) -> None:
+    data = {
+        **base_facts(at, offline=not desk.state.online, sale=sale),
+        "outcome": one.reason,
+        "scan_id": secrets.token_hex(16),
+        "token_sha256": one.text_hash,
+        "source": "api",
+        "detail": one.said["detail"],
+        **more,
+    }
+    if one.coupon is not None:
+        data["coupon"] = coupon_facts(one.coupon)
+    seal_into(
+        tx,
+        desk.key,
+        desk.state.till,
+        at.now.now,
+        lane=record.EVIDENCE_LANE,
+        kind=record.EVIDENCE_LANE,
+        subject=subject_of(one.coupon),
+        data=data,
+    )
+
+
+def met(tx: Transaction, now: time.EffectiveTime, hold_id: str, call: Call) -> tuple[Hold, Step]:
+    """The hold and what the call does to it; SaleFault where it may not."""
+    found = tx.hold(hold_id)
+    if found is None:
+        raise SaleFault("unknown_hold")
+    step = holds.STEPS[found.state_at(now.now), call]
+    if step is Step.TOO_LATE:
+        raise SaleFault(f"hold_{found.state.value}")
+    return found, step
+
+
+def held_of(hold: Hold) -> HeldSale:
+    return msgspec.json.decode(hold.held, type=HeldSale)
+
+
+def final_sale(held: Sale, final: Final) -> Sale:
+    """The sale as it was closed; ValueError where its lines cannot be."""
+    lines = held.lines if final.lines is None else final.lines
+    return replace(
+        held,
+        total_minor=final.total_minor,
+        lines=lines,
+        tenders=final.tenders,
+        out_of_stock=held.out_of_stock | final.out_of_stock,
+    )
