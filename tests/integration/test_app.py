@@ -40,7 +40,7 @@ def folder(tmp_path: Path) -> Path:
 def use(folder: Path, index: int, forget_after: int) -> None:
     connection = sqlite3.connect(folder / "till.db")
     connection.execute(
-        "INSERT INTO coupon_use VALUES ('acme', 1, ?, 'T-0001-1', '', ?, 1)", (index, forget_after)
+        "INSERT INTO coupon_use VALUES ('acme', 1, ?, 'T-0001-1', '', ?, 1, 0)", (index, forget_after)
     )
     connection.commit()
     connection.close()

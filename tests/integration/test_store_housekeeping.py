@@ -20,6 +20,9 @@ NOW = datetime(2026, 6, 15, 12, tzinfo=UTC)
 DAY = day_number(NOW, UTC)
 RETENTION = Retention(redemption_keep_days=100, evidence_max_rows=50)
 
+LONG_AGO = timestamp(NOW - timedelta(days=101))
+HOLDS = (("committed", LONG_AGO), ("open", LONG_AGO), ("voided", timestamp(NOW)))
+
 
 @pytest.fixture
 def database(tmp_path: Path) -> Iterator[Database]:
@@ -48,7 +51,7 @@ async def sweep(database: Database, now: datetime = NOW) -> dict[str, int]:
 async def test_a_use_is_kept_to_the_end_of_its_day(database: Database) -> None:
     await put(
         database,
-        "INSERT INTO coupon_use VALUES ('acme', 1, ?, 'T-1', '', ?, 1)",
+        "INSERT INTO coupon_use VALUES ('acme', 1, ?, 'T-1', '', ?, 1, 0)",
         *((number, DAY + number - 2) for number in range(5)),
     )
     assert (await sweep(database))["coupon_use"] == 2
@@ -115,9 +118,14 @@ async def test_prints_requests_and_budgets_have_their_time(database: Database) -
     await put(database, promo, *handed_out, ("free", None, over, 0))
     budget = "INSERT INTO budget VALUES ('acme', 1, ?, 1, 1)"
     await put(database, budget, *((day,) for day in (-1, DAY - 2, DAY - 1, DAY)))
+    ended = "INSERT INTO hold VALUES (?, 'S', ?, '', ?, '', '')"
+    await put(database, ended, *((f"{n}", state, at) for n, (state, at) in enumerate(HOLDS)))
+    await put(database, "INSERT INTO returned VALUES (?, 'a', 1)", (999,))
     deleted = await sweep(database)
     assert deleted == {
         "coupon_use": 0,
+        "hold": 1,
+        "returned": 1,
         "budget": 1,
         "promo": 1,
         "request": 1,
@@ -147,7 +155,7 @@ async def test_it_deletes_in_steps_that_are_short(
     count = housekeeping.ROWS_A_STEP * 2 + 10
     await put(
         database,
-        "INSERT INTO coupon_use VALUES ('acme', 1, ?, 'T-1', '', 5, 1)",
+        "INSERT INTO coupon_use VALUES ('acme', 1, ?, 'T-1', '', 5, 1, 0)",
         *((number,) for number in range(count)),
     )
     steps: list[int] = []
