@@ -129,3 +129,13 @@ async def test_a_sale_that_cannot_be_is_refused(tmp_path: Path, sale: dict[str, 
         assert word in str(refused.json["error"])
         put = await till.call("PUT", "/v1/sale", sale)
         assert (put.status, put.code) == (400, "bad_body")
+
+
+async def test_stored_value_is_spent_in_parts_and_never_twice(tmp_path: Path) -> None:
+    offer = {"benefit": {"kind": "stored_value", "cap_minor": 5_000}}
+    factory = Factory(campaigns=[amount_off(offer=offer, uses=9)])
+    async with real_till(tmp_path / "state", factory) as till:
+        text = factory.coupon(1)
+        paid = [(await till.redeem(text, total_minor=2_000)).json["discount_minor"] for _ in range(3)]
+        assert paid == [2_000, 2_000, 1_000]
+        assert (await till.redeem(text, total_minor=2_000)).json["outcome"] == "balance_empty"
