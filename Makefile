@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 JOBS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format bench fuzz simulate lock boot vectors clean
+.PHONY: help demo test lint format bench fuzz kills simulate lock boot vectors clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,6 +36,9 @@ bench: $(STAMP) ## measure; prints a table and writes var/bench.json
 
 fuzz: $(STAMP) ## fuzz what reads hostile input (FUZZ_SECONDS=60)
 	@$(BIN)/python -m tests.fuzz --seconds $(or $(FUZZ_SECONDS),60)
+
+kills: $(STAMP) ## kill a till at every step of 200 sales' lives (KILLS=200)
+	@REDEEMD_SALE_KILLS=$(or $(KILLS),200) $(BIN)/python -m pytest -q -s -n 0 --timeout 3000 tests/faults/test_sales_killed.py
 
 simulate: $(STAMP) ## play tills and cloud under many seeds (SEEDS=10000, FIRST=0; two at a time)
 	@half=$$(( ($(or $(SEEDS),10000) + 1) / 2 )); first=$(or $(FIRST),0); \
