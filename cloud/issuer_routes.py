@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from typing import Any
 
 from aiohttp import web
@@ -16,10 +17,11 @@ from cloud.delegation import put_signing
 from cloud.errors import Refused
 from cloud.http import Cloud, json_answer, need_role, read_json
 from cloud.issue import add_issuer, issue
-from cloud.ports import HeldKey, KeyState, Offer, Role
+from cloud.ports import HeldKey, IssuedOrder, KeyState, Offer, Role
 from cloud.tills import TillState
 
 ROUTES = web.RouteTableDef()
+ORDERS_SHOWN = 1000
 _ALGORITHM_NAMES = {algorithm: name for name, algorithm in forms.ALGORITHMS.items()} | {
     Algorithm.EDDSA: "eddsa"
 }
@@ -67,15 +69,20 @@ async def list_campaigns(request: web.Request) -> web.Response:
 @ROUTES.get("/v1/admin/campaigns/{issuer}/{campaign}")
 async def show_campaign(request: web.Request) -> web.Response:
     cloud = await need_role(request, Role.READER)
-    issuer, text = request.match_info["issuer"], request.match_info["campaign"]
-    number = int(text) if text.isascii() and text.isdigit() and len(text) <= 10 else -1
-    offer = await cloud.store.offer(issuer, number)
-    if offer is None:
-        raise Refused(404, "unknown_campaign", f"issuer {issuer[:32]} has no campaign {text[:10]}")
-    counts = await cloud.store.mark_counts(issuer, number)
+    offer = await _offer_asked_for(request, cloud)
+    counts = await cloud.store.mark_counts(offer.campaign.issuer, offer.campaign.number)
     promo = None if offer.promo is None else dataclasses.asdict(offer.promo)
     said = {"campaign": campaigns.to_wire(offer.campaign), "promo": promo, "issued": offer.issued}
     return json_answer(said | counts._asdict() | {"tills": await _tills(cloud, offer)})
+
+
+@ROUTES.get("/v1/admin/campaigns/{issuer}/{campaign}/orders")
+async def list_orders(request: web.Request) -> web.Response:
+    """The newest ORDERS_SHOWN named requests for its coupons."""
+    cloud = await need_role(request, Role.READER)
+    offer = await _offer_asked_for(request, cloud)
+    found = await cloud.store.orders(offer.campaign.issuer, offer.campaign.number, ORDERS_SHOWN)
+    return json_answer({"orders": [_order(one) for one in found]})
 
 
 @ROUTES.post("/v1/admin/coupons")
@@ -123,6 +130,15 @@ async def revoke(request: web.Request) -> web.Response:
     return json_answer({"issuer": form.issuer, "campaign": form.campaign, "revoked": changed})
 
 
+async def _offer_asked_for(request: web.Request, cloud: Cloud) -> Offer:
+    issuer, text = request.match_info["issuer"], request.match_info["campaign"]
+    number = int(text) if text.isascii() and text.isdigit() and len(text) <= 10 else -1
+    offer = await cloud.store.offer(issuer, number)
+    if offer is None:
+        raise Refused(404, "unknown_campaign", f"issuer {issuer[:32]} has no campaign {text[:10]}")
+    return offer
+
+
 async def _tills(cloud: Cloud, offer: Offer) -> int:
     """How many tills may take its coupons: what the loss by copies is multiplied by."""
     stores = offer.campaign.stores
@@ -132,6 +148,11 @@ async def _tills(cloud: Cloud, offer: Offer) -> int:
         assert place is not None, "a till stands in a store that is known"
         count += till.state is not TillState.REVOKED and (stores is None or place.number in stores)
     return count
+
+
+def _order(one: IssuedOrder) -> dict[str, Any]:
+    kind, _, name = one.order.partition(" ")
+    return one._asdict() | {"kind": kind, "order": name, "terms": json.loads(one.terms)}
 
 
 def _summary(offer: Offer) -> dict[str, Any]:

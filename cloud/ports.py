@@ -87,6 +87,18 @@ class Terms:
     till: str | None = None
 
 
+class IssuedOrder(NamedTuple):
+    """A request for coupons that may be sent again. order: "signed" or "codes", a space, the name it was given.
+
+    first: how many coupons of the campaign were issued before it. terms: JSON.
+    """
+
+    order: str
+    first: int
+    coupons: int
+    terms: str
+
+
 class Appended(NamedTuple):
     """What became of one entry. won_by: another record used the same coupon first, so this one is a conflict."""
 
@@ -209,6 +221,9 @@ class CloudStore(ListStore, RestoreStore, Protocol):
     async def offer(self, issuer: str, campaign: int) -> Offer | None: ...
 
     # --- coupons ---
+    async def orders(self, issuer: str, campaign: int, limit: int) -> list[IssuedOrder]:
+        """The named requests for coupons of a campaign, the newest first."""
+
     async def allot(
         self, issuer: str, campaign: int, count: int, terms: Terms, at: str, order: str | None = None
     ) -> list[int]:

@@ -12,7 +12,7 @@ from agent.domain.keys import IssuerKey
 from agent.domain.status import Status
 from cloud.errors import Refused
 from cloud.indexes import coupon_index
-from cloud.ports import HeldKey, KeyState, Terms
+from cloud.ports import HeldKey, IssuedOrder, KeyState, Terms
 from cloud.sql import Db
 from cloud.sql_status import mark
 
@@ -98,6 +98,15 @@ def may_be_out(db: Db, issuer: str, campaign: int) -> bool:
         _held(row).key for row in db.execute(f"{_KEY} WHERE issuer = ? AND registered = 1", (issuer,))
     ]
     return any(key.campaigns is None or campaign in key.campaigns for key in registered)
+
+
+def orders(db: Db, issuer: str, campaign: int, limit: int) -> list[IssuedOrder]:
+    rows = db.execute(
+        "SELECT name, first, count, terms FROM coupon_order WHERE issuer = ? AND campaign = ?"
+        " ORDER BY first DESC LIMIT ?",
+        (issuer, campaign, limit),
+    )
+    return [IssuedOrder(*row) for row in rows.fetchall()]
 
 
 def allot(

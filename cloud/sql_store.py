@@ -31,6 +31,7 @@ from cloud.ports import (
     Appended,
     CampaignCheck,
     HeldKey,
+    IssuedOrder,
     Judge,
     KeyState,
     Mark,
@@ -165,6 +166,9 @@ class SqlStore:
         return None if row is None else _offer(row)
 
     # --- coupons ---
+
+    async def orders(self, issuer: str, campaign: int, limit: int) -> list[IssuedOrder]:
+        return await self._threads.read(lambda db: sql_issuing.orders(db, issuer, campaign, limit))
 
     async def allot(
         self, issuer: str, campaign: int, count: int, terms: Terms, at: str, order: str | None = None

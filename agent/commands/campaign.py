@@ -60,11 +60,22 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     parser = add("show", _show, "Show one campaign of the cloud.")
     _identity_arguments(parser)
     cloud_arguments(parser)
+    parser = add(
+        "orders", _orders, "List the orders of a campaign's coupons: each can be issued again by its name."
+    )
+    _identity_arguments(parser)
+    cloud_arguments(parser)
     parser = add("end", _end, "Let a campaign end earlier.")
     _identity_arguments(parser)
     parser.add_argument("--last", type=day, help="its last day; default: yesterday, so that it ends at once")
     cloud_arguments(parser)
 
+    _add_coupon_actions(add)
+
+
+def _add_coupon_actions(
+    add: Callable[[str, Callable[[argparse.Namespace], int], str], argparse.ArgumentParser],
+) -> None:
     parser = add(
         "lend",
         _lend,
@@ -217,6 +228,24 @@ def _show(arguments: argparse.Namespace) -> int:
         print(f"  version    {campaign.version}")
         print(f"  so far     {known['issued']} issued, {known['used']} used, {known['revoked']} revoked")
         print("\n".join(loss_lines(campaign, known["tills"])))
+        return 0
+
+    return asyncio.run(_with_cloud(arguments, work))
+
+
+def _orders(arguments: argparse.Namespace) -> int:
+    async def work(admin: CloudAdmin) -> int:
+        path = f"/v1/admin/campaigns/{arguments.issuer}/{arguments.number}/orders"
+        found = (await admin.get(path))["orders"]
+        for one in found:
+            if arguments.json:
+                _print_json(one)
+                continue
+            terms = one["terms"]
+            days = f"{day_text(terms['not_before'])} to {day_text(terms['expires'])}"
+            print(f"{one['order']}  {one['kind']}  {one['coupons']} coupons behind {one['first']}  {days}")
+        if not found and not arguments.json:
+            print("no order yet: redeemd issue")
         return 0
 
     return asyncio.run(_with_cloud(arguments, work))

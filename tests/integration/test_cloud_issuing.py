@@ -57,6 +57,11 @@ async def test_an_order_sent_again_gives_the_same_coupons(running: Running) -> N
     assert again == first
     assert not {c["index"] for c in first["coupons"]} & {c["index"] for c in other["coupons"]}
     assert await refusal(running, "POST", "coupons", ORDER | {"order": "a/0", "count": 4}) == "order_differs"
+    listed = (await ask(running, "GET", f"campaigns/{ISSUER}/{CAMPAIGN}/orders"))["orders"]
+    assert [(one["order"], one["first"], one["coupons"]) for one in listed] == [("a/1", 3, 3), ("a/0", 0, 3)]
+    assert listed[0]["kind"] == "signed"
+    assert listed[0]["terms"] == {"not_before": TODAY, "expires": TODAY + 30}
+    assert await refusal(running, "GET", f"campaigns/{ISSUER}/77/orders") == "unknown_campaign"
     shown = await ask(running, "GET", f"campaigns/{ISSUER}/{CAMPAIGN}")
     assert shown["issued"] == 6
 

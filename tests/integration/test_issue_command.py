@@ -184,6 +184,9 @@ async def test_signed_coupons_and_codes_of_one_order_are_different_coupons(ask: 
     await ask(*what, "--csv", shell.folder / "codes.csv", "--codes")
     made = rows(shell.folder / "signed.csv") + rows(shell.folder / "codes.csv")
     assert len({row["index"] for row in made}) == 40
+    codes, signed = (await ask("campaign", "orders", "acme", "1001")).splitlines()
+    assert codes.startswith("easter/0  codes  20 coupons behind 20  ")
+    assert signed.startswith("easter/0  signed  20 coupons behind 0  ")
 
 
 async def manifest(client: Client) -> Manifest:
