@@ -246,7 +246,8 @@ class _Work:
         else:
             self.unrecorded = 1
         if request.request_id is not None:
-            answer = ENCODE(verdict.to_json()).decode()
+            object.__setattr__(verdict, "written", ENCODE(verdict.to_json()))
+            answer = verdict.written.decode()
             tx.remember(request.request_id, request.fingerprint(self._owner._secret), answer, now.now)
         self.mark = raise_mark(tx, state, self._owner._clock, Moment(trust, now, day))
         return verdict

@@ -49,7 +49,7 @@ def hot_path(
     """What handles each request: the hot one here, others by `otherwise`. sign: gives answers their usual headers."""
 
     async def answer(request: web.Request) -> web.StreamResponse:
-        body = msgspec.json.encode(await redeemed(till, request))
+        body = (await redeemed(till, request)).to_bytes(msgspec.json.encode)
         if request.transport is not None:  # else the caller has hung up
             request.transport.write(_HEAD % len(body) + body)
         return SENT

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from aiohttp import web
 
 from agent.api.errors import ApiError
 from agent.api.keys import TILL
 from agent.api.wire import NAME_CHARS_MAX, RedeemBody, ScanBody, answer, read_body, read_limit, sale_of
+from agent.domain.verdict import Verdict
 from agent.hub import VERDICTS_KEPT
 from agent.intake import Overflow
 from agent.redeem import KeyReused
@@ -35,11 +34,11 @@ async def scan(request: web.Request) -> web.Response:
 @routes.post("/v1/redeem")
 async def redeem(request: web.Request) -> web.Response:
     """Redeem for a POS, once for each Idempotency-Key."""
-    return answer(await redeemed(request.app[TILL], request))
+    return answer((await redeemed(request.app[TILL], request)).to_json())
 
 
-async def redeemed(till: Till, request: web.Request) -> dict[str, Any]:
-    """The verdict on a request to redeem, as the API says it; ApiError."""
+async def redeemed(till: Till, request: web.Request) -> Verdict:
+    """The verdict on a request to redeem; ApiError."""
     key = idempotency_key(request)
     body = await read_body(request, RedeemBody)
     try:
@@ -48,7 +47,7 @@ async def redeemed(till: Till, request: web.Request) -> dict[str, Any]:
         raise ApiError("key_reused") from None
     except StillRunning:
         raise ApiError("still_running") from None
-    return verdict.to_json()
+    return verdict
 
 
 @routes.post("/v1/verify")

@@ -84,9 +84,14 @@ class Presented:
         return self.key[:2]
 
 
+_NONE = Conditions()
+
+
 def objection_to(coupon: Presented, facts: Facts) -> Objection | None:
     """The first condition that does not hold, in the order of `Reason`; None where all hold."""
     conditions = coupon.offer.conditions
+    if conditions == _NONE:  # as most offers are, and a shopper waits
+        return _holder_objection(coupon, facts)
     for reason, fails in _CHECKS:
         if fails(conditions, facts):
             return Objection(reason)

@@ -68,6 +68,8 @@ def take_amount(state: State, classes: Sequence[Sequence[int]], amount: int) -> 
     then over the lines of each: the reduction of a class does not depend on how many lines it has.
     0 <= amount <= what is left of all these lines.
     """
+    if len(state.left) == 1 and len(classes) == 1:  # one line bears it all, and a shopper waits
+        return state._replace(left=(state.left[0] - amount,), reductions=(*state.reductions, (amount,)))
     weights = [[*map(state.left.__getitem__, lines)] for lines in classes]
     off = [0] * len(state.left)
     for lines, part, left in zip(classes, spread(amount, [*map(sum, weights)]), weights, strict=True):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, tzinfo
 from functools import lru_cache
@@ -46,11 +46,21 @@ class Verdict:
     ms: float = 0.0
     said: dict[str, Any] | None = field(default=None, compare=False, repr=False)
     """What `to_json` made before: the ledger, the page and the POS each ask for it."""
+    written: bytes = field(default=b"", compare=False, repr=False)
+    """`to_json` in bytes as the ledger keeps it, where it was asked to; the time it took is not in it."""
 
     def measured(self, ms: float) -> Verdict:
         """Itself, with the time it took. Whoever waited for it says so once, before anybody else sees it."""
         object.__setattr__(self, "ms", round(ms, 3))
         return self
+
+    def to_bytes(self, encode: Callable[[Any], bytes]) -> bytes:
+        """`to_json` in bytes; what was written for the ledger is not written anew."""
+        if not self.written or self.stored is not None:
+            return encode(self.to_json())
+        return self.written.replace(
+            b'"ms":0.0', b'"ms":%.3f' % self.ms, 1
+        )  # in a text its quotes would be escaped
 
     def to_json(self) -> dict[str, Any]:
         """The Verdict object of docs/openapi.yaml."""

@@ -49,6 +49,16 @@ class StoreError(Exception):
     """The database must not be opened. The text says what is wrong and what to do."""
 
 
+class Seen:
+    """Whether there may be held coupons in a database; one for each that is open, whose only writer it serves.
+
+    Most tills hold nothing most of the time, and a look-up that need not ask takes 80 µs less after a rest.
+    """
+
+    def __init__(self) -> None:
+        self.any = True
+
+
 class Database:
     """The till's database. `open` in any thread, then `run` from the event loop, then `close`."""
 
@@ -59,6 +69,7 @@ class Database:
         self._thread: threading.Thread | None = None
         self._lock_file: int | None = None
         self._epoch = 0
+        self.held = Seen()
         self._turn = threading.Lock()
         """Held by whichever thread uses the connection."""
         self._brisk = False

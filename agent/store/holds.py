@@ -11,6 +11,7 @@ from typing import Any
 from agent.domain.hold import Hold, HoldState, Reserved
 from agent.domain.record import REDEMPTION_LANE
 from agent.domain.time import from_timestamp, timestamp
+from agent.store.database import Seen
 from agent.store.inspect import TABLES, job_number
 
 _COLUMNS = "hold_id, sale_id, state, opened_at, expires_at, held, answer"
@@ -23,11 +24,13 @@ WHERE issuer = ?1 AND campaign = ?2 AND idx = ?3 AND uses > 1
 class SqlHolds:
     """`agent.ports.Holds` on an open SQLite transaction."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, seen: Seen | None = None) -> None:
         self._connection = connection
         self._execute = connection.execute
+        self._seen = seen or Seen()
 
     def put_hold(self, hold: Hold, reserved: Iterable[Reserved]) -> None:
+        self._seen.any = True  # whatever becomes of this transaction
         times = timestamp(hold.opened_at), timestamp(hold.expires_at)
         self._execute(
             f"INSERT INTO hold ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Callable
 from datetime import datetime
 from typing import TypeVar
@@ -14,7 +15,7 @@ from agent.domain.record import ChainHead
 from agent.domain.time import Anchor, from_timestamp, timestamp
 from agent.ports import PrintState, PromoUse, Remembered
 from agent.store.bundle_cache import promo_row
-from agent.store.database import Database
+from agent.store.database import Database, Seen
 from agent.store.holds import SqlHolds
 from agent.store.inspect import TABLES, job_number, prior_of
 from agent.store.till_facts import put_anchor, start_of
@@ -26,17 +27,25 @@ OFFLINE_DAY = -1
 _VIEW = """
 SELECT coupon_use.redemption_id, coupon_use.at, coupon_use.uses,
     today.count, today.value_minor, alone.count, alone.value_minor, promo.short IS NOT NULL,
-    coupon_use.spent_minor, held.uses, held.amount_minor, held.until, reserved.count, reserved.charge_minor
+    coupon_use.spent_minor{held}
 FROM (SELECT ?1 AS issuer, ?2 AS campaign, ?3 AS idx) AS asked
 LEFT JOIN coupon_use USING (issuer, campaign, idx)
 LEFT JOIN budget AS today ON today.issuer = ?1 AND today.campaign = ?2 AND today.day = ?4
 LEFT JOIN budget AS alone ON alone.issuer = ?1 AND alone.campaign = ?2 AND alone.day = ?5
 LEFT JOIN promo ON promo.issuer = ?1 AND promo.campaign = ?2 AND promo.idx = ?3 AND promo.redemption_id IS NULL
-JOIN (SELECT count(*) AS uses, sum(amount_minor) AS amount_minor, max(until) AS until
-    FROM held_coupon WHERE issuer = ?1 AND campaign = ?2 AND idx = ?3 AND until > ?6) AS held
-JOIN (SELECT count(*) AS count, total(charge_minor) AS charge_minor
-    FROM held_coupon WHERE issuer = ?1 AND campaign = ?2 AND until > ?6) AS reserved
+{join}
 """
+_VIEW_WITHOUT_HOLDS = _VIEW.format(held="", join="")
+_VIEW_WITH_HOLDS = _VIEW.format(
+    held=", held.uses, held.amount_minor, held.until, held.count, held.charge_minor",
+    join="""
+JOIN (SELECT count(*) FILTER (WHERE idx = ?3) AS uses, sum(amount_minor) FILTER (WHERE idx = ?3) AS amount_minor,
+    max(until) FILTER (WHERE idx = ?3) AS until, count(*) AS count, total(charge_minor) AS charge_minor
+    FROM held_coupon WHERE issuer = ?1 AND campaign = ?2 AND until > ?6) AS held
+""",
+)
+_ANY_HELD = "SELECT 1 FROM held_coupon LIMIT 1"
+_NONE_HELD = (0, None, None, 0, 0)
 _UPSERT_USE = """
 INSERT INTO coupon_use VALUES (?1, ?2, ?3, ?4, ?5, ?6, 1, ?8) ON CONFLICT DO UPDATE SET
     redemption_id = excluded.redemption_id, at = excluded.at, uses = uses + 1,
@@ -81,8 +90,16 @@ _APPEND = {lane: f"INSERT INTO {table} VALUES (?, ?, ?, 'waiting', NULL)" for la
 class SqlTransaction(SqlHolds):
     """`agent.ports.Transaction` on an open SQLite transaction."""
 
+    def __init__(self, connection: sqlite3.Connection, seen: Seen | None = None) -> None:
+        super().__init__(connection, seen)
+        self._heads: dict[str, ChainHead] = {}  # as this transaction has read or written them
+
     def view(self, identity: tuple[str, int, int], day: int, at: datetime) -> LedgerView:
-        found = self._execute(_VIEW, (*identity, day, OFFLINE_DAY, timestamp(at))).fetchone()
+        if self._seen.any:
+            found = self._execute(_VIEW_WITH_HOLDS, (*identity, day, OFFLINE_DAY, timestamp(at))).fetchone()
+            self._seen.any = bool(found[-2]) or self._execute(_ANY_HELD).fetchone() is not None
+        else:
+            found = self._execute(_VIEW_WITHOUT_HOLDS, (*identity, day, OFFLINE_DAY)).fetchone() + _NONE_HELD
         redemption_id, used_at, uses, count_day, value_day, count_offline, value_offline, unprinted = found[
             :8
         ]
@@ -115,11 +132,16 @@ class SqlTransaction(SqlHolds):
         self._execute(_UPSERT_BUDGET, (issuer, campaign, day, OFFLINE_DAY, value_minor))
 
     def head(self, lane: str) -> ChainHead:
+        if (known := self._heads.get(lane)) is not None:
+            return known
         row = self._execute(_HEAD[lane]).fetchone()
-        return start_of(self._connection, lane) if row is None else ChainHead(*row)
+        found = start_of(self._connection, lane) if row is None else ChainHead(*row)
+        self._heads[lane] = found
+        return found
 
     def append(self, lane: str, head: ChainHead, event: str) -> None:
         self._execute(_APPEND[lane], (head.sequence, event, head.hash))
+        self._heads[lane] = head
 
     def take_promo(self, redemption_id: str, day: int, campaign: tuple[str, int] | None) -> PromoCode | None:
         sql, of = (_TAKE_ANY, ()) if campaign is None else (_TAKE_OF, campaign)
@@ -209,7 +231,7 @@ class SqlLedger:
         self, work: Callable[[SqlTransaction], T], read_back: Callable[[SqlTransaction], T | None]
     ) -> T:
         return await self._database.run(
-            lambda connection: work(SqlTransaction(connection)),
-            lambda connection: read_back(SqlTransaction(connection)),
+            lambda connection: work(SqlTransaction(connection, self._database.held)),
+            lambda connection: read_back(SqlTransaction(connection, self._database.held)),
             brief=True,
         )
