@@ -458,7 +458,7 @@ async def play_damaged_ledger(till: RealTill, checked: Checked, folder: Path) ->
     answer = await checked.call("POST", "/v1/outbox/retry", {})
     assert (answer.status, answer.code) == (503, "ledger_unavailable")
     beside = sqlite3.connect(folder / "till.db")
-    for table in ("hold", "redemption_record", "held_coupon"):
+    for table in ("hold", "redemption_record", "held_coupon", "coupon_use"):
         beside.execute(f"ALTER TABLE {table} RENAME TO gone_{table}")
     beside.close()
     sale = {"sale": {"total_minor": 1}, "coupons": [till.coupon()]}
