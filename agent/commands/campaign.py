@@ -15,10 +15,10 @@ from typing import Any
 
 from agent.commands.admin import CloudAdmin, CloudRefused, read_token
 from agent.commands.arguments import at_least_one, cloud_arguments, day, numbers
-from agent.commands.campaign_file import TEMPLATE, CampaignFile, read_campaign
+from agent.commands.campaign_file import CampaignFile, read_campaign
 from agent.commands.coupon_files import whole_file
 from agent.commands.errors import EX_CONFIG, EX_USAGE, CommandError
-from agent.commands.offer_examples import EXAMPLES, MORE
+from agent.commands.offer_examples import EXAMPLES, example_campaign
 from agent.commands.wording import campaign_lines, doubt_lines, loss_lines, words_of
 from agent.domain import campaign as campaigns
 from agent.domain.time import EPOCH_DAY, day_text
@@ -112,12 +112,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _new(arguments: argparse.Namespace) -> int:
     today = datetime.now(UTC).astimezone().date()
-    text = TEMPLATE.format(
-        issuer=arguments.issuer,
-        number=arguments.number,
-        starts=today,
-        ends=today + timedelta(days=90),
-        offer=EXAMPLES[arguments.benefit] + MORE,
+    text = example_campaign(
+        arguments.benefit, arguments.issuer, arguments.number, today, today + timedelta(days=90)
     )
     with whole_file(arguments.file, 0o644) as file:
         file.write(text.encode())

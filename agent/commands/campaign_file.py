@@ -90,8 +90,8 @@ stale_percent = 25           # share of the budget that holds when the till has 
 expired_percent = 0          # and for very long; 0 refuses
 
 [title]
-zh = "满百立减"
-en = "30 off 100"
+zh = "{title.zh}"
+en = "{title.en}"
 
 {offer}
 [budget]                     # of each till alone
@@ -105,8 +105,8 @@ zh = ""
 en = ""
 
 [conditions]                 # one line on the receipt and on printed coupons
-zh = "单笔满 100 元可用，每单一张"
-en = "On 100 or more, one per sale"
+zh = "{line.zh}"
+en = "{line.en}"
 
 # [promo]                    # its coupons are printed on receipts
 # per_till = 60              # how many codes each till holds ready

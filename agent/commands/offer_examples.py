@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Mapping
+from datetime import date
+
+from agent.commands.campaign_file import TEMPLATE
+from agent.domain import benefit_wire
+from agent.domain.campaign import Words
+from agent.domain.offer_words import benefit_words
 
 EXAMPLES: Mapping[str, str] = {
     "amount_off": """\
@@ -106,3 +113,19 @@ MORE = """
 # assistant = { minor = 100 }
 # referrers = [{ permille = 20, cap_minor = 500 }, { permille = 10, cap_minor = 200 }]
 """
+
+
+def example_campaign(kind: str, issuer: str, number: int, starts: date, ends: date) -> str:
+    """A campaign file (TOML) to edit, with a benefit of this kind; what a shopper reads fits what it gives."""
+    if kind == "amount_off":
+        title, line = (
+            Words("满百立减", "30 off 100"),
+            Words("单笔满 100 元可用，每单一张", "On 100 or more, one per sale"),
+        )
+    else:
+        benefit = benefit_wire.from_wire(tomllib.loads(EXAMPLES[kind])["offer"]["benefit"])
+        title, line = benefit_words(benefit, "CNY"), Words("每单一张", "One per sale")
+    offer = EXAMPLES[kind] + MORE
+    return TEMPLATE.format(
+        issuer=issuer, number=number, starts=starts, ends=ends, offer=offer, title=title, line=line
+    )

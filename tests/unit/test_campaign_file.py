@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agent.commands.campaign_file import TEMPLATE, read_campaign
-from agent.commands.offer_examples import EXAMPLES, MORE
+from agent.commands.campaign_file import read_campaign
+from agent.commands.offer_examples import EXAMPLES, MORE, example_campaign
 from agent.commands.wording import campaign_lines, doubt_lines, loss_lines
 from agent.domain import campaign as campaigns
 from agent.domain.benefit_wire import KIND_OF
@@ -19,13 +19,7 @@ from agent.domain.campaign import OfflineClass
 from config import ConfigError, Problem
 from tests.offers import amount_off
 
-GOOD = TEMPLATE.format(
-    issuer="acme",
-    number=1001,
-    starts=date(2026, 11, 22),
-    ends=date(2027, 2, 20),
-    offer=EXAMPLES["amount_off"] + MORE,
-)
+GOOD = example_campaign("amount_off", "acme", 1001, date(2026, 11, 22), date(2027, 2, 20))
 
 
 @pytest.fixture
@@ -65,6 +59,14 @@ def test_what_stands_in_comments_of_the_example_is_good_too(path: Path) -> None:
     found = read_campaign(path)
     assert found.promo == {"per_till": 60, "valid_days": 30}
     assert (found.campaign.stores, found.campaign.uses) == (frozenset({1, 7}), 100)
+
+
+@pytest.mark.parametrize("kind", EXAMPLES)
+def test_what_a_shopper_reads_fits_what_the_example_gives(path: Path, kind: str) -> None:
+    path.write_text(example_campaign(kind, "acme", 1001, date(2026, 11, 22), date(2027, 2, 20)), "utf-8")
+    found = read_campaign(path).campaign
+    assert KIND_OF[type(found.offer.benefit)] == kind
+    assert (found.title.en == "30 off 100") == (kind == "amount_off")
 
 
 def test_every_benefit_has_an_example() -> None:

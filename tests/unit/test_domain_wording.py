@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.commands.campaign_file import TEMPLATE, read_campaign
-from agent.commands.offer_examples import EXAMPLES
+from agent.commands.campaign_file import read_campaign
+from agent.commands.offer_examples import example_campaign
 from agent.domain.campaign import Words, to_wire
 from agent.domain.fields import FieldError
 from agent.domain.outcome import SAYINGS
@@ -79,13 +79,7 @@ def test_what_this_program_says_itself_is_allowed():
 
 
 def test_a_campaign_file_and_the_cloud_refuse_such_a_campaign(tmp_path):
-    text = TEMPLATE.format(
-        issuer="acme",
-        number=1,
-        starts=date(2026, 11, 22),
-        ends=date(2027, 2, 20),
-        offer=EXAMPLES["amount_off"],
-    )
+    text = example_campaign("amount_off", "acme", 1, date(2026, 11, 22), date(2027, 2, 20))
     path = tmp_path / "offer.toml"
     path.write_text(text, "utf-8")
     good = read_campaign(path).campaign
