@@ -166,7 +166,7 @@ def _read_all(wire: dict[str, Any], found: list[tuple[Key, str]]) -> CampaignFil
         try:
             return _typed(wire)
         except FieldError as error:
-            key = (*_path(error.what), error.name)
+            key = (*_path(error.what), error.name) if error.name else _path(error.what)
             found.append((key, error.wrong))
             wire = _mended(wire, key, error.wrong)
     return None

@@ -13,7 +13,8 @@ _REQUIRED: Any = object()
 class FieldError(ValueError):
     """A field that is missing, unknown, of the wrong type or out of range. The text names it and what is allowed.
 
-    what, name, wrong: the map, its field and what is wrong with it, where one field is at fault.
+    what, name, wrong: the map, its field and what is wrong with it, where one field is at fault; no name where the
+    whole of `what` is at fault.
     """
 
     def __init__(self, text: str, what: str = "", name: str = "", wrong: str = "") -> None:
@@ -27,7 +28,7 @@ class Fields:
     def __init__(self, value: Any, what: str) -> None:
         self._what = what
         if not isinstance(value, Mapping):
-            raise FieldError(f"{what} is not a map")
+            raise FieldError(f"{what} is not a map", what, "", "is not a map")
         self._left = dict(value)
         self._asked: list[str] = []
 

@@ -105,6 +105,7 @@ def test_the_example_of_a_benefit_is_a_good_campaign(path: Path, kind: str) -> N
             "not an integer",
         ),
         (r"^kind = .*", 'kind = "lottery"', "offer.benefit.kind", "not one of"),
+        (r"^steps = .*", "steps = [1]", "offer.benefit.steps[0]", "is not a map"),
         (r"^count_day = .*", "count_day = -1", "budget.count_day", "not an integer"),
         (r"^count_day = .*", "count_day = 0", "budget.count_day", "no coupon would be taken"),
         (r"^value_day_minor = .*", "value_day_minor = 2999", "budget.value_day_minor", "below what one"),
