@@ -32,6 +32,7 @@ from sync.signing import (
 __all__ = [  # the request signing of sync.signing is part of the wire that till and cloud share
     "BATCH_TYPE",
     "ENROL_PATH",
+    "PROBLEM_NAME",
     "PROBLEM_TYPE",
     "RESULTS_TYPE",
     "REVOCATION_HEADER",
@@ -71,6 +72,8 @@ __all__ = [  # the request signing of sync.signing is part of the wire that till
 BATCH_TYPE = "application/cloudevents-batch+json"
 RESULTS_TYPE = "application/vnd.redeemd.results.v1+json"
 PROBLEM_TYPE = "application/problem+json"
+PROBLEM_NAME = "urn:redeemd:problem:"
+"""Before a code: the `type` of its problem. A name, no address (decision 0036)."""
 ENROL_PATH = "/v1/enrol"
 STATEMENT_TYPE = "application/cbor"
 REVOCATION_HEADER = "Redeemd-Revocation"
@@ -325,7 +328,7 @@ def encode_problem(problem: Problem) -> bytes:
     assert _CODE.fullmatch(problem.code), f"a problem needs a code in lower_snake_case: {problem.code!r}"
     return _dump(
         {
-            "type": f"urn:redeemd:problem:{problem.code}",
+            "type": PROBLEM_NAME + problem.code,
             "title": problem.code.replace("_", " "),
             "status": problem.status,
             "detail": problem.sentence,

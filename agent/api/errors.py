@@ -1,11 +1,12 @@
 """Errors of the local API: a closed table of stable codes, each with an HTTP status and a sentence in each language.
 
-Rendered in one place, so that every error has one form. docs/openapi.yaml lists the same codes (a test holds the two
-together).
+Rendered in one place, so that every error has one form: a problem (RFC 9457) with the members `code`, `zh` and `en`
+beside the standard's, of the same media type and with the same types as the cloud's (`sync.wire`).
 """
 
 from __future__ import annotations
 
+import json
 import logging
 import math
 from collections.abc import Awaitable, Callable
@@ -15,6 +16,7 @@ from aiohttp import hdrs, web
 
 from agent.guesses import TooManyGuesses
 from agent.ports import CommitUnknown, LedgerUnavailable
+from sync.wire import PROBLEM_NAME, PROBLEM_TYPE
 
 log = logging.getLogger(__name__)
 
@@ -127,8 +129,9 @@ class ApiError(Exception):
 
     def response(self, retry_after_s: int = RETRY_AFTER_S) -> web.Response:
         problem = PROBLEMS[self.code]
-        said = {language: text.replace("{reason}", self.reason) for language, text in problem_texts(problem)}
-        response = web.json_response({"error": {"code": self.code, **said}}, status=problem.status)
+        body = json.dumps(problem_json(self.code, self.reason), ensure_ascii=False).encode()
+        headers = {hdrs.CONTENT_TYPE: PROBLEM_TYPE}
+        response = web.Response(body=body, status=problem.status, headers=headers)
         if problem.retry:
             response.headers[hdrs.RETRY_AFTER] = str(retry_after_s)
         if problem.status == 401:
@@ -136,9 +139,19 @@ class ApiError(Exception):
         return response
 
 
-def problem_texts(problem: Problem) -> tuple[tuple[str, str], tuple[str, str]]:
-    """(language, sentence) for both languages."""
-    return ("zh", problem.zh), ("en", problem.en)
+def problem_json(code: str, reason: str = "") -> dict[str, str | int]:
+    """The problem `code` of PROBLEMS. title: what every one of its kind is called; detail and `en`: this one."""
+    problem = PROBLEMS[code]
+    zh, en = (text.replace("{reason}", reason) for text in (problem.zh, problem.en))
+    return {
+        "type": PROBLEM_NAME + code,
+        "title": problem.en.removesuffix(": {reason}"),
+        "status": problem.status,
+        "detail": en,
+        "code": code,
+        "zh": zh,
+        "en": en,
+    }
 
 
 _HTTP_CODES = {404: "not_found", 405: "method_not_allowed", 413: "too_large"}

@@ -54,10 +54,10 @@ def ask_till(
 
 
 def _sentence(error: HTTPError) -> str:
-    """What an Error object of docs/openapi.yaml says in English; the status line where it is none."""
+    """What a Problem of docs/openapi.yaml says in English; the status line where it is none."""
     with error:
         try:
-            return str(json.loads(error.read(1 << 16))["error"]["en"])
+            return str(json.loads(error.read(1 << 16))["en"])
         except (OSError, ValueError, LookupError, TypeError):
             return str(error.reason)
 

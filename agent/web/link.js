@@ -4,7 +4,7 @@ const ANSWER_MS = 5000; // the daemon answers in milliseconds; after this long i
 const RETRY_MS = [500, 1000, 2000, 3000]; // on loopback a quick return matters more than politeness
 const CHECK_MS = 20000; // the stream's heartbeats are invisible to a page, so a hung daemon is found by asking
 
-/** An answer that is not what was asked for. `body` is the daemon's {code, zh, en}, or null if it gave none. */
+/** An answer that is not what was asked for. `body` is the daemon's problem (RFC 9457) with code, zh and en, or null if it gave none. */
 export class ApiError extends Error {
   constructor(status, body) {
     super(body?.code ?? `http_${status}`);
@@ -22,7 +22,7 @@ export async function call(method, path, body) {
   }
   const response = await fetch(path, request);
   const answer = response.status === 204 ? null : await response.json().catch(() => null);
-  if (!response.ok) throw new ApiError(response.status, answer?.error ?? null);
+  if (!response.ok) throw new ApiError(response.status, answer?.code ? answer : null);
   return answer;
 }
 

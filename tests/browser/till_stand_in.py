@@ -212,7 +212,7 @@ class TillStandIn:
         elif request.method == "DELETE":
             self.calls.append((request.method, request.path, None))
         if self.refuse is not None and request.method != "GET":
-            return web.json_response({"error": self.refuse}, status=409)
+            return web.json_response(self.refuse, status=409, content_type="application/problem+json")
         response: web.StreamResponse = await handler(request)
         return response
 

@@ -34,7 +34,7 @@ class Answer:
     @property
     def code(self) -> str:
         """The error's stable code."""
-        found = self.json["error"]["code"]
+        found = self.json["code"]
         assert isinstance(found, str)
         return found
 
@@ -168,4 +168,7 @@ async def listening(till: RealTill, **headers: str) -> AsyncIterator[Listener]:
 def refused(answer: Answer, status: int, code: str) -> None:
     """Check that it is this error, in the one form of all errors."""
     assert (answer.status, answer.code) == (status, code), answer.raw
-    assert set(answer.json["error"]) == {"code", "zh", "en"}
+    said = answer.json
+    assert set(said) == {"type", "title", "status", "detail", "code", "zh", "en"}
+    assert (said["type"], said["status"]) == (f"urn:redeemd:problem:{code}", status)
+    assert answer.header("Content-Type") == "application/problem+json"

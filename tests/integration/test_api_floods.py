@@ -16,6 +16,7 @@ import pytest
 import config
 from agent.api import connections, server, status, wire
 from agent.hub import BACKLOG_MAX, LISTENERS_MAX
+from sync.wire import PROBLEM_TYPE
 from tests.factory import Factory
 from tests.integration.api_kit import WAIT_S, listening, real_till, refused, until
 
@@ -38,7 +39,7 @@ async def test_a_body_that_does_not_come_is_not_waited_for(
         reader, writer = await asyncio.open_connection("127.0.0.1", till.port)
         writer.write(head + b'Content-Length: 20\r\n\r\n{"text')
         async with asyncio.timeout(WAIT_S):
-            answer = await reader.readuntil(b"}}")
+            answer = await reader.readuntil(b'"}')
         assert b" 408 " in answer
         assert b'"body_timeout"' in answer
         writer.close()
@@ -225,7 +226,10 @@ async def test_any_other_surprise_is_answered_and_logged(tmp_path: Path) -> None
     process, url = await buggy_till(tmp_path / "state", "surprise")
     async with aiohttp.ClientSession() as session:
         async with session.post(url + "/v1/verify", json={"text": "x"}) as answer:
-            assert (answer.status, (await answer.json())["error"]["code"]) == (500, "internal")
+            assert (answer.status, (await answer.json(content_type=PROBLEM_TYPE))["code"]) == (
+                500,
+                "internal",
+            )
         async with session.get(url + "/v1/health") as answer:
             assert answer.status == 200
     process.terminate()

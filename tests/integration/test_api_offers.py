@@ -126,7 +126,7 @@ async def test_a_sale_that_cannot_be_is_refused(tmp_path: Path, sale: dict[str, 
     async with real_till(tmp_path / "state", Factory()) as till:
         refused = await till.redeem(till.coupon(), **sale)
         assert (refused.status, refused.code) == (400, "bad_body")
-        assert word in str(refused.json["error"])
+        assert word in str(refused.json)
         put = await till.call("PUT", "/v1/sale", sale)
         assert (put.status, put.code) == (400, "bad_body")
 

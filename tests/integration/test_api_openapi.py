@@ -30,6 +30,7 @@ from drivers.escpos_commands import DRAWER_PULSE
 from drivers.ports import DeviceState, ScanFault
 from drivers.virtual_printer import Fault, VirtualPrinter
 from drivers.virtual_scanner import VirtualScanner
+from sync.wire import PROBLEM_TYPE
 from tests.api_contract import METHODS, Contract
 from tests.factory import Factory
 from tests.integration.api_kit import WAIT_S, Answer, RealTill, listening, real_till, until
@@ -260,7 +261,7 @@ async def play_given_up(till: RealTill, checked: Checked, printer: VirtualPrinte
     assert (await checked.call("POST", "/v1/prints/none/give-up", {})).status == 404
     shut = await checked.call("POST", "/v1/drawer", {})
     assert (shut.status, shut.code) == (409, "drawer_shut")
-    assert "out of paper" in shut.json["error"]["en"]
+    assert "out of paper" in shut.json["en"]
     printer.set_fault(Fault.PAPER_OUT, on=False)
     before = len(printer.jobs)
     assert (await checked.call("POST", "/v1/drawer", {})).json == {"confirmed": True}
@@ -365,7 +366,7 @@ async def check_stream(till: RealTill, contract: Contract) -> None:
     for place in with_all_places_taken[till.app.till.hub.listeners :]:
         place.__enter__()
     answer = await till.call("GET", "/v1/events")
-    contract.check("get", "/v1/events", answer.status, "application/json", answer.raw)
+    contract.check("get", "/v1/events", answer.status, PROBLEM_TYPE, answer.raw)
     till.app.till.hub.close()
 
 
@@ -381,10 +382,10 @@ async def play_slow_bodies(till: RealTill, contract: Contract, monkeypatch: pyte
                 b"Idempotency-Key: slow\r\nContent-Length: 9\r\n\r\n{"
             )
             async with asyncio.timeout(WAIT_S):
-                answer = await reader.readuntil(b"}}")
+                answer = await reader.readuntil(b'"}')
             method, path = line.decode().split()
             contract.check(
-                method, path, int(answer.split()[1]), "application/json", answer.partition(b"\r\n\r\n")[2]
+                method, path, int(answer.split()[1]), PROBLEM_TYPE, answer.partition(b"\r\n\r\n")[2]
             )
             writer.close()
 
