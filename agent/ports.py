@@ -13,6 +13,7 @@ from typing import Any, Protocol, TypeVar
 from agent.domain.bundle import Part
 from agent.domain.codes import CodeKey, Codes
 from agent.domain.decide import LedgerView
+from agent.domain.disclosure import Disclosure
 from agent.domain.hold import Hold, HoldState, Reserved
 from agent.domain.parts import PromoCode
 from agent.domain.record import ChainHead
@@ -162,8 +163,8 @@ class Transaction(Holds, Protocol):
 
     def head(self, lane: str) -> ChainHead: ...
 
-    def append(self, lane: str, head: ChainHead, event: str) -> None:
-        """Add the lane's next record; `head` is the chain's new head."""
+    def append(self, lane: str, head: ChainHead, event: str, disclosed: Sequence[Disclosure] = ()) -> None:
+        """Add the lane's next record; `head` is the chain's new head. disclosed: the pseudonyms in it."""
 
     def take_promo(self, redemption_id: str, day: int, campaign: tuple[str, int] | None) -> PromoCode | None:
         """The next free promo code that counts on store day `day`, of this campaign or of any, now this redemption's;

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -10,7 +11,9 @@ from typing import Any
 import msgspec
 
 from agent.domain import record, time
+from agent.domain.disclosure import SALT_BYTES, Disclosure, disclosure
 from agent.domain.keys import SigningKey
+from agent.domain.promo import Choice
 from agent.domain.sale import Sale
 from agent.domain.scan import Kind, route
 from agent.domain.token import Coupon
@@ -21,6 +24,28 @@ ENCODE = msgspec.json.Encoder(order="sorted").encode
 """What `record.canonical_json` writes of our own data, in a tenth of its time."""
 MARK_STEP = timedelta(minutes=5)
 """How far time must have moved before the high-water mark is written again."""
+
+
+class Veil:
+    """What one record says of people: every pseudonym goes through `hide`, and the record is sealed with the veil.
+
+    Salts are drawn anew for each record and cannot be computed again by anybody: what was erased stays so.
+    """
+
+    __slots__ = ("_found",)
+
+    def __init__(self) -> None:
+        self._found: dict[bytes, Disclosure] = {}
+
+    def hide(self, pseudonym: bytes) -> str:
+        """The salted digest that stands for it in `data`; the same within one record."""
+        if pseudonym not in self._found:
+            self._found[pseudonym] = disclosure(secrets.token_bytes(SALT_BYTES), pseudonym)
+        return self._found[pseudonym].digest
+
+    @property
+    def disclosed(self) -> tuple[Disclosure, ...]:
+        return tuple(self._found.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +97,9 @@ def seal_into(
     kind: str,
     subject: str,
     data: dict[str, Any],
+    veil: Veil | None = None,
 ) -> record.ChainHead:
-    """Add a record to its lane. kind: redemption, evidence, reversal."""
+    """Add a record to its lane. kind: redemption, evidence, reversal. veil: that which hid the pseudonyms in `data`."""
     event, head = record.seal(
         lane=lane,
         previous=tx.head(lane),
@@ -85,7 +111,7 @@ def seal_into(
         sign=key.sign,
         encode=ENCODE,
     )
-    tx.append(lane, head, event)
+    tx.append(lane, head, event, () if veil is None else veil.disclosed)
     return head
 
 
@@ -109,7 +135,15 @@ def subject_of(coupon: Coupon | None) -> str:
     return "scan" if coupon is None else "/".join(str(part) for part in coupon.identity)
 
 
-def coupon_facts(coupon: Coupon) -> dict[str, Any]:
+def choice_facts(choice: Choice | None, veil: Veil) -> dict[str, Any] | None:
+    """Which rule put which promotion on the receipt, by which arm. A unit that is a person is a pseudonym."""
+    if choice is None:
+        return None
+    unit = veil.hide(bytes.fromhex(choice.unit)) if choice.personal else choice.unit
+    return {"rule": choice.rule, "arm": choice.arm, "unit": unit}
+
+
+def coupon_facts(coupon: Coupon, veil: Veil) -> dict[str, Any]:
     issuer, campaign, index = coupon.identity
     claims = coupon.claims
     return {
@@ -118,6 +152,6 @@ def coupon_facts(coupon: Coupon) -> dict[str, Any]:
         "index": index,
         "kid": coupon.kid.hex() or None,
         "code": coupon.code_hash.hex() or None,
-        "referrer": None if claims.referrer is None else claims.referrer.hex(),
+        "referrer": None if claims.referrer is None else veil.hide(claims.referrer),
         "touch": claims.source,
     }

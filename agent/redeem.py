@@ -33,7 +33,9 @@ from agent.promotion import Issuing, hand_out, read_typed_promo
 from agent.records import (
     ENCODE,
     Moment,
+    Veil,
     base_facts,
+    choice_facts,
     coupon_facts,
     raise_mark,
     seal_into,
@@ -238,11 +240,12 @@ class _Work:
         if accepted:
             self._accept(tx, verdict, decision, day, view.prior)
         if accepted or state.disk < DiskLevel.SCARCE:
-            data = self._data(verdict, decision, now, day)
+            veil = Veil()
+            data = self._data(verdict, decision, now, day, veil)
             if not accepted and state.unrecorded:
                 data["unrecorded"] = state.unrecorded  # the cloud learns how many it will never see
                 self.unrecorded = -state.unrecorded
-            self._append(tx, lane, verdict, data)
+            self._append(tx, lane, verdict, data, veil)
         else:
             self.unrecorded = 1
         if request.request_id is not None:
@@ -296,16 +299,24 @@ class _Work:
         lane: str,
         verdict: Verdict,
         data: dict[str, Any],
+        veil: Veil,
     ) -> None:
         owner = self._owner
-        subject = subject_of(verdict.coupon)
         head = seal_into(
-            tx, owner._key, owner._state.till, verdict.at, lane=lane, kind=lane, subject=subject, data=data
+            tx,
+            owner._key,
+            owner._state.till,
+            verdict.at,
+            lane=lane,
+            kind=lane,
+            subject=subject_of(verdict.coupon),
+            data=data,
+            veil=veil,
         )
         self._sealed = lane, head, verdict
 
     def _data(
-        self, verdict: Verdict, decision: Decision, now: time.EffectiveTime, day: int
+        self, verdict: Verdict, decision: Decision, now: time.EffectiveTime, day: int, veil: Veil
     ) -> dict[str, Any]:
         """What the record says: facts the cloud can settle by; never the coupon's text, never a person."""
         data: dict[str, Any] = {
@@ -317,7 +328,7 @@ class _Work:
             **base_facts(Moment(self._trust, now, day), offline=verdict.offline, sale=self._request.sale),
         }
         if verdict.coupon is not None:
-            data["coupon"] = coupon_facts(verdict.coupon)
+            data["coupon"] = coupon_facts(verdict.coupon, veil)
         if verdict.redemption_id is not None and verdict.campaign is not None:
             data |= {
                 "redemption_id": verdict.redemption_id,
@@ -327,10 +338,10 @@ class _Work:
                 "charge_minor": decision.charge_minor,
                 "currency": verdict.currency,
                 "promo": None if self._promo is None else self._promo.short,
-                "promotion": None if self._choice is None else self._choice.to_json(),
+                "promotion": choice_facts(self._choice, veil),
             }
             assert verdict.coupon is not None, "only a coupon is accepted"
-            data |= settled(verdict.campaign, verdict.coupon, self._request.sale, decision.applied)
+            data |= settled(verdict.campaign, verdict.coupon, self._request.sale, decision.applied, veil.hide)
         return data
 
 

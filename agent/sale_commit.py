@@ -40,7 +40,16 @@ from agent.domain.settlement import settled
 from agent.domain.verdict import Verdict, make_verdict
 from agent.ports import Transaction
 from agent.promotion import Issuing, hand_out
-from agent.records import ENCODE, Moment, base_facts, coupon_facts, seal_into, subject_of
+from agent.records import (
+    ENCODE,
+    Moment,
+    Veil,
+    base_facts,
+    choice_facts,
+    coupon_facts,
+    seal_into,
+    subject_of,
+)
 from agent.sale_desk import (
     Answered,
     Desk,
@@ -195,23 +204,23 @@ def _redeem(
         print_job=None if desk.make_receipt is None else number,
         offline=offline,
     )
-    prior = one.offered.view.prior
-    uses = 0 if prior is None else prior.uses
+    uses = 0 if one.offered.view.prior is None else one.offered.view.prior.uses
     forget_after = coupon.claims.expires + campaign.grace_days
     tx.consume(coupon.identity, number, at.now.now, forget_after, uses, applied.amount_minor)
     if campaign.budget is not None:
         tx.charge(*coupon.identity[:2], at.day, one.charge_minor)
     choice, promo = _print(desk, tx, at, sale, verdict, first=first)
+    veil = Veil()
     data = {
         **base_facts(at, offline=offline, sale=sale),
-        **_facts(one, sale),
+        **_facts(one, sale, veil),
         "scan_id": verdict.scan_id,
         "redemption_id": number,
         "hold_id": hold.hold_id,
         "late": late,
         "currency": verdict.currency,
         "promo": None if promo is None else promo.short,
-        "promotion": None if choice is None else choice.to_json(),
+        "promotion": choice_facts(choice, veil),
     }
     seal_into(
         tx,
@@ -222,6 +231,7 @@ def _redeem(
         kind=record.REDEMPTION_LANE,
         subject=subject_of(coupon),
         data=data,
+        veil=veil,
     )
     return number
 
@@ -243,7 +253,7 @@ def _print(
     return choice, promo
 
 
-def _facts(one: Counted, sale: Sale) -> dict[str, Any]:
+def _facts(one: Counted, sale: Sale, veil: Veil) -> dict[str, Any]:
     """What a redemption's record says of its coupon, line by line."""
     applied, campaign, coupon = one.applied, one.offered.campaign, one.offered.coupon
     return {
@@ -251,12 +261,12 @@ def _facts(one: Counted, sale: Sale) -> dict[str, Any]:
         "token_sha256": one.offered.text_hash,
         "source": "api",
         "detail": None,
-        "coupon": coupon_facts(coupon),
+        "coupon": coupon_facts(coupon, veil),
         "campaign_version": campaign.version,
         "offline_class": campaign.offline_class.value,
         "discount_minor": applied.amount_minor,
         "charge_minor": one.charge_minor,
-        **settled(campaign, coupon, sale, applied),
+        **settled(campaign, coupon, sale, applied, veil.hide),
     }
 
 

@@ -26,6 +26,7 @@ from agent.domain.token import Coupon
 from agent.ports import Clock, Ledger, Transaction
 from agent.records import (
     Moment,
+    Veil,
     base_facts,
     coupon_facts,
     seal_into,
@@ -120,6 +121,7 @@ def note_refusals(
 def note_evidence(
     desk: Desk, tx: Transaction, at: Moment, sale: Sale, one: Turned, more: dict[str, Any]
 ) -> None:
+    veil = Veil()
     data = {
         **base_facts(at, offline=not desk.state.online, sale=sale),
         "outcome": one.reason,
@@ -130,7 +132,7 @@ def note_evidence(
         **more,
     }
     if one.coupon is not None:
-        data["coupon"] = coupon_facts(one.coupon)
+        data["coupon"] = coupon_facts(one.coupon, veil)
     seal_into(
         tx,
         desk.key,
@@ -140,6 +142,7 @@ def note_evidence(
         kind=record.EVIDENCE_LANE,
         subject=subject_of(one.coupon),
         data=data,
+        veil=veil,
     )
 
 

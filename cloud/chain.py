@@ -25,6 +25,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
+from agent.domain.disclosure import Disclosure
 from agent.domain.record import GENESIS
 
 UNKNOWN_HASH = ""
@@ -54,7 +55,7 @@ class Entry:
     promo code handed out with it, or of which promo_state (PROMO_STATES) tells what became. fault: a code if the record
     is refused whatever the chain says; sentence: why.
     doubt: a code if it is signed by the till and yet may not stand at its place. signer: the key that signed it.
-    unsettled: the shares of its lines and parties do not sum to its discount.
+    unsettled: the shares of its lines and parties do not sum to its discount. text: without what it discloses.
     """
 
     record_id: str
@@ -73,6 +74,7 @@ class Entry:
     doubt: str = ""
     signer: bytes | None = None
     unsettled: bool = False
+    disclosed: tuple[Disclosure, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from agent.domain import cose, record
+from agent.domain import cose, disclosure, record
 from agent.domain.keys import load_public_key, signature_ok
 from agent.domain.money import AMOUNT_MAX_MINOR
 from agent.domain.settlement import unsettled
@@ -109,11 +109,13 @@ def _claimed_sequence(event: Mapping[str, Any]) -> int | None:
 def _check(
     event: Mapping[str, Any], till: str, lane: str, verifies: Callable[[bytes, bytes], bool], limits: Limits
 ) -> Entry:
-    text = json.dumps(event, ensure_ascii=False, separators=(",", ":"))
+    bare = {name: value for name, value in event.items() if name != disclosure.MEMBER}
+    text = json.dumps(bare, ensure_ascii=False, separators=(",", ":"))
     if len(text.encode()) > limits.event_bytes:
         return _fault(event, "too_large", text[:1024])
     try:
         head = record.check(event, till, verifies)
+        disclosed = disclosure.read_disclosed(event, text)
     except record.RecordFault as fault:
         return _fault(event, fault.code, text, fault.detail if fault.code == "malformed" else "")
     if event.get("lane") != lane:
@@ -138,7 +140,16 @@ def _check(
             )
     said = (str(kind), str(time), coupon, discount_minor, promo, promo_state)
     wrong = kind == REDEMPTION and isinstance(data, dict) and bool(unsettled(data))
-    return Entry(event["id"], head.sequence, head.hash, str(prevhash), text, *said, unsettled=wrong)
+    return Entry(
+        event["id"],
+        head.sequence,
+        head.hash,
+        str(prevhash),
+        text,
+        *said,
+        unsettled=wrong,
+        disclosed=disclosed,
+    )
 
 
 def _redemption_fault(data: Any, record_id: str) -> str:

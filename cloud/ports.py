@@ -21,6 +21,7 @@ from cloud.chain import ChainView, Entry, Ruling
 from cloud.code_ports import CodeStore
 from cloud.holds import HeldLine, Released
 from cloud.lists import ListStore, Win
+from cloud.outward import OutwardStore
 from cloud.restore import RestoreStore
 from cloud.tills import Till
 
@@ -164,7 +165,7 @@ class StatusPart:
     content: bytes
 
 
-class CloudStore(ListStore, RestoreStore, Protocol):
+class CloudStore(ListStore, RestoreStore, OutwardStore, Protocol):
     """The cloud's memory."""
 
     @property

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 FIRST = 10
 """The version in which PostgreSQL began."""
 DISTRIBUTED = {
-    **dict.fromkeys(("record", "refusal", "hole", "held", "implausible", "manifest", "promo"), "till"),
+    **dict.fromkeys(
+        ("record", "refusal", "disclosure", "hole", "held", "implausible", "manifest", "promo"), "till"
+    ),
     **dict.fromkeys(("coupon", "coupon_order", "coupon_use", "conflict", "mark"), "campaign"),
     **dict.fromkeys(("campaign", "campaign_value", "status_part", "code_table"), "campaign"),
     "code": "hash",
@@ -28,7 +30,19 @@ DISTRIBUTED = {
 }
 """Table -> the column that spreads it over machines."""
 EVERYWHERE = frozenset(
-    ("token", "place", "issuer_key", "till", "till_key", "code_secret", "scan_rules", "notice", "restore")
+    (
+        "token",
+        "place",
+        "issuer_key",
+        "till",
+        "till_key",
+        "code_secret",
+        "scan_rules",
+        "notice",
+        "restore",
+        "erasure",
+        "erased",
+    )
 )
 """Small tables that change rarely: whole on each machine (reference tables)."""
 _TYPES = {"INTEGER": "bigint", "BLOB": "bytea", "TEXT": 'text COLLATE "C"'}

@@ -8,7 +8,7 @@ from itertools import groupby
 
 from agent.domain.keys import key_id
 from agent.domain.status import Status
-from cloud import sql_promos
+from cloud import sql_disclosures, sql_promos
 from cloud.chain import JUMP_MAX, ChainView, Entry, Fate, Hole, Ruling, places, split
 from cloud.lists import Cursor, GapLine, Win
 from cloud.ports import Appended, Judge
@@ -61,6 +61,11 @@ def append(db: Db, till: str, lane: str, entries: Sequence[Entry], judge: Judge,
             done += [Appended(ruling) for _, ruling in together]
         else:
             done += [_append_one(db, till, lane, entry, ruling, at, batch.revoked) for entry, ruling in run]
+    kept = (Fate.STORE, Fate.REFUSE)
+    said = [
+        (entry, ruling.place) for entry, ruling in zip(entries, rulings, strict=True) if ruling.fate in kept
+    ]
+    sql_disclosures.keep(db, till, lane, said)
     return done
 
 

@@ -49,16 +49,17 @@ from cloud.restore import Closed
 from cloud.sql import Db, Row, Threads, campaign_lock, till_lock
 from cloud.sql_campaigns import campaign_of, read_campaign
 from cloud.sql_codes import SqlCodes
+from cloud.sql_outward import SqlOutward
 from cloud.tills import Till
 
 _OFFER = "SELECT document, promo_per_till, promo_valid_days, index_key, issued FROM campaign"
 
 
-class SqlStore:
+class SqlStore(SqlOutward):
     """Over the threads of either engine."""
 
     def __init__(self, threads: Threads) -> None:
-        self._threads = threads
+        super().__init__(threads)
         self.codes = SqlCodes(threads)
 
     async def close(self) -> None:

@@ -1,4 +1,7 @@
-"""The tables of the embedded database, one script per schema version."""
+"""The tables of the embedded database, one script per schema version.
+
+Long because a released script stays as it is.
+"""
 
 from __future__ import annotations
 
@@ -383,6 +386,33 @@ CREATE TABLE campaign_value (
 ) STRICT, WITHOUT ROWID;
 """
 
-SCRIPTS = (_0001, _0002, _0003, _0004, _0005, _0006, _0007, _0008, _0009, _0010)
+# The pseudonyms behind salted digests in events of `record` and `refusal`: erased here, what was signed stays whole.
+# erased: digests of pseudonyms that nobody may know any more, so that a record that comes later discloses none of them.
+_0011 = """
+CREATE TABLE disclosure (
+    till TEXT NOT NULL,
+    lane TEXT NOT NULL,
+    sequence INTEGER NOT NULL,
+    hash TEXT NOT NULL,
+    digest TEXT NOT NULL,
+    salt TEXT NOT NULL,
+    pseudonym TEXT NOT NULL,
+    PRIMARY KEY (till, lane, sequence, hash, digest)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX disclosure_pseudonym ON disclosure (pseudonym);
+
+CREATE TABLE erased (
+    digest BLOB PRIMARY KEY,
+    erasure INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE erasure (
+    erasure INTEGER PRIMARY KEY,      -- counted from 1
+    at TEXT NOT NULL,
+    disclosures INTEGER NOT NULL      -- how many the cloud had
+) STRICT;
+"""
+
+SCRIPTS = (_0001, _0002, _0003, _0004, _0005, _0006, _0007, _0008, _0009, _0010, _0011)
 """One per schema version, never edited after a release: write the next one."""
 VERSION = len(SCRIPTS)

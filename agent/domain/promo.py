@@ -128,15 +128,13 @@ class Occasion:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What was decided, as it is recorded. unit: the digest in hexadecimal. campaign: None holds out."""
+    """What was decided. unit: the digest in hexadecimal. campaign: None holds out. personal: the unit is a holder."""
 
     rule: str
     arm: str
     unit: str
     campaign: Identity | None
-
-    def to_json(self) -> dict[str, str]:
-        return {"rule": self.rule, "arm": self.arm, "unit": self.unit}
+    personal: bool = False
 
 
 def choose(rules: tuple[PromoRule, ...], occasion: Occasion) -> Choice | None:
@@ -146,7 +144,8 @@ def choose(rules: tuple[PromoRule, ...], occasion: Occasion) -> Choice | None:
         return None
     digest = unit_digest(_unit(rule.unit, occasion))
     arm = arm_of(rule, digest)
-    return Choice(rule.name, arm.name, digest.hex(), arm.campaign)
+    personal = rule.unit is Unit.SHOPPER and occasion.coupon.claims.holder is not None
+    return Choice(rule.name, arm.name, digest.hex(), arm.campaign, personal)
 
 
 def unit_digest(unit: str) -> bytes:
@@ -185,11 +184,15 @@ def _holds(items: Items, sale: Sale | None) -> bool:
     return any(items.hold(line) for line in basket_of(sale).lines)
 
 
+def holder_unit(holder: bytes) -> str:
+    return f"holder/{holder.hex()}"
+
+
 def _unit(unit: Unit, occasion: Occasion) -> str:
     coupon = occasion.coupon
     match unit:
         case Unit.SHOPPER if coupon.claims.holder is not None:
-            return f"holder/{coupon.claims.holder.hex()}"
+            return holder_unit(coupon.claims.holder)
         case Unit.SHOPPER:
             return "coupon/" + "/".join(map(str, coupon.identity))
         case Unit.SALE:

@@ -1,8 +1,9 @@
 """The immutable record that goes to the cloud: a CloudEvent, hash-chained per lane and signed by the till.
 
-    hash       SHA-256 over the RFC 8785 canonical JSON of the event without `hash` and `signature`
+    hash       SHA-256 over the RFC 8785 canonical JSON of the event without `hash`, `signature` and `disclosed`
     prevhash   the hash of the event before it in the same lane; 64 zeros for the first
     signature  Ed25519 over b"redeemd/record/v1" NUL hash, base64url without padding
+    disclosed  the pseudonyms behind salted digests in `data`; may be taken away (`agent.domain.disclosure`)
 
 A gap in `sequence`, a `prevhash` that does not fit or two events of one sequence show that a till's history was cut,
 edited or restored from a copy.
@@ -28,6 +29,8 @@ DEPTH_MAX = 16
 """Arrays and objects within one another in an event."""
 _CONTEXT = b"redeemd/record/v1\0"
 _CANONICAL = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+NOT_HASHED = frozenset(("hash", "signature", "disclosed"))
+"""Members of an event that stand beside what is signed."""
 _SEQUENCE = re.compile(r"[1-9][0-9]{0,14}", re.ASCII)
 
 
@@ -138,7 +141,7 @@ def check(event: Mapping[str, Any], till: str, verify: Callable[[bytes, bytes], 
     if not isinstance(sequence, str) or not _SEQUENCE.fullmatch(sequence):
         raise RecordFault("malformed", "sequence is not a decimal number from 1")
     raw = _signature_bytes(signature)
-    body = {name: value for name, value in event.items() if name not in ("hash", "signature")}
+    body = {name: value for name, value in event.items() if name not in NOT_HASHED}
     digest = hashlib.sha256(canonical_json(body)).digest()
     if stated != digest.hex():
         raise RecordFault("wrong_hash", "the event is not what was hashed")

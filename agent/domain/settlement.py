@@ -5,7 +5,7 @@ Pure. The keys are those of docs/sync-protocol.md. Pseudonyms and the merchant's
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from agent.domain.basket import Basket, basket_of
@@ -22,14 +22,23 @@ LINES_MAX = 100
 """Lines that a record names, so that it stays below the 64 KiB of an event whatever they are called."""
 
 
-def settled(campaign: Campaign, coupon: Coupon, sale: Sale | None, applied: Applied | None) -> dict[str, Any]:
-    """Members of a redemption's `data`. applied: None where the discount is not known: nothing is shared out then."""
+def settled(
+    campaign: Campaign,
+    coupon: Coupon,
+    sale: Sale | None,
+    applied: Applied | None,
+    hide: Callable[[bytes], str],
+) -> dict[str, Any]:
+    """Members of a redemption's `data`. applied: None where the discount is not known: nothing is shared out then.
+
+    hide: makes of a pseudonym what stands for it in what is signed.
+    """
     basket = None if sale is None or not sale.lines else basket_of(sale)
     found: dict[str, Any] = {
         "basket": None if basket is None else _summary(basket),
         "assistant": (sale.assistant or None) if sale else None,
         "tenders": sorted(sale.tenders or ()) if sale else [],
-        "incentives": list(_earned(campaign.offer.incentives, coupon, sale, applied)),
+        "incentives": list(_earned(campaign.offer.incentives, coupon, sale, applied, hide)),
     }
     if applied is None:
         return found
@@ -76,9 +85,14 @@ def _summary(basket: Basket) -> dict[str, Any]:
 
 
 def _earned(
-    rules: Incentives, coupon: Coupon, sale: Sale | None, applied: Applied | None
+    rules: Incentives,
+    coupon: Coupon,
+    sale: Sale | None,
+    applied: Applied | None,
+    hide: Callable[[bytes], str],
 ) -> Iterator[dict[str, Any]]:
-    """One entry for each who earns. who: a pseudonym, None for the store and for those whom only the cloud can name.
+    """One entry for each who earns. who: a badge, a hidden pseudonym, None for the store and for those whom only the
+    cloud can name.
 
     The second tier is whoever brought the first: the cloud, which issued to both, knows them.
     """
@@ -94,7 +108,7 @@ def _earned(
     referrer = coupon.claims.referrer
     if referrer is not None:
         for tier, reward in enumerate(rules.referrers, 1):
-            yield entry("referrer", tier, referrer.hex() if tier == 1 else None, reward)
+            yield entry("referrer", tier, hide(referrer) if tier == 1 else None, reward)
 
 
 def unsettled(data: Mapping[str, Any]) -> str:

@@ -22,6 +22,12 @@ WAITING = {
     lane: f"{table} INDEXED BY {lane}_waiting WHERE state = 'waiting'" for lane, table in TABLES.items()
 }
 """The outbox. Left alone SQLite reads the lane from its first record on, acknowledged ones and all."""
+DISCLOSED = {
+    lane: f"(SELECT group_concat(salt || '.' || pseudonym, ' ') FROM disclosure WHERE lane = '{lane}'"
+    f" AND disclosure.sequence = {table}.sequence)"
+    for lane, table in TABLES.items()
+}
+"""The text of an event's member `disclosed`, NULL for none, where a row of the lane is read."""
 OPEN_PRINTS = "print_job INDEXED BY print_job_open WHERE state IN ('queued', 'sending', 'unconfirmed')"
 """Print jobs that are not on paper; SQLite takes the index only where its condition stands word for word."""
 

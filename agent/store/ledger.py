@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import TypeVar
 
 from agent.domain.campaign import Words
 from agent.domain.decide import BudgetUse, Held, LedgerView
+from agent.domain.disclosure import Disclosure
 from agent.domain.parts import PromoCode
 from agent.domain.record import ChainHead
 from agent.domain.time import Anchor, from_timestamp, timestamp
@@ -84,6 +85,7 @@ _HEAD = {
     lane: f"SELECT sequence, hash FROM {table} WHERE sequence = (SELECT max(sequence) FROM {table})"
     for lane, table in TABLES.items()
 }
+_DISCLOSE = "INSERT INTO disclosure VALUES (?, ?, ?, ?, ?)"
 _APPEND = {lane: f"INSERT INTO {table} VALUES (?, ?, ?, 'waiting', NULL)" for lane, table in TABLES.items()}
 
 
@@ -139,8 +141,10 @@ class SqlTransaction(SqlHolds):
         self._heads[lane] = found
         return found
 
-    def append(self, lane: str, head: ChainHead, event: str) -> None:
+    def append(self, lane: str, head: ChainHead, event: str, disclosed: Sequence[Disclosure] = ()) -> None:
         self._execute(_APPEND[lane], (head.sequence, event, head.hash))
+        for one in disclosed:
+            self._execute(_DISCLOSE, (lane, head.sequence, *one))
         self._heads[lane] = head
 
     def take_promo(self, redemption_id: str, day: int, campaign: tuple[str, int] | None) -> PromoCode | None:

@@ -190,6 +190,19 @@ CREATE TABLE returned (
 ALTER TABLE coupon_use ADD COLUMN spent_minor INTEGER NOT NULL DEFAULT 0;
 """
 
+_0007 = """
+-- The pseudonyms behind salted digests in the records, beside what is signed: erased alone, the chain stays whole.
+CREATE TABLE disclosure (
+    lane TEXT NOT NULL,
+    sequence INTEGER NOT NULL,
+    digest TEXT NOT NULL,
+    salt TEXT NOT NULL,
+    pseudonym TEXT NOT NULL,
+    PRIMARY KEY (lane, sequence, digest)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX disclosure_pseudonym ON disclosure (pseudonym);
+"""
+
 SCRIPTS: tuple[tuple[str, str], ...] = (
     ("0001_first_till", _0001),
     ("0002_print_documents", _0002),
@@ -197,6 +210,7 @@ SCRIPTS: tuple[tuple[str, str], ...] = (
     ("0004_promos_signed_here", _0004),
     ("0005_promo_look_ups", _0005),
     ("0006_sale_holds", _0006),
+    ("0007_disclosures", _0007),
 )
 VERSION = len(SCRIPTS)
 

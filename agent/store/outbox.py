@@ -8,10 +8,11 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
+from agent.domain.disclosure import with_disclosed
 from agent.domain.record import REDEMPTION_LANE, record_id
 from agent.ports import CommitUnknown, LedgerUnavailable
 from agent.store.database import Database
-from agent.store.inspect import TABLES, WAITING
+from agent.store.inspect import DISCLOSED, TABLES, WAITING
 from agent.store.ledger import OFFLINE_DAY
 from sync.ports import OutboxUnavailable
 from sync.wire import Record, RecordResult, ResultStatus
@@ -50,11 +51,13 @@ class SqlOutbox:
     async def waiting(self, lane: str, max_records: int, max_bytes: int) -> list[Record]:
         def read(connection: sqlite3.Connection) -> list[Record]:
             rows = connection.execute(
-                f"SELECT sequence, event FROM {WAITING[lane]} ORDER BY sequence LIMIT ?", (max_records,)
+                f"SELECT sequence, event, {DISCLOSED[lane]} FROM {WAITING[lane]} ORDER BY sequence LIMIT ?",
+                (max_records,),
             )
             records: list[Record] = []
             size = 0
-            for sequence, event in rows:
+            for sequence, text, pairs in rows:
+                event = with_disclosed(text, pairs)
                 record = Record(lane, sequence, record_id(self._till, lane, sequence), event)
                 size += record.size_bytes
                 if records and size > max_bytes:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from agent.domain.benefit_wire import KIND_OF
+from agent.domain.disclosure import disclosure
 from agent.domain.settlement import unsettled
 from tests.core_kit import rows
 from tests.factory import Factory, amount_off
@@ -109,7 +110,12 @@ async def test_what_a_pos_says_of_a_sale_counts_and_is_recorded(tmp_path: Path) 
         ("assistant", 100),
         ("referrer", 50),
     ]
-    assert (data["coupon"]["referrer"], data["coupon"]["touch"]) == ("0001020304050607", 3)
+    assert data["coupon"]["touch"] == 3
+    assert "0001020304050607" not in str(event), "what is signed holds no pseudonym"
+    disclosed = "SELECT digest, salt, pseudonym FROM disclosure WHERE lane = 'redemption'"
+    ((digest, salt, pseudonym),) = rows(tmp_path / "state" / "till.db", disclosed)
+    assert data["coupon"]["referrer"] == data["incentives"][1]["who"] == digest
+    assert disclosure(bytes.fromhex(str(salt)), bytes(range(8))) == (digest, salt, pseudonym)
 
 
 @pytest.mark.parametrize(

@@ -128,8 +128,11 @@ async def test_the_same_customer_is_in_the_same_arm_at_every_till(tmp_path: Path
             seen.append(
                 [(await desk.redeem(n, holder=holder))["promotion"] for n, holder in enumerate(holders)]
             )
-    assert seen[0] == seen[1]
+            (count,) = till.rows("SELECT count(DISTINCT pseudonym) FROM disclosure")
+            assert count == (len(holders),), "the unit of a person stands beside the record"
+    assert [one["arm"] for one in seen[0]] == [one["arm"] for one in seen[1]]
     assert len({one["arm"] for one in seen[0]}) > 1
+    assert {one["unit"] for one in seen[0]}.isdisjoint(one["unit"] for one in seen[1]), "each salted anew"
 
 
 async def test_a_code_that_is_over_is_not_handed_out(tmp_path: Path) -> None:

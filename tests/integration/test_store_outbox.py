@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from agent.domain.disclosure import read_disclosed
 from agent.store.ledger import OFFLINE_DAY
 from sync.ports import OutboxUnavailable
 from sync.wire import RecordResult, ResultStatus
@@ -60,6 +61,21 @@ async def test_what_waits_is_offered_in_order_and_as_it_was_sealed(till: Core, f
     assert [json.loads(record.event)["id"] for record in offered] == [record.record_id for record in offered]
     evidence = await till.outbox.waiting("evidence", 1, 10**6)
     assert [record.record_id for record in evidence] == ["T-0001-E1"]
+
+
+async def test_what_a_record_discloses_is_sent_beside_it(till: Core, factory: Factory) -> None:
+    person = bytes(range(8))
+    await till.redeem(factory.coupon(1, referrer=person))
+    await till.redeem(factory.coupon(2))
+    first, second = await till.outbox.waiting("redemption", 10, 10**6)
+    event = json.loads(first.event)
+    (found,) = read_disclosed(event, first.event)
+    assert (found.pseudonym, found.digest) == (person.hex(), event["data"]["coupon"]["referrer"])
+    assert "disclosed" not in json.loads(second.event)
+    assert [record.event for record in await till.outbox.waiting("redemption", 10, 10**6)] == [
+        first.event,
+        second.event,
+    ], "the same bytes again"
 
 
 async def test_a_batch_is_bounded_in_bytes_and_never_empty(till: Core, factory: Factory) -> None:

@@ -22,6 +22,7 @@ from agent.domain.promo import Arm, Choice, Occasion, PromoRule, Unit, choose
 from agent.domain.receipt_rules import NO_RULES, Link, ReceiptRules, Slip
 from agent.domain.sale import Line, Sale
 from agent.domain.token import Claims, Coupon
+from agent.records import Veil, choice_facts
 from tests.factory import Factory
 from tests.vectors.promos import ARMS, RULES, TODAY
 
@@ -85,7 +86,21 @@ def test_a_held_out_customer_gets_nothing_and_it_is_said():
     choice = choose((rule,), occasion())
     assert choice is not None
     assert choice.campaign is None
-    assert choice.to_json() == {"rule": "everybody", "arm": "nobody", "unit": choice.unit}
+    assert (choice.rule, choice.arm) == ("everybody", "nobody")
+
+
+@pytest.mark.parametrize(
+    ("unit", "holder"), [("shopper", True), ("shopper", False), ("sale", True), ("store", True)]
+)
+def test_a_unit_is_a_persons_only_where_it_is_the_holder(unit, holder):
+    rule = promo.read_rule(RULE | {"unit": unit})
+    choice = choose((rule,), occasion(**({"holder": "0011223344556677"} if holder else {})))
+    assert choice is not None
+    assert choice.personal is (holder and unit == "shopper")
+    said = choice_facts(choice, veil := Veil())
+    assert said is not None
+    assert [one.pseudonym for one in veil.disclosed] == ([choice.unit] if choice.personal else [])
+    assert (said["unit"] == choice.unit) is not choice.personal
 
 
 def test_no_unit_says_who_it_is():

@@ -34,7 +34,9 @@ def facts(world: World) -> dict[str, Any]:
     assert decision.outcome is Outcome.ACCEPTED
     assert world.campaign is not None
     coupon = Coupon(world.key.issuer, world.claims, world.key.kid)
-    found = settled(world.campaign, coupon, world.sale, decision.applied)
+    found = settled(
+        world.campaign, coupon, world.sale, decision.applied, lambda pseudonym: f"<{pseudonym.hex()}>"
+    )
     canonical_json(found)
     return found | {"discount_minor": decision.discount_minor}
 
@@ -63,7 +65,7 @@ def test_a_known_sale_is_shared_out() -> None:
     assert [(one["party"], one["tier"], one["who"], one["amount_minor"]) for one in found["incentives"]] == [
         ("assistant", 1, "B-1", 100),
         ("store", 1, None, 150),  # 2 % of 90.00 is 1.80: the cap
-        ("referrer", 1, "0001020304050607", 90),
+        ("referrer", 1, "<0001020304050607>", 90),
         ("referrer", 2, None, 30),
     ]
     assert unsettled(found) == ""

@@ -1,4 +1,4 @@
-"""Record vectors: three events of one lane, one of the other, and edited ones."""
+"""Record vectors: four events of one lane, one of which discloses a pseudonym, one of the other, and edited ones."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from agent.domain import record
+from agent.domain.disclosure import disclosure, pair_text, with_disclosed
 from agent.domain.keys import signing_key_from_seed
 from agent.domain.record import ChainHead
 from tests.vectors.tokens import key_json
@@ -16,6 +17,7 @@ from tests.vectors.tokens import key_json
 SEED = bytes(range(32, 64))
 KEY = signing_key_from_seed(SEED)
 TILL = "T-0001"
+SAID = disclosure(bytes(range(16)), bytes.fromhex("5f1d0c3a9b7e2468"))
 EVENTS: list[tuple[str, str, str, str, dict[str, Any]]] = [
     (
         "redemption",
@@ -42,6 +44,13 @@ EVENTS: list[tuple[str, str, str, str, dict[str, Any]]] = [
             "B": -1,
         },
     ),
+    (
+        "redemption",
+        "redemption",
+        "2026-11-22T09:32:30.000Z",
+        "acme/7/6",
+        {"discount_minor": 100, "coupon": {"referrer": SAID.digest}},
+    ),
     ("evidence", "evidence", "2026-11-22T09:33:00.000Z", "scan", {"outcome": "expired"}),
 ]
 
@@ -60,15 +69,17 @@ def _events() -> list[dict[str, Any]]:
             data=data,
             sign=KEY.sign,
         )
+        if SAID.digest in text:
+            text = with_disclosed(text, pair_text([SAID]))
         event = json.loads(text)
-        body = {name: value for name, value in event.items() if name not in ("hash", "signature")}
+        body = {name: value for name, value in event.items() if name not in record.NOT_HASHED}
         made.append({"event": event, "canonical": record.canonical_json(body).decode()})
     return made
 
 
 def resigned(event: dict[str, Any], sign: Callable[[bytes], bytes]) -> dict[str, Any]:
     """An edited event with the right hash and signature again: what a till with its key could send."""
-    body = {name: value for name, value in event.items() if name not in ("hash", "signature")}
+    body = {name: value for name, value in event.items() if name not in record.NOT_HASHED}
     digest = hashlib.sha256(record.canonical_json(body)).digest()
     signature = base64.urlsafe_b64encode(sign(b"redeemd/record/v1\0" + digest)).rstrip(b"=").decode()
     return body | {"hash": digest.hex(), "signature": signature}
