@@ -11,19 +11,12 @@ from collections import OrderedDict
 from collections.abc import Callable
 from ipaddress import IPv4Address, ip_address, ip_network
 
-from cloud.ports import Role
-
 TOKEN_PREFIX = "rca_"  # what scanners find leaked tokens by
 ENROL_CONTEXT = b"redeemd/enrol/v1\0"
 CODE_HOURS = 24
 _CODE_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford's base32: nothing is mistaken when read out
 _CODE_CHARS = 12
 _LOOKALIKES = str.maketrans("ILO", "110")
-_ALLOWED: dict[Role, frozenset[Role]] = {
-    Role.READER: frozenset(Role),
-    Role.ISSUER: frozenset({Role.ISSUER, Role.ADMIN}),
-    Role.ADMIN: frozenset({Role.ADMIN}),
-}
 
 
 def new_token() -> str:
@@ -33,11 +26,6 @@ def new_token() -> str:
 def digest(secret: str) -> bytes:
     """What is stored of a token or a code."""
     return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).digest()
-
-
-def may(role: Role, needed: Role) -> bool:
-    """Whether a token with `role` may do what needs `needed`."""
-    return role in _ALLOWED[needed]
 
 
 def new_code() -> str:

@@ -1,10 +1,10 @@
-"""What staff and services ask, with a bearer token: tokens, places, tills, and what came in."""
+"""What staff and services ask, with a bearer token: places, tills, and what came in."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -12,29 +12,28 @@ from aiohttp import web
 
 from agent.domain.time import timestamp
 from cloud import forms
-from cloud.access import CODE_HOURS, digest, new_code, new_token, plain_code
+from cloud.access import CODE_HOURS, digest, new_code, plain_code
+from cloud.admission import need
 from cloud.errors import Refused
-from cloud.http import Cloud, json_answer, need_role, read_json, read_query
-from cloud.lists import NEWEST, ConflictLine, Cursor, GapLine, ImplausibleLine, LedgerLine, RefusalLine
-from cloud.ports import Role
+from cloud.http import Cloud, json_answer, read_json, read_query
+from cloud.lists import (
+    NEWEST,
+    ConflictLine,
+    Cursor,
+    GapLine,
+    ImplausibleLine,
+    LedgerLine,
+    RefusalLine,
+    page_limit,
+)
+from cloud.staff import Permission
 
 ROUTES = web.RouteTableDef()
-LINES_MAX = 10_000
-LINES_DEFAULT = 1_000
-
-
-@ROUTES.post("/v1/admin/tokens")
-async def add_token(request: web.Request) -> web.Response:
-    cloud = await need_role(request, Role.ADMIN)
-    role, name = forms.token(await read_json(request))
-    token = new_token()
-    await cloud.store.add_token(digest(token), role, name, timestamp(cloud.now()))
-    return json_answer({"token": token, "role": role.value, "name": name}, 201)
 
 
 @ROUTES.post("/v1/admin/stores")
 async def put_store(request: web.Request) -> web.Response:
-    cloud = await need_role(request, Role.ADMIN)
+    cloud = await need(request, Permission.TILLS)
     place = forms.place(await read_json(request))
     await cloud.store.put_place(place)
     return json_answer({"store": place.store, "number": place.number}, 201)
@@ -42,7 +41,7 @@ async def put_store(request: web.Request) -> web.Response:
 
 @ROUTES.post("/v1/admin/tills")
 async def add_till(request: web.Request) -> web.Response:
-    cloud = await need_role(request, Role.ADMIN)
+    cloud = await need(request, Permission.TILLS)
     till, store = forms.till(await read_json(request))
     code = new_code()
     expires = timestamp(cloud.now() + timedelta(hours=CODE_HOURS))
@@ -53,7 +52,7 @@ async def add_till(request: web.Request) -> web.Response:
 @ROUTES.post("/v1/admin/tills/{till}/code")
 async def renew_code(request: web.Request) -> web.Response:
     """A new enrolment code for a till that is known: for a new disk, or to take a revoked one back."""
-    cloud = await need_role(request, Role.ADMIN)
+    cloud = await need(request, Permission.TILLS)
     till = request.match_info["till"]
     code = new_code()
     expires = timestamp(cloud.now() + timedelta(hours=CODE_HOURS))
@@ -64,7 +63,7 @@ async def renew_code(request: web.Request) -> web.Response:
 
 @ROUTES.get("/v1/admin/tills")
 async def list_tills(request: web.Request) -> web.Response:
-    cloud = await need_role(request, Role.READER)
+    cloud = await need(request, Permission.READ)
     held = await cloud.store.held_counts()
     tills = [
         {
@@ -82,7 +81,7 @@ async def list_tills(request: web.Request) -> web.Response:
 
 @ROUTES.post("/v1/admin/tills/{till}/revoke")
 async def revoke_till(request: web.Request) -> web.Response:
-    cloud = await need_role(request, Role.ADMIN)
+    cloud = await need(request, Permission.TILLS)
     till = request.match_info["till"]
     wanted = read_query(request, "promos").get("promos", "revoke")
     if wanted not in ("revoke", "keep"):
@@ -111,7 +110,7 @@ async def refuse_held(request: web.Request) -> web.Response:
 
 async def _settled(request: web.Request) -> tuple[Cloud, str, str | None]:
     """Whose held uses are meant, and of which of its keys."""
-    cloud = await need_role(request, Role.ADMIN)
+    cloud = await need(request, Permission.TILLS)
     till, kid = request.match_info["till"], read_query(request, "key").get("key")
     if await cloud.store.till(till) is None:
         raise Refused(404, "unknown_till", f"there is no till {till[:64]}")
@@ -121,9 +120,9 @@ async def _settled(request: web.Request) -> tuple[Cloud, str, str | None]:
 @ROUTES.get("/v1/admin/ledger")
 async def ledger(request: web.Request) -> web.Response:
     """JSON lines in order of (till, lane, sequence). A page that is not the last carries the header `Next-After`."""
-    cloud = await need_role(request, Role.READER)
+    cloud = await need(request, Permission.SETTLE)
     query = read_query(request, "till", "after", "limit")
-    limit = _limit(query)
+    limit = page_limit(query.get("limit"))
     lines = await cloud.store.ledger(query.get("till"), _after(query.get("after")), limit)
     body = "".join(f"{json.dumps(_line(line), ensure_ascii=False)}\n" for line in lines)
     headers = {"Content-Type": "application/x-ndjson"}
@@ -134,36 +133,36 @@ async def ledger(request: web.Request) -> web.Response:
 
 @ROUTES.get("/v1/admin/held")
 async def held(request: web.Request) -> web.Response:
-    cloud = await need_role(request, Role.READER)
+    cloud = await need(request, Permission.READ)
     query = read_query(request, "till", "limit")
-    lines = await cloud.store.held(query.get("till"), _limit(query))
+    lines = await cloud.store.held(query.get("till"), page_limit(query.get("limit")))
     return json_answer({"held": [dataclasses.asdict(line) for line in lines]})
 
 
 @ROUTES.get("/v1/admin/conflicts")
 async def conflicts(request: web.Request) -> web.Response:
-    cloud = await need_role(request, Role.READER)
+    cloud = await need(request, Permission.READ)
     limit, after = _page(request)
     return _listed("conflicts", await cloud.store.conflicts(limit, after), limit)
 
 
 @ROUTES.get("/v1/admin/refusals")
 async def refusals(request: web.Request) -> web.Response:
-    cloud = await need_role(request, Role.READER)
+    cloud = await need(request, Permission.READ)
     limit, after = _page(request)
     return _listed("refusals", await cloud.store.refusals(limit, after), limit)
 
 
 @ROUTES.get("/v1/admin/gaps")
 async def gaps(request: web.Request) -> web.Response:
-    cloud = await need_role(request, Role.READER)
+    cloud = await need(request, Permission.READ)
     limit, after = _page(request)
     return _listed("gaps", await cloud.store.gaps(limit, after), limit)
 
 
 @ROUTES.get("/v1/admin/implausible")
 async def implausible(request: web.Request) -> web.Response:
-    cloud = await need_role(request, Role.READER)
+    cloud = await need(request, Permission.READ)
     limit, after = _page(request)
     return _listed("implausible", await cloud.store.implausible(limit, after), limit)
 
@@ -181,7 +180,7 @@ def _listed(
 def _page(request: web.Request) -> tuple[int, Cursor]:
     """limit and after of a list that is read page by page."""
     query = read_query(request, "limit", "after")
-    return _limit(query), _cursor(query.get("after"))
+    return page_limit(query.get("limit")), _cursor(query.get("after"))
 
 
 def _line(line: LedgerLine) -> dict[str, Any]:
@@ -192,13 +191,6 @@ def _line(line: LedgerLine) -> dict[str, Any]:
     for name in ("issuer", "campaign", "index"):
         del said[name]
     return said | {"coupon": coupon}
-
-
-def _limit(query: Mapping[str, str]) -> int:
-    text = query.get("limit", str(LINES_DEFAULT))
-    if not text.isascii() or not text.isdigit() or len(text) > 5 or not 1 <= int(text) <= LINES_MAX:
-        raise Refused(422, "bad_field", f"limit is not 1 to {LINES_MAX}")
-    return int(text)
 
 
 def _after(text: str | None) -> tuple[str, str, int]:

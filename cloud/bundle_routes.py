@@ -8,10 +8,11 @@ from agent.domain import bundle_file
 from agent.domain.bundle import BundleError, Part, open_manifest
 from agent.domain.bundle_file import ROOTS_MAX, Head
 from agent.domain.fields import Fields
+from cloud.admission import need
 from cloud.errors import Refused
-from cloud.http import Cloud, json_answer, need_role, read_json, slot
-from cloud.ports import Role
+from cloud.http import Cloud, json_answer, read_json, slot
 from cloud.shop import FORM_ITEMS_MAX, PUT, put_receipt_rules
+from cloud.staff import Permission
 from cloud.tills import TillState
 
 ROUTES = web.RouteTableDef()
@@ -19,8 +20,8 @@ ROUTES = web.RouteTableDef()
 
 @ROUTES.get("/v1/admin/tills/{till}/bundle")
 async def bundle_of(request: web.Request) -> web.StreamResponse:
-    """The file of docs/bundle-format.md, streamed: no more than one part is held. It holds coupons, so ADMIN only."""
-    cloud = await need_role(request, Role.ADMIN)
+    """The file of docs/bundle-format.md, streamed part by part. It has coupons: who takes it is noted."""
+    cloud = await need(request, Permission.TILLS, noted=True)
     name = request.match_info["till"]
     async with slot(cloud):
         till = await cloud.store.till(name)
@@ -55,7 +56,7 @@ async def bundle_of(request: web.Request) -> web.StreamResponse:
 @ROUTES.post("/v1/admin/templates")
 async def put_shop(request: web.Request) -> web.Response:
     """{"store": its name or absent for all, KIND: [...]}: replaces what all stores, or one, had of it."""
-    cloud = await need_role(request, Role.ADMIN)
+    cloud = await need(request, Permission.TILLS)
     kind = request.path.rpartition("/")[2]
     fields = Fields(await read_json(request), "body")
     store = fields.text("store", 32, default="")
@@ -68,7 +69,7 @@ async def put_shop(request: web.Request) -> web.Response:
 @ROUTES.post("/v1/admin/receipt-rules")
 async def put_rules(request: web.Request) -> web.Response:
     """{"store": its name or absent for all, "rules": {...}}: replaces what all stores, or one, had."""
-    cloud = await need_role(request, Role.ADMIN)
+    cloud = await need(request, Permission.TILLS)
     fields = Fields(await read_json(request), "body")
     store, rules = fields.text("store", 32, default=""), fields.mapping("rules")
     fields.done()

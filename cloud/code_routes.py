@@ -6,10 +6,11 @@ from aiohttp import web
 
 from agent.domain.scan import rule_to_wire
 from cloud import forms
+from cloud.admission import need
 from cloud.codes import issue_codes
 from cloud.errors import Refused
-from cloud.http import json_answer, need_role, read_json
-from cloud.ports import Role
+from cloud.http import json_answer, read_json
+from cloud.staff import Permission
 
 ROUTES = web.RouteTableDef()
 
@@ -17,7 +18,7 @@ ROUTES = web.RouteTableDef()
 @ROUTES.post("/v1/admin/codes")
 async def list_codes(request: web.Request) -> web.Response:
     """Codes made here (`count`), or those of somebody else (`codes`), as coupons of a campaign."""
-    cloud = await need_role(request, Role.ISSUER)
+    cloud = await need(request, Permission.ISSUE)
     form = forms.code_order(await read_json(request))
     store = form.terms.store
     if store is not None and await cloud.store.store_of_number(store) is None:
@@ -41,14 +42,14 @@ async def list_codes(request: web.Request) -> web.Response:
 
 @ROUTES.get("/v1/admin/scan-rules")
 async def show_scan_rules(request: web.Request) -> web.Response:
-    cloud = await need_role(request, Role.READER)
+    cloud = await need(request, Permission.READ)
     return json_answer({"rules": [rule_to_wire(rule) for rule in await cloud.store.codes.scan_rules()]})
 
 
 @ROUTES.post("/v1/admin/scan-rules")
 async def put_scan_rules(request: web.Request) -> web.Response:
     """Replace all of them."""
-    cloud = await need_role(request, Role.ADMIN)
+    cloud = await need(request, Permission.TILLS)
     rules = forms.scan_rules(await read_json(request))
     await cloud.store.codes.put_scan_rules(rules)
     return json_answer({"rules": [rule_to_wire(rule) for rule in rules]})

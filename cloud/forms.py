@@ -19,11 +19,13 @@ from agent.domain.money import AMOUNT_MAX_MINOR
 from agent.domain.parts import Place
 from agent.domain.scan import RULES_MAX, Rule, read_rules
 from agent.domain.token import DAY_MAX, UINT32_MAX
-from cloud.ports import PromoPlan, Role, Terms
+from cloud.ports import PromoPlan, Terms
+from cloud.staff import Role
 
 COUPONS_MAX = 10_000
 """Coupons of one request."""
 REVOCATIONS_MAX = 10_000
+TOKEN_DAYS_MAX = 3650
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}")
 _CURRENCY = re.compile(r"[A-Z]{3}")
 _KID = re.compile(r"[0-9a-f]{16}")
@@ -227,10 +229,22 @@ def revocation(body: Any) -> Revocation:
     return form
 
 
-def token(body: Any) -> tuple[Role, str]:
-    """(role, name)."""
+@dataclass(frozen=True, slots=True)
+class NewToken:
+    """days: until it expires, None for never."""
+
+    role: Role
+    name: str
+    days: int | None
+
+
+def token(body: Any) -> NewToken:
     fields = Fields(body, "token")
-    form = fields.choice("role", {role.value: role for role in Role}), fields.text("name", 64, least=1)
+    form = NewToken(
+        fields.choice("role", {role.value: role for role in Role}),
+        fields.text("name", 64, least=1),
+        fields.integer("days", 1, TOKEN_DAYS_MAX) if fields.has("days") else None,
+    )
     fields.done()
     return form
 

@@ -20,10 +20,10 @@ from aiohttp import web
 from agent.domain.cose import Algorithm
 from agent.domain.keys import load_public_key, signature_ok
 from agent.domain.statement import Revocation, sign_revocation
-from cloud.access import Attempts, digest, may
+from cloud.access import Attempts
 from cloud.errors import Refused, TillRevoked
 from cloud.keyring import Keyring
-from cloud.ports import CloudStore, Role
+from cloud.ports import CloudStore
 from cloud.publish import Publisher
 from cloud.roots import Roots
 from cloud.tills import OUT_OF_USE, KeyStanding, Till, TillKey, TillState
@@ -164,17 +164,3 @@ def _header_lists(request: web.Request) -> dict[str, str]:
 
 def _verifies(public_key: bytes, signature: bytes, message: bytes) -> bool:
     return signature_ok(load_public_key(Algorithm.ED25519, public_key), signature, message)
-
-
-async def need_role(request: web.Request, needed: Role) -> Cloud:
-    """Let the bearer of a token with that role pass; Refused (401, 403) for anyone else."""
-    cloud = request.app[CLOUD]
-    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-    role = None
-    if scheme.lower() == "bearer" and 0 < len(token) <= 200:
-        role = await cloud.store.token_role(digest(token.strip()))
-    if role is None:
-        raise Refused(401, "not_authorised", "send a known token: Authorization: Bearer ...")
-    if not may(role, needed):
-        raise Refused(403, "role_too_low", f"this needs a token with the role {needed.value}")
-    return cloud

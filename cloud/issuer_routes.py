@@ -13,11 +13,13 @@ from agent.domain.cose import Algorithm
 from agent.domain.promo import read_typed
 from agent.domain.time import timestamp
 from cloud import forms
+from cloud.admission import need
 from cloud.delegation import put_signing
 from cloud.errors import Refused
-from cloud.http import Cloud, json_answer, need_role, read_json
+from cloud.http import Cloud, json_answer, read_json
 from cloud.issue import add_issuer, issue
-from cloud.ports import HeldKey, IssuedOrder, KeyState, Offer, Role
+from cloud.ports import HeldKey, IssuedOrder, KeyState, Offer
+from cloud.staff import Permission
 from cloud.tills import TillState
 
 ROUTES = web.RouteTableDef()
@@ -30,7 +32,7 @@ _STATES = {"retire": KeyState.RETIRED, "withdraw": KeyState.WITHDRAWN}
 
 @ROUTES.post("/v1/admin/issuers")
 async def add_issuer_key(request: web.Request) -> web.Response:
-    cloud = await need_role(request, Role.ISSUER)
+    cloud = await need(request, Permission.ISSUE)
     form = forms.new_key(await read_json(request))
     held = await add_issuer(cloud.store, cloud.keyring, **dataclasses.asdict(form))
     return json_answer(_key(held), 201)
@@ -38,13 +40,13 @@ async def add_issuer_key(request: web.Request) -> web.Response:
 
 @ROUTES.get("/v1/admin/issuers")
 async def list_issuer_keys(request: web.Request) -> web.Response:
-    cloud = await need_role(request, Role.READER)
+    cloud = await need(request, Permission.READ)
     return json_answer({"keys": [_key(held) for held in await cloud.store.held_keys()]})
 
 
 @ROUTES.post("/v1/admin/issuers/{kid}/{change}")
 async def change_issuer_key(request: web.Request) -> web.Response:
-    cloud = await need_role(request, Role.ISSUER)
+    cloud = await need(request, Permission.ISSUE)
     change, kid = request.match_info["change"], request.match_info["kid"]
     if change not in _STATES:
         raise Refused(404, "not_found", f"a key can be asked to {' or '.join(_STATES)}")
@@ -53,7 +55,7 @@ async def change_issuer_key(request: web.Request) -> web.Response:
 
 @ROUTES.post("/v1/admin/campaigns")
 async def put_campaign(request: web.Request) -> web.Response:
-    cloud = await need_role(request, Role.ISSUER)
+    cloud = await need(request, Permission.ISSUE)
     campaign, promo = forms.offer(await read_json(request))
     await cloud.publisher.offer(campaign, promo)
     said = {"issuer": campaign.issuer, "campaign": campaign.number, "version": campaign.version}
@@ -62,13 +64,13 @@ async def put_campaign(request: web.Request) -> web.Response:
 
 @ROUTES.get("/v1/admin/campaigns")
 async def list_campaigns(request: web.Request) -> web.Response:
-    cloud = await need_role(request, Role.READER)
+    cloud = await need(request, Permission.READ)
     return json_answer({"campaigns": [_summary(offer) for offer in await cloud.store.offers()]})
 
 
 @ROUTES.get("/v1/admin/campaigns/{issuer}/{campaign}")
 async def show_campaign(request: web.Request) -> web.Response:
-    cloud = await need_role(request, Role.READER)
+    cloud = await need(request, Permission.READ)
     offer = await _offer_asked_for(request, cloud)
     counts = await cloud.store.mark_counts(offer.campaign.issuer, offer.campaign.number)
     promo = None if offer.promo is None else dataclasses.asdict(offer.promo)
@@ -79,7 +81,7 @@ async def show_campaign(request: web.Request) -> web.Response:
 @ROUTES.get("/v1/admin/campaigns/{issuer}/{campaign}/orders")
 async def list_orders(request: web.Request) -> web.Response:
     """The newest ORDERS_SHOWN named requests for its coupons."""
-    cloud = await need_role(request, Role.READER)
+    cloud = await need(request, Permission.READ)
     offer = await _offer_asked_for(request, cloud)
     found = await cloud.store.orders(offer.campaign.issuer, offer.campaign.number, ORDERS_SHOWN)
     return json_answer({"orders": [_order(one) for one in found]})
@@ -87,7 +89,7 @@ async def list_orders(request: web.Request) -> web.Response:
 
 @ROUTES.post("/v1/admin/coupons")
 async def issue_coupons(request: web.Request) -> web.Response:
-    cloud = await need_role(request, Role.ISSUER)
+    cloud = await need(request, Permission.ISSUE)
     form = forms.order(await read_json(request))
     if form.terms.store is not None and await cloud.store.store_of_number(form.terms.store) is None:
         sentence = f"no store has the number {form.terms.store}: add the store first"
@@ -101,15 +103,15 @@ async def issue_coupons(request: web.Request) -> web.Response:
 @ROUTES.post("/v1/admin/till-signing")
 async def let_tills_sign(request: web.Request) -> web.Response:
     """How many coupons of a campaign each till may sign itself, with its own key, when its pool is empty; 0 ends it."""
-    cloud = await need_role(request, Role.ISSUER)
+    cloud = await need(request, Permission.ISSUE)
     signing = await put_signing(cloud.store, await read_json(request))
     return json_answer(dataclasses.asdict(signing), 201)
 
 
 @ROUTES.get("/v1/admin/promos/{issuer}/{code}")
 async def show_promo(request: web.Request) -> web.Response:
-    """What became of a receipt's promo code, for a shop where somebody types it. It may hold a coupon: ISSUER only."""
-    cloud = await need_role(request, Role.ISSUER)
+    """What became of a receipt's promo code, for a shop where somebody types it. It may hold a coupon."""
+    cloud = await need(request, Permission.ISSUE)
     issuer, typed = request.match_info["issuer"], read_typed(request.match_info["code"])
     fate = (
         None
@@ -124,7 +126,7 @@ async def show_promo(request: web.Request) -> web.Response:
 
 @ROUTES.post("/v1/admin/revocations")
 async def revoke(request: web.Request) -> web.Response:
-    cloud = await need_role(request, Role.ISSUER)
+    cloud = await need(request, Permission.ISSUE)
     form = forms.revocation(await read_json(request))
     changed = await cloud.store.revoke(form.issuer, form.campaign, form.indexes, timestamp(cloud.now()))
     return json_answer({"issuer": form.issuer, "campaign": form.campaign, "revoked": changed})

@@ -5,6 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+from cloud.errors import Refused
+
+LINES_MAX = 10_000
+LINES_DEFAULT = 1_000
+
+
+def page_limit(text: str | None, most: int = LINES_MAX, default: int = LINES_DEFAULT) -> int:
+    """The lines of a page as a query asks for them; Refused(422)."""
+    if text is None:
+        return default
+    if not text.isascii() or not text.isdigit() or len(text) > 5 or not 1 <= int(text) <= most:
+        raise Refused(422, "bad_field", f"limit is not 1 to {most}")
+    return int(text)
+
+
 Cursor = tuple[str, str, str, int, str]
 """Where a page of a list ends: when the line came, till, lane, sequence, hash."""
 NEWEST: Cursor = ("~", "", "", 0, "")

@@ -31,6 +31,7 @@ from cloud import (
     restore_commands,
     root_commands,
     roots,
+    staff_commands,
     store_commands,
     till_commands,
     time_commands,
@@ -40,11 +41,11 @@ from cloud.errors import CloudError, SetupError, StoreUnavailable
 from cloud.http import Cloud, utc_now
 from cloud.keyring import MANIFEST, ROOT, Keyring, key_name, write_public
 from cloud.open_store import ELSEWHERE, EMBEDDED, check_driver, check_url, keep_url, open_store
-from cloud.ports import Role
 from cloud.publish import Ages, Publisher
 from cloud.roots import Roots
 from cloud.schema import create
 from cloud.server import make_app
+from cloud.staff import Role
 from cloud.steady import SteadyClock
 
 log = logging.getLogger("redeemd.cloud")
@@ -223,6 +224,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     restore_commands.add_arguments(
         actions.add_parser("restored", help="run once after a backup was put back, before serving it")
     )
+    staff_commands.add_arguments(
+        actions.add_parser("token", help="tokens of staff and services: add, list, revoke")
+    )
+    staff_commands.add_act_arguments(actions.add_parser("acts", help="what staff and services did"))
     export_commands.add_arguments(
         actions.add_parser("export", help="redemptions, conflicts or settlement as CSV or Parquet")
     )
@@ -269,7 +274,11 @@ def run(args: argparse.Namespace) -> int:
         elif args.cloud_action == "till":
             asyncio.run(till_commands.run(args, utc_now))
         elif args.cloud_action == "store":
-            asyncio.run(store_commands.run(args))
+            asyncio.run(store_commands.run(args, utc_now))
+        elif args.cloud_action == "token":
+            asyncio.run(staff_commands.run(args, utc_now))
+        elif args.cloud_action == "acts":
+            asyncio.run(staff_commands.run_acts(args))
         elif args.cloud_action == "export":
             asyncio.run(export_commands.run(args, utc_now))
         elif args.cloud_action == "restored":

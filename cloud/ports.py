@@ -23,18 +23,11 @@ from cloud.holds import HeldLine, Released
 from cloud.lists import ListStore, Win
 from cloud.outward import OutwardStore
 from cloud.restore import RestoreStore
+from cloud.staff import StaffStore
 from cloud.tills import Till
 
 CampaignCheck = Callable[[Sequence[Campaign]], None]
 Judge = Callable[[ChainView, Sequence[Entry]], list[Ruling]]
-
-
-class Role(StrEnum):
-    """What an admin token may do. ADMIN: all. ISSUER: offers, coupons and reading. READER: reading."""
-
-    ADMIN = "admin"
-    ISSUER = "issuer"
-    READER = "reader"
 
 
 class KeyState(StrEnum):
@@ -165,7 +158,7 @@ class StatusPart:
     content: bytes
 
 
-class CloudStore(ListStore, RestoreStore, OutwardStore, Protocol):
+class CloudStore(ListStore, RestoreStore, OutwardStore, StaffStore, Protocol):
     """The cloud's memory."""
 
     @property
@@ -175,11 +168,6 @@ class CloudStore(ListStore, RestoreStore, OutwardStore, Protocol):
 
     async def ping(self) -> None:
         """Raise StoreUnavailable unless the database answers."""
-
-    # --- who may do what ---
-    async def add_token(self, digest: bytes, role: Role, name: str, at: str) -> None: ...
-
-    async def token_role(self, digest: bytes) -> Role | None: ...
 
     # --- places, issuers, offers ---
     async def put_place(self, place: Place) -> None:

@@ -23,7 +23,10 @@ async def create(url: str, token_digest: bytes, role: str, at: str) -> None:
             async with connection.transaction():
                 await postgres_schema.create(connection)
                 await connection.execute(
-                    "INSERT INTO token VALUES ($1, $2, 'first', $3)", token_digest, role, at
+                    "INSERT INTO token (digest, role, name, added_at) VALUES ($1, $2, 'first', $3)",
+                    token_digest,
+                    role,
+                    at,
                 )
         finally:
             await connection.close()

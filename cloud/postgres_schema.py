@@ -42,6 +42,7 @@ EVERYWHERE = frozenset(
         "restore",
         "erasure",
         "erased",
+        "staff_act",
     )
 )
 """Small tables that change rarely: whole on each machine (reference tables)."""

@@ -18,7 +18,10 @@ def create(path: Path, token_digest: bytes, role: str, at: str) -> None:
     """Make a new database with its first admin token."""
     connection = connect(path)
     try:
-        connection.execute("INSERT INTO token VALUES (?, ?, 'first', ?)", (token_digest, role, at))
+        connection.execute(
+            "INSERT INTO token (digest, role, name, added_at) VALUES (?, ?, 'first', ?)",
+            (token_digest, role, at),
+        )
     except sqlite3.Error as error:
         raise SetupError(f"{path} cannot be written: {error}") from error
     finally:

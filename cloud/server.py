@@ -13,7 +13,8 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 
 from agent.domain.fields import FieldError
-from cloud import admin_routes, bundle_routes, code_routes, issuer_routes, till_routes
+from cloud import admin_routes, bundle_routes, code_routes, issuer_routes, staff_routes, till_routes
+from cloud.admission import end_act
 from cloud.errors import Refused, SetupError, StoreUnavailable, TillRevoked
 from cloud.http import CLOUD, READ_TIMEOUT_S, Cloud, problem, revoked
 from sync.wire import SignatureError, WireError
@@ -34,6 +35,7 @@ def make_app(cloud: Cloud) -> web.Application:
     app.add_routes(admin_routes.ROUTES)
     app.add_routes(issuer_routes.ROUTES)
     app.add_routes(code_routes.ROUTES)
+    app.add_routes(staff_routes.ROUTES)
     return app
 
 
@@ -44,6 +46,7 @@ async def _answer_errors(request: web.Request, handler: Handler) -> web.StreamRe
         response = await handler(request)
     except Exception as error:
         response = _problem_for(error)
+    await end_act(request, response.status)
     resource = request.match_info.route.resource
     said = {
         "method": request.method if request.method in ("GET", "POST") else "other",

@@ -41,7 +41,6 @@ from cloud.ports import (
     PromoPlan,
     PromoRow,
     Published,
-    Role,
     StatusPart,
     Terms,
 )
@@ -50,12 +49,13 @@ from cloud.sql import Db, Row, Threads, campaign_lock, till_lock
 from cloud.sql_campaigns import campaign_of, read_campaign
 from cloud.sql_codes import SqlCodes
 from cloud.sql_outward import SqlOutward
+from cloud.sql_staff import SqlStaff
 from cloud.tills import Till
 
 _OFFER = "SELECT document, promo_per_till, promo_valid_days, index_key, issued FROM campaign"
 
 
-class SqlStore(SqlOutward):
+class SqlStore(SqlOutward, SqlStaff):
     """Over the threads of either engine."""
 
     def __init__(self, threads: Threads) -> None:
@@ -67,15 +67,6 @@ class SqlStore(SqlOutward):
 
     async def ping(self) -> None:
         await self._threads.read(lambda db: db.execute("SELECT 1 FROM till LIMIT 1").fetchone())
-
-    # --- who may do what ---
-
-    async def add_token(self, digest: bytes, role: Role, name: str, at: str) -> None:
-        await self._run("INSERT INTO token VALUES (?, ?, ?, ?)", (digest, role.value, name, at))
-
-    async def token_role(self, digest: bytes) -> Role | None:
-        row = await self._one("SELECT role FROM token WHERE digest = ?", (digest,))
-        return None if row is None else Role(row[0])
 
     # --- places, issuers, offers ---
 
@@ -365,12 +356,6 @@ class SqlStore(SqlOutward):
         return await self._threads.read(lambda db: sql_promos.named(db, issuer, campaign, index, short))
 
     # --- plumbing ---
-
-    async def _run(self, sql: str, values: Sequence[Any]) -> None:
-        def work(db: Db) -> None:
-            db.execute(sql, values)
-
-        await self._threads.write(work)
 
     async def _one(self, sql: str, values: Sequence[Any] = ()) -> Row | None:
         rows = await self._all(sql, values)

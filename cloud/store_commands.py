@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 
 from agent.domain.fields import FieldError
 from cloud import forms
 from cloud.errors import Refused, SetupError
 from cloud.open_store import open_store
+from cloud.staff_commands import note_command
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,9 +37,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     listing.add_argument("--json", action="store_true", help="for programs: one JSON object a store")
 
 
-async def run(args: argparse.Namespace) -> None:
+async def run(args: argparse.Namespace, now: Callable[[], datetime]) -> None:
     """Do what `add_arguments` parsed and print what was done. Raises SetupError."""
-    await (_list(args) if args.store_action == "list" else _add(args))
+    await (_list(args) if args.store_action == "list" else _add(args, now()))
 
 
 async def _list(args: argparse.Namespace) -> None:
@@ -55,7 +58,7 @@ async def _list(args: argparse.Namespace) -> None:
             print(f"{place.store}  number {place.number}  merchant {place.merchant}  {where}")
 
 
-async def _add(args: argparse.Namespace) -> None:
+async def _add(args: argparse.Namespace, at: datetime) -> None:
     body = {
         "store": args.store,
         "number": args.number,
@@ -71,6 +74,7 @@ async def _add(args: argparse.Namespace) -> None:
         raise SetupError(str(error)) from None
     store = open_store(args.dir)
     try:
+        await note_command(store, at, "store add", {"store": place.store, "number": place.number})
         await store.put_place(place)
     except Refused as error:
         raise SetupError(error.sentence) from error

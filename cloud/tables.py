@@ -413,6 +413,27 @@ CREATE TABLE erasure (
 ) STRICT;
 """
 
-SCRIPTS = (_0001, _0002, _0003, _0004, _0005, _0006, _0007, _0008, _0009, _0010, _0011)
+# Roles have other names. parent: the token that a page's session belongs to. staff_act: noted before it is done.
+_0012 = """
+ALTER TABLE token ADD COLUMN expires_at TEXT;
+ALTER TABLE token ADD COLUMN revoked_at TEXT;
+ALTER TABLE token ADD COLUMN used_at TEXT;
+ALTER TABLE token ADD COLUMN parent BLOB;
+UPDATE token SET role = 'settlement' WHERE role = 'reader';
+
+CREATE TABLE staff_act (
+    at TEXT NOT NULL,
+    number INTEGER NOT NULL,          -- random: two receivers may note at one moment
+    who TEXT NOT NULL,
+    token TEXT NOT NULL,
+    role TEXT NOT NULL,
+    act TEXT NOT NULL,
+    detail TEXT NOT NULL,             -- JSON
+    status INTEGER,                   -- of the answer, NULL until it is given
+    PRIMARY KEY (at, number)
+) STRICT, WITHOUT ROWID;
+"""
+
+SCRIPTS = (_0001, _0002, _0003, _0004, _0005, _0006, _0007, _0008, _0009, _0010, _0011, _0012)
 """One per schema version, never edited after a release: write the next one."""
 VERSION = len(SCRIPTS)

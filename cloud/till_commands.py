@@ -15,6 +15,7 @@ from cloud.access import CODE_HOURS, digest, new_code, plain_code
 from cloud.errors import Refused, SetupError
 from cloud.open_store import open_store
 from cloud.ports import CloudStore
+from cloud.staff_commands import note_command
 
 HELD_SHOWN = 1000
 
@@ -59,6 +60,8 @@ async def run(args: argparse.Namespace, now: Callable[[], datetime]) -> None:
     """Do what `add_arguments` parsed and print what was done. Raises SetupError."""
     store = open_store(args.dir)
     try:
+        if args.till_action not in _READING:
+            await note_command(store, now(), f"till {args.till_action}", {"till": args.till})
         async for line in _ACTIONS[args.till_action](store, args, now()):
             print(line)
     except Refused as error:
@@ -141,6 +144,9 @@ _ACTIONS = {
     "release": _release,
     "refuse": _refuse,
 }
+
+
+_READING = ("list", "held")
 
 
 async def _known(store: CloudStore, args: argparse.Namespace) -> None:

@@ -9,9 +9,10 @@ import pytest
 
 from cloud import postgres
 from cloud.access import digest
-from cloud.ports import CloudStore, Role
+from cloud.ports import CloudStore
 from cloud.postgres import PostgresStore
 from cloud.sqlite_store import SqliteStore
+from cloud.staff import Role
 from tests.postgres_server import PostgresServer
 from tests.unit.cloud_kit import AT
 

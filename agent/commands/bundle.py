@@ -226,7 +226,7 @@ def write_file(path: Path, head: Head, contents: Iterable[bytes]) -> int:
 def _fetch(arguments: argparse.Namespace) -> int:
     if arguments.cloud is None or arguments.token_file is None:
         raise CommandError(
-            "name the cloud and a token of role admin: --cloud URL --token-file FILE", EX_USAGE
+            "name the cloud and a token of role operator: --cloud URL --token-file FILE", EX_USAGE
         )
     if not _TILL.fullmatch(arguments.till):
         raise CommandError(f"{arguments.till[:64]!r} is not the name of a till", EX_USAGE)

@@ -18,7 +18,7 @@ from cloud.access import digest
 from cloud.chain import CouponRef, Entry, judge
 from cloud.errors import Refused
 from cloud.indexes import new_index_key
-from cloud.ports import CloudStore, Offer, PromoPlan, PromoRow, Published, Role, StatusPart, Terms
+from cloud.ports import CloudStore, Offer, PromoPlan, PromoRow, Published, StatusPart, Terms
 from cloud.tills import TillState
 from tests.cloud_stores import store as store  # the fixture, for every store
 from tests.unit.cloud_kit import (
@@ -70,12 +70,6 @@ async def codes(
 
 async def test_it_answers(store: CloudStore) -> None:
     await store.ping()
-
-
-async def test_tokens_have_roles(store: CloudStore) -> None:
-    await store.add_token(digest("t"), Role.ISSUER, "billing", AT)
-    assert await store.token_role(digest("t")) is Role.ISSUER
-    assert await store.token_role(digest("u")) is None
 
 
 async def test_places_are_replaced_by_name_and_numbers_are_unique(store: CloudStore) -> None:

@@ -194,7 +194,7 @@ async def test_what_a_batch_may_not_be(tmp_path: Path) -> None:
 async def test_admin_needs_a_token_with_the_role(cloud: Running) -> None:
     assert (await cloud.admin("POST", "stores", STORE_BODY, token="rca_wrong"))[0] == 401
     assert (await raw(cloud, "GET", "/v1/admin/ledger"))[0] == 401
-    _, reader = await cloud.admin("POST", "tokens", {"role": "reader", "name": "report"})
+    _, reader = await cloud.admin("POST", "tokens", {"role": "viewer", "name": "report"})
     _, issuer = await cloud.admin("POST", "tokens", {"role": "issuer", "name": "crm"})
     await cloud.set_up()
     order = {"issuer": ISSUER, "campaign": CAMPAIGN, "count": 1, "not_before": TODAY, "expires": TODAY}
@@ -202,7 +202,7 @@ async def test_admin_needs_a_token_with_the_role(cloud: Running) -> None:
     assert (await cloud.admin("POST", "coupons", order, token=issuer["token"]))[0] == 201
     assert (await cloud.admin("POST", "stores", STORE_BODY, token=issuer["token"]))[0] == 403
     assert (await cloud.admin("GET", "conflicts", token=reader["token"]))[0] == 200
-    assert (await cloud.admin("POST", "tokens", {"role": "reader", "name": "x"}, token=reader["token"]))[
+    assert (await cloud.admin("POST", "tokens", {"role": "viewer", "name": "x"}, token=reader["token"]))[
         0
     ] == 403
 

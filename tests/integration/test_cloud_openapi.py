@@ -14,7 +14,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from agent.domain import campaign as campaigns
 from agent.domain.scan import Kind, Rule, rule_to_wire
-from cloud import admin_routes, bundle_routes, code_routes, issuer_routes, till_routes
+from cloud import admin_routes, bundle_routes, code_routes, issuer_routes, staff_routes, till_routes
 from sync import wire
 from tests.integration.cloud_server_kit import KEY_BODY, STORE_BODY, enrolment, running_cloud
 from tests.unit.cloud_kit import CAMPAIGN, ISSUER, TODAY, campaign, sealing_till
@@ -55,7 +55,7 @@ def test_it_names_every_route_and_no_other(document: dict[str, Any]) -> None:
             route.method.lower(),
             re.sub(r"\{(\w+):[^}]*\}+", r"{\1}", route.path).replace("{sha256}}", "{sha256}"),
         )
-        for module in (till_routes, admin_routes, issuer_routes, bundle_routes, code_routes)
+        for module in (till_routes, admin_routes, issuer_routes, bundle_routes, code_routes, staff_routes)
         for route in module.ROUTES
         if hasattr(route, "method") and hasattr(route, "path")
     }
@@ -107,7 +107,7 @@ async def test_real_answers_fit_it(document: dict[str, Any], tmp_path: Path) -> 
         order = {"issuer": ISSUER, "campaign": CAMPAIGN, "count": 2, "not_before": TODAY, "expires": TODAY}
         new_campaign = {"campaign": campaigns.to_wire(campaign(number=8)), "promo": None}
         asked: list[tuple[str, str, Any]] = [
-            ("post", "tokens", {"role": "reader", "name": "x"}),
+            ("post", "tokens", {"role": "viewer", "name": "x"}),
             ("post", "stores", STORE_BODY),
             ("post", "stores", {}),
             ("post", "issuers", KEY_BODY),
@@ -194,3 +194,22 @@ def test_a_result_that_says_too_little_does_not_fit_it(document: dict[str, Any])
     assert validator.is_valid({"results": [{"id": "T-1-1", "status": "stored"}]})
     bare = [{"id": "T-1-1", "status": "conflict"}, {"id": "T-1-1", "status": "refused"}, {"status": "stored"}]
     assert not any(validator.is_valid({"results": [entry]}) for entry in bare)
+
+
+async def test_what_staff_are_answered_fits_it(document: dict[str, Any], tmp_path: Path) -> None:
+    async with running_cloud(tmp_path / "cloud") as cloud:
+        asked: list[tuple[str, str, str, Any, int]] = [
+            ("post", "tokens", "tokens", {"role": "viewer", "name": "x", "days": 3}, 201),
+            ("get", "tokens", "tokens", None, 200),
+            ("post", "tokens/{token}/revoke", "tokens/x/revoke", None, 200),
+            ("post", "tokens/{token}/revoke", "tokens/x/revoke", None, 404),
+            ("get", "acts", "acts", None, 200),
+        ]
+        for method, template, path, body, expected in asked:
+            status, answer = await cloud.admin(method.upper(), path, body)
+            assert status == expected, answer
+            kind = "application/json" if status < 400 else "application/problem+json"
+            check(document, answer_schema(document, method, f"/v1/admin/{template}", status, kind), answer)
+        async with cloud.session.post(f"{cloud.url}/v1/session", json={"token": cloud.token}) as response:
+            who = await response.json()
+        check(document, answer_schema(document, "post", "/v1/session", 200, "application/json"), who)

@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cloud.access import Attempts, digest, may, neighbourhood, new_code, new_token, plain_code
-from cloud.ports import Role
+from cloud.access import Attempts, digest, neighbourhood, new_code, new_token, plain_code
 
 
 def test_codes_survive_how_people_type_them() -> None:
@@ -22,18 +21,6 @@ def test_secrets_are_fresh() -> None:
     assert len({new_code() for _ in range(200)}) == 200
     assert len({new_token() for _ in range(200)}) == 200
     assert digest("a") != digest("b")
-
-
-@pytest.mark.parametrize(
-    ("role", "allowed"),
-    [
-        (Role.ADMIN, {Role.ADMIN, Role.ISSUER, Role.READER}),
-        (Role.ISSUER, {Role.ISSUER, Role.READER}),
-        (Role.READER, {Role.READER}),
-    ],
-)
-def test_roles(role: Role, allowed: set[Role]) -> None:
-    assert {needed for needed in Role if may(role, needed)} == allowed
 
 
 def test_wrong_guesses_are_limited_and_the_wait_is_short() -> None:
