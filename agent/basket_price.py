@@ -11,16 +11,16 @@ from agent.domain import objection as objections
 from agent.domain import time
 from agent.domain.basket import basket_of
 from agent.domain.benefit import most_minor
+from agent.domain.budget import Room, room_for
 from agent.domain.campaign import Campaign
 from agent.domain.decide import (
-    BudgetUse,
     Decision,
     LedgerView,
     Refusal,
     Setting,
     admit,
-    budget_allows,
     facts_of,
+    percent_of,
     presented_of,
 )
 from agent.domain.eligibility import Facts, Member
@@ -207,14 +207,10 @@ def _beyond_budget(counted: Sequence[Counted], at: Moment, reserved: Mapping[Key
     for one in counted:
         campaign, used = one.offered.campaign, one.offered.view.used
         name = one.applied.key[:2]
-        so_far = BudgetUse(
-            used.count_day + counts[name],
-            used.value_day_minor + values[name],
-            used.count_offline + counts[name],
-            used.value_offline_minor + values[name],
-        )
+        so_far = used.plus(counts[name], values[name])
         bears = one.charge_minor <= reserved.get(one.applied.key, -1)
-        if not bears and not budget_allows(campaign, so_far, one.charge_minor, setting):
+        percent = percent_of(campaign, setting)
+        if not bears and room_for(campaign, so_far, one.charge_minor, percent) is Room.NONE:
             return one.offered
         counts[name] += 1
         values[name] += one.charge_minor

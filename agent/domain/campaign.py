@@ -40,12 +40,16 @@ class Words:
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """What one till may accept by itself: coupons and value per business day, and since it last reached the cloud."""
+    """What one till may accept by itself: coupons and value per business day, and since it last reached the cloud.
+
+    soft_percent: the share of these limits that is free; past it a supervisor stands by each coupon.
+    """
 
     count_day: int
     value_day_minor: int
     count_offline: int
     value_offline_minor: int
+    soft_percent: int = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,9 +160,17 @@ def _budget(value: Mapping[Any, Any] | None) -> Budget | None:
         fields.integer("value_day_minor", 0, AMOUNT_MAX_MINOR),
         fields.integer("count_offline", 0, UINT32_MAX),
         fields.integer("value_offline_minor", 0, AMOUNT_MAX_MINOR),
+        fields.integer("soft_percent", 0, 100, default=100),
     )
     fields.done()
     return budget
+
+
+def _budget_to_wire(budget: Budget) -> dict[str, int]:
+    wire = {name: getattr(budget, name) for name in Budget.__slots__}
+    if budget.soft_percent == 100:  # as tills of before it wrote and read it
+        del wire["soft_percent"]
+    return wire
 
 
 def to_wire(campaign: Campaign) -> dict[str, Any]:
@@ -172,7 +184,7 @@ def to_wire(campaign: Campaign) -> dict[str, Any]:
     wire |= {"offer": offers.to_wire(campaign.offer), "offline_class": campaign.offline_class.value}
     wire["stores"] = None if campaign.stores is None else sorted(campaign.stores)
     budget = campaign.budget
-    wire["budget"] = None if budget is None else {name: getattr(budget, name) for name in Budget.__slots__}
+    wire["budget"] = None if budget is None else _budget_to_wire(budget)
     if campaign.returns is not Returns.NOTHING:
         wire["returns"] = campaign.returns.value
     return wire if campaign.uses == 1 else wire | {"uses": campaign.uses}

@@ -12,6 +12,7 @@ from datetime import datetime, tzinfo
 from agent.domain import time, token
 from agent.domain.basket import basket_of
 from agent.domain.benefit import PointsSpend, StoredValue, most_minor
+from agent.domain.budget import NOTHING_USED, BudgetUse, Room, room_for, share_percent
 from agent.domain.bundle import Age
 from agent.domain.campaign import Campaign, OfflineClass
 from agent.domain.codes import CodeKind, Found
@@ -28,8 +29,6 @@ from agent.domain.token import Claims, Coupon, TokenFault
 
 ELSEWHERE = "elsewhere"
 """The detail of `already_redeemed` where the status list says it and this till's ledger does not."""
-DOUBT_PERCENT = 25
-"""The share of its budget that a till keeps while its clock is in doubt."""
 DOUBT_CLASSES = frozenset({OfflineClass.BUDGETED, OfflineClass.OPEN})
 """What it takes at all then: where a budget or a low value bounds what a wrong date can cost."""
 
@@ -54,16 +53,6 @@ class PriorUse:
 
 
 @dataclass(frozen=True, slots=True)
-class BudgetUse:
-    """What this till accepted of one campaign: today, and since it last reached the cloud."""
-
-    count_day: int = 0
-    value_day_minor: int = 0
-    count_offline: int = 0
-    value_offline_minor: int = 0
-
-
-@dataclass(frozen=True, slots=True)
 class Held:
     """What open holds keep of one coupon: uses, what those take off together, until when the last of them lasts."""
 
@@ -81,7 +70,7 @@ class LedgerView:
     """
 
     prior: PriorUse | None = None
-    used: BudgetUse = BudgetUse()
+    used: BudgetUse = NOTHING_USED
     unprinted: bool = False
     held: Held | None = None
 
@@ -321,7 +310,7 @@ def _place_objection(coupon: Coupon, campaign: Campaign, place: Place) -> Decisi
 
 
 def _till_objection(first_day: int, campaign: Campaign, setting: Setting) -> Decision | None:
-    if not _share_percent(campaign, setting.age):
+    if not percent_of(campaign, setting):
         return Decision(Outcome.BUNDLE_EXPIRED, detail=setting.age.value)
     if time.day_number(setting.time.now, setting.zone) < first_day:
         # A clock in doubt could not say "not yet" among the dates: the coupon is refused for what is wrong.
@@ -333,8 +322,9 @@ def _till_objection(first_day: int, campaign: Campaign, setting: Setting) -> Dec
     return None
 
 
-def _share_percent(campaign: Campaign, age: Age) -> int:
-    return {Age.FRESH: 100, Age.STALE: campaign.stale_percent, Age.EXPIRED: campaign.expired_percent}[age]
+def percent_of(campaign: Campaign, setting: Setting) -> int:
+    """The share of the campaign's budget that holds here and now."""
+    return share_percent(campaign, setting.age, setting.time.doubt)
 
 
 def _price(
@@ -362,7 +352,7 @@ def _price(
     # Without the sale the discount is not known: the budget pays the most it can be.
     most = most_minor(benefit, coupon.claims.value_minor)
     charge = most if found is None else min(found.amount_minor + found.hand_over_minor, most)
-    if not budget_allows(campaign, view.used, charge, setting):
+    if room_for(campaign, view.used, charge, percent_of(campaign, setting)) is Room.NONE:
         return Decision(Outcome.BUDGET_REACHED)
     discount = None if found is None else found.amount_minor
     return Decision(Outcome.ACCEPTED, discount_minor=discount, charge_minor=charge, applied=found)
@@ -397,23 +387,4 @@ def facts_of(setting: Setting, sale: Sale | None, member: Member | None) -> Fact
         None if sale is None else sale.tenders,
         member,
         frozenset() if sale is None else sale.out_of_stock,
-    )
-
-
-def budget_allows(campaign: Campaign, used: BudgetUse, charge: int, setting: Setting) -> bool:
-    """Whether this till may accept so much more of the campaign by itself."""
-    budget = campaign.budget
-    if budget is None:
-        return True
-    percent = _share_percent(campaign, setting.age)
-    if setting.time.doubt:
-        percent = min(percent, DOUBT_PERCENT)
-    return all(
-        after * 100 <= limit * percent
-        for after, limit in (
-            (used.count_day + 1, budget.count_day),
-            (used.value_day_minor + charge, budget.value_day_minor),
-            (used.count_offline + 1, budget.count_offline),
-            (used.value_offline_minor + charge, budget.value_offline_minor),
-        )
     )

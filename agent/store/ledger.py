@@ -8,8 +8,9 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import TypeVar
 
+from agent.domain.budget import BudgetUse
 from agent.domain.campaign import Words
-from agent.domain.decide import BudgetUse, Held, LedgerView
+from agent.domain.decide import Held, LedgerView
 from agent.domain.disclosure import Disclosure
 from agent.domain.parts import PromoCode
 from agent.domain.record import ChainHead

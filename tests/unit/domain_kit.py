@@ -15,10 +15,11 @@ from zoneinfo import ZoneInfo
 from hypothesis import HealthCheck, settings
 
 from agent.domain import decide, status, time
+from agent.domain.budget import BudgetUse
 from agent.domain.bundle import Age
 from agent.domain.campaign import Budget, Campaign, OfflineClass, Words
 from agent.domain.cose import Algorithm
-from agent.domain.decide import BudgetUse, Decision, Held, LedgerView, PriorUse, Setting
+from agent.domain.decide import Decision, Held, LedgerView, PriorUse, Setting
 from agent.domain.eligibility import Member
 from agent.domain.keys import IssuerKey, SigningKey, signing_key_from_seed
 from agent.domain.parts import Contents, Place, PromoCode

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 
 from agent.domain.basket import basket_of
 from agent.domain.benefit import Change, Gift, Item, Items, PointsSpend, StoredValue, most_minor
+from agent.domain.budget import BudgetUse
 from agent.domain.bundle import Age
 from agent.domain.campaign import Budget, OfflineClass
 from agent.domain.decide import (
-    BudgetUse,
     Decision,
     Held,
     LedgerView,

@@ -7,8 +7,8 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agent.domain.budget import BudgetUse
 from agent.domain.campaign import Budget, OfflineClass
-from agent.domain.decide import BudgetUse
 from agent.domain.exposure import exposure
 from agent.domain.outcome import Outcome
 from tests.offers import amount_off

@@ -15,10 +15,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.domain import time
+from agent.domain.budget import BudgetUse
 from agent.domain.bundle import Age
 from agent.domain.campaign import Budget
 from agent.domain.cose import Algorithm
-from agent.domain.decide import BudgetUse, Decision, LedgerView, Refusal, Setting, decide, verify_scan
+from agent.domain.decide import Decision, LedgerView, Refusal, Setting, decide, verify_scan
 from agent.domain.keys import SigningKey
 from agent.domain.outcome import Outcome
 from agent.domain.time import EffectiveTime

@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from agent.bundle_file import BundleFile
 from agent.domain import bundle, cbor, record, status, token
+from agent.domain.budget import BudgetUse
 from agent.domain.bundle import Age, BundleError
 from agent.domain.campaign import Words
 from agent.domain.codes import (
@@ -25,7 +26,7 @@ from agent.domain.codes import (
     read_form,
 )
 from agent.domain.cose import Algorithm
-from agent.domain.decide import BudgetUse, LedgerView, PriorUse, Refusal, Setting, decide, verify_scan
+from agent.domain.decide import LedgerView, PriorUse, Refusal, Setting, decide, verify_scan
 from agent.domain.eligibility import Member
 from agent.domain.keys import IssuerKey, KeyFault, key_id, load_public_key, signature_ok
 from agent.domain.outcome import Outcome
