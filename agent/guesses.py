@@ -29,10 +29,13 @@ class Guesses:
         self._full_at = monotonic()
         """When the bucket will be full again."""
 
+    def wait_s(self) -> float:
+        """Until the next code may be asked for; 0 or less while the bucket is not empty."""
+        return self._full_at - self._monotonic() + self._refill_s - self._most_s
+
     def check(self) -> None:
         """TooManyGuesses where the bucket is empty."""
-        wait_s = self._full_at - self._monotonic() + self._refill_s - self._most_s
-        if wait_s > 0:
+        if (wait_s := self.wait_s()) > 0:
             raise TooManyGuesses(wait_s)
 
     def count(self) -> None:

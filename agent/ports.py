@@ -90,6 +90,10 @@ class Remembered:
     answer: str
 
 
+class AnsweredBefore(Exception):
+    """A request of this id has its answer."""
+
+
 CONFLICT_DAYS = 7
 """How long a conflict is shown as news."""
 
@@ -195,7 +199,8 @@ class Transaction(Holds, Protocol):
 
     def recall(self, request_id: str) -> Remembered | None: ...
 
-    def remember(self, request_id: str, fingerprint: str, answer: str, at: datetime) -> None: ...
+    def remember(self, request_id: str, fingerprint: str, answer: str, at: datetime) -> None:
+        """Keep the answer to a request; AnsweredBefore where one is kept: nothing of this transaction may stay."""
 
     def mark(self) -> datetime | None:
         """The high-water mark of time."""

@@ -8,7 +8,6 @@ is on disk.
 from __future__ import annotations
 
 import hashlib
-import hmac
 import json
 import logging
 import secrets
@@ -28,7 +27,7 @@ from agent.domain.sale import Sale
 from agent.domain.settlement import settled
 from agent.domain.token import Coupon
 from agent.domain.verdict import Verdict, make_verdict
-from agent.ports import Clock, CommitUnknown, Ledger, LedgerUnavailable, Transaction
+from agent.ports import AnsweredBefore, Clock, CommitUnknown, Ledger, LedgerUnavailable, Transaction
 from agent.promotion import Issuing, hand_out, read_typed_promo
 from agent.records import (
     ENCODE,
@@ -60,7 +59,7 @@ class Request:
     def fingerprint(self, key: bytes) -> str:
         """What must be equal for two requests to be the same request. Keyed: a short code could be guessed from it."""
         text = self.text.encode("utf-8", "surrogatepass")
-        return hmac.digest(key, text + b"\0" + ENCODE(self.sale), "sha256").hex()
+        return hashlib.blake2b(text + b"\0" + ENCODE(self.sale), key=key, digest_size=32).hexdigest()
 
 
 class KeyReused(Exception):
@@ -117,7 +116,10 @@ class Redeemer:
         work = _Work(self, request, trust, found)
         try:
             verdict = await self._ledger.write(work.run, work.read_back)
-        except LedgerUnavailable as error:
+        except (AnsweredBefore, LedgerUnavailable) as error:
+            # A disk that takes no more still gives back what it holds.
+            if (answered := await self._answered_before(request)) is not None:
+                return answered
             log.error("ledger unavailable: %s", error)
             self._state.ledger_fault = "ledger_unavailable"
             return self._bare(request, Decision(Outcome.TILL_STOPPED, detail="ledger_unavailable"))
@@ -210,7 +212,11 @@ def judge(
 
 
 class _Work:
-    """One request's transaction. `run` and `read_back` are called in the ledger's thread."""
+    """One request's transaction. `run` and `read_back` are called in the ledger's thread.
+
+    Whether the request was answered before is found out last, when its answer is kept: it hardly ever was, and then
+    nothing of this stays.
+    """
 
     def __init__(self, owner: Redeemer, request: Request, trust: Trust, found: Coupon | Refusal) -> None:
         self._owner = owner
@@ -225,8 +231,6 @@ class _Work:
 
     def run(self, tx: Transaction) -> Verdict:
         request = self._request
-        if (answered := _answered(tx, request, self._owner._secret)) is not None:
-            return answered
         state, trust = self._owner._state, self._trust
         now = state.now(self._owner._clock)
         day = time.day_number(now.now, trust.zone)

@@ -11,7 +11,7 @@ from agent.domain.bundle import Age, Manifest
 from agent.domain.parts import Contents
 from agent.domain.sale import Sale
 from agent.domain.shop import Template
-from agent.domain.time import Anchor, BootTime, EffectiveTime, effective_time, raised_mark
+from agent.domain.time import Anchor, BootTime, EffectiveTime, effective_time, later, raised_mark
 from agent.ports import Clock
 
 REVOKED = "till_revoked"
@@ -67,8 +67,7 @@ class TillState:
 
     def floor(self, reading: BootTime) -> datetime | None:
         """The mark, with what has elapsed since."""
-        elapsed = None if self.anchor is None else self.anchor.floor(reading)
-        return max((moment for moment in (self.mark, elapsed) if moment is not None), default=None)
+        return later(self.mark, None if self.anchor is None else self.anchor.floor(reading))
 
     def observe(self, clock: Clock) -> None:
         """From here on it is never earlier than now, while this boot lasts."""

@@ -181,7 +181,7 @@ class Till:
         self._changed.set()
 
     def _check_guesses(self, text: str) -> None:
-        if route(text).kind is not Kind.TOKEN:  # a signature cannot be guessed
+        if self._guesses.wait_s() > 0 and route(text).kind is not Kind.TOKEN:  # a signature cannot be guessed
             self._guesses.check()
 
     def _counted(self, verdict: Verdict) -> Verdict:

@@ -34,7 +34,8 @@ def loads(body: bytes, *, max_bytes: int, max_depth: int) -> Any:
         raise WireError("not_json", f"the body is not JSON: {error.msg} at character {error.pos}") from None
     except RecursionError:  # the decoder's own bound lies far above ours
         raise WireError("too_deep", f"the body nests deeper than {max_depth}") from None
-    _check_depth(value, max_depth)
+    if text.count("{") + text.count("[") > max_depth:  # else it cannot be deeper than it has openings
+        _check_depth(value, max_depth)
     if "\\u" in text:  # only an escape can bring in half a surrogate pair: UTF-8 itself cannot
         _check_surrogates(value)
     return value

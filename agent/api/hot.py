@@ -56,7 +56,7 @@ def hot_path(
 
     async def handle(request: web.Request) -> web.StreamResponse:
         plain = (
-            request.path == PATH
+            request.raw_path == PATH
             and request.method == "POST"
             and request.version == HttpVersion11
             and request.keep_alive

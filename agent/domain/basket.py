@@ -63,7 +63,7 @@ class Basket:
     def __post_init__(self) -> None:
         if len(self.lines) > LINES_MAX:
             raise ValueError(f"{len(self.lines)} lines; a basket has at most {LINES_MAX}")
-        if len({line.line for line in self.lines}) < len(self.lines):
+        if len(self.lines) > 1 and len({line.line for line in self.lines}) < len(self.lines):
             twice = [name for name, times in Counter(line.line for line in self.lines).items() if times > 1]
             raise ValueError(f"two lines have the name {min(twice)}")
         if self.total_minor > AMOUNT_MAX_MINOR:
@@ -71,7 +71,7 @@ class Basket:
 
     @property
     def total_minor(self) -> int:
-        return sum(line.amount_minor for line in self.lines)
+        return sum([line.amount_minor for line in self.lines])
 
 
 def of_total(currency: str, total_minor: int) -> Basket:

@@ -91,9 +91,9 @@ def candidate(coupon: Presented, basket: Basket, facts: Facts) -> Candidate:
         basket,
         facts,
         tuple(counted),
-        sum(basket.lines[place].amount_minor for place in counted),
-        sum(basket.lines[place].quantity for place in counted),
-        tuple(tuple(classes[name]) for name in sorted(classes)),
+        sum([basket.lines[place].amount_minor for place in counted]),
+        sum([basket.lines[place].quantity for place in counted]),
+        tuple([tuple(classes[name]) for name in sorted(classes)]),
         cap if coupon.value_minor is None else min(cap, coupon.value_minor),
     )
 
@@ -105,7 +105,7 @@ def spend_of(one: Candidate, state: State) -> int:
 
 def left_of(one: Candidate, state: State) -> int:
     """What is left to pay of the lines that get cheaper."""
-    return sum(sum(map(state.left.__getitem__, lines)) for lines in one.target)
+    return sum([state.left[place] for lines in one.target for place in lines])
 
 
 def minimum(one: Candidate, spend: int, *, from_minor: int = 0, pieces: int = 0) -> Objection | None:

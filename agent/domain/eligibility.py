@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields
 
 from agent.domain.objection import Key, Objection, Reason
-from agent.domain.offer import Conditions, Limits, Offer
+from agent.domain.offer import NO_CONDITIONS, Conditions, Limits, Offer
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,13 +84,10 @@ class Presented:
         return self.key[:2]
 
 
-_NONE = Conditions()
-
-
 def objection_to(coupon: Presented, facts: Facts) -> Objection | None:
     """The first condition that does not hold, in the order of `Reason`; None where all hold."""
     conditions = coupon.offer.conditions
-    if conditions == _NONE:  # as most offers are, and a shopper waits
+    if conditions is NO_CONDITIONS:  # as most offers are, and a shopper waits
         return _holder_objection(coupon, facts)
     for reason, fails in _CHECKS:
         if fails(conditions, facts):

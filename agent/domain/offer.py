@@ -66,6 +66,10 @@ class Conditions:
     limits: Limits = Limits()
 
 
+NO_CONDITIONS = Conditions()
+"""What most offers ask."""
+
+
 class Mode(StrEnum):
     """Beside which other coupons this one counts."""
 
@@ -160,7 +164,7 @@ class Offer:
 
     benefit: Benefit
     items: Items = EVERYTHING
-    conditions: Conditions = Conditions()
+    conditions: Conditions = NO_CONDITIONS
     stacking: Stacking = Stacking()
     funding: Funding = field(default=Funding())
     incentives: Incentives = field(default=Incentives())
@@ -219,7 +223,7 @@ def _conditions(value: Any) -> Conditions:
     source.done()
     if conditions.first_visit and conditions.absent_days:
         raise source.error("first_visit", "and absent_days exclude one another")
-    return conditions
+    return NO_CONDITIONS if conditions == NO_CONDITIONS else conditions
 
 
 def _hours(source: Fields) -> tuple[Hours, ...]:

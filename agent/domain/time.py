@@ -73,7 +73,7 @@ def effective_time(
     cloud's time showed that the clock is ahead (`is_ahead`).
     """
     assert wall.tzinfo is UTC, "times are aware and UTC"
-    floor = max((moment for moment in (mark, bundle_issued) if moment is not None), default=wall)
+    floor = later(mark, bundle_issued) or wall
     if bundle_issued is not None and (known_ahead or wall > bundle_issued + AHEAD_MAX):
         return EffectiveTime(floor, wall, "ahead")
     if wall < floor:
@@ -118,6 +118,14 @@ def anchor_from_text(text: str) -> Anchor:
     return Anchor(from_timestamp(at), BootTime("" if boot == "-" else boot, float(elapsed_s)))
 
 
+def later(one: datetime | None, other: datetime | None) -> datetime | None:
+    """The later of two moments, of which either may not be known."""
+    if one is None or other is None:
+        return one or other
+    return max(one, other)
+
+
+@lru_cache(maxsize=16)  # one redemption asks for the day of the same moment six times
 def day_number(moment: datetime, zone: tzinfo) -> int:
     """Days since 1970-01-01 of the store's calendar day at `moment`."""
     return (moment.astimezone(zone).date() - EPOCH_DAY).days

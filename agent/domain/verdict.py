@@ -239,16 +239,16 @@ def _names(
     en = dict(zh)
     if prior is None:  # where a coupon was used if not here; the status list says no more
         zh["first_use"], en["first_use"] = "在其他收银台", "at another till"
-    if campaign is not None:
+    if campaign is not None and decision.discount_minor:
+        amount = money.short(decision.discount_minor, currency)
+        paid = decision.applied is not None and decision.applied.payment
+        zh["benefit"], en["benefit"] = (
+            f"{'付' if paid else '减'} {amount}",
+            f"{amount} {'paid' if paid else 'off'}",
+        )
+    elif campaign is not None:
         words = benefit_words(campaign, coupon)
         zh["benefit"], en["benefit"] = words.zh, words.en
-        if decision.discount_minor:
-            amount = money.short(decision.discount_minor, currency)
-            paid = decision.applied is not None and decision.applied.payment
-            zh["benefit"], en["benefit"] = (
-                f"{'付' if paid else '减'} {amount}",
-                f"{amount} {'paid' if paid else 'off'}",
-            )
     return zh, en
 
 

@@ -49,7 +49,7 @@ def receipt_maker(language: Language) -> Maker:
             language=language,
             store_name=said(place.title),
             till=verdict.redemption_id.rpartition("-")[0],
-            printed_at=f"{verdict.at.astimezone(zone):%Y-%m-%d %H:%M:%S}",
+            printed_at=verdict.at.astimezone(zone).replace(tzinfo=None).isoformat(" ", "seconds"),
             redemption_number=verdict.redemption_id,
             campaign_title=said(verdict.campaign.title),
             benefit_text=said(benefit_words(verdict.campaign, verdict.coupon)),

@@ -6,9 +6,9 @@ Facts are kept, not the papers: a verdict waits for what is stored, and papers a
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Literal
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from agent.domain import receipt_template
@@ -21,8 +21,7 @@ Pick = Callable[[str, str], Template]
 """(paper, language) -> the template to print it by."""
 
 
-@dataclass(frozen=True, slots=True)
-class RedemptionFacts:
+class RedemptionFacts(Struct, frozen=True):
     """Plain values only; no personal data. Amounts are in minor units of `currency`, None where not known.
 
     printed_at: the store's local time as it shall be read. redemption_number: till and sequence, as store staff quote

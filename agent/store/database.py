@@ -25,6 +25,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any, TypeVar
 
+from agent.domain.record import ChainHead
 from agent.ports import CommitUnknown, LedgerUnavailable
 from agent.store.migrations import APPLICATION_ID, VERSION, migrate
 
@@ -50,13 +51,20 @@ class StoreError(Exception):
 
 
 class Seen:
-    """Whether there may be held coupons in a database; one for each that is open, whose only writer it serves.
+    """What the only writer of a database knows of it without looking; one for each that is open.
 
-    Most tills hold nothing most of the time, and a look-up that need not ask takes 80 µs less after a rest.
+    held: whether there may be held coupons: most tills hold nothing most of the time. heads: of the lanes, as the last
+    transaction left them. Each look-up that is spared takes 25 to 80 µs less after a rest.
     """
 
     def __init__(self) -> None:
-        self.any = True
+        self.held = True
+        self.heads: dict[str, ChainHead] = {}
+
+    def forget(self) -> None:
+        """A transaction did not come about, or nobody knows whether it did: look again."""
+        self.held = True
+        self.heads.clear()
 
 
 class Database:
@@ -69,7 +77,7 @@ class Database:
         self._thread: threading.Thread | None = None
         self._lock_file: int | None = None
         self._epoch = 0
-        self.held = Seen()
+        self.seen = Seen()
         self._turn = threading.Lock()
         """Held by whichever thread uses the connection."""
         self._brisk = False
@@ -180,6 +188,7 @@ class Database:
 
     def _abandon(self, connection: sqlite3.Connection) -> None:
         """Roll back; a connection that cannot even do that is thrown away."""
+        self.seen.forget()
         try:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
@@ -189,6 +198,7 @@ class Database:
 
     def _resolve(self, error: sqlite3.Error, read_back: Callable[[sqlite3.Connection], T | None] | None) -> T:
         """After a failed COMMIT: reopen, make the disk prove that it writes again, then read back."""
+        self.seen.forget()
         if self._connection is not None:
             self._connection.close()
             self._connection = None

@@ -30,7 +30,7 @@ class SqlHolds:
         self._seen = seen or Seen()
 
     def put_hold(self, hold: Hold, reserved: Iterable[Reserved]) -> None:
-        self._seen.any = True  # whatever becomes of this transaction
+        self._seen.held = True  # whatever becomes of this transaction
         times = timestamp(hold.opened_at), timestamp(hold.expires_at)
         self._execute(
             f"INSERT INTO hold ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)",

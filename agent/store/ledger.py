@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import TypeVar
@@ -15,9 +14,9 @@ from agent.domain.disclosure import Disclosure
 from agent.domain.parts import PromoCode
 from agent.domain.record import ChainHead
 from agent.domain.time import Anchor, from_timestamp, timestamp
-from agent.ports import PrintState, PromoUse, Remembered
+from agent.ports import AnsweredBefore, PrintState, PromoUse, Remembered
 from agent.store.bundle_cache import promo_row
-from agent.store.database import Database, Seen
+from agent.store.database import Database
 from agent.store.holds import SqlHolds
 from agent.store.inspect import TABLES, job_number, prior_of
 from agent.store.till_facts import put_anchor, start_of
@@ -93,14 +92,10 @@ _APPEND = {lane: f"INSERT INTO {table} VALUES (?, ?, ?, 'waiting', NULL)" for la
 class SqlTransaction(SqlHolds):
     """`agent.ports.Transaction` on an open SQLite transaction."""
 
-    def __init__(self, connection: sqlite3.Connection, seen: Seen | None = None) -> None:
-        super().__init__(connection, seen)
-        self._heads: dict[str, ChainHead] = {}  # as this transaction has read or written them
-
     def view(self, identity: tuple[str, int, int], day: int, at: datetime) -> LedgerView:
-        if self._seen.any:
+        if self._seen.held:
             found = self._execute(_VIEW_WITH_HOLDS, (*identity, day, OFFLINE_DAY, timestamp(at))).fetchone()
-            self._seen.any = bool(found[-2]) or self._execute(_ANY_HELD).fetchone() is not None
+            self._seen.held = bool(found[-2]) or self._execute(_ANY_HELD).fetchone() is not None
         else:
             found = self._execute(_VIEW_WITHOUT_HOLDS, (*identity, day, OFFLINE_DAY)).fetchone() + _NONE_HELD
         redemption_id, used_at, uses, count_day, value_day, count_offline, value_offline, unprinted = found[
@@ -135,18 +130,18 @@ class SqlTransaction(SqlHolds):
         self._execute(_UPSERT_BUDGET, (issuer, campaign, day, OFFLINE_DAY, value_minor))
 
     def head(self, lane: str) -> ChainHead:
-        if (known := self._heads.get(lane)) is not None:
+        if (known := self._seen.heads.get(lane)) is not None:
             return known
         row = self._execute(_HEAD[lane]).fetchone()
         found = start_of(self._connection, lane) if row is None else ChainHead(*row)
-        self._heads[lane] = found
+        self._seen.heads[lane] = found
         return found
 
     def append(self, lane: str, head: ChainHead, event: str, disclosed: Sequence[Disclosure] = ()) -> None:
         self._execute(_APPEND[lane], (head.sequence, event, head.hash))
         for one in disclosed:
             self._execute(_DISCLOSE, (lane, head.sequence, *one))
-        self._heads[lane] = head
+        self._seen.heads[lane] = head
 
     def take_promo(self, redemption_id: str, day: int, campaign: tuple[str, int] | None) -> PromoCode | None:
         sql, of = (_TAKE_ANY, ()) if campaign is None else (_TAKE_OF, campaign)
@@ -212,9 +207,9 @@ class SqlTransaction(SqlHolds):
         return None if row is None else Remembered(*row)
 
     def remember(self, request_id: str, fingerprint: str, answer: str, at: datetime) -> None:
-        self._execute(
-            "INSERT INTO request VALUES (?, ?, ?, ?)", (request_id, fingerprint, answer, timestamp(at))
-        )
+        row = (request_id, fingerprint, answer, timestamp(at))
+        if not self._execute("INSERT INTO request VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING", row).rowcount:
+            raise AnsweredBefore(request_id)
 
     def mark(self) -> datetime | None:
         row = self._execute("SELECT value FROM setting WHERE name = 'time_mark'").fetchone()
@@ -236,7 +231,7 @@ class SqlLedger:
         self, work: Callable[[SqlTransaction], T], read_back: Callable[[SqlTransaction], T | None]
     ) -> T:
         return await self._database.run(
-            lambda connection: work(SqlTransaction(connection, self._database.held)),
-            lambda connection: read_back(SqlTransaction(connection, self._database.held)),
+            lambda connection: work(SqlTransaction(connection, self._database.seen)),
+            lambda connection: read_back(SqlTransaction(connection, self._database.seen)),
             brief=True,
         )

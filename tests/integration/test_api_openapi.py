@@ -523,7 +523,6 @@ BODY_SCHEMAS = {
 @module_loop
 @settings(
     max_examples=60,
-    deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
 )
 @given(body=bodies)
@@ -543,7 +542,7 @@ async def test_any_body_is_answered_as_written(till: RealTill, contract: Contrac
 
 
 @module_loop
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(raw=st.binary(max_size=60) | st.text(alphabet='{}[]",:\\u0019.eE+- text', max_size=40).map(str.encode))
 async def test_any_bytes_are_answered_as_written(till: RealTill, contract: Contract, raw: bytes) -> None:
     for path in BODY_SCHEMAS:

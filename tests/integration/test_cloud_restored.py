@@ -33,7 +33,7 @@ from tests.unit.cloud_kit import CAMPAIGN, ISSUER
 
 def day() -> int:
     now = SystemClock().now()
-    return day_number(now, now.tzinfo or now.astimezone().tzinfo)  # type: ignore[arg-type]  # UTC
+    return day_number(now, now.tzinfo or now.astimezone().tzinfo)
 
 
 @asynccontextmanager

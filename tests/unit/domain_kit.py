@@ -38,7 +38,6 @@ def examples(count: int) -> Callable[[Any], Any]:
     return settings(
         max_examples=count * _FACTOR,
         derandomize=not MANY,
-        deadline=None,
         database=None,
         suppress_health_check=[HealthCheck.too_slow],
     )

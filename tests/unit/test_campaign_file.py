@@ -173,7 +173,7 @@ VALUES = st.sampled_from(
 KEYS = st.sampled_from(re.findall(r"^(\w+) = ", GOOD, re.MULTILINE))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.dictionaries(KEYS, VALUES, max_size=6), st.text("ab \"'.[]=\n\x1b\u202e", max_size=12))
 def test_any_change_gives_a_campaign_or_problems(
     tmp_path_factory: pytest.TempPathFactory, values: dict[str, str], more: str

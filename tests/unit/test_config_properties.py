@@ -46,7 +46,7 @@ PIECES = st.sampled_from([*MARKS, *WORDS, *KEYS])
 TOML_SOUP = st.lists(PIECES, max_size=40).map("".join)
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=250)
 @given(st.one_of(TOML_SOUP, st.text(max_size=200)))
 @example("a = " + "9" * 5000)
 @example("a = " + "[" * 5000)
@@ -75,7 +75,7 @@ def problems_of(text: str) -> tuple[config.Problem, ...]:
     return ()
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(content=st.one_of(st.binary(max_size=200), TOML_SOUP.map(lambda text: text.encode("utf-16"))))
 def test_any_bytes_give_a_config_or_a_config_error(
     content: bytes, tmp_path_factory: pytest.TempPathFactory
@@ -185,7 +185,7 @@ def drafts(draw: st.DrawFn) -> tuple[str, dict[lines.Path, int]]:
     return draft.text, draft.lines
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 @given(drafts())
 def test_every_key_of_a_generated_file_is_found_on_its_line(draft: tuple[str, dict[lines.Path, int]]) -> None:
     text, expected = draft
@@ -202,7 +202,7 @@ def paths_of(value: Any, path: lines.Path = ()) -> Iterator[lines.Path]:
         yield from paths_of(item, (*path, key))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(TOML_SOUP)
 @example("[a.b]\n[a]\n")
 @example("a.b = 1\na.c = 2\n")
@@ -275,7 +275,7 @@ def near_configs(draw: st.DrawFn) -> str:
     return text
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(near_configs())
 def test_a_config_says_what_the_file_says_and_a_problem_quotes_its_line(text: str) -> None:
     """What msgspec refuses, the walk must have refused before: a ValidationError that escapes fails this test."""
@@ -372,7 +372,7 @@ def test_an_origin_is_spelled_as_a_browser_sends_it(origin: str, good: bool) -> 
     assert rules.is_origin(origin) is good
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.text(max_size=60), st.sampled_from(["", "http://", "https://", "https://[", "//", "/"]))
 def test_the_rules_answer_for_any_text(text: str, start: str) -> None:
     for rule in (

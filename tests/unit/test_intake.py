@@ -228,7 +228,7 @@ async def test_the_time_a_scan_took_is_from_its_arrival() -> None:
 Step = tuple[str, int, str]  # text, hundredths of a second since the step before, source
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     steps=st.lists(
         st.tuples(st.sampled_from("abc"), st.integers(0, 200), st.sampled_from(["scanner", "camera"])),

@@ -257,7 +257,7 @@ def test_the_promotion_on_the_drawn_receipt_is_read_by_a_scanner(facts, profile)
 @given(
     st.text(st.characters(min_codepoint=32, max_codepoint=126), min_size=1, max_size=512), st.integers(3, 8)
 )
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 def test_a_raster_code_is_the_native_code_dot_for_dot(data, module_dots):
     receipt = Receipt((Text("above"), Qr(data, module_dots=module_dots), Text("below")))
     pictures = [

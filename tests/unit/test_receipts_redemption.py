@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
-
 import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import fields, replace
 
 from agent.receipts.book import built_in
 from agent.receipts.maker import document_of, lay_out
@@ -120,7 +119,7 @@ def test_facts_that_cannot_be_printed_are_refused(wrong):
 
 @settings(max_examples=30)
 @given(
-    st.fixed_dictionaries({f.name: st.text(max_size=40) for f in fields(RedemptionFacts) if f.type == "str"})
+    st.fixed_dictionaries({f.name: st.text(max_size=40) for f in fields(RedemptionFacts) if f.type is str})
 )
 def test_any_text_makes_a_receipt_that_can_be_stored(texts):
     receipt = redemption_receipt(replace(ZH, **{**texts, "currency": "CNY"}))
