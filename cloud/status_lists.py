@@ -14,7 +14,7 @@ import logging
 import weakref
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from agent.domain import cbor, status, status_delta
 from agent.domain.bundle import BundleError
@@ -122,10 +122,10 @@ class StatusLists:
             # A till may report the use of an index beyond the size: recorded, but there is no bit for it.
             known = [(index, mark) for _, index, mark in marks if index < offer.size]
             if base is not None:
-                changes = await asyncio.to_thread(status_delta.rising, before, [*changes.items(), *known])
+                known = [*changes.items(), *known]
+                changes = await asyncio.to_thread(status_delta.changes, before, known)
             if base is None or len(changes) >= CHANGES_MOST:
-                known += changes.items()
-                before, changes, base = await asyncio.to_thread(status.raised, before, known), {}, None
+                before, changes, base = await asyncio.to_thread(status.after, before, known), {}, None
         return await asyncio.to_thread(_next, coupons, base, before, changes, change, most)
 
     def _keep(self, coupons: Coupons, chain: Chain) -> None:
@@ -168,17 +168,21 @@ def _next(
 ) -> Chain:
     """The chain after `changes` on the list `before`; without a chain, or where that is shorter, a new snapshot."""
     if chain is None:
-        return _snapshot(coupons, status.raised(before, changes.items()), change)
+        return _snapshot(coupons, status.after(before, changes.items()), change)
     if most == 0 or (not changes and len(chain.parts) > 1 + most):
-        return _snapshot(coupons, status.raised(before, changes.items()), change)
+        return _snapshot(coupons, status.after(before, changes.items()), change)
     if not changes:  # marks of no consequence: only their number moves
-        last = chain.parts[-1]
-        return Chain(before, (*chain.parts[:-1], StatusPart(change, last.sha256, last.content)))
+        return Chain(before, _known_to(change, *chain.parts))
     delta, after = status_delta.make_delta(*coupons, before, changes.items())
     deltas = _merged(list(chain.parts[1:]), delta, change, most)
     if 2 * sum(len(part.content) for part in deltas) > len(chain.parts[0].content):
         return _snapshot(coupons, after, change)
-    return Chain(after, (chain.parts[0], *deltas))
+    return Chain(after, _known_to(change, chain.parts[0], *deltas))
+
+
+def _known_to(change: int, *parts: StatusPart) -> tuple[StatusPart, ...]:
+    """The same parts, of which the last knows mark `change`."""
+    return *parts[:-1], replace(parts[-1], change=change)
 
 
 def _merged(deltas: list[StatusPart], delta: Delta, change: int, most: int) -> list[StatusPart]:
@@ -186,6 +190,8 @@ def _merged(deltas: list[StatusPart], delta: Delta, change: int, most: int) -> l
     content = cbor.encode(delta_to_wire(delta))
     while deltas and (len(deltas[-1].content) < 2 * len(content) or len(deltas) >= most):
         delta = status_delta.merge(read_delta(deltas.pop().content), delta)
+        if not delta.changes():  # what was used came back
+            return deltas
         content = cbor.encode(delta_to_wire(delta))
     return [*deltas, _part(change, content)]
 

@@ -21,7 +21,7 @@ _HASH_NAME = "redeemd/status/1"
 
 
 class Status(IntEnum):
-    """What the cloud last said of a coupon. It only ever rises."""
+    """What the cloud last said of a coupon. A return may make a used one valid again; a revoked one stays so."""
 
     VALID = 0
     USED = 1
@@ -54,17 +54,17 @@ class StatusList:
 
 
 def make(count: int, marked: Iterable[tuple[int, int]]) -> StatusList:
-    """A list in which all is valid but `marked`: pairs of index and status, in any order and more than once."""
-    return raised(StatusList(count, bytes((count + 3) // 4)), marked)
+    """A list in which all is valid but what `marked` says: pairs of index and status in the order of events."""
+    return after(StatusList(count, bytes((count + 3) // 4)), marked)
 
 
-def raised(listed: StatusList, marked: Iterable[tuple[int, int]]) -> StatusList:
-    """`listed` with every status raised to what `marked` says; a lower one changes nothing."""
+def after(listed: StatusList, marked: Iterable[tuple[int, int]]) -> StatusList:
+    """`listed` after `marked`: of each coupon the last word counts, but nothing undoes a revocation."""
     count, bits = listed.count, bytearray(listed.bits)
     for index, status in marked:
         assert 0 <= index < count, "an index beyond the list"
         at, shift = index >> 2, 2 * (index & 3)
-        if status > bits[at] >> shift & 3:
+        if bits[at] >> shift & 3 < Status.REVOKED:
             bits[at] = bits[at] & ~(3 << shift) | status << shift
     return StatusList(count, bytes(bits))
 

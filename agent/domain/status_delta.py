@@ -1,7 +1,7 @@
-"""Deltas of status lists: the coupons whose status rose between two states of a list, each state named by its hash.
+"""Deltas of status lists: the coupons whose status changed between two states of a list, each named by its hash.
 
-A chain of deltas starts at a snapshot and each goes on where the one before ended. The indexes that became used and
-those that became revoked stand as ascending gaps: each gap is the number of coupons left out since the one before, as
+A chain of deltas starts at a snapshot and each goes on where the one before ended. The indexes that became used, those
+that became revoked and those used ones that a return made valid again stand as ascending gaps: each gap is the number of coupons left out since the one before, as
 an unsigned LEB128 number (DWARF 5, section 7.6) in its shortest form, at most four bytes. A day's 0.1 % of 10 million
 coupons is 18 KiB so; zlib would take 12 % off and is left out.
 """
@@ -16,7 +16,9 @@ from agent.domain.status import COUNT_MAX, Status, StatusFault, StatusList, stat
 
 @dataclass(frozen=True, slots=True)
 class Delta:
-    """base, target: the state's hash before and after. used, revoked: ascending indexes, none of them in both."""
+    """base, target: the state's hash before and after. used, revoked, valid: what coupons became; ascending indexes,
+    each in one of them.
+    """
 
     issuer: str
     campaign: int
@@ -24,6 +26,10 @@ class Delta:
     target: bytes
     used: tuple[int, ...]
     revoked: tuple[int, ...]
+    valid: tuple[int, ...] = ()
+
+    def changes(self) -> bool:
+        return bool(self.used or self.revoked or self.valid)
 
 
 def encode_gaps(indexes: Iterable[int]) -> bytes:
@@ -64,61 +70,72 @@ def decode_gaps(data: bytes) -> tuple[int, ...]:
     return tuple(found)
 
 
-def rising(listed: StatusList, marked: Iterable[tuple[int, int]]) -> dict[int, int]:
-    """Those of `marked` that raise a status of `listed`, the highest of each coupon; in no order."""
+def changes(listed: StatusList, marked: Iterable[tuple[int, int]]) -> dict[int, int]:
+    """The status after `marked` (`status.after`) of each coupon that has another one in `listed`; in no order."""
     found: dict[int, int] = {}
     bits = listed.bits
     for index, status in marked:
         assert 0 <= index < listed.count, "an index beyond the list"
-        if status > bits[index >> 2] >> 2 * (index & 3) & 3 and status > found.get(index, 0):
+        if found.get(index, bits[index >> 2] >> 2 * (index & 3) & 3) < Status.REVOKED:
             found[index] = status
-    return found
+    return {index: status for index, status in found.items() if status != bits[index >> 2] >> 2 * (index & 3) & 3}
 
 
 def make_delta(
-    issuer: str, campaign: int, before: StatusList, changes: Iterable[tuple[int, int]]
+    issuer: str, campaign: int, before: StatusList, changed: Iterable[tuple[int, int]]
 ) -> tuple[Delta, StatusList]:
-    """The delta of `changes` on `before`, of which each raises a status, and the list after it."""
-    ordered = sorted(changes)
-    used = tuple(index for index, status in ordered if status == Status.USED)
-    revoked = tuple(index for index, status in ordered if status > Status.USED)
-    after = _raise(before, used, revoked)
+    """The delta of `changed` on `before`, as `changes` found it, and the list after it."""
+    ordered = sorted(changed)
+    used, revoked, valid = (
+        tuple(index for index, status in ordered if status == wanted)
+        for wanted in (Status.USED, Status.REVOKED, Status.VALID)
+    )
+    after = _change(before, used, revoked, valid)
     base, target = (state_hash(issuer, campaign, state) for state in (before, after))
-    return Delta(issuer, campaign, base, target, used, revoked), after
+    return Delta(issuer, campaign, base, target, used, revoked, valid), after
 
 
 def merge(first: Delta, second: Delta) -> Delta:
-    """One delta that does what the two do, one after the other."""
+    """One delta that does what the two do, one after the other; what the second takes back is in it no more."""
     assert (first.issuer, first.campaign, first.target) == (second.issuer, second.campaign, second.base)
     revoked = set(first.revoked).union(second.revoked)
-    used = set(first.used).union(second.used) - revoked
+    # What became used was valid before, and the other way round: together they change nothing.
+    used = set(first.used).difference(second.valid) | set(second.used).difference(first.valid)
+    valid = set(first.valid).difference(second.used) | set(second.valid).difference(first.used)
+    lists = (used - revoked, revoked, valid - revoked)
     return Delta(
-        first.issuer, first.campaign, first.base, second.target, tuple(sorted(used)), tuple(sorted(revoked))
+        first.issuer, first.campaign, first.base, second.target, *(tuple(sorted(each)) for each in lists)
     )
 
 
 def apply(listed: StatusList, delta: Delta) -> StatusList:
-    """The list after `delta`; StatusFault if it is made for another state, lowers a status or misses its target."""
+    """The list after `delta`; StatusFault if it is made for another state, does not fit it or misses its target."""
     if state_hash(delta.issuer, delta.campaign, listed) != delta.base:
         raise StatusFault("wrong_base", "the delta is made for another state of the list")
-    if not (delta.used or delta.revoked):
+    if not delta.changes():
         raise StatusFault("malformed", "a delta without a change")
-    if not set(delta.revoked).isdisjoint(delta.used):
+    lists = (delta.used, delta.revoked, delta.valid)
+    if len(set().union(*lists)) != sum(map(len, lists)):
         raise StatusFault("malformed", "a coupon stands twice")
-    after = _raise(listed, delta.used, delta.revoked)
+    after = _change(listed, *lists)
     if state_hash(delta.issuer, delta.campaign, after) != delta.target:
         raise StatusFault("wrong_target", "the list after the delta is not the one it names")
     return after
 
 
-def _raise(listed: StatusList, used: Sequence[int], revoked: Sequence[int]) -> StatusList:
+def _change(
+    listed: StatusList, used: Sequence[int], revoked: Sequence[int], valid: Sequence[int]
+) -> StatusList:
     bits = bytearray(listed.bits)
-    for indexes, status in ((used, Status.USED), (revoked, Status.REVOKED)):
+    for indexes, status in ((used, Status.USED), (revoked, Status.REVOKED), (valid, Status.VALID)):
         if indexes and indexes[-1] >= listed.count:
             raise StatusFault("malformed", f"index {indexes[-1]} in a list of {listed.count}")
         for index in indexes:
             at, shift = index >> 2, 2 * (index & 3)
-            if status <= bits[at] >> shift & 3:
+            was = bits[at] >> shift & 3
+            if status is Status.VALID and was != Status.USED:
+                raise StatusFault("not_used", f"coupon {index} is not used: nothing gives it back")
+            if status is not Status.VALID and status <= was:
                 raise StatusFault("not_rising", f"coupon {index} is {status.name.lower()} already or more")
             bits[at] = bits[at] & ~(3 << shift) | status << shift
     return StatusList(listed.count, bytes(bits))

@@ -48,7 +48,7 @@ def snapshot_to_wire(issuer: str, campaign: int, listed: StatusList) -> dict[str
 
 def delta_to_wire(delta: Delta) -> dict[str, Any]:
     """The content of a delta."""
-    return {
+    wire = {
         "issuer": delta.issuer,
         "campaign": delta.campaign,
         "base": delta.base,
@@ -56,6 +56,7 @@ def delta_to_wire(delta: Delta) -> dict[str, Any]:
         "used": encode_gaps(delta.used),
         "revoked": encode_gaps(delta.revoked),
     }
+    return wire | {"valid": encode_gaps(delta.valid)} if delta.valid else wire
 
 
 def list_bytes(count: int) -> int:
@@ -126,6 +127,7 @@ def read_delta(content: bytes) -> Delta:
         fields.octets("target", 32, 32),
         decode_gaps(fields.octets("used", 0, DELTAS_BYTES_MAX)),
         decode_gaps(fields.octets("revoked", 0, DELTAS_BYTES_MAX)),
+        decode_gaps(fields.octets("valid", 1, DELTAS_BYTES_MAX)) if fields.has("valid") else (),
     )
     fields.done()
     return delta

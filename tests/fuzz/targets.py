@@ -197,7 +197,7 @@ def read_one_part(data: bytes) -> None:
 
 
 def read_delta(data: bytes) -> None:
-    """A delta behind the good snapshot: what is accepted lowers nothing, and leads to the state it names."""
+    """A delta behind the good snapshot: what is accepted lowers a used coupon at most, and leads to the state it names."""
     before = read_lists(_parts())["acme", 1]
     try:
         after = read_lists({**_parts(), "delta/acme/1/1": data})["acme", 1]
@@ -205,9 +205,10 @@ def read_delta(data: bytes) -> None:
         return
     delta = status_parts.read_delta(data)
     assert delta.target == state_hash("acme", 1, after)
-    raised = {index for index in range(after.count) if after[index] != before[index]}
-    assert raised == {*delta.used, *delta.revoked}
-    assert all(after[index] >= before[index] for index in range(after.count))
+    changed = {index for index in range(after.count) if after[index] != before[index]}
+    assert changed == {*delta.used, *delta.revoked, *delta.valid}
+    assert all(after[index] >= before[index] for index in changed.difference(delta.valid))
+    assert all(before[index] == 1 for index in delta.valid)
 
 
 def read_gaps(data: bytes) -> None:
@@ -299,7 +300,7 @@ def _delta_seeds() -> list[bytes]:
     """A good one, and a good one for another state: of the first no mutant may pass."""
     listed = read_lists(_parts())["acme", 1]
     made, after = status_delta.make_delta("acme", 1, listed, [(2, 1), (3, 1), (4, 2)])
-    other, _ = status_delta.make_delta("acme", 1, after, [(2, 2)])
+    other, _ = status_delta.make_delta("acme", 1, after, [(2, 2), (3, 0)])
     return [cbor.encode(status_parts.delta_to_wire(delta)) for delta in (made, other)]
 
 

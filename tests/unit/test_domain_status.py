@@ -32,11 +32,12 @@ def test_the_bits_lie_where_the_format_says():
     assert listed.bits.hex() == "0904"
 
 
-def test_a_status_only_rises_within_one_list():
-    marks = [(3, Status.REVOKED), (3, Status.USED), (2, Status.USED), (2, Status.REVOKED), (1, Status.VALID)]
+def test_the_last_word_counts_but_nothing_undoes_a_revocation():
+    marks = [(3, Status.REVOKED), (3, Status.USED), (3, Status.VALID), (2, Status.USED), (2, Status.REVOKED)]
+    marks += [(1, Status.USED), (1, Status.VALID), (0, Status.USED), (0, Status.VALID), (0, Status.USED)]
     listed = status.make(4, marks)
     assert [listed[index] for index in range(4)] == [
-        Status.VALID,
+        Status.USED,
         Status.VALID,
         Status.REVOKED,
         Status.REVOKED,

@@ -1,6 +1,7 @@
 """The published vectors of status lists: this code does with them what they say."""
 
 import json
+from functools import reduce
 
 import pytest
 
@@ -30,17 +31,17 @@ def test_a_state_and_its_hash(state):
     assert status.state_hash(*NAME, listed(state)).hex() == state["hash"]
 
 
-@pytest.mark.parametrize("place", [1, 2])
+@pytest.mark.parametrize("place", [1, 2, 3])
 def test_a_delta(place):
     change = VECTORS["deltas"][place - 1]
     delta = read_delta(bytes.fromhex(VECTORS["parts"][delta_name(*NAME, place)]))
-    assert (list(delta.used), list(delta.revoked)) == (change["used"], change["revoked"])
-    for indexes, gaps in ((delta.used, change["used_gaps"]), (delta.revoked, change["revoked_gaps"])):
-        assert status_delta.encode_gaps(indexes) == bytes.fromhex(gaps)
+    for name in ("used", "revoked", "valid"):
+        assert list(getattr(delta, name)) == change.get(name, [])
+        assert status_delta.encode_gaps(change.get(name, [])) == bytes.fromhex(change.get(f"{name}_gaps", ""))
     before, after = (listed(VECTORS["states"][at]) for at in (place - 1, place))
     assert status_delta.apply(before, delta) == after
     made, _ = status_delta.make_delta(
-        *NAME, before, [(i, 1) for i in delta.used] + [(i, 2) for i in delta.revoked]
+        *NAME, before, [*((i, 1) for i in delta.used), *((i, 2) for i in delta.revoked), *((i, 0) for i in delta.valid)]
     )
     assert delta_to_wire(made) == delta_to_wire(delta)
 
@@ -51,9 +52,9 @@ def test_the_parts_lead_to_the_last_state(name):
 
 
 def test_the_merged_delta_is_what_merging_makes():
-    first, second = (read_delta(bytes.fromhex(VECTORS["parts"][delta_name(*NAME, n)])) for n in (1, 2))
+    first, *others = (read_delta(bytes.fromhex(VECTORS["parts"][delta_name(*NAME, n)])) for n in (1, 2, 3))
     merged = read_delta(bytes.fromhex(VECTORS["merged_parts"][delta_name(*NAME, 1)]))
-    assert status_delta.merge(first, second) == merged
+    assert reduce(status_delta.merge, others, first) == merged
 
 
 @pytest.mark.parametrize("case", VECTORS["invalid"], ids=lambda case: case["name"])

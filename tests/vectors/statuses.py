@@ -18,13 +18,17 @@ STATES: list[dict[int, int]] = [
     {3: USED, 9: REVOKED},
     {0: USED, 3: REVOKED, 9: REVOKED, 128: USED, 999: USED},
     {0: USED, 3: REVOKED, 4: USED, 5: USED, 9: REVOKED, 128: REVOKED, 999: USED},
+    {3: REVOKED, 4: USED, 9: REVOKED, 128: REVOKED, 200: USED, 999: USED},  # two used ones came back
 ]
-# What became used, what became revoked: the indexes and their gaps in hexadecimal.
-CHANGES: list[tuple[list[int], str, list[int], str]] = [
-    ([0, 128, 999], "00 7f e606", [3], "03"),
-    ([4, 5], "04 00", [128], "8001"),
+# What became used, revoked and, where any did, valid again: the indexes and their gaps in hexadecimal.
+Change = tuple[list[int], str, list[int], str, list[int], str]
+CHANGES: list[Change] = [
+    ([0, 128, 999], "00 7f e606", [3], "03", [], ""),
+    ([4, 5], "04 00", [128], "8001", [], ""),
+    ([200], "c801", [], "", [0, 5], "00 04"),
 ]
-MERGED: tuple[list[int], str, list[int], str] = ([0, 4, 5, 999], "00 03 00 e107", [3, 128], "03 7c")
+# What was used within it and came back changes nothing.
+MERGED: Change = ([4, 200, 999], "04 c301 9e06", [3, 128], "03 7c", [], "")
 
 
 def _bits(state: dict[int, int]) -> bytes:
@@ -47,16 +51,17 @@ def _snapshot(state: dict[int, int], **changes: Any) -> str:
     return cbor.encode(wire | changes).hex()
 
 
-def _delta(before: int, change: tuple[list[int], str, list[int], str], after: int, **changes: Any) -> str:
+def _delta(before: int, change: Change, after: int, **changes: Any) -> str:
     """The delta from state number `before` to number `after`."""
-    used, revoked = bytes.fromhex(change[1]), bytes.fromhex(change[3])
+    used, revoked, valid = (bytes.fromhex(change[at]) for at in (1, 3, 5))
+    given_back = {"valid": valid} if valid else {}
     wire = {
         "issuer": ISSUER,
         "campaign": CAMPAIGN,
         "base": _hash(STATES[before]),
         "target": _hash(STATES[after]),
     }
-    return cbor.encode(wire | {"used": used, "revoked": revoked} | changes).hex()
+    return cbor.encode(wire | {"used": used, "revoked": revoked} | given_back | changes).hex()
 
 
 def _parts(*deltas: str, snapshot: str = _snapshot(STATES[0])) -> dict[str, str]:
@@ -87,6 +92,9 @@ def vectors() -> dict[str, Any]:
         ("no change", lie(used=b"", revoked=b""), "malformed"),
         ("a gap with a zero too many", lie(used=bytes.fromhex("8400 00")), "malformed"),
         ("a gap cut short", lie(revoked=bytes.fromhex("80")), "malformed"),
+        ("a revoked coupon given back", lie(used=b"", revoked=b"", valid=b"\3"), "not_used"),
+        ("a coupon given back that was not used", lie(valid=b"\7"), "not_used"),
+        ("an empty list of those given back", lie(valid=b""), "malformed"),
         ("a gap of five bytes", lie(revoked=bytes.fromhex("8080808001")), "malformed"),
         ("a field more", lie(zlib=True), "malformed"),
         ("a snapshot of another size", _parts(snapshot=_snapshot(STATES[0], count=1001)), "malformed"),
@@ -109,9 +117,10 @@ def vectors() -> dict[str, Any]:
         ],
         "deltas": [
             {"used": used, "used_gaps": used_gaps, "revoked": revoked, "revoked_gaps": revoked_gaps}
-            for used, used_gaps, revoked, revoked_gaps in CHANGES
+            | ({"valid": valid, "valid_gaps": valid_gaps} if valid else {})
+            for used, used_gaps, revoked, revoked_gaps, valid, valid_gaps in CHANGES
         ],
         "parts": _parts(*deltas),
-        "merged_parts": _parts(_delta(0, MERGED, 2)),
+        "merged_parts": _parts(_delta(0, MERGED, 3)),
         "invalid": [{"name": name, "parts": parts, "code": code} for name, parts, code in refused],
     }
