@@ -24,6 +24,7 @@ from cloud.lists import (
     ImplausibleLine,
     LedgerLine,
     RefusalLine,
+    ReversalLine,
     page_limit,
 )
 from cloud.staff import Permission
@@ -167,8 +168,17 @@ async def implausible(request: web.Request) -> web.Response:
     return _listed("implausible", await cloud.store.implausible(limit, after), limit)
 
 
+@ROUTES.get("/v1/admin/reversals")
+async def reversals(request: web.Request) -> web.Response:
+    cloud = await need(request, Permission.SETTLE)
+    limit, after = _page(request)
+    return _listed("reversals", await cloud.store.reversals(limit, after), limit)
+
+
 def _listed(
-    name: str, lines: Sequence[ConflictLine | RefusalLine | GapLine | ImplausibleLine], limit: int
+    name: str,
+    lines: Sequence[ConflictLine | RefusalLine | GapLine | ImplausibleLine | ReversalLine],
+    limit: int,
 ) -> web.Response:
     """One page; one that may not be the last carries the header `Next-After`."""
     answer = json_answer({name: [dataclasses.asdict(line) for line in lines]})

@@ -46,6 +46,31 @@ class CouponRef(NamedTuple):
     index: int  # type: ignore[assignment]  # a tuple's `index` is of no use here
 
 
+class BackLine(NamedTuple):
+    """Pieces of one line of a sale that came back, and what went back for them."""
+
+    line: str
+    pieces: int
+    amount_minor: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reversal:
+    """What a record of a return says. of_till, of_sequence: the place of the redemption in the lane `redemption`.
+
+    lines: none where the redemption knows none. comes_back: the till let its coupon be used again.
+    """
+
+    redemption_id: str
+    of_till: str
+    of_sequence: int
+    coupon: CouponRef
+    amount_minor: int
+    whole: bool
+    comes_back: bool
+    lines: tuple[BackLine, ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """One record of a batch, after its hash and signature were checked.
@@ -56,6 +81,7 @@ class Entry:
     is refused whatever the chain says; sentence: why.
     doubt: a code if it is signed by the till and yet may not stand at its place. signer: the key that signed it.
     unsettled: the shares of its lines and parties do not sum to its discount. text: without what it discloses.
+    reversal: what it gives back.
     """
 
     record_id: str
@@ -75,6 +101,7 @@ class Entry:
     signer: bytes | None = None
     unsettled: bool = False
     disclosed: tuple[Disclosure, ...] = ()
+    reversal: Reversal | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,15 +6,16 @@ last week's redemptions today, and what was settled once does not change any mor
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from agent.domain.basket import spread
 from agent.domain.campaign import Campaign
 from agent.domain.offer import PARTIES, Funding
-from cloud.lists import NEWEST, LedgerLine
-from cloud.ports import CloudStore
+from agent.domain.record import record_id
+from cloud.lists import NEWEST, LedgerLine, ReversalLine
+from cloud.ports import CloudStore, Offer
+from cloud.returns import Part, shares_of
 
 PAGE = 500
 """Records of a till may be 64 KiB long."""
@@ -93,53 +94,131 @@ async def _conflicts(store: CloudStore, period: Period) -> Pages:
 @dataclass(slots=True)
 class _Sum:
     """payable: nothing is wrong with them. open: in conflict, held, of
-    an unknown campaign or another currency, or cannot be right: a person decides."""
+    an unknown campaign or another currency, or cannot be right: a person decides. Amounts are net of what went back.
+    """
 
     payable: int = 0
     payable_minor: list[int] = field(default_factory=lambda: [0] * len(PARTIES))
     open: int = 0
     open_minor: list[int] = field(default_factory=lambda: [0] * len(PARTIES))
+    returns: int = 0
+    returned_minor: list[int] = field(default_factory=lambda: [0] * len(PARTIES))
+
+
+class _Sums:
+    """One sum for each store and known campaign is kept, however many redemptions there are, and whatever tills say."""
+
+    def __init__(self, places: _Places, offers: Sequence[Offer]) -> None:
+        self._places = places
+        self._known = {(one.campaign.issuer, one.campaign.number): one.campaign for one in offers}
+        self._sums = dict[Row, _Sum]()
+
+    async def of(self, line: LedgerLine | ReversalLine) -> tuple[_Sum, Campaign | None]:
+        """Where it counts: where the redemption was, for a return too."""
+        till = line.of_till if isinstance(line, ReversalLine) else line.till
+        campaign = self._known.get((line.issuer or "", line.campaign or 0))
+        of = (None, None, None) if campaign is None else (campaign.issuer, campaign.number, campaign.currency)
+        return self._sums.setdefault((*await self._places.of(till), *of), _Sum()), campaign
+
+    def rows(self) -> list[tuple[Row, _Sum]]:
+        return sorted(self._sums.items(), key=lambda item: [str(part) for part in item[0]])
 
 
 async def _settlement(store: CloudStore, period: Period) -> Pages:
-    """One sum for each store and known campaign is kept, however many redemptions there are, and whatever tills say."""
-    places, sums = _Places(store), dict[Row, _Sum]()
-    known = {(one.campaign.issuer, one.campaign.number): one.campaign for one in await store.offers()}
+    sums = _Sums(_Places(store), await store.offers())
     async for lines in _ledger(store, period):
         for line in lines:
-            campaign = known.get((line.issuer or "", line.campaign or 0))
-            of = (
-                (None, None, None)
-                if campaign is None
-                else (campaign.issuer, campaign.number, campaign.currency)
-            )
-            _add(sums.setdefault((*await places.of(line.till), *of), _Sum()), line, campaign)
-    rows = sorted(sums.items(), key=lambda item: [str(part) for part in item[0]])
+            summed, campaign = await sums.of(line)
+            payable = _payable(line, campaign)
+            summed.payable += payable
+            summed.open += not payable
+            parts = [
+                sum(each)
+                for each in zip(*(part.funded_minor for part in _shares(line, campaign)), strict=True)
+            ]
+            _add(summed.payable_minor if payable else summed.open_minor, parts)
+    async for returned in _returns(store, period):
+        for back in returned:
+            summed, campaign = await sums.of(back)
+            parts = [-sum(part.funded_minor[place] for part in back.parts) for place in range(len(PARTIES))]
+            _add(summed.payable_minor if _payable(back, campaign) else summed.open_minor, parts)
+            summed.returns += 1
+            _add(summed.returned_minor, [-part for part in parts])
+    rows = sums.rows()
     for first in range(0, len(rows), PAGE):
         yield [row for key, summed in rows[first : first + PAGE] for row in _parties(key, summed)]
 
 
-def _add(summed: _Sum, line: LedgerLine, campaign: Campaign | None) -> None:
-    """Each redemption is shared by itself, so that parts add up to what came off."""
-    minor = line.discount_minor or 0
-    funding = Funding() if campaign is None else campaign.offer.funding
-    parts = spread(minor, [getattr(funding, party) * minor for party in PARTIES])
-    as_promised = campaign is not None and line.currency in (None, campaign.currency)
-    if as_promised and line.standing == "counts" and line.conflict is None and line.implausible is None:
-        summed.payable += 1
-        into = summed.payable_minor
-    else:
-        summed.open += 1
-        into = summed.open_minor
+def _add(into: list[int], parts: Sequence[int]) -> None:
     for place, part in enumerate(parts):
         into[place] += part
 
 
+def _payable(line: LedgerLine | ReversalLine, campaign: Campaign | None) -> bool:
+    """Of a return: whether its redemption is."""
+    as_promised = campaign is not None and line.currency in (None, campaign.currency)
+    return as_promised and line.standing == "counts" and line.conflict is None and line.implausible is None
+
+
+def _shares(line: LedgerLine, campaign: Campaign | None) -> list[Part]:
+    """Each redemption is shared by itself, so that parts add up to what came off."""
+    funding = Funding() if campaign is None else campaign.offer.funding
+    said = {"lines": list(line.lines), "discount_minor": line.discount_minor}
+    return list(shares_of(said, line.discount_minor or 0, funding).values())
+
+
 def _parties(key: Row, summed: _Sum) -> Iterator[Row]:
     """A row for each party that pays something; the issuer has one in any case."""
-    for party, payable, waiting in zip(PARTIES, summed.payable_minor, summed.open_minor, strict=True):
-        if party == PARTIES[0] or payable or waiting:
-            yield (*key, party, summed.payable, payable, summed.open, waiting)
+    amounts = zip(PARTIES, summed.payable_minor, summed.open_minor, summed.returned_minor, strict=True)
+    for party, payable, waiting, back in amounts:
+        if party == PARTIES[0] or payable or waiting or back:
+            yield (*key, party, summed.payable, payable, summed.open, waiting, summed.returns, back)
+
+
+async def _shares_by_line(store: CloudStore, period: Period) -> Pages:
+    """Redemptions in order of (till, lane, sequence), then returns, the newest first."""
+    places = _Places(store)
+    known = {(one.campaign.issuer, one.campaign.number): one.campaign for one in await store.offers()}
+    async for lines in _ledger(store, period):
+        rows: list[Row] = []
+        for line in lines:
+            campaign = known.get((line.issuer or "", line.campaign or 0))
+            of = (*await places.of(line.till), line.redemption_id, line.redemption_id, line.received_at)
+            rows += _line_rows(of, "redemption", _shares(line, campaign), 1, _payable(line, campaign))
+        yield rows
+    async for returned in _returns(store, period):
+        rows = []
+        for back in returned:
+            campaign = known.get((back.issuer, back.campaign))
+            number = record_id(back.till, back.lane, back.sequence)
+            of = (*await places.of(back.of_till), back.redemption_id, number, back.received_at)
+            rows += _line_rows(of, "return", back.parts, -1, _payable(back, campaign))
+        yield rows
+
+
+def _line_rows(of: Row, kind: str, parts: Sequence[Part], sign: int, payable: bool) -> Iterator[Row]:
+    for part in parts:
+        for party, minor in zip(PARTIES, part.funded_minor, strict=True):
+            if minor or party == PARTIES[0]:
+                yield (
+                    *of,
+                    kind,
+                    part.line,
+                    sign * part.pieces,
+                    party,
+                    sign * minor,
+                    "payable" if payable else "open",
+                )
+
+
+async def _returns(store: CloudStore, period: Period) -> AsyncIterator[list[ReversalLine]]:
+    """What went back in the period, the newest first."""
+    after = NEWEST
+    while page := await store.reversals(PAGE, after):
+        after = page[-1].cursor()
+        yield [line for line in page if line.state == "applied" and period.has(line.received_at)]
+        if page[-1].received_at < period.since:
+            return
 
 
 async def _ledger(store: CloudStore, period: Period) -> AsyncIterator[list[LedgerLine]]:
@@ -207,8 +286,23 @@ TABLES = {
             "amount_minor": "integer",
             "open_redemptions": "integer",
             "open_minor": "integer",
+            "returns": "integer",
+            "returned_minor": "integer",
         },
         _settlement,
-        "what each party pays for a campaign's discounts in a store; open: in conflict, held or implausible",
+        "what each party pays for discounts in a store, net of returns; open: in conflict, held or implausible",
+    ),
+    "shares": Table(
+        {
+            **dict.fromkeys(("store", "merchant", "redemption_id", "record_id"), "text"),
+            "received_at": "moment",
+            **dict.fromkeys(("kind", "line"), "text"),
+            "pieces": "integer",
+            "party": "text",
+            "amount_minor": "integer",
+            "state": "text",
+        },
+        _shares_by_line,
+        "what each party pays for each line of a sale; what went back of it is below zero",
     ),
 }

@@ -16,11 +16,13 @@ from datetime import datetime
 from typing import Any
 
 from agent.domain import cose, disclosure, record
+from agent.domain.fields import FieldError
 from agent.domain.keys import load_public_key, signature_ok
 from agent.domain.money import AMOUNT_MAX_MINOR
 from agent.domain.settlement import unsettled
 from agent.domain.time import timestamp
 from agent.domain.token import UINT32_MAX
+from cloud import returns
 from cloud.chain import PROMO_STATES, UNKNOWN_HASH, ChainView, CouponRef, Entry, Fate, Ruling, judge
 from cloud.lists import Win
 from cloud.ports import Appended, CloudStore
@@ -29,9 +31,11 @@ from sync import wire
 from sync.wire import Limits, RecordResult, ResultStatus
 
 REDEMPTION = "redeemd.redemption.v1"
+REVERSAL = returns.KIND
 PROMO = "redeemd.promo.v1"
 _LANE_OF = {
     REDEMPTION: record.REDEMPTION_LANE,
+    REVERSAL: record.REDEMPTION_LANE,
     "redeemd.evidence.v1": record.EVIDENCE_LANE,
     PROMO: record.EVIDENCE_LANE,
 }
@@ -138,9 +142,15 @@ def _check(
             return _fault(
                 event, "malformed", text, "data is not a promo code's name with a state that is known"
             )
+    back = None
+    if kind == REVERSAL:
+        try:
+            back = returns.read_reversal(data, event["id"])
+        except FieldError as error:
+            return _fault(event, "malformed", text, str(error))
     said = (str(kind), str(time), coupon, discount_minor, promo, promo_state)
     wrong = kind == REDEMPTION and isinstance(data, dict) and bool(unsettled(data))
-    return Entry(
+    entry = Entry(
         event["id"],
         head.sequence,
         head.hash,
@@ -150,6 +160,7 @@ def _check(
         unsettled=wrong,
         disclosed=disclosed,
     )
+    return entry if back is None else replace(entry, reversal=back)
 
 
 def _redemption_fault(data: Any, record_id: str) -> str:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from cloud.errors import Refused
+from cloud.returns import Part
 
 LINES_MAX = 10_000
 LINES_DEFAULT = 1_000
@@ -45,7 +46,7 @@ class LedgerLine:
 
     standing: counts; held or refused for a use that came from a revoked key (`cloud.holds`). implausible: why it
     cannot be right, else None. conflict: its kind, where another record had used the coupon. currency, store, sale_id:
-    as the till says, None where it does not.
+    as the till says, None where it does not. lines: of its data, where they add up.
     """
 
     till: str
@@ -66,6 +67,7 @@ class LedgerLine:
     currency: str | None
     store: str | None
     sale_id: str | None
+    lines: tuple[dict[str, Any], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +135,8 @@ class ImplausibleLine:
     """A redemption that cannot be right, signed by its till: it stands and counts, and somebody should look at it.
 
     reason: unknown_campaign; no_such_coupon for an index beyond the campaign's size; above_value for a discount that
-    no version of the campaign gives; wrong_shares where the shares of lines and parties do not sum to it.
+    no version of the campaign gives; wrong_shares where the shares of lines and parties do not sum to it; return_ and
+    the reason of a return that was refused.
     """
 
     till: str
@@ -153,6 +156,40 @@ class ImplausibleLine:
         return self.received_at, self.till, self.lane, self.sequence, self.hash
 
 
+@dataclass(frozen=True, slots=True)
+class ReversalLine:
+    """A return. state: waiting for its redemption; applied; refused with a reason (other_coupon, elsewhere,
+    wrong_lines, too_much, revoked_key); held, for it is signed by a key that was revoked.
+
+    parts: what went back, of each line and party. standing, implausible, conflict, currency: of its
+    redemption, as in `LedgerLine`.
+    """
+
+    till: str
+    lane: str
+    sequence: int
+    hash: str
+    redemption_id: str
+    of_till: str
+    issuer: str
+    campaign: int
+    index: int
+    amount_minor: int
+    coupon_returns: bool
+    state: str
+    reason: str
+    parts: tuple[Part, ...]
+    time: str
+    received_at: str
+    standing: str
+    implausible: str | None
+    conflict: str | None
+    currency: str | None
+
+    def cursor(self) -> Cursor:
+        return self.received_at, self.till, self.lane, self.sequence, self.hash
+
+
 class ListStore(Protocol):
     """The part of `cloud.ports.CloudStore` that lists. All but the ledger: the newest first, behind `after`."""
 
@@ -166,3 +203,5 @@ class ListStore(Protocol):
     async def gaps(self, limit: int, after: Cursor = NEWEST) -> list[GapLine]: ...
 
     async def implausible(self, limit: int, after: Cursor = NEWEST) -> list[ImplausibleLine]: ...
+
+    async def reversals(self, limit: int, after: Cursor = NEWEST) -> list[ReversalLine]: ...

@@ -23,7 +23,7 @@ DISTRIBUTED = {
     **dict.fromkeys(
         ("record", "refusal", "disclosure", "hole", "held", "implausible", "manifest", "promo"), "till"
     ),
-    **dict.fromkeys(("coupon", "coupon_order", "coupon_use", "conflict", "mark"), "campaign"),
+    **dict.fromkeys(("coupon", "coupon_order", "coupon_use", "conflict", "mark", "reversal"), "campaign"),
     **dict.fromkeys(("campaign", "campaign_value", "status_part", "code_table"), "campaign"),
     "code": "hash",
     "part": "sha256",

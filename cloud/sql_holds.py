@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from cloud import sql_returns
 from cloud.chain import UNKNOWN_HASH, CouponRef, Entry
 from cloud.holds import HeldLine, Released
 from cloud.sql import Db
@@ -51,11 +52,14 @@ def release(db: Db, till: str, kid: str | None) -> Released:
             "DELETE FROM held WHERE till = ? AND lane = ? AND sequence = ? AND hash = ?",
             (till, lane, sequence, digest),
         )
+        sql_returns.settle(db, CouponRef(*coupon), record_id)
+    sql_returns.release(db, till, kid)
     return Released(len(rows), conflicts)
 
 
 def refuse(db: Db, till: str, kid: str | None, at: str) -> int:
     """`CloudStore.refuse_held`."""
+    sql_returns.refuse(db, till, kid)
     return db.execute(
         f"UPDATE held SET refused_at = ?3 WHERE {_CHOSEN} AND refused_at IS NULL", (till, kid, at)
     ).rowcount

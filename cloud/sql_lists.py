@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from agent.domain.settlement import unsettled
 from cloud.lists import ConflictLine, Cursor, ImplausibleLine, LedgerLine, RefusalLine, Win
 from cloud.sql import Db
 
@@ -41,11 +42,17 @@ def ledger(db: Db, till: str | None, after: tuple[str, str, int], limit: int) ->
     return [LedgerLine(*(*row[:-1], *_said(row[-1]))) for row in rows]
 
 
-def _said(event: str) -> tuple[str | None, str | None, str | None]:
-    """Currency, store and sale of a redemption: what a till says beside what the cloud reads, in whatever form."""
+def _said(event: str) -> tuple[str | None, str | None, str | None, tuple[dict[str, Any], ...]]:
+    """Currency, store, sale and lines of a redemption: what a till says beside what the cloud reads, in any form."""
     data = json.loads(event).get("data")
     sale = _member(data, "sale")
-    return _text(data, "currency") or _text(sale, "currency"), _text(data, "store"), _text(sale, "sale_id")
+    lines = () if not isinstance(data, dict) or unsettled(data) else tuple(data.get("lines") or ())
+    return currency_of(data), _text(data, "store"), _text(sale, "sale_id"), lines
+
+
+def currency_of(data: Any) -> str | None:
+    """Of a redemption's data."""
+    return _text(data, "currency") or _text(_member(data, "sale"), "currency")
 
 
 def _member(value: Any, name: str) -> Any:

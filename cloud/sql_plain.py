@@ -26,6 +26,7 @@ _TERMS = (
     "SELECT c.document, c.size, v.most_minor FROM campaign c LEFT JOIN campaign_value v"
     " ON v.issuer = c.issuer AND v.campaign = c.campaign WHERE c.issuer = ? AND c.campaign = ?"
 )
+_RETURNED = "(SELECT issuer, campaign, idx FROM reversal WHERE state = 'waiting') AS returned"
 _READY = "(SELECT issuer, campaign, idx FROM promo WHERE out <> 1 AND out <> 3) AS ready"
 
 
@@ -40,8 +41,10 @@ class Terms:
 
 @dataclass(slots=True)
 class Batch:
-    """What tells plain records. end: the highest place that is taken. ready: coupons that are promo codes which nobody
-    handed out yet, as far as it is known. touched: coupons of the records seen so far.
+    """What tells plain records. end: the highest place that is taken. touched: coupons of the records seen so far.
+
+    ready: coupons that are promo codes which nobody handed out yet, as far as it is known. returned: coupons with a
+    return that waits for its redemption.
     """
 
     revoked: set[bytes]
@@ -50,6 +53,7 @@ class Batch:
     used: set[Coupon] = field(default_factory=set)
     in_conflict: set[Coupon] = field(default_factory=set)
     ready: set[Coupon] = field(default_factory=set)
+    returned: set[Coupon] = field(default_factory=set)
     touched: set[Coupon] = field(default_factory=set)
 
     def is_plain(self, entry: Entry, ruling: Ruling) -> bool:
@@ -74,7 +78,7 @@ class Batch:
         if entry.coupon is None:
             return True
         coupon, terms = entry.coupon, self.terms.get((entry.coupon.issuer, entry.coupon.campaign))
-        if terms is None or coupon in self.used or coupon in self.touched:
+        if terms is None or coupon in self.used or coupon in self.touched or coupon in self.returned:
             return False
         return not implausible_because((terms.size, terms.most_minor), entry)
 
@@ -92,7 +96,7 @@ def read_batch(db: Db, entries: Sequence[Entry], end: int, revoked: set[bytes], 
         found = db.execute(_TERMS, campaign).fetchone()
         if found is not None:
             batch.terms[campaign] = Terms(read_campaign(found[0]).uses, *found[1:])
-        tables = [(batch.used, "coupon_use"), (batch.ready, _READY)]
+        tables = [(batch.used, "coupon_use"), (batch.ready, _READY), (batch.returned, _RETURNED)]
         if again:
             tables.append((batch.in_conflict, "conflict"))
         for known, table in tables:

@@ -8,7 +8,7 @@ from itertools import groupby
 
 from agent.domain.keys import key_id
 from agent.domain.status import Status
-from cloud import sql_disclosures, sql_promos
+from cloud import sql_disclosures, sql_promos, sql_returns
 from cloud.chain import JUMP_MAX, ChainView, Entry, Fate, Hole, Ruling, places, split
 from cloud.lists import Cursor, GapLine, Win
 from cloud.ports import Appended, Judge
@@ -140,7 +140,13 @@ def _store(db: Db, till: str, lane: str, entry: Entry, at: str, holds: bool) -> 
         return None
     if entry.promo is not None:
         sql_promos.tell(db, till, [entry.promo], entry.promo_state)
-    return None if coupon is None else use(db, till, lane, entry, at, "double")
+    if entry.reversal is not None:
+        sql_returns.take(db, till, entry, at, holds)
+    if coupon is None:
+        return None
+    won_by = use(db, till, lane, entry, at, "double")
+    sql_returns.settle(db, coupon, entry.record_id)  # a return may have overtaken it
+    return won_by
 
 
 def _use_all_the_same(

@@ -15,7 +15,6 @@ from agent.domain.statement import KeyChange
 from cloud import (
     sql_holds,
     sql_issuing,
-    sql_lists,
     sql_plausible,
     sql_promos,
     sql_records,
@@ -26,7 +25,6 @@ from cloud import (
 from cloud.chain import Entry
 from cloud.errors import Refused
 from cloud.holds import HeldLine, Released
-from cloud.lists import NEWEST, ConflictLine, Cursor, GapLine, ImplausibleLine, LedgerLine, RefusalLine
 from cloud.ports import (
     Appended,
     CampaignCheck,
@@ -48,6 +46,7 @@ from cloud.restore import Closed
 from cloud.sql import Db, Row, Threads, campaign_lock, till_lock
 from cloud.sql_campaigns import campaign_of, read_campaign
 from cloud.sql_codes import SqlCodes
+from cloud.sql_list_store import SqlListStore
 from cloud.sql_outward import SqlOutward
 from cloud.sql_staff import SqlStaff
 from cloud.tills import Till
@@ -55,7 +54,7 @@ from cloud.tills import Till
 _OFFER = "SELECT document, promo_per_till, promo_valid_days, index_key, issued FROM campaign"
 
 
-class SqlStore(SqlOutward, SqlStaff):
+class SqlStore(SqlListStore, SqlOutward, SqlStaff):
     """Over the threads of either engine."""
 
     def __init__(self, threads: Threads) -> None:
@@ -278,15 +277,14 @@ class SqlStore(SqlOutward, SqlStaff):
     async def append(
         self, till: str, lane: str, entries: Sequence[Entry], judge: Judge, at: str
     ) -> list[Appended]:
-        used = {(entry.coupon.issuer, entry.coupon.campaign) for entry in entries if entry.coupon is not None}
+        coupons = [entry.coupon for entry in entries if entry.coupon is not None]
+        coupons += [entry.reversal.coupon for entry in entries if entry.reversal is not None]
+        used = {(coupon.issuer, coupon.campaign) for coupon in coupons}
         return await self._threads.write(
             lambda db: sql_records.append(db, till, lane, entries, judge, at),
             till_lock(till),
             *(campaign_lock(*campaign) for campaign in used),
         )
-
-    async def ledger(self, till: str | None, after: tuple[str, str, int], limit: int) -> list[LedgerLine]:
-        return await self._threads.read(lambda db: sql_lists.ledger(db, till, after, limit))
 
     async def held(self, till: str | None, limit: int) -> list[HeldLine]:
         return await self._threads.read(lambda db: sql_holds.lines(db, till, limit))
@@ -299,18 +297,6 @@ class SqlStore(SqlOutward, SqlStaff):
 
     async def refuse_held(self, till: str, at: str, kid: str | None = None) -> int:
         return await self._threads.write(lambda db: sql_holds.refuse(db, till, kid, at))
-
-    async def conflicts(self, limit: int, after: Cursor = NEWEST) -> list[ConflictLine]:
-        return await self._threads.read(lambda db: sql_lists.conflicts(db, limit, after))
-
-    async def refusals(self, limit: int, after: Cursor = NEWEST) -> list[RefusalLine]:
-        return await self._threads.read(lambda db: sql_lists.refusals(db, limit, after))
-
-    async def gaps(self, limit: int, after: Cursor = NEWEST) -> list[GapLine]:
-        return await self._threads.read(lambda db: sql_records.gaps(db, limit, after))
-
-    async def implausible(self, limit: int, after: Cursor = NEWEST) -> list[ImplausibleLine]:
-        return await self._threads.read(lambda db: sql_lists.implausible(db, limit, after))
 
     # --- after a restore ---
 

@@ -434,6 +434,49 @@ CREATE TABLE staff_act (
 ) STRICT, WITHOUT ROWID;
 """
 
-SCRIPTS = (_0001, _0002, _0003, _0004, _0005, _0006, _0007, _0008, _0009, _0010, _0011, _0012)
+# A return: what came off for goods goes back. `of_till`, `of_sequence`: of the redemption, which may come later. lines,
+# parts: JSON, as the till says and as each party gets it. A coupon that comes back has a mark of status 0.
+_0013 = """
+CREATE TABLE reversal (
+    issuer TEXT NOT NULL,
+    campaign INTEGER NOT NULL,
+    idx INTEGER NOT NULL,
+    redemption_id TEXT NOT NULL,
+    of_till TEXT NOT NULL,
+    of_sequence INTEGER NOT NULL,
+    till TEXT NOT NULL,
+    lane TEXT NOT NULL,
+    sequence INTEGER NOT NULL,
+    hash TEXT NOT NULL,
+    amount_minor INTEGER NOT NULL,
+    whole INTEGER NOT NULL,
+    comes_back INTEGER NOT NULL,
+    lines TEXT NOT NULL,
+    state TEXT NOT NULL CHECK (state IN ('waiting', 'applied', 'refused', 'held')),
+    reason TEXT NOT NULL,
+    kid TEXT NOT NULL,
+    parts TEXT,
+    time TEXT NOT NULL,
+    received_at TEXT NOT NULL,
+    PRIMARY KEY (issuer, campaign, idx, redemption_id, till, sequence, hash)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX reversal_waiting ON reversal (issuer, campaign, idx) WHERE state = 'waiting';
+CREATE INDEX reversal_held ON reversal (till) WHERE state = 'held';
+CREATE INDEX reversal_received ON reversal (received_at);
+
+ALTER TABLE mark RENAME TO mark_12;
+CREATE TABLE mark (
+    issuer TEXT NOT NULL,
+    campaign INTEGER NOT NULL,
+    change INTEGER NOT NULL,
+    idx INTEGER NOT NULL,
+    status INTEGER NOT NULL CHECK (status IN (0, 1, 2)),
+    PRIMARY KEY (issuer, campaign, change)
+) STRICT, WITHOUT ROWID;
+INSERT INTO mark SELECT * FROM mark_12;
+DROP TABLE mark_12;
+"""
+
+SCRIPTS = (_0001, _0002, _0003, _0004, _0005, _0006, _0007, _0008, _0009, _0010, _0011, _0012, _0013)
 """One per schema version, never edited after a release: write the next one."""
 VERSION = len(SCRIPTS)

@@ -333,7 +333,7 @@ def _applied(chosen: Sequence[_Step], start: State, basket: Basket) -> Iterable[
         yield Applied(
             coupon.key,
             effect.amount_minor,
-            tuple(_shares(off, coupon.offer.funding)),
+            tuple(funded_shares(off, coupon.offer.funding)),
             type(benefit) in _PAYMENTS,
             effect.hand_over,
             effect.hand_over_minor,
@@ -345,7 +345,7 @@ def _applied(chosen: Sequence[_Step], start: State, basket: Basket) -> Iterable[
         before = after
 
 
-def _shares(off: Mapping[str, int], funding: Funding) -> Iterable[Share]:
+def funded_shares(off: Mapping[str, int], funding: Funding) -> Iterable[Share]:
     """Each line's share with who pays it.
 
     A party's whole is its part of the discount by largest remainder; over the lines one party after another is

@@ -1,9 +1,9 @@
 """Deltas of status lists: the coupons whose status changed between two states of a list, each named by its hash.
 
-A chain of deltas starts at a snapshot and each goes on where the one before ended. The indexes that became used, those
-that became revoked and those used ones that a return made valid again stand as ascending gaps: each gap is the number of coupons left out since the one before, as
-an unsigned LEB128 number (DWARF 5, section 7.6) in its shortest form, at most four bytes. A day's 0.1 % of 10 million
-coupons is 18 KiB so; zlib would take 12 % off and is left out.
+A chain of deltas starts at a snapshot and each goes on where the one before ended. The indexes that became used, that
+became revoked, and those used ones that a return made valid again stand as ascending gaps: each gap is the number of
+coupons left out since the one before, as an unsigned LEB128 number (DWARF 5, section 7.6) in its shortest form, at most
+four bytes. A day's 0.1 % of 10 million coupons is 18 KiB so; zlib would take 12 % off and is left out.
 """
 
 from __future__ import annotations
@@ -78,7 +78,9 @@ def changes(listed: StatusList, marked: Iterable[tuple[int, int]]) -> dict[int, 
         assert 0 <= index < listed.count, "an index beyond the list"
         if found.get(index, bits[index >> 2] >> 2 * (index & 3) & 3) < Status.REVOKED:
             found[index] = status
-    return {index: status for index, status in found.items() if status != bits[index >> 2] >> 2 * (index & 3) & 3}
+    return {
+        index: status for index, status in found.items() if status != bits[index >> 2] >> 2 * (index & 3) & 3
+    }
 
 
 def make_delta(

@@ -197,7 +197,7 @@ def read_one_part(data: bytes) -> None:
 
 
 def read_delta(data: bytes) -> None:
-    """A delta behind the good snapshot: what is accepted lowers a used coupon at most, and leads to the state it names."""
+    """A delta behind the good snapshot: what is accepted lowers used coupons at most and leads to its state."""
     before = read_lists(_parts())["acme", 1]
     try:
         after = read_lists({**_parts(), "delta/acme/1/1": data})["acme", 1]

@@ -101,8 +101,8 @@ async def test_settlement_adds_up_and_pays_nothing_unseen(store: CloudStore, tmp
     await exported(store, "settlement", tmp_path / "s.csv")
     rows = read(tmp_path / "s.csv")
     assert [tuple(row.values()) for row in rows] == [
-        ("S-0012", "M-1", "", "", "", "issuer", "0", "0", "1", "3000"),
-        ("S-0012", "M-1", ISSUER, str(CAMPAIGN), "CNY", "issuer", "3", "9000", "3", "9001"),
+        ("S-0012", "M-1", "", "", "", "issuer", "0", "0", "1", "3000", "0", "0"),
+        ("S-0012", "M-1", ISSUER, str(CAMPAIGN), "CNY", "issuer", "3", "9000", "3", "9001", "0", "0"),
     ]
 
 

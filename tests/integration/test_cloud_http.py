@@ -87,6 +87,7 @@ async def test_batches_arrive_plain_and_compressed(cloud: Running) -> None:
         "currency": None,
         "store": None,
         "sale_id": None,
+        "lines": [],
     }
     assert await cloud.lines("&till=T-2") == []
 

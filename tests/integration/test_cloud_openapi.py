@@ -97,7 +97,8 @@ async def test_real_answers_fit_it(document: dict[str, Any], tmp_path: Path) -> 
         one, two = await cloud.enrol("T-1"), await cloud.enrol("T-2", 2)
         evidence = one.till.seal({"outcome": "x", "coupon": None}, "evidence", "evidence")
         poison = two.till.redeem(2) | {"subject": "poison"}
-        said = await one.post(one.till.redeem(1), evidence)
+        first = one.till.redeem(1)
+        said = await one.post(first, evidence, one.till.give_back(first, coupon_returns=False))
         said += await two.post(poison, two.till.redeem(1), two.till.redeem(3))
         two.till.redeem(4)  # it never comes: a gap
         said += await two.post(two.till.redeem(5_000))
@@ -121,6 +122,7 @@ async def test_real_answers_fit_it(document: dict[str, Any], tmp_path: Path) -> 
             ("post", "tills", {"till": "T-3", "store": STORE_BODY["store"]}),
             ("get", "tills", None),
             ("get", "conflicts", None),
+            ("get", "reversals", None),
             ("get", "refusals", None),
             ("get", "gaps", None),
             ("get", "implausible", None),
@@ -134,7 +136,7 @@ async def test_real_answers_fit_it(document: dict[str, Any], tmp_path: Path) -> 
             if method == "get" and status == 200:
                 assert answer[path], "there is one to look at"
         lines = await cloud.lines()
-        assert len(lines) == 4
+        assert len(lines) == 5
         for line in lines:
             check(document, document["components"]["schemas"]["LedgerLine"], line)
         async with cloud.session.get(f"{cloud.url}/v1/health") as response:

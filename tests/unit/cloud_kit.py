@@ -88,6 +88,25 @@ class SealingTill:
         }
         return self.seal(usual | more)
 
+    def give_back(
+        self, redeemed: dict[str, Any], *lines: tuple[str, int, int], **more: Any
+    ) -> dict[str, Any]:
+        """A return of lines (line, pieces, amount) of a redemption, of all of it where none are named."""
+        data = redeemed["data"]
+        number = self.heads.get(REDEMPTION_LANE, ChainHead()).sequence + 1
+        usual = {
+            "reversal_id": record_id(self.name, REDEMPTION_LANE, number),
+            "redemption_id": data["redemption_id"],
+            "coupon": data["coupon"],
+            "amount_minor": sum(amount for *_, amount in lines) if lines else data["discount_minor"],
+            "whole": True,
+            "coupon_returns": True,
+            "lines": [
+                {"line": line, "quantity": pieces, "amount_minor": amount} for line, pieces, amount in lines
+            ],
+        }
+        return self.seal(usual | more, kind="reversal")
+
     def known(self) -> Till:
         """As the cloud knows it."""
         lanes = {lane: LaneStart(0, 0, GENESIS) for lane in LANES}

@@ -41,7 +41,9 @@ def test_a_delta(place):
     before, after = (listed(VECTORS["states"][at]) for at in (place - 1, place))
     assert status_delta.apply(before, delta) == after
     made, _ = status_delta.make_delta(
-        *NAME, before, [*((i, 1) for i in delta.used), *((i, 2) for i in delta.revoked), *((i, 0) for i in delta.valid)]
+        *NAME,
+        before,
+        [*((i, 1) for i in delta.used), *((i, 2) for i in delta.revoked), *((i, 0) for i in delta.valid)],
     )
     assert delta_to_wire(made) == delta_to_wire(delta)
 

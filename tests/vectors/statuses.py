@@ -53,7 +53,7 @@ def _snapshot(state: dict[int, int], **changes: Any) -> str:
 
 def _delta(before: int, change: Change, after: int, **changes: Any) -> str:
     """The delta from state number `before` to number `after`."""
-    used, revoked, valid = (bytes.fromhex(change[at]) for at in (1, 3, 5))
+    used, revoked, valid = map(bytes.fromhex, (change[1], change[3], change[5]))
     given_back = {"valid": valid} if valid else {}
     wire = {
         "issuer": ISSUER,

@@ -1,0 +1,41 @@
+"""`cloud.lists.ListStore` in SQL that both engines read."""
+
+from __future__ import annotations
+
+from cloud import sql_lists, sql_records, sql_returns
+from cloud.lists import (
+    NEWEST,
+    ConflictLine,
+    Cursor,
+    GapLine,
+    ImplausibleLine,
+    LedgerLine,
+    RefusalLine,
+    ReversalLine,
+)
+from cloud.sql import Threads
+
+
+class SqlListStore:
+    """Over the threads of either engine."""
+
+    def __init__(self, threads: Threads) -> None:
+        self._threads = threads
+
+    async def ledger(self, till: str | None, after: tuple[str, str, int], limit: int) -> list[LedgerLine]:
+        return await self._threads.read(lambda db: sql_lists.ledger(db, till, after, limit))
+
+    async def conflicts(self, limit: int, after: Cursor = NEWEST) -> list[ConflictLine]:
+        return await self._threads.read(lambda db: sql_lists.conflicts(db, limit, after))
+
+    async def refusals(self, limit: int, after: Cursor = NEWEST) -> list[RefusalLine]:
+        return await self._threads.read(lambda db: sql_lists.refusals(db, limit, after))
+
+    async def gaps(self, limit: int, after: Cursor = NEWEST) -> list[GapLine]:
+        return await self._threads.read(lambda db: sql_records.gaps(db, limit, after))
+
+    async def implausible(self, limit: int, after: Cursor = NEWEST) -> list[ImplausibleLine]:
+        return await self._threads.read(lambda db: sql_lists.implausible(db, limit, after))
+
+    async def reversals(self, limit: int, after: Cursor = NEWEST) -> list[ReversalLine]:
+        return await self._threads.read(lambda db: sql_returns.lines(db, limit, after))
