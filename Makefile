@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 JOBS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format bench fuzz kills simulate lock boot vectors clean
+.PHONY: help demo test lint format bench fuzz kills simulate lock boot vectors openapi clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,6 +48,9 @@ simulate: $(STAMP) ## play tills and cloud under many seeds (SEEDS=10000, FIRST=
 
 vectors: $(STAMP) ## write tests/vectors anew
 	@$(BIN)/python -m tests.vectors.generate
+
+openapi: $(STAMP) ## write docs/openapi.yaml anew, from agent/api
+	@$(BIN)/python -m tests.openapi_page
 
 lock: $(STAMP) ## pin what pyproject.toml asks for, with hashes and without a registry's name
 	@$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-header \

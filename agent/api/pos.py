@@ -9,8 +9,10 @@ import msgspec
 from aiohttp import web
 from msgspec import Meta
 
+from agent.api.answers import Closed, Committed, Held, Hold, Priced, Reversed
 from agent.api.errors import ApiError
 from agent.api.keys import TILL
+from agent.api.operation import Answer, operation
 from agent.api.scans import idempotency_key
 from agent.api.wire import (
     TENDERS_MAX,
@@ -38,7 +40,11 @@ _LEVEL_MAX, _VISITS_MAX, _ABSENT_MAX = 100, 10**9, 36_600
 
 
 class MemberBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """pseudonym: 8 to 16 bytes in hex, as coupons name their holder; never a number of a person."""
+    """pseudonym: 8 to 16 bytes in hex, as coupons name their holder; never a number of a person.
+    visits: Sales before this one.
+    absent_days: Since the last of them.
+    points: What may be spent.
+    """
 
     pseudonym: Annotated[str, Meta(pattern=r"\A([0-9a-f]{2}){8,16}\Z")]
     level: Annotated[int, Meta(ge=0, le=_LEVEL_MAX)] = 0
@@ -54,10 +60,17 @@ class QuoteBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class HoldBody(QuoteBody, frozen=True, forbid_unknown_fields=True):
+    """lasts_s: How long it is kept."""
+
     lasts_s: Annotated[int, Meta(ge=HOLD_LEAST_S, le=HOLD_MOST_S)] = HOLD_S
 
 
 class CommitBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """total_minor: Before coupons.
+    tenders: Empty where nothing was left to pay.
+    lines: Absent or null where they are as held.
+    """
+
     total_minor: Amount
     tenders: Annotated[tuple[Name, ...], Meta(max_length=TENDERS_MAX)]
     lines: Annotated[tuple[LineBody, ...], Meta(max_length=LINES_MAX)] | None = None
@@ -70,14 +83,31 @@ class ReturnedLine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ReversalBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Either redemption_id or sale_id.
+
+    lines: Which pieces come back; absent or null for all that is left.
+    """
+
     redemption_id: Name | None = None
     sale_id: Name | None = None
     lines: Annotated[tuple[ReturnedLine, ...], Meta(min_length=1, max_length=LINES_MAX)] | None = None
 
 
 @routes.post("/v1/quotes")
+@operation(
+    "quote",
+    "coupons",
+    {
+        200: Answer(
+            Priced, "The best allowed combination; refused coupons with their reason and what is missing."
+        )
+    },
+    body=QuoteBody,
+    ledger=True,
+    errors=("no_bundle", "till_stopped", "too_many_guesses"),
+)
 async def quote(request: web.Request) -> web.Response:
-    """What the sale would cost; nothing happens, so it needs no key."""
+    """What a sale would cost with these coupons. Nothing is kept, so it needs no key."""
     till = request.app[TILL]
     body = await read_body(request, QuoteBody)
     ask = _ask(request, body, "quote")
@@ -88,8 +118,21 @@ async def quote(request: web.Request) -> web.Response:
 
 
 @routes.post("/v1/holds")
+@operation(
+    "hold",
+    "coupons",
+    {201: Answer(Held, "It is held. Without a coupon that counts it is, too: `applied` is empty.")},
+    body=HoldBody,
+    key=True,
+    ledger=True,
+    errors=("no_bundle", "till_stopped", "too_many_guesses"),
+)
 async def hold(request: web.Request) -> web.Response:
-    """Reserve what counts."""
+    """Price a sale and keep what counts for it until it is committed, voided or over.
+
+    To everybody else, scanners too, the coupons are `held` until `expires_at`; budgets and balances are reserved. On
+    disk before it is answered. A hold that nobody ends ends by itself, and a restart of the till keeps it.
+    """
     till = request.app[TILL]
     key = idempotency_key(request)
     body = await read_body(request, HoldBody)
@@ -99,7 +142,11 @@ async def hold(request: web.Request) -> web.Response:
 
 
 @routes.get("/v1/holds/{hold}")
+@operation(
+    "showHold", "coupons", {200: Answer((Hold, Closed), "The hold.")}, ledger=True, errors=("unknown_hold",)
+)
 async def show(request: web.Request) -> web.Response:
+    """What was last said of a hold, with its state now."""
     try:
         return answer(await request.app[TILL].sales.show(request.match_info["hold"]))
     except SaleFault as fault:
@@ -107,8 +154,23 @@ async def show(request: web.Request) -> web.Response:
 
 
 @routes.post("/v1/holds/{hold}/commit")
+@operation(
+    "commitHold",
+    "coupons",
+    {200: Answer(Committed, "It is committed and on disk.")},
+    body=CommitBody,
+    key=True,
+    ledger=True,
+    errors=("unknown_hold", "hold_voided", "hold_committed", "till_stopped"),
+)
 async def commit(request: web.Request) -> web.Response:
-    """The sale is closed."""
+    """The sale is closed. All its coupons are redeemed, with their receipts, in one step.
+
+    In time and unchanged, what was held is honoured. Otherwise closed than held, it is priced anew by the rules of the
+    hold's moment, and a coupon that does not count any more is in `refused` and unused. After `expires_at` a coupon
+    that nothing else took and whose limits still allow it counts (`late`); else it is in `conflicts` and kept as
+    evidence, not redeemed. A committed hold is answered as the first time, whatever the key.
+    """
     till, key, name = request.app[TILL], idempotency_key(request), request.match_info["hold"]
     body = await read_body(request, CommitBody)
     lines = None if body.lines is None else lines_of(body.lines)
@@ -119,15 +181,43 @@ async def commit(request: web.Request) -> web.Response:
 
 
 @routes.post("/v1/holds/{hold}/void")
+@operation(
+    "voidHold",
+    "coupons",
+    {200: Answer(Held, "It is voided, now or before.")},
+    key=True,
+    ledger=True,
+    errors=("unknown_hold", "hold_committed"),
+)
 async def void(request: web.Request) -> web.Response:
-    """The sale did not come about."""
+    """The sale did not come about. Nothing is used; its coupons are free at once."""
     till, key, name = request.app[TILL], idempotency_key(request), request.match_info["hold"]
     return _written(await _answered(lambda: till.sales.void(name, key)))
 
 
 @routes.post("/v1/reversals")
+@operation(
+    "reverse",
+    "coupons",
+    {201: Answer(Reversed, "It is recorded.")},
+    body=ReversalBody,
+    key=True,
+    ledger=True,
+    errors=(
+        "unknown_redemption",
+        "unknown_sale",
+        "nothing_left",
+        "till_stopped",
+        "too_many_returned",
+        "lines_unknown",
+    ),
+)
 async def reverse(request: web.Request) -> web.Response:
-    """A return, whole or by line."""
+    """Goods come back. What was taken off for them goes back, as a record that names the redemption.
+
+    Of one redemption, or of all of a sale that was held and committed here; without `lines` all that is left of it.
+    However the pieces come back, in the end exactly what came off has gone back.
+    """
     till, key = request.app[TILL], idempotency_key(request)
     body = await read_body(request, ReversalBody)
     if (body.redemption_id is None) == (body.sale_id is None):

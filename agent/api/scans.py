@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from aiohttp import web
 
+from agent.api.answers import VerdictAnswer, Verdicts
 from agent.api.errors import ApiError
 from agent.api.keys import TILL
+from agent.api.operation import Answer, limit, operation
 from agent.api.wire import NAME_CHARS_MAX, RedeemBody, ScanBody, answer, read_body, read_limit, sale_of
 from agent.domain.verdict import Verdict
 from agent.hub import VERDICTS_KEPT
@@ -17,12 +19,19 @@ from agent.till import Till
 KEY_CHARS_MAX = 128
 VERDICTS_DEFAULT = 20
 
+_VERDICT = Answer(VerdictAnswer, "The verdict. Refused coupons are answered so too.")
+
 routes = web.RouteTableDef()
 
 
 @routes.post("/v1/scan")
+@operation("scan", "coupons", {200: _VERDICT}, body=ScanBody, errors=("too_many_guesses", "busy"))
 async def scan(request: web.Request) -> web.Response:
-    """A scan as a device would give it: debounced, judged against the current sale."""
+    """A scan as a scanner of the till would give it, judged against the current sale and redeemed if it is good.
+
+    For pages. The same text again within `scan.debounce_ms`, from whatever source, is the same scan and gets the same
+    verdict. A POS uses /v1/redeem: it has a key and a sale.
+    """
     body = await read_body(request, ScanBody)
     try:
         verdict = await request.app[TILL].scan(body.text, "screen")
@@ -32,8 +41,20 @@ async def scan(request: web.Request) -> web.Response:
 
 
 @routes.post("/v1/redeem")
+@operation("redeem", "coupons", {200: _VERDICT}, body=RedeemBody, key=True, errors=("too_many_guesses",))
 async def redeem(request: web.Request) -> web.Response:
-    """Redeem for a POS, once for each Idempotency-Key."""
+    """Redeem a coupon for a sale, once for each Idempotency-Key.
+
+    The answer is on disk before it is sent. When the answer is lost, send the same request with the same key again,
+    also after a restart of the till: for 7 days the first answer comes back with `replayed: true` and nothing happens
+    twice. After 7 days the till forgets the key, and the request is judged as a new one: a coupon that was redeemed is
+    then `already_redeemed`, but one that counts several times would be used once more. Not kept, because nothing was
+    recorded, are answers with `outcome` `till_stopped`; and after `unknown_result` the same request with the same key
+    finds out what is on disk.
+
+    A key belongs to one request: the same text and the same sale. Make a new key for each attempt of a customer, an
+    UUID for example, and keep it until you have an answer.
+    """
     return answer((await redeemed(request.app[TILL], request)).to_json())
 
 
@@ -51,18 +72,32 @@ async def redeemed(till: Till, request: web.Request) -> Verdict:
 
 
 @routes.post("/v1/verify")
+@operation("verify", "coupons", {200: _VERDICT}, body=RedeemBody, errors=("too_many_guesses",))
 async def verify(request: web.Request) -> web.Response:
-    """What would be said now of this text; nothing is recorded and the ledger is not asked."""
+    """What would be said of a coupon now. Nothing is recorded and nothing is used.
+
+    Signature, trust, the bundle's status list and the rules: what was revoked, or used at another till as far as the
+    bundle knows, is refused. This till's own ledger and its budgets are not asked, so `accepted` here can become
+    `already_redeemed`, `held` or `budget_reached` at the redemption. `redemption_id` and `print_job` are null and
+    `source` is `verify`.
+    """
     till = request.app[TILL]
     body = await read_body(request, RedeemBody)
     return answer(till.explain(body.text, sale_of(body.sale, till.currency, "verify")).to_json())
 
 
 @routes.get("/v1/verdicts")
+@operation(
+    "verdicts",
+    "coupons",
+    {200: Answer(Verdicts, "At most `limit` verdicts.")},
+    errors=("bad_request",),
+    query=(limit(VERDICTS_KEPT, VERDICTS_DEFAULT),),
+)
 async def verdicts(request: web.Request) -> web.Response:
-    """The last verdicts, newest first."""
-    limit = read_limit(request, VERDICTS_KEPT, VERDICTS_DEFAULT)
-    return answer({"verdicts": list(request.app[TILL].hub.verdicts)[:limit]})
+    """The last verdicts of this till since it started, newest first."""
+    most = read_limit(request, VERDICTS_KEPT, VERDICTS_DEFAULT)
+    return answer({"verdicts": list(request.app[TILL].hub.verdicts)[:most]})
 
 
 def idempotency_key(request: web.Request) -> str:

@@ -1,4 +1,4 @@
-"""The local HTTP server. docs/openapi.yaml describes it; a test holds the two together."""
+"""The local HTTP server. docs/openapi.yaml is made from its routes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any, Self
 from aiohttp import web
 
 import config
-from agent.api import bundles, outbox, pages, pos, prints, sales, scanners, scans, status
+from agent.api import bundles, documents, outbox, pages, pos, prints, sales, scanners, scans, status
 from agent.api.connections import Connections
 from agent.api.errors import make_answerer
 from agent.api.hot import hot_path
@@ -24,6 +24,12 @@ from agent.till import Till
 
 log = logging.getLogger(__name__)
 
+ROUTES = [
+    route
+    for module in (scans, pos, sales, scanners, prints, bundles, outbox, status, documents)
+    for route in module.routes
+]
+"""What the API document lists, in its order; the pages are beside them."""
 IDLE_S = 30
 """How long a connection may be silent, before its first request and between two."""
 TOKEN_BYTES_MIN, TOKEN_BYTES_MAX = 16, 4096
@@ -39,8 +45,8 @@ def make_app(till: Till, token: str, allowed_origins: tuple[str, ...]) -> web.Ap
     app = web.Application(client_max_size=BODY_BYTES_MAX, middlewares=[answered])
     app[TILL] = till
     app.on_response_prepare.append(make_signer(allowed_origins))
-    for module in (scans, scanners, sales, pos, prints, bundles, outbox, status):
-        app.add_routes(module.routes)
+    app.add_routes(ROUTES)
+    documents.keep_document(app)
     pages.add_pages(app)
     return app
 

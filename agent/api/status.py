@@ -7,8 +7,11 @@ import json
 
 from aiohttp import hdrs, web
 
+from agent.api.answers import VerdictAnswer
+from agent.api.answers_till import Health, Print, ScanFault, Status
 from agent.api.errors import ApiError
 from agent.api.keys import TILL
+from agent.api.operation import Answer, operation
 from agent.hub import Message, TooManyListeners
 
 HEARTBEAT_S = 15.0
@@ -20,21 +23,61 @@ routes = web.RouteTableDef()
 
 
 @routes.get("/v1/status")
+@operation("status", "till", {200: Answer(Status, "The till now.")})
 async def status(request: web.Request) -> web.Response:
+    """All that the cashier page shows around the verdict."""
     return web.json_response(await request.app[TILL].status())
 
 
 @routes.get("/v1/health")
+@operation(
+    "health",
+    "till",
+    {
+        200: Answer(Health, "Coupons are taken. Warnings may be listed."),
+        503: Answer(
+            Health,
+            "An issue of severity `error` keeps coupons, or some of them, from being taken, or revocations from"
+            " arriving.",
+        ),
+    },
+)
 async def health(request: web.Request) -> web.Response:
-    """200 while coupons are taken, 503 with the issues while not."""
+    """Whether coupons are taken."""
     found = await request.app[TILL].status()
     body = {"ok": found["healthy"], "issues": found["issues"]}
     return web.json_response(body, status=200 if found["healthy"] else 503)
 
 
 @routes.get("/v1/events", allow_head=False)
+@operation(
+    "events",
+    "till",
+    {
+        200: Answer(
+            (Status, VerdictAnswer, ScanFault, Print),
+            "The stream. The schema is that of one event's data, by name.",
+            "text/event-stream",
+        )
+    },
+    errors=("too_many_listeners",),
+)
 async def events(request: web.Request) -> web.StreamResponse:
-    """Server-sent events (WHATWG HTML, section 9.2): verdict, status, print. The first is the status."""
+    """What happens on the till, as server-sent events.
+
+    An endless `text/event-stream` (WHATWG HTML, section 9.2). Each event has a name and one line of JSON:
+
+    | event | data | when |
+    |---|---|---|
+    | `status` | Status | first of all, and whenever something in it changed, at most twice a second |
+    | `verdict` | Verdict | at each new verdict, from a device, a page or a POS; not for a replayed answer |
+    | `fault` | ScanFault | when a device read something that is no whole scan, at most twice a second |
+    | `print` | Print | when a receipt changes its state |
+
+    A comment line comes after 15 s of silence. Events have no id and are not repeated: after a reconnect ask
+    /v1/verdicts and /v1/prints for what was missed. At most 32 listeners at a time; one that does not read for 10 s,
+    or is 100 events behind, is cut off and may come again. HEAD is refused.
+    """
     till = request.app[TILL]
     response = web.StreamResponse(headers={hdrs.CONTENT_TYPE: "text/event-stream"})
     try:

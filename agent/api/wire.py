@@ -38,6 +38,14 @@ Text = Annotated[str, Meta(min_length=1, max_length=MAX_SCAN_CHARS)]
 
 
 class LineBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """sku: The merchant's article number.
+    quantity: Whole pieces; below 0 for a return.
+    category: As offers name it.
+    brand: As offers name it.
+    tax_class: Discounts are spread over each class by itself.
+    line: The POS's name of the line, unique in the sale; absent or empty: its place, 1 first.
+    """
+
     sku: Name
     quantity: Annotated[int, Meta(ge=-PIECES_MAX, le=PIECES_MAX)]
     unit_price_minor: Amount
@@ -48,6 +56,15 @@ class LineBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class SaleBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """total_minor: What the customer owes before coupons.
+    sale_id: The POS's number of the sale. Made up where it is missing.
+    currency: ISO 4217; the store's where it is missing.
+    channel: The kind of sale as offers name it, such as counter.
+    tenders: How it is paid, as offers name it, such as cash; absent while that is not known.
+    out_of_stock: Articles that cannot be handed over.
+    assistant: The badge of whoever serves, a pseudonym: earns where the offer says so.
+    """
+
     total_minor: Amount
     sale_id: Name | None = None
     currency: Annotated[str, Meta(pattern=r"\A[A-Z]{3}\Z")] | None = None
@@ -59,15 +76,25 @@ class SaleBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ScanBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """text: What was scanned or typed, as it is. Any characters; a text that is no coupon is a verdict."""
+
     text: Text
 
 
 class RedeemBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """text: What was scanned or typed, as it is. Any characters; a text that is no coupon is a verdict.
+    sale: Without it, rules on the sale are not checked and `discount_minor` may be null.
+    """
+
     text: Text
     sale: SaleBody | None = None
 
 
 class RetryBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """lane: Left out or null for both.
+    sequence: Of one record; needs its lane.
+    """
+
     lane: Literal["redemption", "evidence"] | None = None
     sequence: Annotated[int, Meta(ge=1, le=SEQUENCE_MAX)] | None = None
 

@@ -319,6 +319,7 @@ async def test_real_answers_of_every_route_fit_it(
             await checked.call("DELETE", "/v1/sale")
             await checked.call("GET", "/v1/sale")
             await checked.call("GET", "/v1/health")
+            assert (await checked.call("GET", "/v1/openapi.json")).json == contract.document
             await check_stream(till, contract)
             await play_slow_bodies(till, contract, monkeypatch)
             await play_same_key_at_once(till, checked)
@@ -566,7 +567,7 @@ async def test_control_characters_and_unseen_ones_are_refused_as_written(
 
 def test_the_judge_sees_faults(contract: Contract) -> None:
     """A test that cannot fail is a defect: the contract refuses what is wrong."""
-    assert contract.fault(contract.schema("Amount"), 1.5) is not None
+    assert contract.fault(contract.schema("Sale")["properties"]["total_minor"], 1.5) is not None
     with pytest.raises(AssertionError, match="not in the document"):
         contract.check("get", "/v1/nothing", 200, "application/json", b"{}")
     with pytest.raises(AssertionError, match="not in the document"):

@@ -1,0 +1,245 @@
+"""What the API answers about the till itself: status, health, receipts, devices. See `agent.api.answers`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from msgspec import Meta
+
+from agent.api.answers import Count, Minor, Said, SaleNow, Shape, StoreCurrency, Time
+from agent.ports import PrintState
+from agent.printing import CAUSES
+from drivers.ports import DeviceState
+
+ISSUES = (
+    "no_bundle", "bundle_stale", "bundle_expired", "not_enrolled", "clock_doubt", "campaign_skipped", "codes_missing",
+    "template_broken", "quarantine", "conflict", "records_forked", "disk_tight", "disk_scarce", "disk_full",
+    "scans_dropped", "ledger_unavailable", "commit_unknown", "ledger_damaged", "till_revoked", "cloud_outdated",
+    "device_lost", "device_denied", "device_misconfigured", "print_unconfirmed",
+)  # fmt: skip
+"""The codes of `agent.health`; a test holds the two together."""
+
+
+class Print(Shape):
+    """state: unconfirmed: the printer did not answer; look at it before asking for a copy. failed: it was given up
+        before a printer took a byte of it.
+    copies: How many copies were asked for.
+    cause: Why it does not print; empty when nothing is wrong.
+    updated_at: When it came into its state.
+    """
+
+    job: str
+    redemption_id: str
+    state: PrintState
+    copies: Count
+    cause: Annotated[str, Meta(extra_json_schema={"enum": [str(cause) for cause in CAUSES]})]
+    cause_zh: str
+    cause_en: str
+    updated_at: Time
+
+
+class Prints(Shape):
+    prints: Annotated[list[Print], Meta(max_length=50)]
+
+
+class Receipt(Print):
+    """text: The receipt as plain text in a fixed-width font, Chinese two columns wide.
+    html: The same as HTML, a `<div class="paper">` for each paper: every text escaped, QR codes as inline SVG, no
+        style, no script. `agent/web/style.css` has the looks.
+    """
+
+    text: str
+    html: str
+
+
+class Reprint(Shape):
+    """copy: Number of the copy."""
+
+    job: str
+    copy: Count
+    state: PrintState
+
+
+class Drawer(Shape):
+    """confirmed: Whether the printer said that it did it."""
+
+    confirmed: bool
+
+
+class Trigger(Shape):
+    scanner: str
+    reads_for_s: float
+
+
+class Requeued(Shape):
+    requeued: Count
+
+
+class Device(Shape):
+    """name: As configured.
+    kind: serial, tcp, wedge, hid, camera, file, ipp
+    detail: What is wrong and what to do.
+    """
+
+    name: str
+    kind: str
+    role: Literal["scanner", "camera", "printer"]
+    state: DeviceState
+    detail: str
+
+
+class Issue(Shape):
+    """severity: error: coupons, or some of them, are not taken, or revocations do not arrive.
+    action_zh: What to do.
+    """
+
+    code: Annotated[str, Meta(extra_json_schema={"enum": list(ISSUES)})]
+    severity: Literal["error", "warning", "info"]
+    zh: Said
+    en: Said
+    action_zh: str
+    action_en: str
+
+
+class Health(Shape):
+    ok: bool
+    issues: list[Issue]
+
+
+class Imported(Shape):
+    """taken: The file's bundle is in force.
+    code: Empty if taken; else why not (docs/bundle-format.md).
+    detail: For store IT.
+    changed: It was not in force before.
+    next_zh: What to do; empty if taken.
+    epoch: Of the bundle in force now; 0 without one.
+    """
+
+    taken: bool
+    code: str
+    detail: str
+    changed: bool
+    zh: str
+    en: str
+    next_zh: str
+    next_en: str
+    epoch: Count
+    sequence: Count
+    issued: Time | None
+
+
+class Store(Shape):
+    code: str
+    name_zh: str
+    name_en: str
+
+
+class Line(Shape):
+    """The line to the cloud.
+
+    state: off: no cloud is configured. never: none answered since the start.
+    last_success: When the cloud last took or gave something, since the start.
+    zh: Why it is not online; may be empty.
+    """
+
+    state: Literal["online", "offline", "never", "off"]
+    since: Time | None
+    last_success: Time | None
+    zh: str
+    en: str
+
+
+class Outbox(Shape):
+    """waiting: Records not yet acknowledged by the cloud.
+    quarantined: Records the cloud refused for good; kept.
+    conflicts: Redemptions of the last 7 days whose coupon another till redeemed too.
+    """
+
+    waiting: Count
+    oldest: Time | None
+    quarantined: Count
+    conflicts: Count
+
+
+class BundleNow(Shape):
+    """zh: How old it is and what that means; empty without a bundle."""
+
+    epoch: Count
+    sequence: Count
+    issued: Time | None
+    age: Literal["fresh", "stale", "expired", "none"]
+    campaigns: Count
+    zh: str
+    en: str
+
+
+class ClockNow(Shape):
+    doubt: bool
+    zh: str
+    en: str
+
+
+class PrintCounts(Shape):
+    waiting: Count
+    unconfirmed: Count
+
+
+class Words(Shape):
+    zh: str
+    en: str
+
+
+class Today(Shape):
+    """Of the store's calendar day."""
+
+    accepted: Count
+    refused: Count
+    discount_minor: Minor
+
+
+class Status(Shape):
+    """till: Empty before it is enrolled.
+    zone: The store's IANA time zone.
+    time: Effective time in the store's zone.
+    promos_free: Promotion codes left for receipts.
+    messages: What head office has to say today, for the cashier.
+    """
+
+    version: str
+    till: str
+    store: Store
+    language: Literal["zh", "en"]
+    currency: StoreCurrency
+    zone: str
+    time: Time
+    line: Line
+    outbox: Outbox
+    bundle: BundleNow
+    clock: ClockNow
+    devices: list[Device]
+    prints: PrintCounts
+    promos_free: Count
+    messages: Annotated[list[Words], Meta(max_length=20)]
+    issues: list[Issue]
+    healthy: bool
+    sale: SaleNow | None
+    today: Today
+
+
+class ScanFault(Shape):
+    """Something was read and cannot be used: half a scan, one too long, characters that are none. Nothing is recorded.
+    Scan again; what was shown before is no answer to it.
+
+    source: The name of the scanner or camera.
+    code: incomplete, too_long, undecodable or another word of the driver's.
+    detail: For store IT. Never the text that was read.
+    """
+
+    source: str
+    at: Time
+    code: str
+    detail: str
+    zh: str
+    en: str
+    next_zh: str
+    next_en: str
