@@ -15,6 +15,7 @@ from agent.domain import token
 from agent.domain.benefit import exposure_minor
 from agent.domain.campaign import Campaign, OfflineClass
 from agent.domain.decide import Refusal
+from agent.domain.eligibility import Member
 from agent.domain.keys import Delegation, IssuerKey, SigningKey
 from agent.domain.outcome import Outcome
 from agent.domain.parts import Contents, PromoCode
@@ -50,13 +51,22 @@ class Issuing(NamedTuple):
 
 
 def hand_out(
-    tx: Transaction, by: Issuing, coupon: Coupon, sale: Sale | None, day: int, redemption_id: str
+    tx: Transaction,
+    by: Issuing,
+    coupon: Coupon,
+    sale: Sale | None,
+    day: int,
+    redemption_id: str,
+    member: Member | None = None,
 ) -> tuple[Choice | None, PromoCode | None]:
     """What the rules decided, None without rules or where none fits; and the code that is now this redemption's."""
     choice, wanted = None, None
     if rules := by.contents.receipt_rules.promos:
         place = by.contents.place
-        choice = choose(rules, Occasion(coupon, day, sale, place.number, place.groups, redemption_id))
+        level = 0 if member is None else member.level
+        known = member.pseudonym if member is not None and member.consent else None
+        where = place.number, place.groups
+        choice = choose(rules, Occasion(coupon, day, sale, *where, redemption_id, level, known))
         if choice is None or (wanted := choice.campaign) is None:
             return choice, None
     pooled = tx.take_promo(redemption_id, day, wanted)

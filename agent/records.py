@@ -12,6 +12,7 @@ import msgspec
 
 from agent.domain import record, time
 from agent.domain.disclosure import SALT_BYTES, Disclosure, disclosure
+from agent.domain.eligibility import Member
 from agent.domain.keys import SigningKey
 from agent.domain.promo import Choice
 from agent.domain.sale import Sale
@@ -66,6 +67,17 @@ def sale_facts(sale: Sale | None) -> dict[str, Any] | None:
     if sale is None:
         return None
     return {"sale_id": sale.sale_id, "total_minor": sale.total_minor, "currency": sale.currency}
+
+
+def member_facts(member: Member | None, veil: Veil) -> dict[str, Any] | None:
+    """pseudonym: null without the member's consent, and then nothing else leads to the member."""
+    if member is None:
+        return None
+    return {
+        "pseudonym": veil.hide(member.pseudonym) if member.consent else None,
+        "level": member.level,
+        "consent": member.consent,
+    }
 
 
 def base_facts(at: Moment, *, offline: bool, sale: Sale | None) -> dict[str, Any]:

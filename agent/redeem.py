@@ -19,6 +19,7 @@ from typing import Any
 from agent.disk import DiskLevel
 from agent.domain import record, time
 from agent.domain.decide import Decision, LedgerView, PriorUse, Refusal, Setting, decide, verify_scan
+from agent.domain.eligibility import Member
 from agent.domain.keys import SigningKey
 from agent.domain.outcome import SOMETHING_ELSE, Outcome
 from agent.domain.parts import Contents, PromoCode
@@ -36,6 +37,7 @@ from agent.records import (
     base_facts,
     choice_facts,
     coupon_facts,
+    member_facts,
     raise_mark,
     seal_into,
     subject_of,
@@ -54,12 +56,16 @@ class Request:
     source: str
     sale: Sale | None = None
     request_id: str | None = None
+    member: Member | None = None
     scan_id: str = field(default_factory=lambda: secrets.token_hex(16))
 
     def fingerprint(self, key: bytes) -> str:
         """What must be equal for two requests to be the same request. Keyed: a short code could be guessed from it."""
         text = self.text.encode("utf-8", "surrogatepass")
-        return hashlib.blake2b(text + b"\0" + ENCODE(self.sale), key=key, digest_size=32).hexdigest()
+        text += b"\0" + ENCODE(self.sale)
+        if self.member is not None:
+            text += b"\0" + ENCODE(self.member)
+        return hashlib.blake2b(text, key=key, digest_size=32).hexdigest()
 
 
 class KeyReused(Exception):
@@ -142,15 +148,15 @@ class Redeemer:
         except (LedgerUnavailable, CommitUnknown):
             return None
 
-    def explain(self, text: str, sale: Sale | None) -> Verdict:
+    def explain(self, text: str, sale: Sale | None, member: Member | None = None) -> Verdict:
         """What would be said of `text` now, from trust and rules alone: reads no ledger and records nothing."""
         trust = self._state.trust
-        request = Request(text, "verify", sale)
+        request = Request(text, "verify", sale, member=member)
         if trust is None:
             return self._bare(request, Decision(Outcome.TILL_STOPPED, detail="no_bundle"))
         found = _read(text, trust)
         now = self._state.now(self._clock)
-        decision = judge(found, trust, sale, LedgerView(), now)
+        decision = judge(found, trust, sale, LedgerView(), now, member)
         return self._verdict(request, trust, found, decision, None, now)
 
     def _bare(self, request: Request, decision: Decision) -> Verdict:
@@ -202,13 +208,18 @@ def _read(text: str, trust: Trust) -> Coupon | Refusal:
 
 
 def judge(
-    found: Coupon | Refusal, trust: Trust, sale: Sale | None, view: LedgerView, now: time.EffectiveTime
+    found: Coupon | Refusal,
+    trust: Trust,
+    sale: Sale | None,
+    view: LedgerView,
+    now: time.EffectiveTime,
+    member: Member | None = None,
 ) -> Decision:
     """The decision on what `verify_scan` found."""
     if isinstance(found, Refusal):
         return Decision(found.outcome, detail=found.detail or None)
     setting = Setting(now, trust.zone, trust.contents.place, trust.manifest.age(now.now))
-    return decide(found, trust.contents, sale, view, setting)
+    return decide(found, trust.contents, sale, view, setting, member)
 
 
 class _Work:
@@ -235,7 +246,7 @@ class _Work:
         now = state.now(self._owner._clock)
         day = time.day_number(now.now, trust.zone)
         view = self._view(tx, day, now.now)
-        decision = judge(self._found, trust, request.sale, view, now)
+        decision = judge(self._found, trust, request.sale, view, now, request.member)
         accepted = decision.outcome is Outcome.ACCEPTED
         lane = record.REDEMPTION_LANE if accepted else record.EVIDENCE_LANE
         previous = tx.head(lane)
@@ -290,7 +301,7 @@ class _Work:
             if self._owner._promos:
                 where = Issuing(trust.contents, self._owner._key, self._owner._state.till)
                 self._choice, self._promo = hand_out(
-                    tx, where, coupon, self._request.sale, day, redemption_id
+                    tx, where, coupon, self._request.sale, day, redemption_id, self._request.member
                 )
             receipt = self._owner._make_receipt(
                 verdict, trust.contents, trust.zone, self._request.sale, self._promo
@@ -330,6 +341,7 @@ class _Work:
             "source": verdict.source,
             "detail": verdict.detail,
             **base_facts(Moment(self._trust, now, day), offline=verdict.offline, sale=self._request.sale),
+            "member": member_facts(self._request.member, veil),
         }
         if verdict.coupon is not None:
             data["coupon"] = coupon_facts(verdict.coupon, veil)

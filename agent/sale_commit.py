@@ -30,6 +30,7 @@ from agent.basket_price import (
 from agent.domain import record
 from agent.domain.basket import basket_of
 from agent.domain.decide import Decision
+from agent.domain.eligibility import Member
 from agent.domain.hold import Call, Hold, HoldState, Step
 from agent.domain.outcome import Outcome
 from agent.domain.parts import PromoCode
@@ -47,11 +48,13 @@ from agent.records import (
     base_facts,
     choice_facts,
     coupon_facts,
+    member_facts,
     seal_into,
     subject_of,
 )
 from agent.sale_desk import (
     Answered,
+    Ask,
     Desk,
     Final,
     HeldCoupon,
@@ -102,7 +105,7 @@ def commit(desk: Desk, tx: Transaction, at: Moment, hold_id: str, final: Final) 
         printed = None if desk.make_receipt is None else number
         more = {"redemption_id": number, "print_job": printed, "held_minor": promised[one.applied.key]}
         applied.append(shown | more)
-    note_refusals(desk, tx, at, sale, settled.unused, hold_id)
+    note_refusals(desk, tx, at, Ask(sale, (), held.member), settled.unused, hold_id)
     for conflict in settled.conflicts:
         _note_conflict(desk, tx, at, sale, hold, held, conflict)
     body = {
@@ -209,11 +212,11 @@ def _redeem(
     tx.consume(coupon.identity, number, at.now.now, forget_after, uses, applied.amount_minor)
     if campaign.budget is not None:
         tx.charge(*coupon.identity[:2], at.day, one.charge_minor)
-    choice, promo = _print(desk, tx, at, sale, verdict, first=first)
+    choice, promo = _print(desk, tx, at, sale, verdict, held.member, first=first)
     veil = Veil()
     data = {
         **base_facts(at, offline=offline, sale=sale),
-        **_facts(one, sale, veil),
+        **_facts(one, sale, held.member, veil),
         "scan_id": verdict.scan_id,
         "redemption_id": number,
         "hold_id": hold.hold_id,
@@ -237,7 +240,14 @@ def _redeem(
 
 
 def _print(
-    desk: Desk, tx: Transaction, at: Moment, sale: Sale, verdict: Verdict, *, first: bool
+    desk: Desk,
+    tx: Transaction,
+    at: Moment,
+    sale: Sale,
+    verdict: Verdict,
+    member: Member | None,
+    *,
+    first: bool,
 ) -> tuple[Choice | None, PromoCode | None]:
     """Queue the redemption's receipt, where there is a printer; what was decided on its promotion."""
     choice, promo = None, None
@@ -247,20 +257,21 @@ def _print(
     if desk.make_receipt is not None:
         if desk.promos and first:  # one sale, one promotion
             issuing = Issuing(at.trust.contents, desk.key, desk.state.till)
-            choice, promo = hand_out(tx, issuing, verdict.coupon, sale, at.day, number)
+            choice, promo = hand_out(tx, issuing, verdict.coupon, sale, at.day, number, member)
         receipt = desk.make_receipt(verdict, at.trust.contents, at.trust.zone, sale, promo)
         tx.queue_print(number, number, receipt, at.now.now)
     return choice, promo
 
 
-def _facts(one: Counted, sale: Sale, veil: Veil) -> dict[str, Any]:
-    """What a redemption's record says of its coupon, line by line."""
+def _facts(one: Counted, sale: Sale, member: Member | None, veil: Veil) -> dict[str, Any]:
+    """What a redemption's record says of its coupon, line by line, and of the member."""
     applied, campaign, coupon = one.applied, one.offered.campaign, one.offered.coupon
     return {
         "outcome": Outcome.ACCEPTED.value,
         "token_sha256": one.offered.text_hash,
         "source": "api",
         "detail": None,
+        "member": member_facts(member, veil),
         "coupon": coupon_facts(coupon, veil),
         "campaign_version": campaign.version,
         "offline_class": campaign.offline_class.value,
@@ -284,4 +295,4 @@ def _note_conflict(
         "held_minor": amounts[identity],
         "taken_by": None if prior is None else prior.redemption_id,
     }
-    note_evidence(desk, tx, at, sale, told, more)
+    note_evidence(desk, tx, at, Ask(sale, (), held.member), told, more)

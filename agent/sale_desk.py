@@ -29,6 +29,7 @@ from agent.records import (
     Veil,
     base_facts,
     coupon_facts,
+    member_facts,
     seal_into,
     subject_of,
 )
@@ -110,20 +111,21 @@ def views_of(
 
 
 def note_refusals(
-    desk: Desk, tx: Transaction, at: Moment, sale: Sale, turned: Sequence[Turned], hold_id: str
+    desk: Desk, tx: Transaction, at: Moment, ask: Ask, turned: Sequence[Turned], hold_id: str
 ) -> None:
     """Refused coupons are evidence; what is no coupon (somebody's card) is kept nowhere."""
     for one in sorted(turned, key=lambda found: found.place):
         if one.reason not in SOMETHING_ELSE and desk.state.disk < DiskLevel.SCARCE:
-            note_evidence(desk, tx, at, sale, one, {"hold_id": hold_id})
+            note_evidence(desk, tx, at, ask, one, {"hold_id": hold_id})
 
 
 def note_evidence(
-    desk: Desk, tx: Transaction, at: Moment, sale: Sale, one: Turned, more: dict[str, Any]
+    desk: Desk, tx: Transaction, at: Moment, ask: Ask, one: Turned, more: dict[str, Any]
 ) -> None:
     veil = Veil()
     data = {
-        **base_facts(at, offline=not desk.state.online, sale=sale),
+        **base_facts(at, offline=not desk.state.online, sale=ask.sale),
+        "member": member_facts(ask.member, veil),
         "outcome": one.reason,
         "scan_id": secrets.token_hex(16),
         "token_sha256": one.text_hash,

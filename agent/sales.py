@@ -232,7 +232,7 @@ def _hold(
     ]
     texts = ENCODE(kept).decode(), ENCODE(body).decode()
     tx.put_hold(Hold(hold_id, ask.sale.sale_id, HoldState.OPEN, now, expires_at, *texts), reserved)
-    note_refusals(desk, tx, at, ask.sale, (*turned, *priced.turned), hold_id)
+    note_refusals(desk, tx, at, ask, (*turned, *priced.turned), hold_id)
     return Answered(201, body)
 
 

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from agent.disk import DiskLevel
 from agent.domain.bundle import Age, Manifest
+from agent.domain.eligibility import Member
 from agent.domain.parts import Contents
 from agent.domain.sale import Sale
 from agent.domain.shop import Template
@@ -40,7 +41,7 @@ class TillState:
     stopped: why no coupon is taken at all ("" = taken). ledger_fault: why the last scan could not be recorded ("" = it
     was). online: whether the cloud answered lately. outdated_since: since when (`Clock.monotonic`) the cloud
     offers only bundles older than the one in force; None while it does not. disk: how much room is left. unrecorded:
-    refused scans that were answered and not recorded since, for want of it.
+    refused scans that were answered and not recorded since, for want of it. sale, member: of the shop without a POS.
     """
 
     till: str
@@ -53,6 +54,7 @@ class TillState:
     online: bool = False
     outdated_since: float | None = None
     sale: Sale | None = None
+    member: Member | None = None
     disk: DiskLevel = DiskLevel.ENOUGH
     unrecorded: int = 0
 

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 from agent import health
 from agent.bundle_file import INBOX, import_file
 from agent.domain import time
+from agent.domain.eligibility import Member
 from agent.domain.outcome import Outcome
 from agent.domain.sale import Sale
 from agent.domain.scan import Kind, route
@@ -31,7 +32,7 @@ from agent.refresh import Refresher
 from agent.sales import Sales, StillRunning
 from agent.signals import Signals
 from agent.state import TillState, bundle_age
-from agent.till_json import device_json, fault_json, latest, sale_json
+from agent.till_json import device_json, fault_json, latest, member_json, sale_json
 from drivers.ports import DeviceStatus, Scan, ScanFault
 from sync.lanes import LaneState
 
@@ -140,7 +141,9 @@ class Till:
         future = self._intake.submit(Arrival(text, source, self._w.clock.monotonic()))
         return self._counted(await asyncio.shield(future))
 
-    async def redeem(self, text: str, sale: Sale | None, request_id: str) -> Verdict:
+    async def redeem(
+        self, text: str, sale: Sale | None, request_id: str, member: Member | None = None
+    ) -> Verdict:
         """A POS redeems for its sale. Raises KeyReused, StillRunning and TooManyGuesses."""
         self._check_guesses(text)
         if request_id in self._running:
@@ -148,7 +151,7 @@ class Till:
         self._running.add(request_id)
         started = self._w.clock.monotonic()
         try:
-            verdict = await self._w.redeemer.redeem(Request(text, "api", sale, request_id))
+            verdict = await self._w.redeemer.redeem(Request(text, "api", sale, request_id, member))
         finally:
             self._running.discard(request_id)
         verdict = verdict.measured((self._w.clock.monotonic() - started) * 1000)
@@ -157,10 +160,10 @@ class Till:
             asyncio.get_running_loop().call_soon(self._tell_verdict, verdict)
         return self._counted(verdict)
 
-    def explain(self, text: str, sale: Sale | None) -> Verdict:
+    def explain(self, text: str, sale: Sale | None, member: Member | None = None) -> Verdict:
         """What would be said now; nothing happens. TooManyGuesses."""
         self._check_guesses(text)
-        return self._counted(self._w.redeemer.explain(text, sale))
+        return self._counted(self._w.redeemer.explain(text, sale, member))
 
     def check_texts(self, texts: Sequence[str]) -> None:
         """TooManyGuesses where one of them may be a guess and there were too many."""
@@ -190,10 +193,11 @@ class Till:
         return verdict
 
     async def _judge(self, arrival: Arrival) -> Verdict:
-        sale = self._w.state.sale
-        verdict = await self._w.redeemer.redeem(Request(arrival.text, arrival.source, sale))
-        if verdict.redemption_id is not None and self._w.state.sale is sale:
-            self._w.state.sale = None  # this sale is served: the next customer begins afresh
+        state = self._w.state
+        sale, member = state.sale, state.member
+        verdict = await self._w.redeemer.redeem(Request(arrival.text, arrival.source, sale, member=member))
+        if verdict.redemption_id is not None and state.sale is sale and state.member is member:
+            state.sale = state.member = None  # this sale is served: the next customer begins afresh
         return verdict
 
     def _tell_verdict(self, verdict: Verdict) -> None:
@@ -215,15 +219,13 @@ class Till:
     def currency(self) -> str:
         return self._w.state.currency()
 
-    def set_sale(self, sale: Sale) -> None:
-        """The sale that the next scans belong to."""
-        self._begin(sale)
+    @property
+    def member(self) -> Member | None:
+        return self._w.state.member
 
-    def clear_sale(self) -> None:
-        self._begin(None)
-
-    def _begin(self, sale: Sale | None) -> None:
-        self._w.state.sale = sale
+    def set_sale(self, sale: Sale | None, member: Member | None = None) -> None:
+        """The sale that the next scans belong to, and whose it is; None: the next customer."""
+        self._w.state.sale, self._w.state.member = sale, member
         self._intake.begin_anew()
         self._changed.set()
 
@@ -295,6 +297,7 @@ class Till:
             "issues": health.to_json(found),
             "healthy": health.healthy(found),
             "sale": sale_json(state.sale),
+            "member": member_json(state.member),
             "today": today,
         }
 

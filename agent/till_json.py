@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from agent.domain import time
+from agent.domain.eligibility import Member
 from agent.domain.outcome import Outcome, sentences
 from agent.domain.sale import Sale
 from drivers.ports import DeviceStatus, ScanFault
@@ -17,6 +18,11 @@ def sale_json(sale: Sale | None) -> dict[str, Any] | None:
     if sale is None:
         return None
     return {"sale_id": sale.sale_id, "total_minor": sale.total_minor, "currency": sale.currency}
+
+
+def member_json(member: Member | None) -> dict[str, Any] | None:
+    """What a page may show of the customer: nothing that says who it is."""
+    return None if member is None else {"level": member.level, "points": member.points}
 
 
 def device_json(role: str, status: DeviceStatus) -> dict[str, Any]:

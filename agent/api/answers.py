@@ -292,5 +292,13 @@ class SaleNow(Shape):
     currency: Currency
 
 
+class MemberNow(Shape):
+    """Whose sale it is; nothing that says who that is."""
+
+    level: Count
+    points: Count
+
+
 class CurrentSale(Shape):
     sale: SaleNow | None
+    member: MemberNow | None

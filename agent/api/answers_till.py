@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from agent.api.answers import Count, Minor, Said, SaleNow, Shape, StoreCurrency, Time
+from agent.api.answers import Count, MemberNow, Minor, Said, SaleNow, Shape, StoreCurrency, Time
 from agent.ports import PrintState
 from agent.printing import CAUSES
 from drivers.ports import DeviceState
@@ -223,6 +223,7 @@ class Status(Shape):
     issues: list[Issue]
     healthy: bool
     sale: SaleNow | None
+    member: MemberNow | None
     today: Today
 
 

@@ -193,7 +193,10 @@ _REDEEM = {
     "bare": {"summary": "Without a sale, the cashier checks the conditions", "value": {"text": _TEXT}},
 }
 _SALE = {"sale_id": "2026-11-22/118", "total_minor": 12800, "currency": "CNY"}
-_SALES = {"one": {"value": {"sale": _SALE}}, "none": {"value": {"sale": None}}}
+_SALES = {
+    "one": {"value": {"sale": _SALE, "member": {"level": 2, "points": 1200}}},
+    "none": {"value": {"sale": None, "member": None}},
+}
 _WRONG_AMOUNT = problem_json("bad_body", "Expected `int`, got `float` - at `$.sale.total_minor`")
 _PRINT = {
     "job": "T-0001-1",

@@ -18,16 +18,16 @@ from agent.api.wire import (
     TENDERS_MAX,
     Amount,
     LineBody,
+    MemberBody,
     Name,
     SaleBody,
     Text,
     answer,
     known_sale,
     lines_of,
+    member_of,
     read_body,
 )
-from agent.domain.eligibility import Member
-from agent.domain.money import AMOUNT_MAX_MINOR
 from agent.domain.pricing import PRESENTED_MAX
 from agent.domain.sale import LINES_MAX, PIECES_MAX
 from agent.redeem import KeyReused
@@ -36,21 +36,6 @@ from agent.sale_return import Return
 from agent.sales import HOLD_LEAST_S, HOLD_MOST_S, HOLD_S, StillRunning
 
 routes = web.RouteTableDef()
-_LEVEL_MAX, _VISITS_MAX, _ABSENT_MAX = 100, 10**9, 36_600
-
-
-class MemberBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """pseudonym: 8 to 16 bytes in hex, as coupons name their holder; never a number of a person.
-    visits: Sales before this one.
-    absent_days: Since the last of them.
-    points: What may be spent.
-    """
-
-    pseudonym: Annotated[str, Meta(pattern=r"\A([0-9a-f]{2}){8,16}\Z")]
-    level: Annotated[int, Meta(ge=0, le=_LEVEL_MAX)] = 0
-    visits: Annotated[int, Meta(ge=0, le=_VISITS_MAX)] = 0
-    absent_days: Annotated[int, Meta(ge=0, le=_ABSENT_MAX)] | None = None
-    points: Annotated[int, Meta(ge=0, le=AMOUNT_MAX_MINOR)] = 0
 
 
 class QuoteBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -235,11 +220,8 @@ def _ask(request: web.Request, body: QuoteBody, sale_id: str) -> Ask:
     if not till.currency:
         raise ApiError("no_bundle")
     till.check_texts(body.coupons)
-    one, member = body.member, None
-    if one is not None:
-        pseudonym = bytes.fromhex(one.pseudonym)
-        member = Member(pseudonym, one.level, one.visits, one.absent_days, one.points)
-    return Ask(known_sale(body.sale, till.currency, sale_id[:64]), body.coupons, member)
+    sale = known_sale(body.sale, till.currency, sale_id[:64])
+    return Ask(sale, body.coupons, member_of(body.member))
 
 
 async def _answered(call: Callable[[], Awaitable[Answered]]) -> Answered:

@@ -8,7 +8,16 @@ from agent.api.answers import VerdictAnswer, Verdicts
 from agent.api.errors import ApiError
 from agent.api.keys import TILL
 from agent.api.operation import Answer, limit, operation
-from agent.api.wire import NAME_CHARS_MAX, RedeemBody, ScanBody, answer, read_body, read_limit, sale_of
+from agent.api.wire import (
+    NAME_CHARS_MAX,
+    RedeemBody,
+    ScanBody,
+    answer,
+    member_of,
+    read_body,
+    read_limit,
+    sale_of,
+)
 from agent.domain.verdict import Verdict
 from agent.hub import VERDICTS_KEPT
 from agent.intake import Overflow
@@ -63,7 +72,8 @@ async def redeemed(till: Till, request: web.Request) -> Verdict:
     key = idempotency_key(request)
     body = await read_body(request, RedeemBody)
     try:
-        verdict = await till.redeem(body.text, sale_of(body.sale, till.currency, key[:NAME_CHARS_MAX]), key)
+        sale = sale_of(body.sale, till.currency, key[:NAME_CHARS_MAX])
+        verdict = await till.redeem(body.text, sale, key, member_of(body.member))
     except KeyReused:
         raise ApiError("key_reused") from None
     except StillRunning:
@@ -83,7 +93,8 @@ async def verify(request: web.Request) -> web.Response:
     """
     till = request.app[TILL]
     body = await read_body(request, RedeemBody)
-    return answer(till.explain(body.text, sale_of(body.sale, till.currency, "verify")).to_json())
+    sale = sale_of(body.sale, till.currency, "verify")
+    return answer(till.explain(body.text, sale, member_of(body.member)).to_json())
 
 
 @routes.get("/v1/verdicts")

@@ -11,6 +11,7 @@ from aiohttp import web
 from msgspec import Meta
 
 from agent.api.errors import ApiError
+from agent.domain.eligibility import ABSENT_DAYS_MAX, LEVEL_MAX, VISITS_MAX, Member
 from agent.domain.money import AMOUNT_MAX_MINOR
 from agent.domain.record import SEQUENCE_MAX
 from agent.domain.sale import LINES_MAX, PIECES_MAX, Line, Sale
@@ -81,6 +82,28 @@ class ScanBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     text: Text
 
 
+class MemberBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """pseudonym: 8 to 16 bytes in hex, as coupons name their holder; never a number of a person.
+    visits: Sales before this one.
+    absent_days: Since the last of them.
+    points: What may be spent.
+    consent: The member agreed to records of purchases; without it none names the member.
+    """
+
+    pseudonym: Annotated[str, Meta(pattern=r"\A([0-9a-f]{2}){8,16}\Z")]
+    level: Annotated[int, Meta(ge=0, le=LEVEL_MAX)] = 0
+    visits: Annotated[int, Meta(ge=0, le=VISITS_MAX)] = 0
+    absent_days: Annotated[int, Meta(ge=0, le=ABSENT_DAYS_MAX)] | None = None
+    points: Annotated[int, Meta(ge=0, le=AMOUNT_MAX_MINOR)] = 0
+    consent: bool = False
+
+
+class CurrentSaleBody(SaleBody, frozen=True, forbid_unknown_fields=True):
+    """The sale of a shop without a POS, with whose it is."""
+
+    member: MemberBody | None = None
+
+
 class RedeemBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """text: What was scanned or typed, as it is. Any characters; a text that is no coupon is a verdict.
     sale: Without it, rules on the sale are not checked and `discount_minor` may be null.
@@ -88,6 +111,7 @@ class RedeemBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     text: Text
     sale: SaleBody | None = None
+    member: MemberBody | None = None
 
 
 class RetryBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -143,6 +167,13 @@ def answer(value: Any) -> web.Response:
 def sale_of(body: SaleBody | None, currency: str, sale_id: str) -> Sale | None:
     """The domain's sale; ApiError bad_body. currency: the store's, where the caller names none; sale_id likewise."""
     return None if body is None else known_sale(body, currency, sale_id)
+
+
+def member_of(body: MemberBody | None) -> Member | None:
+    if body is None:
+        return None
+    pseudonym = bytes.fromhex(body.pseudonym)
+    return Member(pseudonym, body.level, body.visits, body.absent_days, body.points, body.consent)
 
 
 def lines_of(lines: tuple[LineBody, ...]) -> tuple[Line, ...]:

@@ -11,12 +11,16 @@ from dataclasses import dataclass, fields
 from agent.domain.objection import Key, Objection, Reason
 from agent.domain.offer import NO_CONDITIONS, Conditions, Limits, Offer
 
+LEVEL_MAX, VISITS_MAX, ABSENT_DAYS_MAX = 100, 10**9, 36_600
+"""Bounds of what is told of a member."""
+
 
 @dataclass(frozen=True, slots=True)
 class Member:
     """The customer's card. pseudonym: as coupons name their holder. level: 0 for none. visits: sales before this one.
 
-    absent_days: since the last of them, None where there is none. points: what may be spent here now.
+    absent_days: since the last of them, None where there is none. points: what may be spent here now. consent: the
+    member agreed to records of what was bought; without it no record and no table names the member.
     """
 
     pseudonym: bytes
@@ -24,6 +28,7 @@ class Member:
     visits: int = 0
     absent_days: int | None = None
     points: int = 0
+    consent: bool = False
 
 
 @dataclass(frozen=True, slots=True)

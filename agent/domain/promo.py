@@ -76,7 +76,8 @@ def read_typed(text: str) -> Typed | None:
 
 
 class Unit(StrEnum):
-    """Who stays in one arm. SHOPPER: the coupon's holder, else the coupon itself. AREA: the store's first group."""
+    """Who stays in one arm. SHOPPER: the coupon's holder, else the member, else the coupon itself. AREA: the store's
+    first group."""
 
     SHOPPER = "shopper"
     SALE = "sale"
@@ -115,7 +116,9 @@ class PromoRule:
 
 @dataclass(frozen=True, slots=True)
 class Occasion:
-    """A redemption, as rules see it. store, groups: numbers. level: of the member, 0 where none is known."""
+    """A redemption, as rules see it. store, groups: numbers. level: of the member, 0 where none is known. member: the
+    pseudonym of one who agreed to be recorded, for the arm's digest is recorded.
+    """
 
     coupon: Coupon
     day: int
@@ -124,11 +127,12 @@ class Occasion:
     groups: frozenset[int]
     redemption_id: str
     level: int = 0
+    member: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What was decided. unit: the digest in hexadecimal. campaign: None holds out. personal: the unit is a holder."""
+    """What was decided. unit: the digest in hexadecimal. campaign: None holds out. personal: the unit is a person."""
 
     rule: str
     arm: str
@@ -144,7 +148,7 @@ def choose(rules: tuple[PromoRule, ...], occasion: Occasion) -> Choice | None:
         return None
     digest = unit_digest(_unit(rule.unit, occasion))
     arm = arm_of(rule, digest)
-    personal = rule.unit is Unit.SHOPPER and occasion.coupon.claims.holder is not None
+    personal = rule.unit is Unit.SHOPPER and _person(occasion) is not None
     return Choice(rule.name, arm.name, digest.hex(), arm.campaign, personal)
 
 
@@ -188,11 +192,15 @@ def holder_unit(holder: bytes) -> str:
     return f"holder/{holder.hex()}"
 
 
+def _person(occasion: Occasion) -> bytes | None:
+    return occasion.coupon.claims.holder or occasion.member
+
+
 def _unit(unit: Unit, occasion: Occasion) -> str:
     coupon = occasion.coupon
     match unit:
-        case Unit.SHOPPER if coupon.claims.holder is not None:
-            return holder_unit(coupon.claims.holder)
+        case Unit.SHOPPER if (known := _person(occasion)) is not None:
+            return holder_unit(known)
         case Unit.SHOPPER:
             return "coupon/" + "/".join(map(str, coupon.identity))
         case Unit.SALE:

@@ -44,6 +44,7 @@ def occasion(**changes: Any) -> Occasion:
         frozenset(said["groups"]),
         said["redemption_id"],
         said["level"],
+        None if said["member"] is None else bytes.fromhex(said["member"]),
     )
 
 

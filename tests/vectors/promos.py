@@ -56,6 +56,8 @@ _OCCASIONS: list[tuple[str, dict[str, Any], str | None, str]] = [
     ("an article in the basket", {"skus": ["TEA", "CAKE"], "total_minor": 900}, "pastry", "store/12"),
     ("another article", {"skus": ["TEA"], "total_minor": 900}, "everybody", "coupon/acme/1/7"),
     ("a member of the level", {"level": 2, "total_minor": 900}, "gold", "sale/12/S-1"),
+    ("a member who agreed", {"member": "a1" * 8, "total_minor": 900}, "everybody", "holder/" + "a1" * 8),
+    ("a holder and a member", {"holder": "b2" * 8, "member": "a1" * 8}, "everybody", "holder/" + "b2" * 8),
     ("a member without a sale", {"level": 3}, "gold", "sale/12/T-0001-5"),
     ("a day before the others begin", {"day": TODAY - 1, "level": 3}, "everybody", "coupon/acme/1/7"),
     ("no store of any rule", {"store": 99}, None, ""),
@@ -112,7 +114,7 @@ def vectors() -> dict[str, Any]:
         "rules": RULES,
         "usual": {
             "issuer": "acme", "campaign": 1, "index": 7, "holder": None, "day": TODAY, "store": 12,
-            "groups": [], "level": 0, "redemption_id": "T-0001-5", "sale_id": "S-1",
+            "groups": [], "level": 0, "member": None, "redemption_id": "T-0001-5", "sale_id": "S-1",
         },
         "occasions": [
             {"name": name, "changes": changes, "rule": rule, "unit": unit}

@@ -1,0 +1,170 @@
+"""Members over the API of a running till: who the customer is, by pseudonym alone, and what follows from it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest_asyncio
+
+import config
+from agent.domain.disclosure import disclosure
+from drivers.virtual_printer import VirtualPrinter
+from tests.core_kit import files_hold, promo_codes, rows
+from tests.factory import Factory, amount_off
+from tests.integration.api_kit import RealTill, real_till
+
+WHO = "a1a2a3a4a5a6a7a8"
+MEMBER = {"pseudonym": WHO, "level": 2, "points": 1200, "consent": True}
+SALE = {"sale_id": "S1", "total_minor": 20_000}
+OFF = {"kind": "amount_off", "steps": [{"from_minor": 10_000, "off_minor": 3_000}]}
+GOLD = {
+    "name": "gold",
+    "starts": 0,
+    "ends": 60_000,
+    "level": 2,
+    "unit": "shopper",
+    "arms": [{"name": "all", "share": 10_000, "campaign": ["acme", 1]}],
+}
+
+
+def factory() -> Factory:
+    asked: dict[int, dict[str, Any]] = {
+        1: {},
+        2: {"member_level": 2},
+        3: {"first_visit": True},
+        4: {"absent_days": 30},
+        5: {"holder_only": True},
+    }
+    made = Factory(
+        campaigns=[
+            amount_off(number, offer={"benefit": OFF, "conditions": conditions})
+            for number, conditions in asked.items()
+        ]
+    )
+    made.promos += promo_codes(made, 6)
+    made.receipt_rules = {"promos": [GOLD]}
+    return made
+
+
+@pytest_asyncio.fixture
+async def till(tmp_path: Path) -> AsyncIterator[RealTill]:
+    async with VirtualPrinter() as printer:
+        devices = (config.TcpPrinter(name="receipts", host="127.0.0.1", port=printer.port),)
+        async with real_till(tmp_path / "state", factory(), printer=devices) as made:
+            yield made
+
+
+class Counter:
+    """Redeems with a new key each time."""
+
+    def __init__(self, till: RealTill) -> None:
+        self.till = till
+        self._keys = iter(range(10**6))
+
+    async def redeem(
+        self, number: int, index: int, member: Any = None, key: str = "", sale: Any = SALE, holder: Any = None
+    ) -> Any:
+        body = {
+            "text": self.till.factory.coupon(index, number, holder=holder),
+            "sale": sale,
+            "member": member,
+        }
+        key = key or f"k{next(self._keys)}"
+        answer = await self.till.call("POST", "/v1/redeem", body, Idempotency_Key=key)
+        assert answer.status == 200, answer.raw
+        return answer.json
+
+    def data(self, lane: str = "redemption") -> list[dict[str, Any]]:
+        found = rows(Path(self.till.app._database.path), f"SELECT event FROM {lane}_record ORDER BY sequence")
+        return [json.loads(event)["data"] for (event,) in found]
+
+    def hidden(self, sequence: int) -> str:
+        """What stands for WHO in that redemption's record."""
+        database = Path(self.till.app._database.path)
+        asked = f"SELECT salt, pseudonym FROM disclosure WHERE lane = 'redemption' AND sequence = {sequence}"
+        found = {disclosure(bytes.fromhex(salt), bytes.fromhex(who)) for salt, who in rows(database, asked)}
+        (digest,) = [one.digest for one in found if one.pseudonym == WHO]
+        return digest
+
+
+async def test_a_member_of_the_level_gets_the_promotion_of_that_level(till: RealTill) -> None:
+    counter = Counter(till)
+    for index, member in enumerate((None, MEMBER | {"level": 1}, MEMBER)):
+        assert (await counter.redeem(1, index + 1, member))["accepted"]
+    kept = counter.data()
+    assert [one["promotion"] and one["promotion"]["rule"] for one in kept] == [None, None, "gold"]
+    assert [one["promo"] is None for one in kept] == [True, True, False]
+    assert kept[0]["member"] is None
+    assert kept[2]["member"] == {"pseudonym": counter.hidden(3), "level": 2, "consent": True}
+
+
+async def test_rules_about_members_count_on_redeem_and_verify(till: RealTill) -> None:
+    counter = Counter(till)
+    asked = [
+        (2, None, "member_needed"),
+        (2, {"pseudonym": WHO, "level": 1}, "level_too_low"),
+        (2, {"pseudonym": WHO, "level": 2}, "accepted"),
+        (3, {"pseudonym": WHO, "visits": 1}, "not_first_visit"),
+        (3, {"pseudonym": WHO}, "accepted"),
+        (4, {"pseudonym": WHO, "visits": 3, "absent_days": 29}, "not_absent"),
+        (4, {"pseudonym": WHO, "visits": 3, "absent_days": 30}, "accepted"),
+        (5, {"pseudonym": "ff" * 8}, "other_holder"),
+        (5, {"pseudonym": WHO}, "accepted"),
+    ]
+    for index, (number, member, outcome) in enumerate(asked):
+        holder = bytes.fromhex(WHO) if number == 5 else None
+        text = till.factory.coupon(index, number, holder=holder)
+        body = {"text": text, "sale": SALE, "member": member}
+        assert (await till.call("POST", "/v1/verify", body)).json["outcome"] == outcome
+        assert (await counter.redeem(number, index, member, holder=holder))["outcome"] == outcome
+    refused = [one for one in counter.data("evidence") if "outcome" in one]
+    assert [one["member"] and one["member"]["level"] for one in refused] == [None, 1, 0, 0, 0]
+
+
+async def test_another_member_is_another_request(till: RealTill) -> None:
+    counter = Counter(till)
+    first = await counter.redeem(1, 1, MEMBER, key="k")
+    again = await counter.redeem(1, 1, MEMBER, key="k")
+    assert (again["replayed"], again["redemption_id"]) == (True, first["redemption_id"])
+    body = {"text": till.factory.coupon(1), "sale": SALE, "member": MEMBER | {"level": 3}}
+    assert (await till.call("POST", "/v1/redeem", body, Idempotency_Key="k")).code == "key_reused"
+
+
+async def test_the_member_of_the_current_sale_is_that_of_the_next_scan_alone(till: RealTill) -> None:
+    text = till.factory.coupon(1, 2)
+    assert (await till.call("POST", "/v1/scan", {"text": text})).json["outcome"] == "member_needed"
+    said = (await till.call("PUT", "/v1/sale", {"total_minor": 20_000, "member": MEMBER})).json
+    assert said["member"] == {"level": 2, "points": 1200}
+    status = (await till.call("GET", "/v1/status")).json
+    assert status["member"] == said["member"]
+    assert (await till.call("POST", "/v1/scan", {"text": text})).json["outcome"] == "accepted"
+    assert (await till.call("GET", "/v1/sale")).json == {"sale": None, "member": None}
+    other = till.factory.coupon(2, 2)
+    assert (await till.call("POST", "/v1/scan", {"text": other})).json["outcome"] == "member_needed"
+
+
+async def test_a_hold_keeps_the_member_for_rule_and_record(till: RealTill) -> None:
+    body = {"sale": SALE, "coupons": [till.factory.coupon(1, 2)], "member": MEMBER}
+    held = (await till.call("POST", "/v1/holds", body, Idempotency_Key="h")).json
+    closing = {"total_minor": 20_000, "tenders": ["cash"]}
+    path = f"/v1/holds/{held['hold_id']}/commit"
+    assert len((await till.call("POST", path, closing, Idempotency_Key="c")).json["applied"]) == 1
+    (kept,) = Counter(till).data()
+    assert (kept["member"]["pseudonym"], kept["promotion"]["rule"]) == (Counter(till).hidden(1), "gold")
+
+
+async def test_without_consent_the_pseudonym_is_nowhere(till: RealTill, tmp_path: Path) -> None:
+    """Neither in a record nor anywhere else on disk; the level is no name."""
+    counter = Counter(till)
+    silent = MEMBER | {"consent": False}
+    assert (await counter.redeem(2, 1, silent))["accepted"]
+    assert (await counter.redeem(3, 2, silent | {"visits": 2}))["outcome"] == "not_first_visit"
+    (kept,) = counter.data()
+    assert kept["member"] == {"pseudonym": None, "level": 2, "consent": False}
+    assert kept["promotion"]["rule"] == "gold"
+    assert counter.data("evidence")[0]["member"]["pseudonym"] is None
+    for form in (WHO, bytes.fromhex(WHO).hex().upper()):
+        assert files_hold(tmp_path, form) == []
