@@ -38,6 +38,7 @@ from agent.folder import (
     prepare_state_dir,
     refuse_a_lost_ledger,
 )
+from agent.health_report import report
 from agent.hub import Hub
 from agent.ports import CommitUnknown, LedgerUnavailable, PrintJob
 from agent.printing import PrintQueue
@@ -119,6 +120,8 @@ class App:
         prints = SqlPrints(self._database, self._clock)
         await prints.recover_prints()
         self.till = Till(self._wiring(folder, key, prints, refresher))
+        if uplink is not None:
+            uplink.say_health = self._say_health
         await self._promos.settle()  # of what was printed and not recorded before the last end
         if expired := await self.till.sales.expire():
             log.warning("%d held sales were over when the till started", expired)
@@ -219,6 +222,9 @@ class App:
     def _line_back(self) -> None:
         for lane in self._lanes:
             lane.retry_now()
+
+    async def _say_health(self) -> str:
+        return report(await self.till.status())
 
     async def _requeue(self, lane: str | None, sequence: int | None) -> int:
         """What came back is sent at once."""

@@ -26,6 +26,7 @@ from cloud.keyring import Keyring
 from cloud.ports import CloudStore
 from cloud.publish import Publisher
 from cloud.roots import Roots
+from cloud.seen import Gathered
 from cloud.tills import OUT_OF_USE, KeyStanding, Till, TillKey, TillState
 from sync import strict_json, wire
 from sync.wire import Limits, Problem, SignatureError
@@ -55,6 +56,7 @@ class Cloud:
     now: Callable[[], datetime] = utc_now
     limits: Limits = wire.DEFAULT_LIMITS
     attempts: Attempts = field(default_factory=lambda: Attempts(10, 6.0, time.monotonic))
+    seen: Gathered = field(default_factory=Gathered)
     slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(BUSY_AFTER))
 
 
@@ -125,7 +127,7 @@ async def signed_till(request: web.Request, body: bytes, *, delivers: bool = Fal
     delivers: also by a key that was revoked or replaced, for what it signed in its time is still wanted.
     """
     cloud = request.app[CLOUD]
-    parts = wire.parse_signature(_header_lists(request))
+    parts = wire.parse_signature(header_lists(request))
     till = await cloud.store.till(parts.key_id)
     if till is None or not till.keys:
         raise SignatureError("unknown_key", f"no till is enrolled under the key id {parts.key_id}")
@@ -156,7 +158,7 @@ def _revoked(cloud: Cloud, till: Till, signer: TillKey) -> TillRevoked:
     return TillRevoked(till.till, sign_revocation(statement, cloud.roots.newest().manifest_key))
 
 
-def _header_lists(request: web.Request) -> dict[str, str]:
+def header_lists(request: web.Request) -> dict[str, str]:
     """The three signature fields; one that stands twice is joined, which no signature survives."""
     names = ("content-digest", "signature-input", "signature")
     return {name: ", ".join(request.headers.getall(name)) for name in names if name in request.headers}

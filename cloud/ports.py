@@ -23,6 +23,7 @@ from cloud.holds import HeldLine, Released
 from cloud.lists import ListStore, Win
 from cloud.outward import OutwardStore
 from cloud.restore import RestoreStore
+from cloud.seen import SeenStore
 from cloud.staff import StaffStore
 from cloud.tills import Till
 
@@ -158,7 +159,7 @@ class StatusPart:
     content: bytes
 
 
-class CloudStore(ListStore, RestoreStore, OutwardStore, StaffStore, Protocol):
+class CloudStore(ListStore, RestoreStore, OutwardStore, StaffStore, SeenStore, Protocol):
     """The cloud's memory."""
 
     @property

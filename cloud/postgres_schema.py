@@ -43,6 +43,7 @@ EVERYWHERE = frozenset(
         "erasure",
         "erased",
         "staff_act",
+        "till_seen",
     )
 )
 """Small tables that change rarely: whole on each machine (reference tables)."""

@@ -15,6 +15,7 @@ from aiohttp import web
 from agent.domain.fields import FieldError
 from cloud import admin_routes, bundle_routes, code_routes, issuer_routes, staff_routes, till_routes
 from cloud.admission import end_act
+from cloud.background import duties
 from cloud.errors import Refused, SetupError, StoreUnavailable, TillRevoked
 from cloud.http import CLOUD, READ_TIMEOUT_S, Cloud, problem, revoked
 from sync.wire import SignatureError, WireError
@@ -30,6 +31,7 @@ def make_app(cloud: Cloud) -> web.Application:
     """The application; serve it with `auto_decompress=False`, because signatures cover bodies as they were sent."""
     app = web.Application(middlewares=[_answer_errors], client_max_size=cloud.limits.batch_bytes)
     app[CLOUD] = cloud
+    app.cleanup_ctx.append(duties)
     app.add_routes(till_routes.ROUTES)
     app.add_routes(bundle_routes.ROUTES)
     app.add_routes(admin_routes.ROUTES)

@@ -9,6 +9,7 @@ from cloud.errors import Refused
 from cloud.sql import Db, Threads
 from cloud.staff import NEWEST_ACT, Act, ActCursor, Role, Staff, TokenLine
 
+LOCK = ("staff",)
 ID_CHARS = 12
 """Of a token's hash, in hexadecimal: enough to tell tokens apart, of no use to who guesses."""
 _LINES = (
@@ -31,7 +32,7 @@ class SqlStaff:
         self, digest: bytes, role: Role, name: str, at: str, expires_at: str | None = None
     ) -> None:
         row = (digest, role.value, name, at, expires_at)
-        await self._threads.write(lambda db: _add(db, row))
+        await self._threads.write(lambda db: _add(db, row), LOCK)
 
     async def staff(self, digest: bytes, at: str) -> Staff | None:
         return await self._threads.read(lambda db: _staff(db, digest, at))
@@ -44,13 +45,13 @@ class SqlStaff:
                 (digest, at),
             )
 
-        await self._threads.write(work)
+        await self._threads.write(work, LOCK)
 
     async def tokens(self) -> list[TokenLine]:
         return await self._threads.read(_tokens)
 
     async def revoke_token(self, named: str, at: str) -> TokenLine:
-        return await self._threads.write(lambda db: _revoke(db, named, at))
+        return await self._threads.write(lambda db: _revoke(db, named, at), LOCK)
 
     async def add_session(self, token: bytes, session: bytes, at: str, expires_at: str) -> None:
         def work(db: Db) -> None:
@@ -61,23 +62,23 @@ class SqlStaff:
                 (session, token, at, expires_at),
             )
 
-        await self._threads.write(work)
+        await self._threads.write(work, LOCK)
 
     async def end_session(self, session: bytes) -> None:
         def work(db: Db) -> None:
             db.execute("DELETE FROM token WHERE digest = ? AND parent IS NOT NULL", (session,))
 
-        await self._threads.write(work)
+        await self._threads.write(work, LOCK)
 
     async def begin_act(self, act: Act) -> None:
         row = (act.at, act.number, act.who, act.token, act.role, act.act, act.detail, act.status)
-        await self._threads.write(lambda db: db.insert("staff_act", [row]))
+        await self._threads.write(lambda db: db.insert("staff_act", [row]), LOCK)
 
     async def end_act(self, act: ActCursor, status: int) -> None:
         def work(db: Db) -> None:
             db.execute("UPDATE staff_act SET status = ? WHERE at = ? AND number = ?", (status, *act))
 
-        await self._threads.write(work)
+        await self._threads.write(work, LOCK)
 
     async def acts(self, limit: int, after: ActCursor = NEWEST_ACT) -> list[Act]:
         def work(db: Db) -> list[Act]:

@@ -477,6 +477,28 @@ INSERT INTO mark SELECT * FROM mark_12;
 DROP TABLE mark_12;
 """
 
-SCRIPTS = (_0001, _0002, _0003, _0004, _0005, _0006, _0007, _0008, _0009, _0010, _0011, _0012, _0013)
+# When each till was seen, and its newest word on how it is (sync/till_health.py). devices, issues: JSON.
+_0014 = """
+CREATE TABLE till_seen (
+    till TEXT PRIMARY KEY,
+    seen_at TEXT NOT NULL,
+    said_at TEXT,
+    version TEXT,
+    epoch INTEGER,
+    sequence INTEGER,
+    issued TEXT,
+    age TEXT,
+    doubt TEXT,
+    clock_s INTEGER,
+    waiting INTEGER,
+    oldest TEXT,
+    quarantined INTEGER,
+    healthy INTEGER,
+    devices TEXT,
+    issues TEXT
+) STRICT, WITHOUT ROWID;
+"""
+
+SCRIPTS = (_0001, _0002, _0003, _0004, _0005, _0006, _0007, _0008, _0009, _0010, _0011, _0012, _0013, _0014)
 """One per schema version, never edited after a release: write the next one."""
 VERSION = len(SCRIPTS)

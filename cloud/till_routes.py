@@ -17,12 +17,25 @@ from agent.domain.time import timestamp
 from cloud import forms
 from cloud.access import ENROL_CONTEXT, digest, plain_code
 from cloud.errors import Refused
-from cloud.http import CLOUD, ENROL_BYTES_MAX, json_answer, problem, read_body, read_json, signed_till, slot
+from cloud.http import (
+    CLOUD,
+    ENROL_BYTES_MAX,
+    Cloud,
+    header_lists,
+    json_answer,
+    problem,
+    read_body,
+    read_json,
+    signed_till,
+    slot,
+)
 from cloud.ingest import ingest
-from sync import wire
+from cloud.seen import Word
+from sync import till_health, wire
 from sync.missing import SPANS_MAX
 
 ROUTES = web.RouteTableDef()
+CLOCK_OFF_MAX_S = 2**31 - 1
 _WRONG_CODE = "this code is not valid: it is used, older than 24 hours, or mistyped"
 
 
@@ -110,6 +123,7 @@ async def bundle(request: web.Request) -> web.Response:
     till = await signed_till(request, await read_body(request))
     async with slot(cloud):
         published = await cloud.publisher.bundle(till, newer="newer" in request.query)
+    _note_health(request, cloud, till.till)
     etag = f'"{hashlib.sha256(published.manifest).hexdigest()[:32]}"'
     headers = {"ETag": etag, "Cache-Control": "no-cache"}
     if request.headers.get("If-None-Match", "").strip() == etag:
@@ -146,5 +160,16 @@ async def batch(request: web.Request) -> web.Response:
     async with slot(cloud):
         results = await ingest(cloud.store, till, lane, body, cloud.now, cloud.limits)
         missing = await cloud.store.missing(till.till, lane, SPANS_MAX)
+    cloud.seen.note(till.till, timestamp(cloud.now()))
     headers = {"Content-Type": wire.RESULTS_TYPE}
     return web.Response(body=wire.encode_results(results, missing), headers=headers)
+
+
+def _note_health(request: web.Request, cloud: Cloud, till: str) -> None:
+    """It asked, so it is there; what it says of itself is kept where it can be read."""
+    now = cloud.now()
+    health = till_health.read_header(request.headers.get(till_health.HEADER, ""))
+    created = wire.parse_signature(header_lists(request)).created
+    off_s = max(-CLOCK_OFF_MAX_S, min(created - int(now.timestamp()), CLOCK_OFF_MAX_S))
+    at = timestamp(now)
+    cloud.seen.note(till, at, None if health is None else Word(health, at, off_s))

@@ -14,7 +14,7 @@ import secrets
 import socket
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -23,7 +23,7 @@ from typing import Self
 import aiohttp
 from yarl import URL
 
-from sync import wire
+from sync import till_health, wire
 from sync.errors import UplinkConfigError, WireError
 from sync.ports import Answer, Failure, FailureKind
 from sync.status import looks_like_portal
@@ -89,6 +89,8 @@ class HttpUplink:
         self._wall_clock = wall_clock
         self._nonce = nonce
         self._session: aiohttp.ClientSession | None = None
+        self.say_health: Callable[[], Awaitable[str]] | None = None
+        """What to send of `sync.till_health` with each question for the bundle; None for nothing."""
 
     async def __aenter__(self) -> Self:
         waits = self._timeouts
@@ -135,6 +137,9 @@ class HttpUplink:
     ) -> Answer | Failure:
         """`ports.Uplink.get`. etag: as the cloud gave it, with its quotes."""
         headers = {"If-None-Match": etag} if etag else {}
+        till = None if self._identity is None else self._identity.till_id
+        if self.say_health and till is not None and path.partition("?")[0] == wire.bundle_path(till):
+            headers[till_health.HEADER] = await self.say_health()
         most = self._limits.part_bytes if max_bytes is None else max_bytes
         return await self._request("GET", path, headers, b"", most)
 

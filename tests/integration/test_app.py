@@ -17,10 +17,12 @@ from agent.app import App, running
 from agent.bundle_file import INBOX
 from agent.domain import bundle_file, cbor, status
 from agent.domain.time import Anchor, BootTime
+from agent.health_report import report
 from agent.ports import LedgerUnavailable
 from agent.refresh import Refresher
 from agent.store.bundle_cache import store_bundle
 from agent.store.database import Database
+from sync.till_health import read_header
 from tests.core_kit import HandClock, rows
 from tests.factory import Factory, amount_off, today
 
@@ -151,3 +153,21 @@ async def test_a_till_without_a_cloud_needs_no_uplink(folder: Path, monkeypatch:
     async with running(settings(folder)) as app:
         status = await app.till.status()
     assert (status["line"]["state"], status["healthy"]) == ("off", True)
+
+
+async def test_what_the_till_says_of_itself_is_of_the_form_that_a_cloud_reads(folder: Path) -> None:
+    async with running(settings(folder)) as app:
+        status = await app.till.status()
+        said = read_header(report(status))
+        assert said is not None
+        assert (said.version, said.epoch, said.sequence) == (
+            status["version"],
+            status["bundle"]["epoch"],
+            status["bundle"]["sequence"],
+        )
+        assert said.issues == tuple(issue["code"] for issue in status["issues"])
+        assert said.healthy == status["healthy"]
+        doubtful = {**status, "clock": {"doubt": True, "zh": "", "en": "The till's clock is behind"}}
+        again = read_header(report(doubtful))
+        assert again is not None
+        assert again.doubt == "behind"

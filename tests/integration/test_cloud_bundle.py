@@ -14,10 +14,18 @@ from agent.domain import token
 from agent.domain.bundle import Age
 from agent.domain.promo import short_name
 from agent.domain.status import Status
+from agent.domain.time import timestamp
+from cloud.background import write_seen
+from cloud.errors import StoreUnavailable
 from cloud.http import Cloud
 from cloud.publish import Ages
+from cloud.seen import TillQuery
+from sync import wire
+from sync.ports import Answer
+from sync.till_health import to_header
 from tests.integration.cloud_server_kit import Client, Running, running_cloud
 from tests.unit.cloud_kit import CAMPAIGN, ISSUER, STORE, TODAY, campaign
+from tests.unit.test_sync_till_health import WELL
 
 PROMO = 9
 
@@ -181,3 +189,51 @@ async def test_receivers_that_share_a_store_agree_on_one_manifest(cloud: Running
     assert await running.publisher.bundle(till) == first
     assert client.manifest is None
     assert replace(first, sequence=1) == first
+
+
+async def test_what_a_till_says_of_itself_is_kept(cloud: Running) -> None:
+    """With its question for the bundle; nonsense is passed over, and a delivery shows that it is there."""
+    client, other = await cloud.enrol("T-1"), await cloud.enrol("T-2", 2)
+    assert cloud.cloud is not None
+
+    async def ask(text: str) -> None:
+        async def say() -> str:
+            return text
+
+        async with client.uplink() as uplink:
+            uplink.say_health = say
+            answer = await uplink.get(wire.bundle_path("T-1"))
+            assert isinstance(answer, Answer)
+            assert answer.status == 200
+            assert isinstance(await uplink.get("/v1/health"), Answer)
+
+    await ask(to_header(WELL))
+    await ask('{"version":"<script>"}')
+    await other.post(other.till.redeem(1))
+    await write_seen(cloud.cloud)
+    await write_seen(cloud.cloud)
+    now = timestamp(cloud.time())
+    one, two = await cloud.cloud.store.till_lines(TillQuery("till", False, "", "", now, None, 9))
+    assert (one.seen_at, one.said_at, one.waiting, one.devices) == (now, now, WELL.waiting, WELL.devices)
+    assert one.clock_s is not None
+    assert abs(one.clock_s) > 1000, "the test's cloud stands in another year than its till"
+    assert (two.seen_at, two.said_at) == (now, None)
+
+
+async def test_what_was_seen_waits_for_the_database(cloud: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    client = await cloud.enrol("T-1")
+    await client.fetch()
+    assert cloud.cloud is not None
+
+    async def broken(_seen: object) -> None:
+        raise StoreUnavailable("gone")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(cloud.cloud.store, "put_seen", broken)
+        with pytest.raises(StoreUnavailable):
+            await write_seen(cloud.cloud)
+    await write_seen(cloud.cloud)
+    (line,) = await cloud.cloud.store.till_lines(
+        TillQuery("till", False, "", "", "2026-03-01T04:00:00Z", None, 9)
+    )
+    assert line.seen_at is not None
