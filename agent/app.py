@@ -13,8 +13,8 @@ import importlib.metadata
 import logging
 import signal
 import threading
-from collections.abc import AsyncIterator, Sequence
-from datetime import timedelta
+from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from agent import devices, notify
 from agent.api.server import ApiServer
 from agent.clock import SystemClock
 from agent.disk import DiskLevel, disk_levels
+from agent.domain.budget import BudgetUse
 from agent.domain.bundle import BundleError
 from agent.domain.keys import SigningKey
 from agent.domain.record import LANES
@@ -48,6 +49,7 @@ from agent.receipts.model import ReceiptError
 from agent.receipts.papers import Papers
 from agent.redeem import Redeemer
 from agent.refresh import Refresher
+from agent.risk import Risk
 from agent.sale_desk import Desk
 from agent.sales import Sales
 from agent.signals import Signals
@@ -59,6 +61,7 @@ from agent.store.inspect import SqlNumbers, used_bytes
 from agent.store.ledger import SqlLedger
 from agent.store.outbox import SqlOutbox
 from agent.store.prints import SqlPrints
+from agent.store.risk import read_uses
 from agent.till import Till, Wiring
 from sync.backoff import Backoff
 from sync.lanes import LaneRunner, LaneState, Poller
@@ -153,6 +156,7 @@ class App:
             state=self._state,
             redeemer=Redeemer(*desk),
             sales=Sales(desk, self._wake_lanes),
+            risk=Risk(self._state, self._clock, self._uses),
             refresher=refresher,
             hub=Hub(),
             signals=self._signals(),
@@ -177,6 +181,10 @@ class App:
             debounce_s=settings.scan.debounce_ms / 1000,
             queue_max=settings.scan.queue_max,
         )
+
+    async def _uses(self, day: int, at: datetime) -> Mapping[tuple[str, int], BudgetUse]:
+        """Of a connection of its own: a report keeps no verdict waiting."""
+        return await asyncio.to_thread(read_uses, self._database.path, day, at)
 
     def _signals(self) -> Signals:
         taking = devices.mouths(self._sources)

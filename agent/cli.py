@@ -32,6 +32,7 @@ GROUPS = {
     ),
     "printer": ("agent.commands.printer", "Receipt printers: test, status, drawer, profiles."),
     "receipt": ("agent.commands.receipt", "Receipts: show, check, preview, publish templates; rules."),
+    "risk": ("agent.commands.risk", "What can be lost: accepted, left under each budget, at most."),
     "time": ("agent.commands.till_time", "This till's time: show, repair."),
     "doctor": ("agent.commands.doctor", "Every device: what it is, what is wrong with it and what to do."),
     "cloud": ("cloud.main", "The reference cloud: init DIR, serve DIR."),

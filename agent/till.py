@@ -29,6 +29,7 @@ from agent.promos import Promos
 from agent.receipt_desk import ReceiptDesk
 from agent.redeem import Redeemer, Request
 from agent.refresh import Refresher
+from agent.risk import Risk
 from agent.sales import Sales, StillRunning
 from agent.signals import Signals
 from agent.state import TillState, bundle_age
@@ -56,6 +57,7 @@ class Wiring:
     state: TillState
     redeemer: Redeemer
     sales: Sales
+    risk: Risk
     refresher: Refresher
     hub: Hub
     signals: Signals
@@ -90,7 +92,7 @@ class Till:
     def __init__(self, wiring: Wiring) -> None:
         self._w = wiring
         self.hub, self.requeue = wiring.hub, wiring.requeue
-        self.signals, self.sales = wiring.signals, wiring.sales
+        self.signals, self.sales, self.risk = wiring.signals, wiring.sales, wiring.risk
         self.receipts = ReceiptDesk(
             wiring.prints, wiring.print_queue, wiring.promos, wiring.shown, self.tell_print
         )

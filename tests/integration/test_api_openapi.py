@@ -316,6 +316,8 @@ async def test_real_answers_of_every_route_fit_it(
             await checked.call("PUT", "/v1/sale", {"total_minor": 5, "sale_id": "x", "lines": []})
             await checked.call("GET", "/v1/sale")
             await checked.call("GET", "/v1/status")
+            for query in ("", "?campaign=acme/1", "?campaign=acme/9", "?campaign=x"):
+                await checked.call("GET", f"/v1/risk{query}")
             await checked.call("DELETE", "/v1/sale")
             await checked.call("GET", "/v1/sale")
             await checked.call("GET", "/v1/health")
@@ -342,7 +344,7 @@ async def test_real_answers_of_every_route_fit_it(
 
 
 async def play_everywhere_unenrolled(checked: Checked) -> None:
-    for path in ("/v1/status", "/v1/health", "/v1/sale", "/v1/verdicts"):
+    for path in ("/v1/status", "/v1/health", "/v1/sale", "/v1/verdicts", "/v1/risk"):
         await checked.call("GET", path)
     await checked.call("PUT", "/v1/sale", {"total_minor": 1})
     await play_sales_elsewhere(checked)
@@ -469,7 +471,8 @@ async def play_damaged_ledger(till: RealTill, checked: Checked, folder: Path) ->
     for path, body in (*posts, ("holds/x/void", {}), ("reversals", {"redemption_id": "T-0001-1"})):
         answer = await checked.call("POST", f"/v1/{path}", body, Idempotency_Key=f"gone {path}")
         assert (answer.status, answer.code) == (503, "ledger_unavailable"), path
-    assert (await checked.call("GET", "/v1/holds/x")).code == "ledger_unavailable"
+    for path in ("/v1/holds/x", "/v1/risk"):
+        assert (await checked.call("GET", path)).code == "ledger_unavailable"
     await checked.call("GET", "/v1/status")
 
 
