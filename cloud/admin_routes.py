@@ -11,7 +11,7 @@ from typing import Any
 from aiohttp import web
 
 from agent.domain.time import timestamp
-from cloud import forms
+from cloud import forms, places
 from cloud.access import CODE_HOURS, digest, new_code, plain_code
 from cloud.admission import need
 from cloud.errors import Refused
@@ -35,18 +35,18 @@ ROUTES = web.RouteTableDef()
 @ROUTES.post("/v1/admin/stores")
 async def put_store(request: web.Request) -> web.Response:
     cloud = await need(request, Permission.TILLS)
-    place = forms.place(await read_json(request))
-    await cloud.store.put_place(place)
+    place, change = forms.place(await read_json(request))
+    await places.put_place(cloud.store, place, change=change)
     return json_answer({"store": place.store, "number": place.number}, 201)
 
 
 @ROUTES.post("/v1/admin/tills")
 async def add_till(request: web.Request) -> web.Response:
     cloud = await need(request, Permission.TILLS)
-    till, store = forms.till(await read_json(request))
+    till, store, move = forms.till(await read_json(request))
     code = new_code()
     expires = timestamp(cloud.now() + timedelta(hours=CODE_HOURS))
-    await cloud.store.add_till(till, store, digest(plain_code(code)), expires)
+    await places.add_till(cloud.store, till, store, digest(plain_code(code)), expires, move=move)
     return json_answer({"till": till, "store": store, "code": code, "expires": expires}, 201)
 
 

@@ -15,7 +15,7 @@ from agent.domain.campaign import Campaign, words_from_wire
 from agent.domain.codes import CodeKind, Form, read_form
 from agent.domain.cose import Algorithm
 from agent.domain.fields import FieldError, Fields
-from agent.domain.money import AMOUNT_MAX_MINOR
+from agent.domain.money import AMOUNT_MAX_MINOR, CURRENCIES
 from agent.domain.parts import Place
 from agent.domain.scan import RULES_MAX, Rule, read_rules
 from agent.domain.token import DAY_MAX, UINT32_MAX
@@ -27,7 +27,6 @@ COUPONS_MAX = 10_000
 REVOCATIONS_MAX = 10_000
 TOKEN_DAYS_MAX = 3650
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}")
-_CURRENCY = re.compile(r"[A-Z]{3}")
 _KID = re.compile(r"[0-9a-f]{16}")
 PUBLIC_KEY_BYTES = {Algorithm.ED25519: 32, Algorithm.ESP256: 33}
 ALGORITHMS = {"ed25519": Algorithm.ED25519, "es256": Algorithm.ESP256}
@@ -98,8 +97,10 @@ def enrolment(body: Any) -> Enrolment:
     return form
 
 
-def place(body: Any) -> Place:
+def place(body: Any) -> tuple[Place, bool]:
+    """(store, whether it may be known otherwise)."""
     fields = Fields(body, "store")
+    change = fields.boolean("change", default=False)
     form = Place(
         _name(fields, "store"),
         fields.integer("number", 0, UINT32_MAX),
@@ -114,9 +115,9 @@ def place(body: Any) -> Place:
         ZoneInfo(form.zone)
     except (KeyError, OSError, ValueError):  # not there; a directory; not a name at all
         raise FieldError(f"store.zone {form.zone!r} is not an IANA time zone") from None
-    if not _CURRENCY.fullmatch(form.currency):
-        raise FieldError("store.currency is not an ISO 4217 code such as CNY")
-    return form
+    if form.currency not in CURRENCIES:
+        raise FieldError(f"store.currency {form.currency!r} is not an ISO 4217 code such as CNY")
+    return form, change
 
 
 def new_key(body: Any) -> NewKey:
@@ -149,7 +150,7 @@ def offer(body: Any) -> tuple[Campaign, PromoPlan | None]:
     fields.done()
     if not _NAME.fullmatch(campaign.issuer):
         raise FieldError("campaign.issuer is not a name of A-Z a-z 0-9 . _ -")
-    if not _CURRENCY.fullmatch(campaign.currency):
+    if campaign.currency not in CURRENCIES:
         raise FieldError("campaign.currency is not an ISO 4217 code such as CNY")
     for name, promise in wording.faults(campaigns.texts(campaign)):
         raise FieldError(f"campaign.{name} {promise}")
@@ -161,10 +162,10 @@ def offer(body: Any) -> tuple[Campaign, PromoPlan | None]:
     return campaign, form
 
 
-def till(body: Any) -> tuple[str, str]:
-    """(till, store)."""
+def till(body: Any) -> tuple[str, str, bool]:
+    """(till, store, whether it may be known in another one)."""
     fields = Fields(body, "till")
-    form = _name(fields, "till"), _name(fields, "store")
+    form = _name(fields, "till"), _name(fields, "store"), fields.boolean("move", default=False)
     fields.done()
     return form
 

@@ -113,6 +113,32 @@ def check_terms(campaign: Campaign, terms: Terms) -> None:
         raise Refused(422, "outside_campaign", f"{sentence}: {_days(campaign.starts, campaign.ends)} can be")
 
 
+async def why_unsigned(store: CloudStore, campaign: Campaign) -> str:
+    """Why no key of the issuer may sign coupons of this campaign, for people; "" if one may.
+
+    It may still be published: its coupons can be codes, and a key can come later.
+    """
+    issuer, number = campaign.issuer, campaign.number
+    fit = [
+        held.key
+        for held in await store.held_keys()
+        if held.state is KeyState.ACTIVE
+        and held.key.issuer == issuer
+        and (held.key.campaigns is None or number in held.key.campaigns)
+    ]
+    if not fit:
+        return f"no key of issuer {issuer} may sign coupons of campaign {number}: redeemd keys new"
+    cost, limit = most_minor(campaign.offer.benefit, None), max(key.value_max_minor for key in fit)
+    if cost > limit:
+        sentence = f"a coupon can cost {cost}, the keys of issuer {issuer} are good for {limit} at most"
+        return f"{sentence}: state a lower value_minor for each coupon, or make a new key"
+    last = campaign.ends + campaign.grace_days
+    if all(key.expires < campaign.starts or key.not_before > last for key in fit):
+        windows = ", ".join(_days(key.not_before, key.expires) for key in fit)
+        return f"no key of issuer {issuer} lasts on any day of the campaign ({windows}): redeemd keys new"
+    return ""
+
+
 async def keys_of(store: CloudStore, campaign: Campaign) -> list[HeldKey]:
     """The keys that may sign `campaign`; Refused(409) if it is issued by somebody else."""
     issuer, number = campaign.issuer, campaign.number

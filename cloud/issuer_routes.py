@@ -17,7 +17,7 @@ from cloud.admission import need
 from cloud.delegation import put_signing
 from cloud.errors import Refused
 from cloud.http import Cloud, json_answer, read_json
-from cloud.issue import add_issuer, issue
+from cloud.issue import add_issuer, issue, why_unsigned
 from cloud.ports import HeldKey, IssuedOrder, KeyState, Offer
 from cloud.staff import Permission
 from cloud.tills import TillState
@@ -59,7 +59,8 @@ async def put_campaign(request: web.Request) -> web.Response:
     campaign, promo = forms.offer(await read_json(request))
     await cloud.publisher.offer(campaign, promo)
     said = {"issuer": campaign.issuer, "campaign": campaign.number, "version": campaign.version}
-    return json_answer(said, 201)
+    unsigned = await why_unsigned(cloud.store, campaign)
+    return json_answer(said | {"warnings": [unsigned] if unsigned else []}, 201)
 
 
 @ROUTES.get("/v1/admin/campaigns")

@@ -12,6 +12,7 @@ from agent.domain.fields import FieldError
 from cloud import forms
 from cloud.errors import Refused, SetupError
 from cloud.open_store import open_store
+from cloud.places import put_place
 from cloud.staff_commands import note_command
 
 
@@ -30,6 +31,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     adding.add_argument("--currency", required=True, help="ISO 4217 code, such as CNY")
     adding.add_argument(
         "--group", type=int, action="append", default=[], help="a group of stores it is in; may be repeated"
+    )
+    adding.add_argument(
+        "--change", action="store_true", help="it may be known with another number, merchant, zone or currency"
     )
     text = "List the stores."
     listing = actions.add_parser("list", help=text, description=text)
@@ -69,13 +73,13 @@ async def _add(args: argparse.Namespace, at: datetime) -> None:
         "currency": args.currency,
     }
     try:
-        place = forms.place(body)
+        place, change = forms.place(body | {"change": args.change})
     except FieldError as error:
         raise SetupError(str(error)) from None
     store = open_store(args.dir)
     try:
         await note_command(store, at, "store add", {"store": place.store, "number": place.number})
-        await store.put_place(place)
+        await put_place(store, place, change=change)
     except Refused as error:
         raise SetupError(error.sentence) from error
     finally:

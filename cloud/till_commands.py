@@ -14,6 +14,7 @@ from cloud import forms
 from cloud.access import CODE_HOURS, digest, new_code, plain_code
 from cloud.errors import Refused, SetupError
 from cloud.open_store import open_store
+from cloud.places import add_till
 from cloud.ports import CloudStore
 from cloud.staff_commands import note_command
 
@@ -34,6 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     adding = add("add", "Add a till to a store; prints its enrolment code.")
     adding.add_argument("till")
     adding.add_argument("--store", required=True)
+    adding.add_argument("--move", action="store_true", help="it may be known in another store, and moves")
     renewing = add("code", "Print a new enrolment code for a known till: for a new disk, or to take it back.")
     renewing.add_argument("till")
     revoking = add(
@@ -84,11 +86,11 @@ async def _list(store: CloudStore, args: argparse.Namespace, _at: datetime) -> A
 
 async def _add(store: CloudStore, args: argparse.Namespace, at: datetime) -> AsyncIterator[str]:
     try:
-        till, place = forms.till({"till": args.till, "store": args.store})
+        till, place, move = forms.till({"till": args.till, "store": args.store, "move": args.move})
     except FieldError as error:
         raise SetupError(str(error)) from None
     code, expires = _code(at)
-    await store.add_till(till, place, digest(plain_code(code)), expires)
+    await add_till(store, till, place, digest(plain_code(code)), expires, move=move)
     yield _enrol_with(code, expires)
 
 

@@ -174,6 +174,8 @@ async def _published(arguments: argparse.Namespace, admin: CloudAdmin, found: Ca
     if arguments.json:
         _print_json(said)
     else:
+        for warning in said["warnings"]:
+            print(f"note: {warning}", file=sys.stderr)
         print(f"published as version {said['version']}: tills have it with their next bundle")
     return 0
 

@@ -137,7 +137,7 @@ async def open_ledger(
     from cloud.sqlite_store import SqliteStore
 
     _check_ledger(path, new)
-    store = SqliteStore(path)
+    store, blank = SqliteStore(path), False
     try:
         before = {known.key.kid: known.key for known in await store.held_keys()}
         if held.record.kid not in before:
@@ -152,8 +152,15 @@ async def open_ledger(
         elif replace(offer.campaign, version=campaign.version) != campaign:
             await store.put_campaign(replace(campaign, version=offer.campaign.version + 1), None, offer.key)
         yield store
+    except BaseException:
+        offer = await store.offer(campaign.issuer, campaign.number) if new else None
+        blank = new and (offer is None or not offer.issued)
+        raise
     finally:
         await store.close()
+        if blank:  # what was refused begins no ledger: the next try says --new-ledger again
+            for ending in ("", "-wal", "-shm"):
+                path.with_name(path.name + ending).unlink(missing_ok=True)
 
 
 def _check_ledger(path: Path, new: bool) -> None:

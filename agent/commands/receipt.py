@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from agent.commands import receipt_cloud
+from agent.commands.arguments import at_least_one
 from agent.commands.errors import EX_CONFIG, EX_DATAERR, CommandError
 from agent.commands.receipt_cloud import read_template_file
 from agent.domain.receipt_template import LANGUAGES, PAPERS
@@ -44,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     preview.add_argument(
         "--without", nargs="*", default=[], metavar="FACT", help="facts that are not known here"
     )
-    preview.add_argument("--copy", type=int, default=0, metavar="N", help="as the n-th copy")
+    preview.add_argument("--copy", type=at_least_one, default=0, metavar="N", help="as the n-th copy")
     preview.add_argument(
         "--profile", default="generic-80", help="the printer (redeemd printer profiles); default: %(default)s"
     )

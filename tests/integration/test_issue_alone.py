@@ -38,6 +38,14 @@ def test_an_issuer_without_a_cloud(shell: Shell, algorithm: str) -> None:
         assert (said["outcome"], said["issuer"], said["index"]) == ("verified", "acme", int(row["index"]))
 
 
+def test_what_is_refused_begins_no_ledger(shell: Shell) -> None:
+    shell.own_key("--value-max-minor", "1")
+    out = ("--csv", shell.folder / "c.csv")
+    for _ in range(2):
+        assert "good for 1 at most" in shell.issue("--new-ledger", *out, code=1)
+        assert not [path.name for path in shell.folder.iterdir() if ".db" in path.name]
+
+
 def test_what_an_issuer_without_a_cloud_is_told(shell: Shell) -> None:
     key = shell.own_key()
     out = ("--csv", shell.folder / "c.csv")
@@ -67,7 +75,8 @@ def test_terms_that_no_till_would_take_are_refused(shell: Shell) -> None:
     new = ("--new-ledger", "--json")
     late = f"{TODAY + timedelta(days=500)}"
     assert "not all the campaign's" in shell.issue(*new, "--from", late, "--to", late, code=1)
-    assert "above what the campaign gives" in shell.issue("--json", "--value-minor", "3001", code=1)
+    assert "above what the campaign gives" in shell.issue(*new, "--value-minor", "3001", code=1)
+    shell.issue(*new)
     text = shell.campaign.read_text("utf-8")
     shell.campaign.write_text(text.replace("off_minor = 3000 }]\n#", "off_minor = 5001 }]\n#"), "utf-8")
     assert "5000 at most" in shell.issue("--json", code=1)
@@ -85,12 +94,11 @@ def test_days_outside_the_campaign_or_the_key_spend_no_number(shell: Shell) -> N
     assert f"{TODAY} to {TODAY + timedelta(days=90)} can be" in said
     assert "promise:" not in said, "what is refused promises nothing"
     early = ("--from", f"{TODAY - timedelta(days=1)}")
-    shell.issue(*out, *early, code=1)
+    shell.issue("--new-ledger", *out, *early, code=1)
     text = shell.campaign.read_text("utf-8")
     shell.campaign.write_text(text.replace("size = 100000", "size = 1"), "utf-8")
-    (shell.folder / "autumn.db").unlink()
     shell.issue("--new-ledger", *out, *over, code=1)
-    shell.issue(*out, *over, *early, "--clip")
+    shell.issue("--new-ledger", *out, *over, *early, "--clip")
     (row,) = rows(shell.folder / "c.csv")
     assert (row["not_before"], row["expires"]) == (f"{TODAY}", f"{TODAY + timedelta(days=90)}")
 
@@ -102,7 +110,7 @@ def test_days_after_the_keys_last_day_are_refused_with_those_that_can_be(shell: 
     shell("keys", "new", "--issuer", "acme", *days, "--out", key, *word)
     said = shell.issue("--new-ledger", "--json", code=1)
     assert f"{TODAY} to {TODAY + timedelta(days=30)} can be" in said
-    assert shell.issue("--json", "--to", f"{TODAY + timedelta(days=30)}")
+    assert shell.issue("--new-ledger", "--json", "--to", f"{TODAY + timedelta(days=30)}")
 
 
 def test_an_order_that_was_broken_off_begins_with_the_same_coupons(shell: Shell) -> None:

@@ -75,6 +75,19 @@ async def test_from_campaign_to_till(running: Running, ask: Ask, shell: Shell) -
     assert "3 issued" in await ask("campaign", "show", "acme", "1001")
 
 
+async def test_publishing_says_what_no_key_may_sign(ask: Ask, shell: Shell) -> None:
+    said = json.loads(await ask("campaign", "publish", shell.campaign, "--json"))
+    assert ["may sign coupons" in one for one in said["warnings"]] == [True], "there is no key at all"
+    await ask("keys", "new", *KEY[:-1], "1")
+    text = shell.campaign.read_text()
+    shell.campaign.write_text(text.replace("grace_days = 0", "grace_days = 1"))
+    said = json.loads(await ask("campaign", "publish", shell.campaign, "--json"))
+    assert ["good for 1 at most" in one for one in said["warnings"]] == [True]
+    await ask("keys", "new", *KEY)
+    shell.campaign.write_text(text.replace("grace_days = 0", "grace_days = 2"))
+    assert json.loads(await ask("campaign", "publish", shell.campaign, "--json"))["warnings"] == []
+
+
 async def test_publishing_counts_versions(ask: Ask, shell: Shell) -> None:
     await ask("campaign", "publish", shell.campaign)
     assert await ask("campaign", "publish", shell.campaign) == "", "the same says nothing new"

@@ -96,3 +96,28 @@ async def test_a_till_that_is_not_there_is_named(
     async with running_cloud(tmp_path / "cloud"):
         assert await till(action, tmp_path / "cloud", "T-9") == 1
     assert "there is no till T-9" in capsys.readouterr().err
+
+
+async def test_a_till_moves_and_a_store_changes_only_if_that_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "cloud"
+    async with running_cloud(folder) as cloud:
+        await cloud.set_up()
+        other = STORE_BODY | {"store": "S-0013", "number": 13}
+        assert (await cloud.admin("POST", "stores", other))[0] == 201
+        assert await till("add", folder, "T-1", "--store", STORE_BODY["store"]) == 0
+        assert await till("add", folder, "T-1", "--store", STORE_BODY["store"]) == 0, "a new code"
+        assert await till("add", folder, "T-1", "--store", "S-0013") == 1
+        assert f"known in store {STORE_BODY['store']}" in capsys.readouterr().err
+        assert await till("add", folder, "T-1", "--store", "S-0013", "--move") == 0
+        assert (await cloud.admin("GET", "tills"))[1]["tills"][0]["store"] == "S-0013"
+
+        titled = other | {"title": {"zh": "新店", "en": "New"}}
+        assert (await cloud.admin("POST", "stores", titled))[0] == 201, "a name is only a name"
+        status, problem = await cloud.admin("POST", "stores", other | {"currency": "EUR"})
+        assert (status, problem["code"]) == (409, "store_known")
+        assert "currency CNY (now EUR)" in problem["detail"]
+        assert (await cloud.admin("POST", "stores", other | {"currency": "EUR", "change": True}))[0] == 201
+        status, problem = await cloud.admin("POST", "stores", other | {"currency": "ABC", "change": True})
+        assert (status, "ISO 4217" in problem["detail"]) == (422, True)
