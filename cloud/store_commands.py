@@ -33,7 +33,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--group", type=int, action="append", default=[], help="a group of stores it is in; may be repeated"
     )
     adding.add_argument(
-        "--change", action="store_true", help="it may be known with another number, merchant, zone or currency"
+        "--change",
+        action="store_true",
+        help="it may be known with another number, merchant, zone or currency",
     )
     text = "List the stores."
     listing = actions.add_parser("list", help=text, description=text)

@@ -22,6 +22,7 @@ MAX_PROBLEMS = 200
 
 _AT_LINE = re.compile(r" \(at line (\d+), column \d+\)\Z")
 _AT_END = " (at end of document)"
+_TWICE = re.compile(r"Cannot declare (\(.*\)) twice")
 _PLAIN_KEY = re.compile(r"[A-Za-z0-9_-]{1,64}\Z")
 
 
@@ -96,6 +97,14 @@ def _document(text: str, file: str) -> dict[str, object]:
     place = _AT_LINE.search(message)
     line = int(place[1]) if place else lines.last_line(text)
     reason = message[: place.start()] if place else message.removesuffix(_AT_END) + " at the end of the file"
+    if twice := _TWICE.fullmatch(reason):
+        name = printable(".".join(re.findall(r"'([^']*)'", twice[1])))[:80]
+        raise _fault(
+            file,
+            line,
+            f"begins [{name}] a second time",
+            f"write what belongs to [{name}] under its first heading; where several are allowed each is [[{name}]]",
+        )
     raise _fault(
         file,
         line,

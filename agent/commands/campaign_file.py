@@ -20,6 +20,7 @@ from agent.domain.benefit import exposure_minor
 from agent.domain.benefit_wire import KIND_OF
 from agent.domain.campaign import Campaign
 from agent.domain.fields import FieldError, Fields
+from agent.domain.money import CURRENCIES
 from agent.domain.time import EPOCH_DAY, day_text
 from agent.domain.token import DAY_MAX
 from config import ConfigError, Problem
@@ -33,7 +34,6 @@ _REPAIRS_MAX = 40
 _STEP = re.compile(r"([^.\[]+)|\[(\d+)\]")
 _AT_LINE = re.compile(r" \(at line (\d+), column \d+\)\Z")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}")
-_CURRENCY = re.compile(r"[A-Z]{3}")
 _DATES = ("starts", "ends")
 _WORDS = {"zh": "字", "en": "word"}
 _BUDGET = {"count_day": 1, "value_day_minor": 1, "count_offline": 1, "value_offline_minor": 1}
@@ -55,7 +55,7 @@ _EXAMPLE: dict[str, Any] = {
 _HINTS: dict[str, str] = {
     "issuer": 'use the issuer\'s name, such as "acme"',
     "number": "use a number that this issuer has not used yet",
-    "currency": 'use an ISO 4217 code such as "CNY"',
+    "currency": 'use an ISO 4217 code such as "CNY" (renminbi), "TWD" or "EUR"',
     "starts": "use the first day, written 2026-11-22 without quotes",
     "ends": "use the last day, not before starts, written 2026-12-31 without quotes",
     "size": "use how many coupons there may ever be, at most 50000000; it cannot be changed later",
@@ -185,8 +185,8 @@ def _typed(wire: dict[str, Any]) -> CampaignFile:
     campaign = campaigns.from_wire(rest)
     if not _NAME.fullmatch(campaign.issuer):
         raise Fields({}, "campaign").error("issuer", "is not a name of A-Z a-z 0-9 . _ -")
-    if not _CURRENCY.fullmatch(campaign.currency):
-        raise Fields({}, "campaign").error("currency", "is not three capital letters")
+    if campaign.currency not in CURRENCIES:
+        raise Fields({}, "campaign").error("currency", f"{campaign.currency!r} is no currency of ISO 4217")
     if plan is None:
         return CampaignFile(campaign, None)
     if not isinstance(plan, dict):

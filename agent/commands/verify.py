@@ -77,7 +77,13 @@ def _with_codes(contents: Contents, manifest: Manifest, database: Path) -> Conte
 def from_keys(path: Path) -> Knowledge:
     """Key records alone, as JSON: [{"kid", "issuer", "public_key"} (hex), ...]; limits are optional."""
     try:
-        items = json.loads(path.read_text("utf-8"))
+        text = path.read_text("utf-8")
+        try:
+            items = json.loads(text)
+        except ValueError as error:
+            raise CommandError(
+                f"keys file {path} is no JSON ({error}): name the .json file that redeemd keys new wrote"
+            ) from None
         keys = {key.kid: key for key in map(record_from_json, items)}
     except (OSError, ValueError, TypeError, KeyFault, FieldError) as error:
         raise CommandError(f"keys file {path}: {error}") from None

@@ -52,14 +52,8 @@ def campaign_lines(campaign: Campaign, promo: dict[str, int] | None) -> Iterator
         )
 
 
-_MISNAMED = {"RMB": "CNY", "NTD": "TWD", "UKP": "GBP", "YEN": "JPY", "HKN": "HKD", "CNH": "CNY"}
-"""Taken for ISO 4217 codes, and none of them is."""
-
-
 def doubt_lines(campaign: Campaign, today: int) -> Iterator[str]:
     """What can be, and is hardly meant. today: days since `EPOCH_DAY`."""
-    if code := _MISNAMED.get(campaign.currency):
-        yield f"doubt: {campaign.currency} is no code of ISO 4217, tills count in {code}"
     for step in getattr(campaign.offer.benefit, "steps", ()):
         if not isinstance(step, AmountStep) or step.off_minor <= max(
             step.from_minor, campaign.offer.conditions.min_spend_minor
@@ -86,7 +80,7 @@ def loss_lines(
         yield f"incentives: at most {_money(reward, campaign)} for each redemption beside it"
     if found.day_minor is None or found.offline_minor is None:
         yield (
-            f"copies: NOT BOUNDED. Without a budget each of {tills} tills takes a copy of every coupon once: "
+            f"copies: NOT BOUNDED. Without a budget each till ({tills}) takes a copy of every coupon once: "
             "write a [budget] to bound it"
         )
     elif campaign.offline_class is OfflineClass.ONLINE:
@@ -94,7 +88,7 @@ def loss_lines(
     else:
         yield (
             f"copies: at most {_money(found.day_minor, campaign)} a day, and {_money(found.offline_minor, campaign)} "
-            f"while no till reaches the cloud ({tills} tills)"
+            f"while no till reaches the cloud ({tills} till{'' if tills == 1 else 's'})"
         )
 
 

@@ -90,7 +90,7 @@ def test_the_example_of_a_benefit_is_a_good_campaign(path: Path, kind: str) -> N
     ("pattern", "replacement", "key", "wrong"),
     [
         (r"^issuer = .*", 'issuer = "=cmd()"', "issuer", "is not a name"),
-        (r"^currency = .*", 'currency = "cny"', "currency", "capital"),
+        (r"^currency = .*", 'currency = "cny"', "currency", "ISO 4217"),
         (r"^starts = .*", 'starts = "2026-11-22"', "starts", "is not a date"),
         (r"^ends = .*", "ends = 2019-01-01", "ends", "is before starts"),
         (r"^ends = .*", "ends = 2500-01-01", "ends", "is not a date from 1970-01-01"),
@@ -210,10 +210,16 @@ def test_what_is_hardly_meant_is_said(path: Path) -> None:
     assert list(doubt_lines(campaign, campaign.ends + campaign.grace_days)) == []
     (over,) = doubt_lines(campaign, campaign.ends + campaign.grace_days + 1)
     assert "2027-02-20, is over" in over
-    path.write_text(GOOD.replace('"CNY"', '"RMB"').replace("off_minor = 3000", "off_minor = 30000"), "utf-8")
-    code, amount = doubt_lines(read_campaign(path).campaign, campaign.ends)
-    assert "tills count in CNY" in code
-    assert "300.00 RMB off from 100.00 RMB" in amount
+    path.write_text(GOOD.replace("off_minor = 3000", "off_minor = 30000"), "utf-8")
+    (amount,) = doubt_lines(read_campaign(path).campaign, campaign.ends)
+    assert "300.00 CNY off from 100.00 CNY" in amount
+
+
+@pytest.mark.parametrize("code", ["RMB", "YEN", "cny", "XXX"])
+def test_a_currency_that_is_none_is_refused(path: Path, code: str) -> None:
+    path.write_text(GOOD.replace('"CNY"', f'"{code}"'), "utf-8")
+    with pytest.raises(ConfigError, match="no currency of ISO 4217"):
+        read_campaign(path)
 
 
 def test_an_unbounded_loss_is_said_loudly(path: Path) -> None:

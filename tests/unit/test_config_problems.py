@@ -150,7 +150,7 @@ MISTAKES = [
     (CAMERA * 5, 1, "camera", "has 5 items", "use 0 to 4"),
     ('[till]\n"a.\\u001b b" = 1\n', 2, 'till."a.\\u001b b"', "is no key", "use one of"),
     ("[till]\nlanguage = zh\n", 2, "", "is no valid TOML", 'text in "quotes"'),
-    ("[till]\n\n[till]\n", 3, "", "is no valid TOML", "name = value"),
+    ("[till]\n\n[till]\n", 3, "", "begins [till] a second time", "first heading"),
     ("[till\n\n\n", 1, "", "is no valid TOML", "name = value"),
     ("[till]\nlanguage = '''a\n\n", 2, "", "at the end of the file", "name = value"),
     ("\n" + "a." * 200 + "b = 1\n", 2, "", "characters without a space", "shorten this line"),
