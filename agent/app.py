@@ -41,6 +41,7 @@ from agent.folder import (
 )
 from agent.health_report import report
 from agent.hub import Hub
+from agent.members import Members
 from agent.ports import CommitUnknown, LedgerUnavailable, PrintJob
 from agent.printing import PrintQueue
 from agent.promos import Promos
@@ -157,6 +158,7 @@ class App:
             redeemer=Redeemer(*desk),
             sales=Sales(desk, self._wake_lanes),
             risk=Risk(self._state, self._clock, self._uses),
+            members=Members(key),
             refresher=refresher,
             hub=Hub(),
             signals=self._signals(),

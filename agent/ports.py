@@ -143,7 +143,22 @@ class Holds(Protocol):
         """Give `spent_minor` back to a coupon's balance; whole: it has one use fewer, too."""
 
 
-class Transaction(Holds, Protocol):
+class MemberLedger(Protocol):
+    """What members used here, within one transaction. member: the digest of `agent.members`."""
+
+    def member_uses(
+        self, campaign: tuple[str, int], member: bytes, since: int, day: int, at: datetime
+    ) -> tuple[int, int]:
+        """Uses of a campaign on store day `day`, and from `since` to it; held ones that last at `at` are of today."""
+
+    def count_member(self, campaign: tuple[str, int], member: bytes, day: int, number: int) -> None:
+        """The redemption of this number in its lane was this member's."""
+
+    def uncount_member(self, campaign: tuple[str, int], number: int) -> None:
+        """That redemption is undone: the use does not count any more."""
+
+
+class Transaction(Holds, MemberLedger, Protocol):
     """The ledger within one transaction. Synchronous: it runs in the writer's thread."""
 
     def view(self, identity: tuple[str, int, int], day: int, at: datetime) -> LedgerView:

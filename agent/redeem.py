@@ -13,7 +13,7 @@ import logging
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime, tzinfo
+from datetime import tzinfo
 from typing import Any
 
 from agent.disk import DiskLevel
@@ -28,6 +28,7 @@ from agent.domain.sale import Sale
 from agent.domain.settlement import settled
 from agent.domain.token import Coupon
 from agent.domain.verdict import Verdict, make_verdict
+from agent.members import view_for
 from agent.ports import AnsweredBefore, Clock, CommitUnknown, Ledger, LedgerUnavailable, Transaction
 from agent.promotion import Issuing, hand_out, read_typed_promo
 from agent.records import (
@@ -245,7 +246,7 @@ class _Work:
         state, trust = self._owner._state, self._trust
         now = state.now(self._owner._clock)
         day = time.day_number(now.now, trust.zone)
-        view = self._view(tx, day, now.now)
+        view = self._view(tx, Moment(trust, now, day))
         decision = judge(self._found, trust, request.sale, view, now, request.member)
         accepted = decision.outcome is Outcome.ACCEPTED
         lane = record.REDEMPTION_LANE if accepted else record.EVIDENCE_LANE
@@ -277,10 +278,13 @@ class _Work:
         lane, head, verdict = self._sealed
         return verdict if tx.head(lane) == head else None
 
-    def _view(self, tx: Transaction, day: int, at: datetime) -> LedgerView:
+    def _view(self, tx: Transaction, at: Moment) -> LedgerView:
         if isinstance(self._found, Refusal):
             return LedgerView()
-        return tx.view(self._found.identity, day, at)
+        view = tx.view(self._found.identity, at.day, at.now.now)
+        if (member := self._request.member) is None:
+            return view
+        return view_for(tx, view, self._trust.contents.campaigns.get(self._found.identity[:2]), member, at)
 
     def _accept(
         self, tx: Transaction, verdict: Verdict, decision: Decision, day: int, prior: PriorUse | None
@@ -295,6 +299,9 @@ class _Work:
         tx.consume(coupon.identity, redemption_id, verdict.at, forget_after, uses, spent)
         if campaign.budget is not None:
             tx.charge(coupon.issuer, coupon.claims.campaign, day, decision.charge_minor)
+        if (member := self._request.member) is not None:
+            number = tx.head(record.REDEMPTION_LANE).sequence + 1
+            tx.count_member(coupon.identity[:2], member.digest, day, number)
         if verdict.print_job is not None:
             assert self._owner._make_receipt is not None, "a print job has a receipt"
             trust = self._trust

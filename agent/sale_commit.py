@@ -126,7 +126,7 @@ def commit(desk: Desk, tx: Transaction, at: Moment, hold_id: str, final: Final) 
 
 def _settle(tx: Transaction, at: Moment, held: HeldSale, sale: Sale, *, late: bool) -> _Settled:
     """Which of the held coupons count in the closed sale."""
-    views = views_of(tx, [one.coupon for one in held.coupons], at)
+    views = views_of(tx, [one.coupon for one in held.coupons], at, held.member)
     contents = at.trust.contents
     known = [one for one in held.coupons if one.coupon.identity[:2] in contents.campaigns]
     gone = [one for one in held.coupons if one not in known]
@@ -207,11 +207,7 @@ def _redeem(
         print_job=None if desk.make_receipt is None else number,
         offline=offline,
     )
-    uses = 0 if one.offered.view.prior is None else one.offered.view.prior.uses
-    forget_after = coupon.claims.expires + campaign.grace_days
-    tx.consume(coupon.identity, number, at.now.now, forget_after, uses, applied.amount_minor)
-    if campaign.budget is not None:
-        tx.charge(*coupon.identity[:2], at.day, one.charge_minor)
+    _use(tx, at, one, held.member, number)
     choice, promo = _print(desk, tx, at, sale, verdict, held.member, first=first)
     veil = Veil()
     data = {
@@ -237,6 +233,19 @@ def _redeem(
         veil=veil,
     )
     return number
+
+
+def _use(tx: Transaction, at: Moment, one: Counted, member: Member | None, redemption_id: str) -> None:
+    """What is used up: of the coupon, of its campaign's budget, of what the member may."""
+    coupon, campaign = one.offered.coupon, one.offered.campaign
+    uses = 0 if one.offered.view.prior is None else one.offered.view.prior.uses
+    forget_after = coupon.claims.expires + campaign.grace_days
+    tx.consume(coupon.identity, redemption_id, at.now.now, forget_after, uses, one.applied.amount_minor)
+    if campaign.budget is not None:
+        tx.charge(*coupon.identity[:2], at.day, one.charge_minor)
+    if member is not None:
+        number = tx.head(record.REDEMPTION_LANE).sequence + 1
+        tx.count_member(coupon.identity[:2], member.digest, at.day, number)
 
 
 def _print(

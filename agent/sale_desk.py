@@ -23,6 +23,7 @@ from agent.domain.outcome import SOMETHING_ELSE
 from agent.domain.pricing import Applied
 from agent.domain.sale import Line, Sale
 from agent.domain.token import Coupon
+from agent.members import view_for
 from agent.ports import Clock, Ledger, Transaction
 from agent.records import (
     Moment,
@@ -105,9 +106,13 @@ class Desk(NamedTuple):
 
 
 def views_of(
-    tx: Transaction, coupons: Sequence[Coupon], at: Moment
+    tx: Transaction, coupons: Sequence[Coupon], at: Moment, member: Member | None
 ) -> dict[tuple[str, int, int], LedgerView]:
-    return {one.identity: tx.view(one.identity, at.day, at.now.now) for one in coupons}
+    views = {one.identity: tx.view(one.identity, at.day, at.now.now) for one in coupons}
+    if member is None:
+        return views
+    campaigns = at.trust.contents.campaigns
+    return {name: view_for(tx, view, campaigns.get(name[:2]), member, at) for name, view in views.items()}
 
 
 def note_refusals(

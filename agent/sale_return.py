@@ -122,6 +122,8 @@ def _reverse(
     comes_back = returns and whole
     if comes_back or (returns and data.get("payment")):
         tx.unuse(identity, amount, whole=whole)
+    if comes_back:
+        tx.uncount_member(identity[:2], int(event["sequence"]))
     number = record.record_id(
         desk.state.till, record.REDEMPTION_LANE, tx.head(record.REDEMPTION_LANE).sequence + 1
     )

@@ -27,6 +27,7 @@ from agent.domain.decide import Refusal, verify_scan
 from agent.domain.hold import Call, Hold, HoldState, Reserved, Step
 from agent.domain.outcome import Outcome
 from agent.domain.token import Coupon
+from agent.members import kept_of
 from agent.ports import LedgerUnavailable, Transaction
 from agent.promotion import read_typed_promo
 from agent.records import (
@@ -194,7 +195,7 @@ def _price(
     tx: Transaction, at: Moment, ask: Ask, scanned: Sequence[Scanned]
 ) -> tuple[list[Offered], Any, Any]:
     coupons = [one.found for one in scanned if isinstance(one.found, Coupon)]
-    offered, turned = admitted(scanned, views_of(tx, coupons, at), at, ask.sale.currency)
+    offered, turned = admitted(scanned, views_of(tx, coupons, at, ask.member), at, ask.sale.currency)
     return offered, price(offered, ask.sale, facts_at(at, ask.sale, ask.member), at), turned
 
 
@@ -208,7 +209,7 @@ def _hold(
     local = now.astimezone(at.trust.zone)
     kept = HeldSale(
         ask.sale,
-        ask.member,
+        kept_of(ask.member, (one.offered.coupon for one in priced.counted)),
         at.day,
         local.hour * 60 + local.minute,
         tuple(
@@ -226,7 +227,11 @@ def _hold(
     }
     reserved = [
         Reserved(
-            one.coupon.identity, one.charge_minor, one.applied.amount_minor if one.applied.payment else 0
+            one.coupon.identity,
+            one.charge_minor,
+            one.applied.amount_minor if one.applied.payment else 0,
+            None if ask.member is None else ask.member.digest,
+            one.applied.points_spent,
         )
         for one in kept.coupons
     ]

@@ -23,6 +23,7 @@ from agent.domain.verdict import Verdict
 from agent.guesses import Guesses
 from agent.hub import Hub
 from agent.intake import Arrival, Intake, Overflow
+from agent.members import Members
 from agent.ports import Clock, CommitUnknown, Counts, LedgerUnavailable, PrintJob, Prints
 from agent.printing import PrintQueue, print_json
 from agent.promos import Promos
@@ -58,6 +59,7 @@ class Wiring:
     redeemer: Redeemer
     sales: Sales
     risk: Risk
+    members: Members
     refresher: Refresher
     hub: Hub
     signals: Signals
@@ -92,7 +94,8 @@ class Till:
     def __init__(self, wiring: Wiring) -> None:
         self._w = wiring
         self.hub, self.requeue = wiring.hub, wiring.requeue
-        self.signals, self.sales, self.risk = wiring.signals, wiring.sales, wiring.risk
+        self.signals, self.sales = wiring.signals, wiring.sales
+        self.risk, self.members = wiring.risk, wiring.members
         self.receipts = ReceiptDesk(
             wiring.prints, wiring.print_queue, wiring.promos, wiring.shown, self.tell_print
         )

@@ -221,7 +221,7 @@ def _ask(request: web.Request, body: QuoteBody, sale_id: str) -> Ask:
         raise ApiError("no_bundle")
     till.check_texts(body.coupons)
     sale = known_sale(body.sale, till.currency, sale_id[:64])
-    return Ask(sale, body.coupons, member_of(body.member))
+    return Ask(sale, body.coupons, till.members.known(member_of(body.member)))
 
 
 async def _answered(call: Callable[[], Awaitable[Answered]]) -> Answered:

@@ -37,7 +37,7 @@ async def put(request: web.Request) -> web.Response:
     if body.currency not in (None, till.currency):
         raise ApiError("wrong_currency")
     sale = known_sale(body, till.currency, uuid.uuid4().hex[:12])
-    till.set_sale(sale, member_of(body.member))
+    till.set_sale(sale, till.members.known(member_of(body.member)))
     return _said(till)
 
 

@@ -73,7 +73,7 @@ async def redeemed(till: Till, request: web.Request) -> Verdict:
     body = await read_body(request, RedeemBody)
     try:
         sale = sale_of(body.sale, till.currency, key[:NAME_CHARS_MAX])
-        verdict = await till.redeem(body.text, sale, key, member_of(body.member))
+        verdict = await till.redeem(body.text, sale, key, till.members.known(member_of(body.member)))
     except KeyReused:
         raise ApiError("key_reused") from None
     except StillRunning:
@@ -94,7 +94,7 @@ async def verify(request: web.Request) -> web.Response:
     till = request.app[TILL]
     body = await read_body(request, RedeemBody)
     sale = sale_of(body.sale, till.currency, "verify")
-    return answer(till.explain(body.text, sale, member_of(body.member)).to_json())
+    return answer(till.explain(body.text, sale, till.members.known(member_of(body.member))).to_json())
 
 
 @routes.get("/v1/verdicts")

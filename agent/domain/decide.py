@@ -65,14 +65,17 @@ class Held:
 class LedgerView:
     """What the till's ledger says about one coupon, read in the transaction that will record the answer.
 
-    used: what open holds reserve included. unprinted: it is a promo code of this till's pool that stands on no receipt
-    yet.
+    used: what open holds reserve included. member_day, member_month: how often the member used the campaign
+    here or is about to, where it limits that. unprinted: it is a promo code of this till's pool that stands on no
+    receipt yet.
     """
 
     prior: PriorUse | None = None
     used: BudgetUse = NOTHING_USED
     unprinted: bool = False
     held: Held | None = None
+    member_day: int = 0
+    member_month: int = 0
 
     @property
     def uses(self) -> int:
@@ -370,7 +373,7 @@ def presented_of(coupon: Coupon, campaign: Campaign, view: LedgerView) -> Presen
         claims.value_minor,
         max(most - view.spent_minor, 0),
         claims.holder if campaign.offer.conditions.holder_only else None,
-        Uses(view.uses, store_day=view.used.count_day, till_day=view.used.count_day),
+        Uses(view.uses, view.member_day, view.member_month, view.used.count_day, view.used.count_day),
     )
 
 

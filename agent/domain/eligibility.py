@@ -20,7 +20,8 @@ class Member:
     """The customer's card. pseudonym: as coupons name their holder. level: 0 for none. visits: sales before this one.
 
     absent_days: since the last of them, None where there is none. points: what may be spent here now. consent: the
-    member agreed to records of what was bought; without it no record and no table names the member.
+    member agreed to records of what was bought; without it no record and no table names the member. digest: by which
+    this till counts what the member used (`agent.members`).
     """
 
     pseudonym: bytes
@@ -29,6 +30,7 @@ class Member:
     absent_days: int | None = None
     points: int = 0
     consent: bool = False
+    digest: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,11 +41,14 @@ class Hold:
 
 @dataclass(frozen=True, slots=True)
 class Reserved:
-    """What a hold keeps of one coupon: one use, `charge_minor` of the budget, `amount_minor` of a stored value."""
+    """What a hold keeps of one coupon: one use, by `member` where one is known (the digest of `Member`), `charge_minor`
+    of the budget, `amount_minor` of a stored value, `points` of the member's."""
 
     identity: tuple[str, int, int]
     charge_minor: int
     amount_minor: int
+    member: bytes | None = None
+    points: int = 0
 
 
 class Call(StrEnum):

@@ -131,6 +131,11 @@ def day_number(moment: datetime, zone: tzinfo) -> int:
     return (moment.astimezone(zone).date() - EPOCH_DAY).days
 
 
+def month_start(day: int) -> int:
+    """The day number of the first day of that day's month."""
+    return day - (EPOCH_DAY + timedelta(days=day)).day + 1
+
+
 def day_start(day: int, zone: tzinfo) -> datetime:
     """The first moment of the store's calendar day `day`, in UTC."""
     first = EPOCH_DAY + timedelta(days=day)

@@ -37,8 +37,9 @@ class SqlHolds:
             (hold.hold_id, hold.sale_id, hold.state.value, *times, hold.held, hold.answer),
         )
         for one in reserved:
-            row = (*one.identity, hold.hold_id, times[1], one.charge_minor, one.amount_minor)
-            self._execute("INSERT INTO held_coupon VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+            reserves = one.charge_minor, one.amount_minor, one.member, one.points
+            row = (*one.identity, hold.hold_id, times[1], *reserves)
+            self._execute("INSERT INTO held_coupon VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
 
     def hold(self, hold_id: str) -> Hold | None:
         row = self._execute(f"SELECT {_COLUMNS} FROM hold WHERE hold_id = ?", (hold_id,)).fetchone()

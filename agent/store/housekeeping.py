@@ -9,7 +9,7 @@ from functools import partial
 from typing import NamedTuple
 
 from agent.domain.record import EVIDENCE_LANE, REDEMPTION_LANE
-from agent.domain.time import timestamp
+from agent.domain.time import month_start, timestamp
 from agent.store.database import Database
 from agent.store.inspect import TABLES
 
@@ -64,6 +64,7 @@ def _rules(now: datetime, day: int, retention: Retention) -> list[tuple[str, str
     keep = timestamp(now - timedelta(days=retention.redemption_keep_days))
     return [
         ("coupon_use", "forget_after < ?", (day,)),
+        ("member_use", "day < ?", (month_start(day),)),
         ("budget", "day >= 0 AND day < ?", (day - 1,)),
         # Its token is of no use to anybody any more.
         ("promo", "redemption_id IS NOT NULL AND signed = 0 AND expires < ?", (day - PROMO_KEEP_DAYS,)),
@@ -90,6 +91,7 @@ def _rules(now: datetime, day: int, retention: Retention) -> list[tuple[str, str
 _KEYS = {
     "coupon_use": "issuer, campaign, idx",
     "budget": "issuer, campaign, day",
+    "member_use": "issuer, campaign, member, day, number",
     "request": "request_id",
     "print_job": "number",
     "print_document": "number",

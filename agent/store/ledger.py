@@ -19,6 +19,7 @@ from agent.store.bundle_cache import promo_row
 from agent.store.database import Database
 from agent.store.holds import SqlHolds
 from agent.store.inspect import TABLES, job_number, prior_of
+from agent.store.members import SqlMembers
 from agent.store.till_facts import put_anchor, start_of
 
 T = TypeVar("T")
@@ -89,7 +90,7 @@ _DISCLOSE = "INSERT INTO disclosure VALUES (?, ?, ?, ?, ?)"
 _APPEND = {lane: f"INSERT INTO {table} VALUES (?, ?, ?, 'waiting', NULL)" for lane, table in TABLES.items()}
 
 
-class SqlTransaction(SqlHolds):
+class SqlTransaction(SqlHolds, SqlMembers):
     """`agent.ports.Transaction` on an open SQLite transaction."""
 
     def view(self, identity: tuple[str, int, int], day: int, at: datetime) -> LedgerView:

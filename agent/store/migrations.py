@@ -203,6 +203,34 @@ CREATE TABLE disclosure (
 CREATE INDEX disclosure_pseudonym ON disclosure (pseudonym);
 """
 
+_0008 = """
+-- A redemption that was a member's, for limits of a member. member: a digest under the till's key. day: the store's.
+-- number: the redemption's sequence. Forgotten after the month.
+CREATE TABLE member_use (
+    issuer TEXT NOT NULL,
+    campaign INTEGER NOT NULL,
+    member BLOB NOT NULL,
+    day INTEGER NOT NULL,
+    number INTEGER NOT NULL,
+    PRIMARY KEY (issuer, campaign, member, day, number)
+) STRICT, WITHOUT ROWID;
+
+-- Points that a record of the redemption lane earned and spent; below 0 where it gives back. number: its sequence.
+CREATE TABLE member_points (
+    number INTEGER PRIMARY KEY,
+    member BLOB NOT NULL,
+    day INTEGER NOT NULL,
+    sale_id TEXT NOT NULL,
+    earned INTEGER NOT NULL,
+    spent INTEGER NOT NULL
+) STRICT;
+CREATE INDEX member_points_member ON member_points (member, number);
+
+-- Whose hold it is, and the points that it keeps.
+ALTER TABLE held_coupon ADD COLUMN member BLOB;
+ALTER TABLE held_coupon ADD COLUMN points INTEGER NOT NULL DEFAULT 0;
+"""
+
 SCRIPTS: tuple[tuple[str, str], ...] = (
     ("0001_first_till", _0001),
     ("0002_print_documents", _0002),
@@ -211,6 +239,7 @@ SCRIPTS: tuple[tuple[str, str], ...] = (
     ("0005_promo_look_ups", _0005),
     ("0006_sale_holds", _0006),
     ("0007_disclosures", _0007),
+    ("0008_members", _0008),
 )
 VERSION = len(SCRIPTS)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,14 @@ import pytest_asyncio
 
 import config
 from agent.domain.disclosure import disclosure
+from agent.domain.eligibility import Member
+from agent.domain.sale import Sale
+from agent.domain.time import day_number
+from agent.members import Members
+from agent.redeem import Request
+from agent.store.housekeeping import Retention, tidy
 from drivers.virtual_printer import VirtualPrinter
-from tests.core_kit import files_hold, promo_codes, rows
+from tests.core_kit import HandClock, core, files_hold, install, promo_codes, rows
 from tests.factory import Factory, amount_off
 from tests.integration.api_kit import RealTill, real_till
 
@@ -37,10 +44,15 @@ def factory() -> Factory:
         3: {"first_visit": True},
         4: {"absent_days": 30},
         5: {"holder_only": True},
+        6: {"limits": {"member_day": 1, "member_month": 2}},
     }
     made = Factory(
         campaigns=[
-            amount_off(number, offer={"benefit": OFF, "conditions": conditions})
+            amount_off(
+                number,
+                offer={"benefit": OFF, "conditions": conditions, "stacking": {"mode": "joint"}},
+                returns="coupon",
+            )
             for number, conditions in asked.items()
         ]
     )
@@ -168,3 +180,63 @@ async def test_without_consent_the_pseudonym_is_nowhere(till: RealTill, tmp_path
     assert counter.data("evidence")[0]["member"]["pseudonym"] is None
     for form in (WHO, bytes.fromhex(WHO).hex().upper()):
         assert files_hold(tmp_path, form) == []
+
+
+async def test_a_members_uses_count_on_both_roads_and_holds_keep_theirs(till: RealTill) -> None:
+    """One a day: by whichever call it was; a void, an end and a return with the coupon give the use back."""
+    counter = Counter(till)
+    other = MEMBER | {"pseudonym": "ff" * 8}
+
+    async def hold(index: int, key: str, **more: Any) -> Any:
+        body = {"sale": SALE, "coupons": [till.factory.coupon(index, 6)], "member": MEMBER, **more}
+        return (await till.call("POST", "/v1/holds", body, Idempotency_Key=key)).json
+
+    def limited(priced: Any) -> list[tuple[str, str]]:
+        return [(one["reason"], one["detail"]) for one in priced["refused"]]
+
+    held = await hold(1, "h1")
+    assert len(held["applied"]) == 1
+    refused = await counter.redeem(6, 2, MEMBER)
+    assert (refused["outcome"], refused["detail"]) == ("limit_reached", "member_day")
+    assert limited(await hold(3, "h2")) == [("limit_reached", "member_day")]
+    assert (await counter.redeem(6, 4, other))["accepted"]
+    assert (await counter.redeem(6, 5))["outcome"] == "member_needed"
+    await till.call("POST", f"/v1/holds/{held['hold_id']}/void", {}, Idempotency_Key="v")
+    first = await counter.redeem(6, 2, MEMBER)
+    assert first["accepted"]
+    assert limited(await hold(3, "h3")) == [("limit_reached", "member_day")]
+    back = {"redemption_id": first["redemption_id"]}
+    answer = await till.call("POST", "/v1/reversals", back, Idempotency_Key="r")
+    assert answer.json["reversals"][0]["coupon_returns"], answer.raw
+    again = await hold(2, "h4")
+    closing = {"total_minor": 20_000, "tenders": ["cash"]}
+    path = f"/v1/holds/{again['hold_id']}/commit"
+    assert len((await till.call("POST", path, closing, Idempotency_Key="c")).json["applied"]) == 1
+    assert (await counter.redeem(6, 7, MEMBER))["detail"] == "member_day"
+
+
+async def test_a_day_and_a_month_later_a_member_may_again(tmp_path: Path) -> None:
+    made, clock = factory(), HandClock(datetime(2026, 11, 27, 12, tzinfo=UTC))
+    made.issued, member = clock.wall, Member(bytes.fromhex(WHO))
+    with core(install(tmp_path / "till", made), made, clock) as till:
+        known = Members(made.till_key).known(member)
+
+        async def redeem(index: int) -> tuple[str, str | None]:
+            text = made.coupon(index, 6, not_before=20_000, expires=30_000)
+            sale = Sale(f"S{index}", "CNY", 20_000)
+            verdict = await till.redeemer.redeem(Request(text, "test", sale, member=known))
+            return verdict.outcome.value, verdict.detail
+
+        said = []
+        for index in range(5):
+            said += [await redeem(2 * index), await redeem(2 * index + 1)]
+            clock.advance(timedelta(days=1))
+        day = till.state.now(clock).now
+        await tidy(till.database, day, day_number(day, UTC), Retention(30, 1000))
+        kept = till.rows("SELECT day, member FROM member_use")
+    yes, today, month = ("accepted", None), ("limit_reached", "member_day"), ("limit_reached", "member_month")
+    # 27th and 28th are the month's two; the 29th and 30th have none left; December begins anew
+    assert said == [yes, today, yes, today, month, month, month, month, yes, today]
+    assert [day for day, _ in kept] == [day_number(datetime(2026, 12, 1, tzinfo=UTC), UTC)]
+    assert kept[0][1] != member.pseudonym
+    assert len(kept[0][1]) == 16

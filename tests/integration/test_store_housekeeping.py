@@ -124,6 +124,7 @@ async def test_prints_requests_and_budgets_have_their_time(database: Database) -
     deleted = await sweep(database)
     assert deleted == {
         "coupon_use": 0,
+        "member_use": 0,
         "hold": 1,
         "returned": 1,
         "budget": 1,
