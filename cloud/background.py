@@ -12,10 +12,15 @@ from aiohttp import web
 
 from cloud.errors import CloudError
 from cloud.http import CLOUD, Cloud
+from cloud.ports import CloudStore
 
 log = logging.getLogger("redeemd.cloud")
 
 SEEN_EVERY_S = 5.0
+TALLY_EVERY_S = 10.0
+TILLS_AT_ONCE = 500
+RECORDS_AT_ONCE = 500
+"""Of one transaction: the writer of an embedded database is busy for some tens of milliseconds."""
 
 
 async def write_seen(cloud: Cloud) -> None:
@@ -29,7 +34,26 @@ async def write_seen(cloud: Cloud) -> None:
             raise
 
 
-DUTIES: dict[str, tuple[Callable[[Cloud], Awaitable[None]], float]] = {"seen": (write_seen, SEEN_EVERY_S)}
+async def count_all(store: CloudStore) -> int:
+    """Bring the tally up to what is stored; how many records were counted."""
+    counted = 0
+    while tills := await store.behind(TILLS_AT_ONCE):
+        for till in tills:
+            done = RECORDS_AT_ONCE
+            while done == RECORDS_AT_ONCE:
+                done = await store.count_up(till, RECORDS_AT_ONCE)
+                counted += done
+    return counted
+
+
+async def count(cloud: Cloud) -> None:
+    await count_all(cloud.store)
+
+
+DUTIES: dict[str, tuple[Callable[[Cloud], Awaitable[None]], float]] = {
+    "seen": (write_seen, SEEN_EVERY_S),
+    "tally": (count, TALLY_EVERY_S),
+}
 """Name -> what is done, and after how many seconds again."""
 
 

@@ -46,7 +46,7 @@ _RECORD = {"till": "text", "lane": "text", "sequence": "integer", "hash": "text"
 
 
 async def _redemptions(store: CloudStore, period: Period) -> Pages:
-    places = _Places(store)
+    places = Places(store)
     async for lines in _ledger(store, period):
         yield [
             (
@@ -92,7 +92,7 @@ async def _conflicts(store: CloudStore, period: Period) -> Pages:
 
 
 @dataclass(slots=True)
-class _Sum:
+class Sum:
     """payable: nothing is wrong with them. open: in conflict, held, of
     an unknown campaign or another currency, or cannot be right: a person decides. Amounts are net of what went back.
     """
@@ -104,70 +104,87 @@ class _Sum:
     returns: int = 0
     returned_minor: list[int] = field(default_factory=lambda: [0] * len(PARTIES))
 
+    def add(self, payable: bool, parts: Sequence[int], count: int = 1) -> None:
+        self.payable += count * payable
+        self.open += count * (not payable)
+        add_parts(self.payable_minor if payable else self.open_minor, parts)
 
-class _Sums:
+
+class StoreSums:
     """One sum for each store and known campaign is kept, however many redemptions there are, and whatever tills say."""
 
-    def __init__(self, places: _Places, offers: Sequence[Offer]) -> None:
+    def __init__(self, places: Places, offers: Sequence[Offer]) -> None:
         self._places = places
         self._known = {(one.campaign.issuer, one.campaign.number): one.campaign for one in offers}
-        self._sums = dict[Row, _Sum]()
+        self._sums = dict[Row, Sum]()
 
-    async def of(self, line: LedgerLine | ReversalLine) -> tuple[_Sum, Campaign | None]:
+    async def of(self, line: LedgerLine | ReversalLine) -> tuple[Sum, Campaign | None]:
         """Where it counts: where the redemption was, for a return too."""
         till = line.of_till if isinstance(line, ReversalLine) else line.till
         campaign = self._known.get((line.issuer or "", line.campaign or 0))
-        of = (None, None, None) if campaign is None else (campaign.issuer, campaign.number, campaign.currency)
-        return self._sums.setdefault((*await self._places.of(till), *of), _Sum()), campaign
+        return self.at(await self._places.of(till), campaign), campaign
 
-    def rows(self) -> list[tuple[Row, _Sum]]:
+    def at(self, place: tuple[str | None, str | None], campaign: Campaign | None) -> Sum:
+        of = (None, None, None) if campaign is None else (campaign.issuer, campaign.number, campaign.currency)
+        return self._sums.setdefault((*place, *of), Sum())
+
+    def campaign(self, issuer: str, number: int) -> Campaign | None:
+        return self._known.get((issuer, number))
+
+    async def add(self, line: LedgerLine) -> None:
+        summed, campaign = await self.of(line)
+        summed.add(is_payable(line, campaign), parties_of(line_parts(line, campaign)))
+
+    async def give_back(self, back: ReversalLine) -> None:
+        summed, campaign = await self.of(back)
+        parts = parties_of(back.parts)
+        add_parts(
+            summed.payable_minor if is_payable(back, campaign) else summed.open_minor, [-one for one in parts]
+        )
+        summed.returns += 1
+        add_parts(summed.returned_minor, parts)
+
+    def rows(self) -> list[tuple[Row, Sum]]:
         return sorted(self._sums.items(), key=lambda item: [str(part) for part in item[0]])
 
 
 async def _settlement(store: CloudStore, period: Period) -> Pages:
-    sums = _Sums(_Places(store), await store.offers())
+    sums = StoreSums(Places(store), await store.offers())
     async for lines in _ledger(store, period):
         for line in lines:
-            summed, campaign = await sums.of(line)
-            payable = _payable(line, campaign)
-            summed.payable += payable
-            summed.open += not payable
-            parts = [
-                sum(each)
-                for each in zip(*(part.funded_minor for part in _shares(line, campaign)), strict=True)
-            ]
-            _add(summed.payable_minor if payable else summed.open_minor, parts)
-    async for returned in _returns(store, period):
+            await sums.add(line)
+    async for returned in returns_in(store, period):
         for back in returned:
-            summed, campaign = await sums.of(back)
-            parts = [-sum(part.funded_minor[place] for part in back.parts) for place in range(len(PARTIES))]
-            _add(summed.payable_minor if _payable(back, campaign) else summed.open_minor, parts)
-            summed.returns += 1
-            _add(summed.returned_minor, [-part for part in parts])
+            await sums.give_back(back)
     rows = sums.rows()
     for first in range(0, len(rows), PAGE):
-        yield [row for key, summed in rows[first : first + PAGE] for row in _parties(key, summed)]
+        yield [row for key, summed in rows[first : first + PAGE] for row in party_rows(key, summed)]
 
 
-def _add(into: list[int], parts: Sequence[int]) -> None:
+def add_parts(into: list[int], parts: Sequence[int]) -> None:
     for place, part in enumerate(parts):
         into[place] += part
 
 
-def _payable(line: LedgerLine | ReversalLine, campaign: Campaign | None) -> bool:
+def parties_of(parts: Sequence[Part]) -> list[int]:
+    """What each party gives for all lines together."""
+    return [sum(part.funded_minor[place] for part in parts) for place in range(len(PARTIES))]
+
+
+def is_payable(line: LedgerLine | ReversalLine, campaign: Campaign | None) -> bool:
     """Of a return: whether its redemption is."""
     as_promised = campaign is not None and line.currency in (None, campaign.currency)
     return as_promised and line.standing == "counts" and line.conflict is None and line.implausible is None
 
 
-def _shares(line: LedgerLine, campaign: Campaign | None) -> list[Part]:
+def line_parts(line: LedgerLine, campaign: Campaign | None) -> list[Part]:
     """Each redemption is shared by itself, so that parts add up to what came off."""
     funding = Funding() if campaign is None else campaign.offer.funding
     said = {"lines": list(line.lines), "discount_minor": line.discount_minor}
     return list(shares_of(said, line.discount_minor or 0, funding).values())
 
 
-def _parties(key: Row, summed: _Sum) -> Iterator[Row]:
+def party_rows(key: Row, summed: Sum) -> Iterator[Row]:
     """A row for each party that pays something; the issuer has one in any case."""
     amounts = zip(PARTIES, summed.payable_minor, summed.open_minor, summed.returned_minor, strict=True)
     for party, payable, waiting, back in amounts:
@@ -177,22 +194,22 @@ def _parties(key: Row, summed: _Sum) -> Iterator[Row]:
 
 async def _shares_by_line(store: CloudStore, period: Period) -> Pages:
     """Redemptions in order of (till, lane, sequence), then returns, the newest first."""
-    places = _Places(store)
+    places = Places(store)
     known = {(one.campaign.issuer, one.campaign.number): one.campaign for one in await store.offers()}
     async for lines in _ledger(store, period):
         rows: list[Row] = []
         for line in lines:
             campaign = known.get((line.issuer or "", line.campaign or 0))
             of = (*await places.of(line.till), line.redemption_id, line.redemption_id, line.received_at)
-            rows += _line_rows(of, "redemption", _shares(line, campaign), 1, _payable(line, campaign))
+            rows += _line_rows(of, "redemption", line_parts(line, campaign), 1, is_payable(line, campaign))
         yield rows
-    async for returned in _returns(store, period):
+    async for returned in returns_in(store, period):
         rows = []
         for back in returned:
             campaign = known.get((back.issuer, back.campaign))
             number = record_id(back.till, back.lane, back.sequence)
             of = (*await places.of(back.of_till), back.redemption_id, number, back.received_at)
-            rows += _line_rows(of, "return", back.parts, -1, _payable(back, campaign))
+            rows += _line_rows(of, "return", back.parts, -1, is_payable(back, campaign))
         yield rows
 
 
@@ -211,7 +228,7 @@ def _line_rows(of: Row, kind: str, parts: Sequence[Part], sign: int, payable: bo
                 )
 
 
-async def _returns(store: CloudStore, period: Period) -> AsyncIterator[list[ReversalLine]]:
+async def returns_in(store: CloudStore, period: Period) -> AsyncIterator[list[ReversalLine]]:
     """What went back in the period, the newest first."""
     after = NEWEST
     while page := await store.reversals(PAGE, after):
@@ -229,19 +246,25 @@ async def _ledger(store: CloudStore, period: Period) -> AsyncIterator[list[Ledge
         yield [line for line in page if line.index is not None and period.has(line.received_at)]
 
 
-class _Places:
+class Places:
     """Where tills stand, as the cloud knows it: (store, merchant)."""
 
     def __init__(self, store: CloudStore) -> None:
         self._store = store
         self._known: dict[str, tuple[str | None, str | None]] = {}
+        self._stores: dict[str, tuple[str | None, str | None]] = {}
 
     async def of(self, till: str) -> tuple[str | None, str | None]:
         if till not in self._known:
             found = await self._store.till(till)
-            place = None if found is None else await self._store.place(found.store)
-            self._known[till] = (None, None) if place is None else (place.store, place.merchant)
+            self._known[till] = (None, None) if found is None else await self.at(found.store)
         return self._known[till]
+
+    async def at(self, store: str) -> tuple[str | None, str | None]:
+        if store not in self._stores:
+            place = await self._store.place(store)
+            self._stores[store] = (None, None) if place is None else (place.store, place.merchant)
+        return self._stores[store]
 
 
 TABLES = {

@@ -25,6 +25,7 @@ from cloud.outward import OutwardStore
 from cloud.restore import RestoreStore
 from cloud.seen import SeenStore
 from cloud.staff import StaffStore
+from cloud.tally import TallyStore
 from cloud.tills import Till
 
 CampaignCheck = Callable[[Sequence[Campaign]], None]
@@ -159,7 +160,7 @@ class StatusPart:
     content: bytes
 
 
-class CloudStore(ListStore, RestoreStore, OutwardStore, StaffStore, SeenStore, Protocol):
+class CloudStore(ListStore, RestoreStore, OutwardStore, StaffStore, SeenStore, TallyStore, Protocol):
     """The cloud's memory."""
 
     @property

@@ -21,10 +21,24 @@ FIRST = 10
 """The version in which PostgreSQL began."""
 DISTRIBUTED = {
     **dict.fromkeys(
-        ("record", "refusal", "disclosure", "hole", "held", "implausible", "manifest", "promo"), "till"
+        (
+            "record",
+            "refusal",
+            "disclosure",
+            "hole",
+            "held",
+            "implausible",
+            "tally_place",
+            "tally_late",
+            "manifest",
+            "promo",
+        ),
+        "till",
     ),
     **dict.fromkeys(("coupon", "coupon_order", "coupon_use", "conflict", "mark", "reversal"), "campaign"),
     **dict.fromkeys(("campaign", "campaign_value", "status_part", "code_table"), "campaign"),
+    **dict.fromkeys(("tally_place", "tally_late"), "till"),
+    **dict.fromkeys(("tally", "trial_code", "settled"), "campaign"),
     "code": "hash",
     "part": "sha256",
 }
@@ -44,6 +58,7 @@ EVERYWHERE = frozenset(
         "erased",
         "staff_act",
         "till_seen",
+        "trial",
     )
 )
 """Small tables that change rarely: whole on each machine (reference tables)."""

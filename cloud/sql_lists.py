@@ -42,6 +42,26 @@ def ledger(db: Db, till: str | None, after: tuple[str, str, int], limit: int) ->
     return [LedgerLine(*(*row[:-1], *_said(row[-1]))) for row in rows]
 
 
+# What was not counted yet is not in question either: it would be taken away from sums that have it not.
+_IN_QUESTION = " UNION ".join(
+    f"SELECT till, lane, sequence, hash FROM {table} WHERE received_at >= ?1 AND received_at < ?2"
+    for table in ("conflict", "held", "implausible")
+)
+_THESE = "FROM q JOIN record r ON (r.till, r.lane, r.sequence, r.hash) = (q.till, q.lane, q.sequence, q.hash)"
+_QUESTIONED = f"""
+WITH q AS ({_IN_QUESTION}) {_LEDGER.replace("FROM record r", _THESE)}
+JOIN tally_place p ON p.till = r.till AND p.sequence >= r.sequence
+WHERE r.idx IS NOT NULL
+    AND NOT EXISTS (SELECT 1 FROM tally_late l WHERE l.till = r.till AND l.sequence = r.sequence)
+"""
+
+
+def questioned(db: Db, since: str, until: str) -> list[LedgerLine]:
+    """Redemptions received in this time that are in conflict, held or implausible, of those that the tally knows."""
+    rows = db.execute(_QUESTIONED, (since, until)).fetchall()
+    return [LedgerLine(*(*row[:-1], *_said(row[-1]))) for row in rows]
+
+
 def _said(event: str) -> tuple[str | None, str | None, str | None, tuple[dict[str, Any], ...]]:
     """Currency, store, sale and lines of a redemption: what a till says beside what the cloud reads, in any form."""
     data = json.loads(event).get("data")

@@ -18,6 +18,7 @@ from cloud.sql_lists import page
 from cloud.sql_plain import read_batch, store_plain
 from cloud.sql_plausible import note
 from cloud.sql_status import mark
+from cloud.sql_tally import note_late
 from cloud.sql_tills import KeyOf, given, keys_of, last_stored, revoked_keys, starts
 
 STORED = "stored"
@@ -66,6 +67,9 @@ def append(db: Db, till: str, lane: str, entries: Sequence[Entry], judge: Judge,
         (entry, ruling.place) for entry, ruling in zip(entries, rulings, strict=True) if ruling.fate in kept
     ]
     sql_disclosures.keep(db, till, lane, said)
+    for ruling in rulings:
+        if ruling.fate is Fate.STORE and ruling.place < view.last:
+            note_late(db, till, lane, ruling.place)
     return done
 
 

@@ -50,12 +50,13 @@ from cloud.sql_list_store import SqlListStore
 from cloud.sql_outward import SqlOutward
 from cloud.sql_seen import SqlSeen
 from cloud.sql_staff import SqlStaff
+from cloud.sql_tally import SqlTally
 from cloud.tills import Till
 
 _OFFER = "SELECT document, promo_per_till, promo_valid_days, index_key, issued FROM campaign"
 
 
-class SqlStore(SqlListStore, SqlOutward, SqlStaff, SqlSeen):
+class SqlStore(SqlListStore, SqlOutward, SqlStaff, SqlSeen, SqlTally):
     """Over the threads of either engine."""
 
     def __init__(self, threads: Threads) -> None:

@@ -499,6 +499,92 @@ CREATE TABLE till_seen (
 ) STRICT, WITHOUT ROWID;
 """
 
-SCRIPTS = (_0001, _0002, _0003, _0004, _0005, _0006, _0007, _0008, _0009, _0010, _0011, _0012, _0013, _0014)
+# Sums of what was reported (cloud/tally.py). tally_place: the last record that was counted; tally_late: those that came
+# below the end of their lane since. trial: arms of receipts' rules; trial_code: their codes, back: redeemed.
+_0015 = """
+CREATE TABLE tally_place (
+    till TEXT PRIMARY KEY,
+    sequence INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE tally_late (
+    till TEXT NOT NULL,
+    sequence INTEGER NOT NULL,
+    PRIMARY KEY (till, sequence)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE tally (
+    issuer TEXT NOT NULL,
+    campaign INTEGER NOT NULL,
+    axis TEXT NOT NULL,
+    value TEXT NOT NULL,
+    day TEXT NOT NULL,
+    redemptions INTEGER NOT NULL,
+    discount_minor INTEGER NOT NULL,
+    baskets INTEGER NOT NULL,
+    basket_minor INTEGER NOT NULL,
+    measured INTEGER NOT NULL,
+    extra_minor INTEGER NOT NULL,
+    returns INTEGER NOT NULL,
+    returned_minor INTEGER NOT NULL,
+    PRIMARY KEY (issuer, campaign, axis, value, day)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX tally_day ON tally (axis, day);
+
+CREATE TABLE settled (
+    store TEXT NOT NULL,
+    issuer TEXT NOT NULL,
+    campaign INTEGER NOT NULL,
+    as_promised INTEGER NOT NULL,
+    day TEXT NOT NULL,
+    redemptions INTEGER NOT NULL,
+    issuer_minor INTEGER NOT NULL,
+    merchant_minor INTEGER NOT NULL,
+    supplier_minor INTEGER NOT NULL,
+    PRIMARY KEY (store, issuer, campaign, as_promised, day)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX settled_day ON settled (day);
+
+CREATE TABLE trial (
+    rule TEXT NOT NULL,
+    arm TEXT NOT NULL,
+    day TEXT NOT NULL,
+    receipts INTEGER NOT NULL,
+    baskets INTEGER NOT NULL,
+    basket_minor INTEGER NOT NULL,
+    codes INTEGER NOT NULL,
+    back INTEGER NOT NULL,
+    PRIMARY KEY (rule, arm, day)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE trial_code (
+    issuer TEXT NOT NULL,
+    campaign INTEGER NOT NULL,
+    idx INTEGER NOT NULL,
+    rule TEXT NOT NULL,
+    arm TEXT NOT NULL,
+    day TEXT NOT NULL,
+    back INTEGER NOT NULL,
+    PRIMARY KEY (issuer, campaign, idx)
+) STRICT, WITHOUT ROWID;
+"""
+
+SCRIPTS = (
+    _0001,
+    _0002,
+    _0003,
+    _0004,
+    _0005,
+    _0006,
+    _0007,
+    _0008,
+    _0009,
+    _0010,
+    _0011,
+    _0012,
+    _0013,
+    _0014,
+    _0015,
+)
 """One per schema version, never edited after a release: write the next one."""
 VERSION = len(SCRIPTS)
