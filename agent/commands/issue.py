@@ -272,6 +272,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     written.add_argument("--png", type=Path, metavar="DIR", help="a QR code a coupon, as pictures")
     written.add_argument("--svg", type=Path, metavar="DIR", help="the same as drawings")
     written.add_argument("--pdf", type=Path, metavar="FILE", help="A4 sheets of 14 coupons to print and cut")
+    written.add_argument("--shorten", action="store_true", help="cut texts that do not fit on its cards")
     written.add_argument("--font", type=Path, metavar="FILE", help="TrueType font of the sheets")
     written.add_argument("--json", action="store_true", help="one JSON object a line on standard output")
 
@@ -382,7 +383,11 @@ async def _issue_all(
         if arguments.pdf:
             from agent.commands.sheets import sheets
 
-            outputs.append(stack.enter_context(sheets(arguments.pdf, campaign, arguments.font)))
+            outputs.append(
+                stack.enter_context(
+                    sheets(arguments.pdf, campaign, arguments.font, shorten=arguments.shorten)
+                )
+            )
         if arguments.json:
             outputs.append(_JsonLines())
         return await issue(portions, order, campaign.size, outputs, Progress(order.count, "issuing"))

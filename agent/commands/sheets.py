@@ -20,6 +20,7 @@ from agent.commands.errors import CommandError
 from agent.domain.benefit import lowered
 from agent.domain.campaign import Campaign, Words
 from agent.domain.offer_words import benefit_words
+from agent.domain.time import day_text
 from agent.domain.token import TEXT_PREFIX
 
 COUPONS_MAX = 10_000
@@ -41,6 +42,7 @@ _SCALES = (1.0, 0.9, 0.8, 0.7, 0.6)
 """Of the letters, where texts are long."""
 _FONT = "coupon"
 _ELLIPSIS = "…"
+_TOKEN_CHARS = 192  # of a usual coupon, behind its prefix
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,12 +78,15 @@ def card_lines(campaign: Campaign, coupon: Coupon) -> list[Line]:
 
 
 @contextmanager
-def sheets(path: Path, campaign: Campaign, font: Path | None = None) -> Iterator[Output]:
-    """The sheets as one PDF file. CommandError if the font cannot be used or lacks a character."""
+def sheets(
+    path: Path, campaign: Campaign, font: Path | None = None, *, shorten: bool = False
+) -> Iterator[Output]:
+    """The sheets as one PDF file. CommandError if the font cannot be used or lacks a character, and, unless `shorten`,
+    for a text that does not fit on the card even in the smallest print: conditions that are cut are none."""
     with ExitStack() as stack:
         font_file = font or stack.enter_context(_our_font())
         file = stack.enter_context(whole_file(path))
-        drawn = _Sheets(campaign, font_file)
+        drawn = _Sheets(campaign, font_file, shorten=shorten)
         yield drawn
         file.write(drawn.finish())
 
@@ -97,7 +102,7 @@ def _our_font() -> Iterator[Path]:
 
 
 class _Sheets:
-    def __init__(self, campaign: Campaign, font: Path) -> None:
+    def __init__(self, campaign: Campaign, font: Path, *, shorten: bool) -> None:
         try:
             from reportlab import rl_config
             from reportlab.pdfbase import pdfmetrics
@@ -116,6 +121,7 @@ class _Sheets:
         self._glyphs = loaded.face.charToGlyph
         self._width = pdfmetrics.stringWidth
         self._campaign = campaign
+        self._shorten = shorten
         self._buffer = BytesIO()
         self._canvas: Any = Canvas(
             self._buffer, pagesize=(PAGE_MM[0] * MM, PAGE_MM[1] * MM), pageCompression=1, invariant=1
@@ -123,6 +129,19 @@ class _Sheets:
         self._canvas.setTitle(f"{campaign.issuer} {campaign.number} {campaign.title.zh} {campaign.title.en}")
         self._canvas.setCreator("redeemd")
         self._count = 0
+        self._try_out()
+
+    def _try_out(self) -> None:
+        """What the campaign's texts lack is found before a coupon is issued: on the card of one that has it all."""
+        number = self._campaign.size - 1
+        days = day_text(self._campaign.starts), day_text(self._campaign.ends)
+        name = f"{self._campaign.number}-{number}"
+        token = TEXT_PREFIX + "A" * _TOKEN_CHARS
+        coupon = Coupon(self._campaign.issuer, self._campaign.number, number, name, *days, 0, None, token)
+        self._fitted(
+            card_lines(self._campaign, coupon),
+            (CARD_MM[0] - 2 * _PADDING_MM - _side(len(symbol(token).matrix))[1]) * MM,
+        )
 
     def add(self, coupon: Coupon) -> None:
         if self._count == COUPONS_MAX:
@@ -164,9 +183,7 @@ class _Sheets:
     def _code(self, text: str, left: float, middle: float) -> float:
         """Draw the QR code; returns its side with the quiet zone, in mm."""
         rows = [bytes(row) for row in symbol(text).matrix]
-        modules = len(rows) + 2 * QUIET_MODULES
-        module = max(MODULE_MM, CODE_MM / modules)
-        side = modules * module
+        module, side = _side(len(rows))
         canvas = self._canvas
         canvas.saveState()
         quiet = QUIET_MODULES * module
@@ -190,14 +207,25 @@ class _Sheets:
             self._canvas.drawString(left * MM, y + size * (LEADING - 1), piece)
 
     def _fitted(self, lines: list[Line], width: float) -> list[tuple[str, float]]:
-        """(text, size) of every line, as large as the card allows. At the smallest scale everything fits."""
+        """(text, size) of every line, as large as the card allows; whole, or cut in the smallest print."""
         placed: list[tuple[str, float]] = []
+        room = (CARD_MM[1] - 2 * _EDGE_MM) * MM
         for scale in _SCALES:
             scaled = [replace(line, size=line.size * scale) for line in lines]
-            placed = [(piece, line.size) for line in scaled for piece in self.wrapped(line, width)]
-            if _height(placed) <= (CARD_MM[1] - 2 * _EDGE_MM) * MM:
+            broken = [(line, self.wrapped(line, width)) for line in scaled]
+            cut = next((line for line, pieces in broken if len(pieces) > line.most), None)
+            placed = [
+                (piece, line.size) for line, pieces in broken for piece in self._cut(line, pieces, width)
+            ]
+            if cut is None and _height(placed) <= room:
                 return placed
-        raise AssertionError("the texts of a card are bounded and fit at the smallest scale")
+        assert _height(placed) <= room, "the texts of a card are bounded and fit at the smallest scale"
+        if cut is not None and not self._shorten:
+            raise CommandError(
+                f"{cut.text[:40]!r} ... does not fit on the card in {cut.most} lines: "
+                "shorten it in the campaign, or say --shorten to end it with …"
+            )
+        return placed
 
     def wrapped(self, line: Line, width: float) -> list[str]:
         """`line` broken to `width` points: between words, and between any two Chinese characters."""
@@ -207,13 +235,23 @@ class _Sheets:
             raise CommandError(
                 f"the font has no sign for {signs}: leave it out, or name another font with --font"
             )
-        pieces = wrap(line.text, lambda text: self._width(text, _FONT, line.size) <= width)
+        return wrap(line.text, lambda text: self._width(text, _FONT, line.size) <= width)
+
+    def _cut(self, line: Line, pieces: list[str], width: float) -> list[str]:
+        """What is beyond the line's share of the card ends in an ellipsis."""
         if len(pieces) <= line.most:
             return pieces
         last = pieces[line.most - 1]
         while last and self._width(last + _ELLIPSIS, _FONT, line.size) > width:
             last = last[:-1]
         return [*pieces[: line.most - 1], last.rstrip() + _ELLIPSIS]
+
+
+def _side(rows: int) -> tuple[float, float]:
+    """(side of a module, of the code with its quiet zone) of a symbol of so many rows, in mm."""
+    modules = rows + 2 * QUIET_MODULES
+    module = max(MODULE_MM, CODE_MM / modules)
+    return module, modules * module
 
 
 def _height(placed: list[tuple[str, float]]) -> float:
