@@ -97,7 +97,7 @@ async def revoke_till(request: web.Request) -> web.Response:
 async def release_held(request: web.Request) -> web.Response:
     """What a revoked key reported after its revocation counts from now on."""
     cloud, till, kid = await _settled(request)
-    done = await cloud.store.release_held(till, kid)
+    done = await cloud.store.release_held(till, timestamp(cloud.now()), kid)
     return json_answer({"till": till, **dataclasses.asdict(done)})
 
 

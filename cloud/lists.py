@@ -205,3 +205,6 @@ class ListStore(Protocol):
     async def implausible(self, limit: int, after: Cursor = NEWEST) -> list[ImplausibleLine]: ...
 
     async def reversals(self, limit: int, after: Cursor = NEWEST) -> list[ReversalLine]: ...
+
+    async def verdicts(self, till: str, after: int, limit: int) -> list[dict[str, Any]]:
+        """What this till is told behind number `after`, as it is sent (docs/sync-protocol.md), in that order."""

@@ -322,7 +322,7 @@ class CloudStore(ListStore, RestoreStore, OutwardStore, StaffStore, SeenStore, T
     async def held_counts(self) -> dict[str, int]:
         """How many uses wait for a person, of each till that has any."""
 
-    async def release_held(self, till: str, kid: str | None = None) -> Released:
+    async def release_held(self, till: str, at: str, kid: str | None = None) -> Released:
         """The held uses of a till, or of one of its keys, count from now on; also those that were refused."""
 
     async def refuse_held(self, till: str, at: str, kid: str | None = None) -> int:

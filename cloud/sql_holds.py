@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from cloud import sql_returns
+from cloud import sql_returns, sql_verdicts
 from cloud.chain import UNKNOWN_HASH, CouponRef, Entry
 from cloud.holds import HeldLine, Released
 from cloud.sql import Db
 from cloud.sql_records import STORED, use
+from cloud.verdicts import Finding
 
 _LINE = (
     "SELECT till, lane, sequence, hash, kid, code, redemption_id, time, received_at, issuer, campaign, idx,"
@@ -31,14 +32,14 @@ def waiting(db: Db) -> dict[str, int]:
     )
 
 
-def release(db: Db, till: str, kid: str | None) -> Released:
+def release(db: Db, till: str, kid: str | None, at: str) -> Released:
     """`CloudStore.release_held`."""
     rows = db.execute(
         "SELECT lane, sequence, hash, code, redemption_id, time, received_at, issuer, campaign, idx, promo FROM held"
         f" WHERE {_CHOSEN} ORDER BY received_at, lane, sequence, hash",
         (till, kid),
     ).fetchall()
-    conflicts = 0
+    conflicts, told = 0, list[Finding]()
     for lane, sequence, digest, code, record_id, time, received_at, *coupon, promo in rows:
         if promo is not None:
             db.execute("UPDATE promo SET out = 1 WHERE till = ? AND short = ?", (till, promo))
@@ -47,13 +48,14 @@ def release(db: Db, till: str, kid: str | None) -> Released:
         )
         kind = "double" if code == STORED else code
         # It is deleted afterwards: what is held was not counted before.
-        conflicts += use(db, till, lane, entry, received_at, kind) is not None
+        conflicts += use(db, till, lane, entry, received_at, kind, told) is not None
         db.execute(
             "DELETE FROM held WHERE till = ? AND lane = ? AND sequence = ? AND hash = ?",
             (till, lane, sequence, digest),
         )
-        sql_returns.settle(db, CouponRef(*coupon), record_id)
-    sql_returns.release(db, till, kid)
+        sql_returns.settle(db, CouponRef(*coupon), record_id, told)
+    sql_returns.release(db, till, kid, told)
+    sql_verdicts.write(db, told, at)
     return Released(len(rows), conflicts)
 
 

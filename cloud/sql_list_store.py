@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from cloud import sql_lists, sql_records, sql_returns
+from typing import Any
+
+from cloud import sql_lists, sql_records, sql_returns, sql_verdicts
 from cloud.lists import (
     NEWEST,
     ConflictLine,
@@ -39,3 +41,6 @@ class SqlListStore:
 
     async def reversals(self, limit: int, after: Cursor = NEWEST) -> list[ReversalLine]:
         return await self._threads.read(lambda db: sql_returns.lines(db, limit, after))
+
+    async def verdicts(self, till: str, after: int, limit: int) -> list[dict[str, Any]]:
+        return await self._threads.read(lambda db: sql_verdicts.verdicts(db, till, after, limit))

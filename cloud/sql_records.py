@@ -8,7 +8,7 @@ from itertools import groupby
 
 from agent.domain.keys import key_id
 from agent.domain.status import Status
-from cloud import sql_disclosures, sql_promos, sql_returns
+from cloud import sql_disclosures, sql_promos, sql_returns, sql_verdicts
 from cloud.chain import JUMP_MAX, ChainView, Entry, Fate, Hole, Ruling, places, split
 from cloud.lists import Cursor, GapLine, Win
 from cloud.ports import Appended, Judge
@@ -20,6 +20,7 @@ from cloud.sql_plausible import note
 from cloud.sql_status import mark
 from cloud.sql_tally import note_late
 from cloud.sql_tills import KeyOf, given, keys_of, last_stored, revoked_keys, starts
+from cloud.verdicts import Finding, Side
 
 STORED = "stored"
 """The code of a held use whose record stands in the ledger."""
@@ -54,6 +55,7 @@ def append(db: Db, till: str, lane: str, entries: Sequence[Entry], judge: Judge,
     again = any(ruling.fate is Fate.DUPLICATE for ruling in rulings)
     batch = read_batch(db, entries, view.last, revoked_keys(keys), again)
     done: list[Appended] = []
+    told: list[Finding] = []
     for plain, run in groupby(zip(entries, rulings, strict=True), key=lambda pair: batch.is_plain(*pair)):
         if plain:
             together = list(run)
@@ -61,7 +63,9 @@ def append(db: Db, till: str, lane: str, entries: Sequence[Entry], judge: Judge,
             store_plain(db, till, lane, new, at, batch)
             done += [Appended(ruling) for _, ruling in together]
         else:
-            done += [_append_one(db, till, lane, entry, ruling, at, batch.revoked) for entry, ruling in run]
+            done += [
+                _append_one(db, till, lane, entry, ruling, at, batch.revoked, told) for entry, ruling in run
+            ]
     kept = (Fate.STORE, Fate.REFUSE)
     said = [
         (entry, ruling.place) for entry, ruling in zip(entries, rulings, strict=True) if ruling.fate in kept
@@ -70,22 +74,30 @@ def append(db: Db, till: str, lane: str, entries: Sequence[Entry], judge: Judge,
     for ruling in rulings:
         if ruling.fate is Fate.STORE and ruling.place < view.last:
             note_late(db, till, lane, ruling.place)
+    sql_verdicts.write(db, told, at)
     return done
 
 
 def _append_one(
-    db: Db, till: str, lane: str, entry: Entry, ruling: Ruling, at: str, revoked: set[bytes]
+    db: Db,
+    till: str,
+    lane: str,
+    entry: Entry,
+    ruling: Ruling,
+    at: str,
+    revoked: set[bytes],
+    told: list[Finding],
 ) -> Appended:
     won_by = None
     holds = entry.signer in revoked
     if ruling.fate is Fate.STORE:
-        won_by = _store(db, till, lane, entry, at, holds)
+        won_by = _store(db, till, lane, entry, at, holds, told)
         holes = ((till, lane, hole.first, hole.last, hole.hash, at) for hole in ruling.holes)
         db.executemany(_INSERT_HOLE, holes)
     elif ruling.fate is Fate.DUPLICATE:
         won_by = _conflict_of(db, till, lane, entry)
     elif ruling.fate is Fate.REFUSE:
-        _use_all_the_same(db, till, lane, ruling, entry, at, holds)
+        _use_all_the_same(db, till, lane, ruling, entry, at, holds, told)
         said = (ruling.code, entry.record_id, entry.text, at)
         db.execute(_INSERT_REFUSAL, (till, lane, ruling.place, entry.hash, *said))
     if ruling.fate in (Fate.STORE, Fate.REFUSE) and entry.coupon is not None and not entry.fault:
@@ -134,7 +146,9 @@ def chain_view(db: Db, till: str, lane: str, entries: Sequence[Entry], keys: Seq
     return ChainView(head, last, stored, refused, farthest, starts(keys, lane))
 
 
-def _store(db: Db, till: str, lane: str, entry: Entry, at: str, holds: bool) -> Win | None:
+def _store(
+    db: Db, till: str, lane: str, entry: Entry, at: str, holds: bool, told: list[Finding]
+) -> Win | None:
     coupon = entry.coupon
     identity = (None, None, None) if coupon is None else (coupon.issuer, coupon.campaign, coupon.index)
     said = (entry.record_id, entry.kind, entry.time, *identity, entry.discount_minor, entry.text, at)
@@ -145,16 +159,16 @@ def _store(db: Db, till: str, lane: str, entry: Entry, at: str, holds: bool) -> 
     if entry.promo is not None:
         sql_promos.tell(db, till, [entry.promo], entry.promo_state)
     if entry.reversal is not None:
-        sql_returns.take(db, till, entry, at, holds)
+        sql_returns.take(db, till, entry, at, holds, told)
     if coupon is None:
         return None
-    won_by = use(db, till, lane, entry, at, "double")
-    sql_returns.settle(db, coupon, entry.record_id)  # a return may have overtaken it
+    won_by = use(db, till, lane, entry, at, "double", told)
+    sql_returns.settle(db, coupon, entry.record_id, told)  # a return may have overtaken it
     return won_by
 
 
 def _use_all_the_same(
-    db: Db, till: str, lane: str, ruling: Ruling, entry: Entry, at: str, holds: bool
+    db: Db, till: str, lane: str, ruling: Ruling, entry: Entry, at: str, holds: bool, told: list[Finding]
 ) -> None:
     """A record that does not fit the chain, yet is signed by the till, tells of a coupon that was taken: it is used."""
     if entry.coupon is None or entry.fault:
@@ -162,7 +176,7 @@ def _use_all_the_same(
     if holds:
         _hold(db, till, lane, entry, at, ruling.code)
     else:
-        use(db, till, lane, entry, at, ruling.code)
+        use(db, till, lane, entry, at, ruling.code, told)
 
 
 def _hold(db: Db, till: str, lane: str, entry: Entry, at: str, code: str) -> None:
@@ -189,8 +203,11 @@ def _counted_when_refused(db: Db, place: tuple[object, ...]) -> bool:
     )
 
 
-def use(db: Db, till: str, lane: str, entry: Entry, at: str, kind: str) -> Win | None:
-    """Enter a coupon's use, or a conflict of this kind with the record that used it first, which is returned."""
+def use(db: Db, till: str, lane: str, entry: Entry, at: str, kind: str, told: list[Finding]) -> Win | None:
+    """Enter a coupon's use, or a conflict of this kind with the record that used it first, which is returned.
+
+    told: what the tills are to hear of it.
+    """
     coupon = entry.coupon
     assert coupon is not None, "only a coupon is used"
     identity = (coupon.issuer, coupon.campaign, coupon.index)
@@ -212,6 +229,9 @@ def use(db: Db, till: str, lane: str, entry: Entry, at: str, kind: str) -> Win |
     ):
         return None
     db.execute(_INSERT_CONFLICT, (*place, entry.hash, entry.record_id, at, kind))
+    if not lost_before:
+        kept = Side(winner.till, winner.redemption_id, winner.received_at)
+        told.append(Finding("conflict", coupon, kept, Side(till, entry.record_id, at), kind))
     return winner
 
 

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from agent.domain.time import timestamp
 from agent.domain.token import UINT32_MAX
+from cloud import sql_verdicts
 from cloud.errors import Refused
 from cloud.restore import Closed
 from cloud.sql import Db
@@ -36,6 +37,7 @@ def restored(db: Db, now: datetime) -> tuple[int, list[Closed]]:
     db.execute("UPDATE campaign SET restored_at = ?", (at,))
     # Those that tills were to hand out may have been handed out since.
     db.execute("UPDATE promo SET out = 2 WHERE out = 0")
+    sql_verdicts.jump(db, at, SEQUENCE_JUMP)
     return floor, closed(db)
 
 

@@ -16,6 +16,7 @@ from cloud.sql import Db
 from cloud.sql_campaigns import campaign_of
 from cloud.sql_lists import currency_of, page
 from cloud.sql_status import mark
+from cloud.verdicts import Finding, Side
 
 _INSERT = (
     f"INSERT INTO reversal VALUES ({', '.join('?' * 20)})"
@@ -24,7 +25,8 @@ _INSERT = (
 _OF_COUPON = "issuer = ? AND campaign = ? AND idx = ?"
 _NOTE = "INSERT INTO implausible VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
 _REDEMPTION = (
-    "SELECT r.event_id, r.issuer, r.campaign, r.idx, r.discount_minor, r.event, r.hash, h.till IS NOT NULL"
+    "SELECT r.event_id, r.issuer, r.campaign, r.idx, r.discount_minor, r.event, r.hash, r.received_at,"
+    " h.till IS NOT NULL"
     " FROM record r LEFT JOIN held h ON (h.till, h.lane, h.sequence, h.hash) = (r.till, r.lane, r.sequence, r.hash)"
     f" WHERE r.till = ? AND r.lane = '{REDEMPTION_LANE}' AND r.sequence = ?"
 )
@@ -42,9 +44,9 @@ LEFT JOIN conflict c ON (c.issuer, c.campaign, c.idx, c.till, c.lane, c.sequence
 """
 
 
-def take(db: Db, till: str, entry: Entry, at: str, holds: bool) -> None:
+def take(db: Db, till: str, entry: Entry, at: str, holds: bool, told: list[Finding]) -> None:
     """Keep a stored reversal and let it act, unless a key signed it that is revoked by now, or its redemption is not
-    here yet.
+    here yet. told: what tills are to hear of it.
     """
     asked = entry.reversal
     assert asked is not None, "only a reversal gives back"
@@ -55,10 +57,10 @@ def take(db: Db, till: str, entry: Entry, at: str, holds: bool) -> None:
     state = ("held" if holds else "waiting", "", kid, None, entry.time, at)
     db.execute(_INSERT, (*asked.coupon, *of, *place, *said, *state))
     if not holds:
-        settle(db, asked.coupon, asked.redemption_id)
+        settle(db, asked.coupon, asked.redemption_id, told)
 
 
-def settle(db: Db, coupon: CouponRef, redemption_id: str) -> None:
+def settle(db: Db, coupon: CouponRef, redemption_id: str, told: list[Finding]) -> None:
     """Let the returns that wait for a redemption act, in the order in which they came; without it they wait on."""
     rows = db.execute(
         "SELECT till, sequence, hash, of_till, of_sequence, amount_minor, whole, comes_back, lines, time, received_at"
@@ -74,7 +76,7 @@ def settle(db: Db, coupon: CouponRef, redemption_id: str) -> None:
         found = db.execute(_REDEMPTION, (of_till, of_sequence)).fetchone()
         if found is None or found[-1]:
             return
-        done = _judge(db, str(place[0]), asked, found)
+        done = _judge(db, str(place[0]), asked, found, told)
         row = (*coupon, redemption_id, *place)
         if isinstance(done, str):
             _end(db, row, "refused", done, None)
@@ -92,9 +94,11 @@ def _end(db: Db, row: tuple[object, ...], state: str, reason: str, parts: str | 
     )
 
 
-def _judge(db: Db, till: str, asked: Reversal, redemption: tuple[object, ...]) -> list[Part] | str:
+def _judge(
+    db: Db, till: str, asked: Reversal, redemption: tuple[object, ...], told: list[Finding]
+) -> list[Part] | str:
     """What goes back, or why nothing does; a coupon that comes back is given back here."""
-    event_id, issuer, campaign, index, discount, event, digest, _ = redemption
+    event_id, issuer, campaign, index, discount, event, digest, received_at, _ = redemption
     if event_id != asked.redemption_id or (issuer, campaign, index) != tuple(asked.coupon):
         return "other_coupon"
     if not _same_store(db, till, asked.of_till):
@@ -112,7 +116,8 @@ def _judge(db: Db, till: str, asked: Reversal, redemption: tuple[object, ...]) -
         return parts
     whole = nothing_left(left_of(left, parts))
     if whole and asked.comes_back and offer is not None and offer.returns is Returns.COUPON:
-        _give_back(db, asked, str(digest), offer.uses)
+        own = Side(asked.of_till, asked.redemption_id, str(received_at))
+        _give_back(db, asked, str(digest), offer.uses, own, told)
     return parts
 
 
@@ -139,15 +144,18 @@ def read_part(wire: list[object]) -> Part:
     return Part(str(line), pieces, tuple(funded))
 
 
-def _give_back(db: Db, asked: Reversal, digest: str, limit: int) -> None:
+def _give_back(db: Db, asked: Reversal, digest: str, limit: int, own: Side, told: list[Finding]) -> None:
     """The use that this redemption was is none any more: whoever used the coupon next has it, or nobody does."""
     coupon = asked.coupon
     place = (asked.of_till, REDEMPTION_LANE, asked.of_sequence, digest)
-    if _end_conflict(db, coupon, place):
-        return  # it was not the use that counted
     use = db.execute(
-        f"SELECT till, lane, sequence, hash, uses FROM coupon_use WHERE {_OF_COUPON}", coupon
+        "SELECT till, lane, sequence, hash, redemption_id, received_at, uses FROM coupon_use"
+        f" WHERE {_OF_COUPON}",
+        coupon,
     ).fetchone()
+    if _end_conflict(db, coupon, place):  # it was not the use that counted
+        told.append(Finding("settled", coupon, Side(use[0], *use[4:6]), own))
+        return
     if use is None or (limit == 1 and tuple(use[:4]) != place):
         return
     following = db.execute(
@@ -157,6 +165,7 @@ def _give_back(db: Db, asked: Reversal, digest: str, limit: int) -> None:
     ).fetchone()
     if following is not None:
         _end_conflict(db, coupon, following[:4])
+        told.append(Finding("settled", coupon, Side(following[0], *following[4:6]), own))
         if limit == 1:
             _take_over(db, coupon, following)
         return
@@ -195,7 +204,7 @@ def waiting(db: Db, campaign: tuple[str, int], indexes: list[int]) -> set[int]:
     return {index for (index,) in db.matching(sql, campaign, indexes)}
 
 
-def release(db: Db, till: str, kid: str | None) -> int:
+def release(db: Db, till: str, kid: str | None, told: list[Finding]) -> int:
     """The held returns of a till, or of one of its keys, act from now on; how many."""
     chosen = "till = ?1 AND state = 'held' AND (CAST(?2 AS TEXT) IS NULL OR kid = ?2)"
     rows = db.execute(
@@ -203,7 +212,7 @@ def release(db: Db, till: str, kid: str | None) -> int:
         (till, kid),
     ).fetchall()
     for issuer, campaign, index, redemption_id in sorted(set(rows)):
-        settle(db, CouponRef(issuer, campaign, index), redemption_id)
+        settle(db, CouponRef(issuer, campaign, index), redemption_id, told)
     return len(rows)
 
 

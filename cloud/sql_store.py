@@ -294,8 +294,8 @@ class SqlStore(SqlListStore, SqlOutward, SqlStaff, SqlSeen, SqlTally):
     async def held_counts(self) -> dict[str, int]:
         return await self._threads.read(sql_holds.waiting)
 
-    async def release_held(self, till: str, kid: str | None = None) -> Released:
-        return await self._threads.write(lambda db: sql_holds.release(db, till, kid))
+    async def release_held(self, till: str, at: str, kid: str | None = None) -> Released:
+        return await self._threads.write(lambda db: sql_holds.release(db, till, kid, at))
 
     async def refuse_held(self, till: str, at: str, kid: str | None = None) -> int:
         return await self._threads.write(lambda db: sql_holds.refuse(db, till, kid, at))

@@ -569,6 +569,25 @@ CREATE TABLE trial_code (
 ) STRICT, WITHOUT ROWID;
 """
 
+# What a till is told of coupons that were redeemed twice. number: rises within a till; verdict_head: its last one, and
+# when it rose.
+_0016 = """
+CREATE TABLE verdict_head (
+    till TEXT PRIMARY KEY,
+    number INTEGER NOT NULL,
+    at TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX verdict_head_at ON verdict_head (at);
+
+CREATE TABLE verdict (
+    till TEXT NOT NULL,
+    number INTEGER NOT NULL,
+    at TEXT NOT NULL,
+    document TEXT NOT NULL,           -- JSON
+    PRIMARY KEY (till, number)
+) STRICT, WITHOUT ROWID;
+"""
+
 SCRIPTS = (
     _0001,
     _0002,
@@ -585,6 +604,7 @@ SCRIPTS = (
     _0013,
     _0014,
     _0015,
+    _0016,
 )
 """One per schema version, never edited after a release: write the next one."""
 VERSION = len(SCRIPTS)

@@ -125,9 +125,9 @@ async def _held(store: CloudStore, args: argparse.Namespace, _at: datetime) -> A
         yield f"these are the newest {HELD_SHOWN}"
 
 
-async def _release(store: CloudStore, args: argparse.Namespace, _at: datetime) -> AsyncIterator[str]:
+async def _release(store: CloudStore, args: argparse.Namespace, at: datetime) -> AsyncIterator[str]:
     await _known(store, args)
-    done = await store.release_held(args.till, _kid(args.key))
+    done = await store.release_held(args.till, timestamp(at), _kid(args.key))
     yield f"{done.released} uses count now, {done.conflicts} of them of coupons that were used elsewhere by then"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 import math
 
 from aiohttp import web
@@ -26,13 +27,16 @@ from cloud.http import (
     problem,
     read_body,
     read_json,
+    read_query,
     signed_till,
     slot,
 )
 from cloud.ingest import ingest
 from cloud.seen import Word
+from cloud.verdicts import PAGE_MAX
 from sync import till_health, wire
 from sync.missing import SPANS_MAX
+from sync.verdicts import VERDICTS_TYPE
 
 ROUTES = web.RouteTableDef()
 CLOCK_OFF_MAX_S = 2**31 - 1
@@ -141,6 +145,20 @@ async def part(request: web.Request) -> web.Response:
         raise Refused(404, "unknown_part", "no such part; fetch the bundle again")
     headers = {"Cache-Control": "private, max-age=31536000, immutable"}
     return web.Response(body=content, content_type="application/octet-stream", headers=headers)
+
+
+@ROUTES.get("/v1/tills/{till}/verdicts")
+async def verdicts(request: web.Request) -> web.Response:
+    """What this till is told of its coupons that were redeemed twice, behind the number that it has."""
+    cloud = request.app[CLOUD]
+    till = await signed_till(request, await read_body(request))
+    after = read_query(request, "after").get("after", "0")
+    if not after.isascii() or not after.isdigit() or len(after) > 15:
+        raise Refused(422, "bad_field", "after is not the number of a verdict")
+    async with slot(cloud):
+        found = await cloud.store.verdicts(till.till, int(after), PAGE_MAX)
+    body = json.dumps({"verdicts": found, "more": len(found) == PAGE_MAX}, ensure_ascii=False)
+    return web.Response(body=body.encode(), headers={"Content-Type": VERDICTS_TYPE})
 
 
 @ROUTES.post("/v1/tills/{till}/batches/{lane}")

@@ -19,6 +19,7 @@ from typing import Any
 
 from sync import strict_json
 from sync.errors import SignatureError, SyncError, WireError
+from sync.paths import ENROL_PATH, batch_path, bundle_path, key_path, part_path, root_path, till_path
 from sync.signing import (
     SignatureParts,
     build_signature_base,
@@ -29,7 +30,7 @@ from sync.signing import (
     verify,
 )
 
-__all__ = [  # the request signing of sync.signing is part of the wire that till and cloud share
+__all__ = [  # sync.paths and the request signing of sync.signing are part of the wire that till and cloud share
     "BATCH_TYPE",
     "ENROL_PATH",
     "PROBLEM_NAME",
@@ -66,6 +67,7 @@ __all__ = [  # the request signing of sync.signing is part of the wire that till
     "root_path",
     "sign_headers",
     "signature_base",
+    "till_path",
     "verify",
 ]
 
@@ -74,15 +76,12 @@ RESULTS_TYPE = "application/vnd.redeemd.results.v1+json"
 PROBLEM_TYPE = "application/problem+json"
 PROBLEM_NAME = "urn:redeemd:problem:"
 """Before a code: the `type` of its problem. A name, no address (decision 0036)."""
-ENROL_PATH = "/v1/enrol"
 STATEMENT_TYPE = "application/cbor"
 REVOCATION_HEADER = "Redeemd-Revocation"
 """Beside a 403 with the code till_revoked: the signed statement in base64, without which a till believes nothing."""
 
 _ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
-_SEGMENT = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}")
 _CODE = re.compile(r"[a-z][a-z0-9_]{0,63}")
-_SHA256_HEX = re.compile(r"[0-9a-f]{64}")
 _GZIP_WBITS = 31  # zlib's way to say: a gzip member, not a zlib stream
 
 
@@ -165,42 +164,6 @@ class Problem:
     code: str
     sentence: str
     permanent: bool = False
-
-
-# --- paths ---
-
-
-def batch_path(till_id: str, lane: str) -> str:
-    return f"/v1/tills/{_segment(till_id)}/batches/{_segment(lane)}"
-
-
-def bundle_path(till_id: str, *, newer: bool = False) -> str:
-    """newer: one that was signed just now, though nothing changed."""
-    return f"/v1/tills/{_segment(till_id)}/bundle{'?newer=1' if newer else ''}"
-
-
-def root_path(epoch: int) -> str:
-    return f"/v1/roots/{epoch:d}"
-
-
-def key_path(till_id: str) -> str:
-    """Where a till announces its next key."""
-    return f"/v1/tills/{_segment(till_id)}/key"
-
-
-def part_path(sha256_hex: str) -> str:
-    """sha256_hex: 64 lowercase hex digits, from a verified manifest."""
-    if not _SHA256_HEX.fullmatch(sha256_hex):
-        raise WireError("bad_digest", "a part is named by 64 lowercase hex digits")
-    return f"/v1/parts/{sha256_hex}"
-
-
-def _segment(text: str) -> str:
-    if not _SEGMENT.fullmatch(text):
-        raise WireError(
-            "bad_name", f"{text[:80]!r} is not a name: 1 to 64 of A-Z a-z 0-9 . _ - and no dot first"
-        )
-    return text
 
 
 # --- batches ---

@@ -16,6 +16,8 @@ from agent.domain import campaign as campaigns
 from agent.domain.scan import Kind, Rule, rule_to_wire
 from cloud import admin_routes, bundle_routes, code_routes, issuer_routes, staff_routes, till_routes
 from sync import wire
+from sync.ports import Answer
+from sync.verdicts import VERDICTS_TYPE, read_verdicts, verdicts_path
 from tests.integration.cloud_server_kit import KEY_BODY, STORE_BODY, enrolment, running_cloud
 from tests.unit.cloud_kit import CAMPAIGN, ISSUER, TODAY, campaign, sealing_till
 
@@ -135,6 +137,14 @@ async def test_real_answers_fit_it(document: dict[str, Any], tmp_path: Path) -> 
             check(document, answer_schema(document, method, route, status, kind), answer)
             if method == "get" and status == 200:
                 assert answer[path], "there is one to look at"
+        async with two.uplink() as uplink:
+            told = await uplink.get(verdicts_path("T-2", 0))
+        assert isinstance(told, Answer)
+        read, _ = read_verdicts(told.body)
+        assert [(one.standing, one.other["till"]) for one in read] == [("lost", "T-1")]
+        schema = answer_schema(document, "get", "/v1/tills/{till}/verdicts", 200, VERDICTS_TYPE)
+        check(document, schema, json.loads(told.body))
+        assert wire.media_type(told.headers) == VERDICTS_TYPE
         lines = await cloud.lines()
         assert len(lines) == 5
         for line in lines:

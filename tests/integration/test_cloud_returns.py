@@ -259,7 +259,7 @@ async def test_the_return_of_a_revoked_key_waits_for_a_person(store: CloudStore)
     assert await send(store, till, till.give_back(sale)) == ["stored"]
     assert [line.state for line in await store.reversals(10)] == ["held"]
     assert await known_marks(store) == [(5, Status.USED), (6, Status.USED)]
-    await store.release_held("T-1")
+    await store.release_held("T-1", AT)
     assert (await known_marks(store))[-1] == (5, Status.VALID)
     assert await send(store, till, till.give_back(other)) == ["stored"]
     await store.refuse_held("T-1", AT)
@@ -271,7 +271,7 @@ async def test_what_was_held_when_its_return_came_is_given_back_when_it_counts(s
     await store.revoke_till("T-1", AT)
     sale = till.redeem(5)
     assert await send(store, till, sale, till.give_back(sale)) == ["stored", "stored"]
-    await store.release_held("T-1")
+    await store.release_held("T-1", AT)
     assert [line.state for line in await store.reversals(10)] == ["applied"]
     assert await known_marks(store) == [(5, Status.USED), (5, Status.VALID)]
     late = datetime(2026, 4, 1, tzinfo=UTC)

@@ -141,7 +141,7 @@ async def test_a_tills_life_leaves_no_fork_and_loses_nothing_that_is_somewhere(
         waits = {line.index for line in await store.held(TILL, 10_000)}
         marked = {index for index, _ in await known_marks(store)}
         assert (marked | waits, marked & waits) == (set(redeemed), set()), "each use counts or is held"
-        assert (await store.release_held(TILL)).conflicts == 0
+        assert (await store.release_held(TILL, "2026-06-01T00:00:00.000Z")).conflicts == 0
         assert {index for index, _ in await known_marks(store)} == set(redeemed)
         gaps = await store.gaps(1000)
         assert {gap.kind for gap in gaps} <= {"replaced"}, "nothing is missing but the room that was left"
