@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 JOBS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format bench fuzz kills simulate lock boot vectors openapi clean
+.PHONY: help demo test lint format bench fuzz kills simulate lock boot vectors openapi schemathesis clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,6 +39,9 @@ fuzz: $(STAMP) ## fuzz what reads hostile input (FUZZ_SECONDS=60)
 
 kills: $(STAMP) ## kill a till at every step of 200 sales' lives (KILLS=200)
 	@REDEEMD_SALE_KILLS=$(or $(KILLS),200) $(BIN)/python -m pytest -q -s -n 0 --timeout 3000 tests/faults/test_sales_killed.py
+
+schemathesis: $(STAMP) ## let schemathesis try the till's API for longer (EXAMPLES=100 an operation)
+	@REDEEMD_SCHEMATHESIS_EXAMPLES=$(or $(EXAMPLES),100) $(BIN)/python -m pytest -q -s -n 0 --timeout 3000 tests/integration/test_api_schemathesis.py
 
 simulate: $(STAMP) ## play tills and cloud under many seeds (SEEDS=10000, FIRST=0; two at a time)
 	@half=$$(( ($(or $(SEEDS),10000) + 1) / 2 )); first=$(or $(FIRST),0); \

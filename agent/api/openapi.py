@@ -22,6 +22,7 @@ from agent.api.openapi_words import (
     EXAMPLES,
     IDEMPOTENCY_KEY,
     INFO,
+    LINKS,
     PATH_PARAMETERS,
     SECURITY,
     SERVERS,
@@ -31,7 +32,7 @@ from agent.api.operation import JSON, OPERATIONS, Answer, Operation
 from sync.wire import PROBLEM_TYPE
 
 _REF = "#/components/schemas/{name}"
-_BODY_IGNORED = "The body is ignored, but Content-Type must be application/json."
+_BODY_IGNORED = "The body is ignored and may be empty, but Content-Type must be application/json."
 _NAMES = {
     "VerdictAnswer": "Verdict",
     "SaleNow": "Sale",
@@ -140,12 +141,14 @@ def _operation(
         made["requestBody"] = {"required": True, "content": {JSON: content}}
     elif ignores:
         made["requestBody"] = {
-            "required": False,
+            "required": True,
             "content": {JSON: {"schema": {}, "examples": {"nothing": {"value": {}}}}},
         }
     responses = {
         str(status): _answer(one, of_shape, examples.get(status)) for status, one in told.answers.items()
     }
+    for status, links in LINKS.get(told.name, {}).items():
+        responses[str(status)]["links"] = links
     codes_of = _by_status((*told.errors, *(("json_needed",) if entry.method in ("post", "put") else ())))
     for status, codes in codes_of.items():
         assert str(status) not in responses, f"{told.name} answers {status} otherwise"

@@ -101,6 +101,20 @@ PATH_PARAMETERS = {
     "name": _in_path("name", "As in till.toml.", "front"),
 }
 
+
+def _links(field: str, parameter: str, *operations: str) -> dict[str, Any]:
+    value = {parameter: f"$response.body#/{field}"}
+    return {name: {"operationId": name, "parameters": value} for name in operations}
+
+
+_OF_RECEIPT = _links("print_job", "job", "printJob", "reprint", "confirmPrint", "giveUpPrint")
+LINKS: dict[str, dict[int, Any]] = {
+    "hold": {201: _links("hold_id", "hold", "showHold", "commitHold", "voidHold")},
+    "redeem": {200: _OF_RECEIPT},
+    "scan": {200: _OF_RECEIPT},
+}
+"""operationId -> by status, which calls go on from its answer."""
+
 DESCRIPTIONS = {
     "Outcome": """\
 Stable. `accepted` alone is a yes. In order of precedence:
