@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import io
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import IO, Any
@@ -46,8 +47,6 @@ def writing(path: Path, columns: Mapping[str, str]) -> Iterator[Put]:
 
 @contextlib.contextmanager
 def _csv(file: IO[bytes], columns: Mapping[str, str]) -> Iterator[Put]:
-    import io
-
     text = io.TextIOWrapper(file, encoding="utf-8", newline="", write_through=True)
     lines = csv.writer(text)
     lines.writerow(columns)
@@ -57,6 +56,13 @@ def _csv(file: IO[bytes], columns: Mapping[str, str]) -> Iterator[Put]:
 
     yield put
     text.detach()
+
+
+def csv_line(values: Iterable[Any]) -> bytes:
+    """One line of CSV (RFC 4180) in UTF-8."""
+    line = io.StringIO()
+    csv.writer(line).writerow([_harmless(value) for value in values])
+    return line.getvalue().encode()
 
 
 def _harmless(value: Any) -> Any:

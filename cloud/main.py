@@ -28,6 +28,7 @@ from agent.domain.bundle import Root
 from agent.domain.time import timestamp
 from cloud import (
     export_commands,
+    report_commands,
     restore_commands,
     root_commands,
     roots,
@@ -231,6 +232,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     export_commands.add_arguments(
         actions.add_parser("export", help="redemptions, conflicts or settlement as CSV or Parquet")
     )
+    report_commands.add_arguments(
+        actions.add_parser("report", help="campaign funnels, A/B arms, RFM layers, settlement of stores")
+    )
     serving = actions.add_parser("serve", help="serve a data directory")
     serving.add_argument("dir", type=Path)
     serving.add_argument("--host", default=DEFAULT_HOST, help="address to listen on (default %(default)s)")
@@ -279,6 +283,8 @@ def run(args: argparse.Namespace) -> int:
             asyncio.run(staff_commands.run(args, utc_now))
         elif args.cloud_action == "acts":
             asyncio.run(staff_commands.run_acts(args))
+        elif args.cloud_action == "report":
+            asyncio.run(report_commands.run(args))
         elif args.cloud_action == "export":
             asyncio.run(export_commands.run(args, utc_now))
         elif args.cloud_action == "restored":

@@ -22,6 +22,7 @@ from cloud.code_ports import CodeStore
 from cloud.holds import HeldLine, Released
 from cloud.lists import ListStore, Win
 from cloud.outward import OutwardStore
+from cloud.people import PeopleStore
 from cloud.restore import RestoreStore
 from cloud.seen import SeenStore
 from cloud.staff import StaffStore
@@ -160,7 +161,9 @@ class StatusPart:
     content: bytes
 
 
-class CloudStore(ListStore, RestoreStore, OutwardStore, StaffStore, SeenStore, TallyStore, Protocol):
+class CloudStore(
+    ListStore, RestoreStore, OutwardStore, StaffStore, SeenStore, TallyStore, PeopleStore, Protocol
+):
     """The cloud's memory."""
 
     @property

@@ -13,7 +13,15 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 
 from agent.domain.fields import FieldError
-from cloud import admin_routes, bundle_routes, code_routes, issuer_routes, staff_routes, till_routes
+from cloud import (
+    admin_routes,
+    bundle_routes,
+    code_routes,
+    issuer_routes,
+    report_routes,
+    staff_routes,
+    till_routes,
+)
 from cloud.admission import end_act
 from cloud.background import duties
 from cloud.errors import Refused, SetupError, StoreUnavailable, TillRevoked
@@ -38,6 +46,7 @@ def make_app(cloud: Cloud) -> web.Application:
     app.add_routes(issuer_routes.ROUTES)
     app.add_routes(code_routes.ROUTES)
     app.add_routes(staff_routes.ROUTES)
+    app.add_routes(report_routes.ROUTES)
     return app
 
 

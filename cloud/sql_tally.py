@@ -43,6 +43,15 @@ _ADD_ARM = _adding("trial", ArmKey._fields, ArmSums._fields)
 _ADD_SETTLED = _adding("settled", _SETTLED_KEY, _SETTLED_SUMS)
 
 
+_WRONG = {
+    "conflicts": "conflict",
+    "refusals": "refusal",
+    "held": "held WHERE refused_at IS NULL",
+    "implausible": "implausible",
+    "gaps": "hole",
+}
+
+
 class SqlTally:
     """Over the threads of either engine."""
 
@@ -65,6 +74,20 @@ class SqlTally:
         sql = f"SELECT rule, arm, {sums} FROM trial WHERE day >= ? AND day < ? GROUP BY rule, arm ORDER BY rule, arm"
         rows = await self._threads.read(lambda db: db.execute(sql, (since, until)).fetchall())
         return [ArmLine(rule, arm, ArmSums(*found)) for rule, arm, *found in rows]
+
+    async def conflict_counts(self) -> dict[tuple[str, int], int]:
+        sql = "SELECT issuer, campaign, count(*) FROM conflict GROUP BY issuer, campaign"
+        rows = await self._threads.read(lambda db: db.execute(sql).fetchall())
+        return {(issuer, campaign): count for issuer, campaign, count in rows}
+
+    async def wrong_counts(self) -> dict[str, int]:
+        def work(db: Db) -> dict[str, int]:
+            return {
+                name: int(db.execute(f"SELECT count(*) FROM {of}").fetchone()[0])
+                for name, of in _WRONG.items()
+            }
+
+        return await self._threads.read(work)
 
     async def settled(self, since: str, until: str) -> tuple[list[SettledLine], list[LedgerLine]]:
         return await self._threads.read(

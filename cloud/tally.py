@@ -133,5 +133,11 @@ class TallyStore(Protocol):
     async def arms(self, since: str, until: str) -> list[ArmLine]:
         """In order of rules and arms; by the day of the receipt."""
 
+    async def conflict_counts(self) -> dict[tuple[str, int], int]:
+        """How many records of each campaign are in conflict."""
+
+    async def wrong_counts(self) -> dict[str, int]:
+        """How many records are in conflict, refused, held (and wait), implausible; how many gaps there are."""
+
     async def settled(self, since: str, until: str) -> tuple[list[SettledLine], list[LedgerLine]]:
         """By the day (UTC) on which records came in: sums, and the redemptions among them that are in question."""

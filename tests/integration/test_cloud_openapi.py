@@ -14,13 +14,23 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from agent.domain import campaign as campaigns
 from agent.domain.scan import Kind, Rule, rule_to_wire
-from cloud import admin_routes, bundle_routes, code_routes, issuer_routes, staff_routes, till_routes
+from cloud import (
+    admin_routes,
+    bundle_routes,
+    code_routes,
+    issuer_routes,
+    report_routes,
+    staff_routes,
+    till_routes,
+)
+from cloud.reports import REPORTS
 from sync import wire
 from sync.ports import Answer
 from sync.verdicts import VERDICTS_TYPE, read_verdicts, verdicts_path
 from tests.integration.cloud_server_kit import KEY_BODY, STORE_BODY, enrolment, running_cloud
 from tests.unit.cloud_kit import CAMPAIGN, ISSUER, TODAY, campaign, sealing_till
 
+MODULES = (till_routes, admin_routes, issuer_routes, bundle_routes, code_routes, staff_routes, report_routes)
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "cloud-openapi.yaml"
 
 
@@ -57,7 +67,15 @@ def test_it_names_every_route_and_no_other(document: dict[str, Any]) -> None:
             route.method.lower(),
             re.sub(r"\{(\w+):[^}]*\}+", r"{\1}", route.path).replace("{sha256}}", "{sha256}"),
         )
-        for module in (till_routes, admin_routes, issuer_routes, bundle_routes, code_routes, staff_routes)
+        for module in (
+            till_routes,
+            admin_routes,
+            issuer_routes,
+            bundle_routes,
+            code_routes,
+            staff_routes,
+            report_routes,
+        )
         for route in module.ROUTES
         if hasattr(route, "method") and hasattr(route, "path")
     }
@@ -210,12 +228,18 @@ def test_a_result_that_says_too_little_does_not_fit_it(document: dict[str, Any])
 
 async def test_what_staff_are_answered_fits_it(document: dict[str, Any], tmp_path: Path) -> None:
     async with running_cloud(tmp_path / "cloud") as cloud:
+        await cloud.set_up()
+        await (await cloud.enrol("T-1")).fetch()
         asked: list[tuple[str, str, str, Any, int]] = [
             ("post", "tokens", "tokens", {"role": "viewer", "name": "x", "days": 3}, 201),
             ("get", "tokens", "tokens", None, 200),
             ("post", "tokens/{token}/revoke", "tokens/x/revoke", None, 200),
             ("post", "tokens/{token}/revoke", "tokens/x/revoke", None, 404),
             ("get", "acts", "acts", None, 200),
+            ("get", "overview", "overview", None, 200),
+            ("get", "fleet", "fleet", None, 200),
+            ("get", "fleet", "fleet?sort=x", None, 422),
+            *(("get", "reports/{report}", f"reports/{report}", None, 200) for report in REPORTS),
         ]
         for method, template, path, body, expected in asked:
             status, answer = await cloud.admin(method.upper(), path, body)

@@ -1,0 +1,250 @@
+"""Reports and exports over HTTP and on the command line, in figures worked out by hand."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import csv
+import io
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agent.domain import campaign as campaigns
+from agent.domain.disclosure import MEMBER, disclosure, pair_text
+from cloud import main
+from cloud.background import count_all
+from cloud.ports import CloudStore
+from cloud.reports import REPORTS
+from tests.cloud_stores import database as database  # the fixture: both engines
+from tests.integration.cloud_server_kit import Client, Running, running_cloud
+from tests.unit.cloud_kit import CAMPAIGN, ISSUER, STORE, TODAY, campaign
+
+
+@pytest.fixture
+async def cloud(tmp_path: Path, database: str | None) -> AsyncIterator[Running]:
+    async with running_cloud(tmp_path / "cloud", database=database) as running:
+        await running.set_up()
+        yield running
+
+
+def stored(cloud: Running) -> CloudStore:
+    assert cloud.cloud is not None
+    return cloud.cloud.store
+
+
+async def ask(cloud: Running, path: str, token: str | None = None) -> tuple[int, str, dict[str, str]]:
+    headers = {"Authorization": f"Bearer {token or cloud.token}"}
+    async with cloud.session.get(f"{cloud.url}/v1/admin/{path}", headers=headers) as response:
+        return response.status, await response.text(), dict(response.headers)
+
+
+async def rows(cloud: Running, path: str) -> list[dict[str, Any]]:
+    await count_all(stored(cloud))
+    status, text, _ = await ask(cloud, path)
+    assert status == 200, text
+    found: list[dict[str, Any]] = json.loads(text)["rows"]
+    return found
+
+
+def sale(minor: int) -> dict[str, Any]:
+    return {"sale": {"sale_id": "s", "total_minor": minor, "currency": "CNY"}, "currency": "CNY"}
+
+
+async def a_day(cloud: Running) -> tuple[Client, Client]:
+    """Ten coupons issued; T-1 redeems three and gives one back, T-2 one more and one that T-1 had used."""
+    order = {"issuer": ISSUER, "campaign": CAMPAIGN, "count": 10, "not_before": TODAY, "expires": TODAY}
+    assert (await cloud.admin("POST", "coupons", order))[0] == 201
+    one, two = await cloud.enrol("T-1"), await cloud.enrol("T-2", 2)
+    first = [
+        one.till.redeem(1, business_date="2026-03-01", hour=9, **sale(12_000)),
+        one.till.redeem(2, business_date="2026-03-01", hour=21, **sale(9_000)),
+        one.till.redeem(3, business_date="2026-03-02", hour=9),
+    ]
+    await one.post(*first, one.till.give_back(first[1]))
+    await two.post(
+        two.till.redeem(4, business_date="2026-03-02", hour=9, **sale(30_001)),
+        two.till.redeem(1, **sale(10_000)),
+    )
+    return one, two
+
+
+async def test_the_funnel_of_a_campaign(cloud: Running) -> None:
+    await a_day(cloud)
+    (row,) = await rows(cloud, "reports/campaigns")
+    assert row == {
+        "issuer": ISSUER,
+        "campaign": CAMPAIGN,
+        "title_zh": campaign().title.zh,
+        "title_en": campaign().title.en,
+        "currency": "CNY",
+        "starts": "2026-01-30",
+        "ends": "2026-04-30",
+        "issued": 10,
+        "redemptions": 5,
+        "discount_minor": 15_000,
+        "baskets": 4,
+        "basket_minor": 61_001,
+        "average_basket_minor": 15_250,
+        "measured": 4,
+        "extra_minor": 2_000 + 0 + 20_001 + 0,
+        "returns": 1,
+        "returned_minor": 3_000,
+        "conflicts": 1,
+        "rate_percent": 40.0,
+    }
+    (march,) = await rows(cloud, "reports/campaigns?since=2026-03-02&until=2026-03-02")
+    assert (march["redemptions"], march["basket_minor"]) == (2, 30_001)
+    hours = await rows(
+        cloud, f"reports/breakdown?by=hour&campaign={ISSUER}/{CAMPAIGN}&sort=redemptions&order=down"
+    )
+    assert [(row["hour"], row["redemptions"], row["share_percent"]) for row in hours] == [
+        ("09", 3, 60.0),
+        ("", 1, 20.0),
+        ("21", 1, 20.0),
+    ] or [row["redemptions"] for row in hours] == [3, 1, 1]
+    (store,) = await rows(cloud, "reports/breakdown?by=store")
+    assert (store["store"], store["redemptions"]) == (STORE.store, 5)
+
+
+async def test_settlement_by_sums_is_that_of_the_export(cloud: Running) -> None:
+    await a_day(cloud)
+    made = await rows(cloud, "reports/settlement")
+    status, text, headers = await ask(cloud, "exports/settlement.csv?until=2026-12-31")
+    assert status == 200
+    assert headers["Content-Disposition"] == 'attachment; filename="settlement.csv"'
+    exported = list(csv.DictReader(io.StringIO(text)))
+    assert [{name: str(value) for name, value in row.items()} for row in made] == exported
+    assert (made[0]["redemptions"], made[0]["amount_minor"], made[0]["open_minor"]) == (4, 9_000, 3_000)
+    status, text, _ = await ask(cloud, "exports/redemptions.csv?since=2026-03-01&until=2026-03-02")
+    assert len(text.splitlines()) == 6
+    _, acts = await cloud.admin("GET", "acts")
+    taken = [act for act in acts["acts"] if act["act"] == "GET /v1/admin/exports/{table}"]
+    assert [act["status"] for act in taken] == [200, 200], "who takes an export is noted"
+
+
+async def test_what_cannot_be_asked_says_why(cloud: Running) -> None:
+    for path, status, words in (
+        ("reports/none", 404, "campaigns, breakdown"),
+        ("reports/campaigns?since=yesterday", 422, "2026-11-28"),
+        ("reports/campaigns?sort=price", 422, "sort"),
+        ("reports/breakdown?by=moon", 422, "store, hour, source"),
+        ("reports/campaigns?campaign=7", 422, "ISSUER/NUMBER"),
+        ("reports/campaigns?after=[1]", 422, "Next-After"),
+        ("reports/campaigns?after=[[],{},null]", 422, "Next-After"),
+        ("reports/campaigns?limit=0", 422, "limit"),
+        ("exports/none.csv", 404, "redemptions"),
+        ("exports/redemptions.csv?since=2026-03-01T00:00:00", 422, "zone"),
+        ("fleet?sort=price", 422, "sort"),
+        ("fleet?problem=moon", 422, "problem"),
+        ('fleet?after=["a"]', 422, "Next-After"),
+        ("fleet?sort=waiting&after=[99999999999999999999,%22T%22]", 422, "Next-After"),
+        ("fleet?search=" + "x" * 65, 422, "64"),
+        ("fleet?limt=1", 400, "limt"),
+    ):
+        found, text, _ = await ask(cloud, path)
+        assert (found, words in text) == (status, True), (path, text)
+
+
+async def test_who_may_read_what(cloud: Running) -> None:
+    tokens = {}
+    for role in ("viewer", "settlement"):
+        _, made = await cloud.admin("POST", "tokens", {"role": role, "name": role})
+        tokens[role] = made["token"]
+    for path, viewer in (
+        ("overview", 200),
+        ("fleet", 200),
+        ("reports/campaigns", 200),
+        ("reports/arms", 200),
+        ("reports/settlement", 403),
+        ("reports/people", 403),
+        ("exports/redemptions.csv", 403),
+    ):
+        assert (await ask(cloud, path, tokens["viewer"]))[0] == viewer, path
+        assert (await ask(cloud, path, tokens["settlement"]))[0] == 200, path
+
+
+async def test_the_fleet_and_the_overview(cloud: Running) -> None:
+    await a_day(cloud)
+    _, text, headers = await ask(cloud, "fleet?limit=1&sort=seen&order=down")
+    (first,) = json.loads(text)["tills"]
+    _, text, _ = await ask(cloud, f"fleet?limit=5&sort=seen&order=down&after={headers['Next-After']}")
+    (second,) = json.loads(text)["tills"]
+    assert {first["till"], second["till"]} == {"T-1", "T-2"}
+    assert first["seen_at"] is not None, "what was gathered is written before it is read"
+    _, text, _ = await ask(cloud, "overview")
+    seen = json.loads(text)
+    assert (seen["tills"]["all"], seen["wrong"]["conflicts"], seen["uncounted"]) == (2, 1, 2)
+
+
+async def test_campaigns_are_paged_and_searched(cloud: Running) -> None:
+    for number in range(20, 25):
+        body = {"campaign": campaigns.to_wire(campaign(number=number))}
+        assert (await cloud.admin("POST", "campaigns", body))[0] == 201
+    found: list[int] = []
+    after = ""
+    while True:
+        status, text, headers = await ask(cloud, f"reports/campaigns?limit=4&sort=rate_percent{after}")
+        assert status == 200, text
+        found += [row["campaign"] for row in json.loads(text)["rows"]]
+        if "Next-After" not in headers:
+            break
+        after = f"&after={headers['Next-After']}"
+    assert found == [CAMPAIGN, *range(20, 25)]
+    assert len(await rows(cloud, f"reports/campaigns?search={ISSUER.upper()}")) == 6
+    assert await rows(cloud, "reports/campaigns?search=nowhere") == []
+
+
+async def test_layers_of_customers_who_consented(cloud: Running) -> None:
+    """Five customers, the nth with n purchases and the last of them n days later; a referrer is no purchaser."""
+    client = await cloud.enrol("T-1")
+    events: list[dict[str, Any]] = []
+    for person in range(1, 6):
+        for purchase in range(person):
+            pseudonym, salt = bytes([person] * 8), bytes([person, purchase] * 8)
+            member, friend = disclosure(salt, pseudonym), disclosure(salt, bytes([99] * 8))
+            coupon = {"issuer": ISSUER, "campaign": CAMPAIGN, "index": len(events), "referrer": friend.digest}
+            more = {"member": {"pseudonym": member.digest, "level": 1, "consent": True}, "coupon": coupon}
+            day = f"2026-03-{person:02}"
+            sealed = client.till.redeem(len(events), business_date=day, **sale(1000 * person), **more)
+            events.append(sealed | {MEMBER: pair_text([member, friend])})
+    await client.post(*events)
+    found = await rows(cloud, "reports/people")
+    assert [(row["last"], row["purchases"], row["spent_minor"]) for row in found] == [
+        (f"2026-03-{person:02}", person, 1000 * person * person) for person in range(1, 6)
+    ]
+    assert [(row["recency"], row["frequency"], row["money"]) for row in found] == [
+        (n, n, n) for n in range(1, 6)
+    ]
+    layers = {row["layer"]: (row["people"], row["purchases"]) for row in await rows(cloud, "reports/rfm")}
+    assert layers == {"best": (2, 9), "steady": (1, 3), "new": (0, 0), "leaving": (0, 0), "gone": (2, 3)}
+    assert len(await rows(cloud, "reports/people?since=2026-03-04&until=2026-03-04")) == 1
+
+
+def command(*arguments: str) -> int:
+    parser = argparse.ArgumentParser()
+    main.add_arguments(parser)
+    return main.run(parser.parse_args(arguments))
+
+
+async def test_the_commands(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "cloud"
+    async with running_cloud(folder) as cloud:
+        await cloud.set_up()
+        await a_day(cloud)
+    for name in REPORTS:
+        assert await asyncio.to_thread(command, "report", str(folder), name, "--json") == 0
+        assert await asyncio.to_thread(command, "report", str(folder), name) == 0
+    capsys.readouterr()
+    assert await asyncio.to_thread(command, "report", str(folder), "campaigns", "--json") == 0
+    row = json.loads(capsys.readouterr().out)
+    assert (row["redemptions"], row["extra_minor"]) == (5, 22_001), "it counts up what is there first"
+    assert await asyncio.to_thread(command, "report", str(folder), "breakdown", "--by", "hour", "--csv") == 0
+    hours = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    assert {row["hour"]: row["redemptions"] for row in hours} == {"": "1", "09": "3", "21": "1"}
+    assert await asyncio.to_thread(command, "report", str(folder), "campaigns") == 0
+    assert "average_basket_minor" in capsys.readouterr().out
+    assert await asyncio.to_thread(command, "report", str(folder), "campaigns", "--campaign", "seven") == 1
