@@ -179,12 +179,17 @@ async def issue(
     size: int,
     outputs: Iterable[Output],
     progress: Progress,
+    *,
+    by_command: bool = True,
 ) -> int:
-    """Take the coupons and hand each to every output; how many there were."""
+    """Take the coupons and hand each to every output; how many there were. by_command: somebody can run it again."""
     digits = len(str(size - 1))
     count = 0
     # Said before the first number is drawn: of a run that is killed it is all that is left.
-    _say(f"order {order.name}: the same command with --order {order.name} gives the very same coupons again")
+    if by_command:
+        _say(
+            f"order {order.name}: the same command with --order {order.name} gives the very same coupons again"
+        )
     try:
         async for portion in portions:
             for index, text in portion:
@@ -229,7 +234,8 @@ async def issue_pictures(admin: CloudAdmin, order: Order, size: int, folder: Pat
             kept.append(coupon)
 
     with pictures(folder, "png") as output:
-        await issue(from_cloud(admin, order), order, size, (output, Keep()), Progress(order.count, "issuing"))
+        progress = Progress(order.count, "issuing")
+        await issue(from_cloud(admin, order), order, size, (output, Keep()), progress, by_command=False)
     return kept
 
 
