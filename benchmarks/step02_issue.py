@@ -9,7 +9,9 @@ from datetime import UTC, datetime, timedelta
 from time import perf_counter
 
 from agent.commands.coupon_files import csv_file
-from agent.commands.issue import Order, from_ledger, issue, open_ledger
+from agent.commands.issue import issue
+from agent.commands.issue_order import Order
+from agent.commands.issuer_ledger import from_ledger, open_ledger
 from agent.commands.keyfile import HeldHere
 from agent.commands.progress import Progress
 from agent.domain.cose import Algorithm

@@ -5,12 +5,11 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import secrets
 import sys
 from collections.abc import AsyncIterator, Iterable
-from contextlib import ExitStack, asynccontextmanager
-from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime
+from contextlib import ExitStack
+from dataclasses import replace
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -20,63 +19,23 @@ from agent.commands.campaign_file import read_campaign
 from agent.commands.coupon_files import Coupon, Output, csv_file, pictures
 from agent.commands.errors import EX_USAGE, CommandError
 from agent.commands.interrupt import interruptible
-from agent.commands.keyfile import HeldHere, read_key
+from agent.commands.issue_order import Order, Signed
+from agent.commands.issuer_ledger import from_ledger, open_ledger
+from agent.commands.keyfile import read_key
 from agent.commands.progress import Progress
 from agent.commands.wording import loss_lines
 from agent.domain import campaign as campaigns
 from agent.domain.campaign import Campaign
-from agent.domain.cose import Algorithm
-from agent.domain.keys import SigningKey
-from agent.domain.time import EPOCH_DAY, day_text
+from agent.domain.time import day_text
 from cloud import issue as issuing
-from cloud.errors import CloudError, SetupError
-from cloud.indexes import new_index_key
-from cloud.ports import CloudStore, Terms
+from cloud.errors import CloudError
+from cloud.ports import Terms
 
-AT_ONCE = 1000
-"""Coupons of one request. Part of an order's identity: the same order asks for the same portions again."""
 TRIES = 4
 WAIT_S = 2.0
 
 _TOKENS = ("/v1/admin/coupons", "coupons", "token")
 _CODES = ("/v1/admin/codes", "codes", "code")
-
-Signed = tuple[int, str]
-"""(index, token), or (index, code)"""
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """What to issue. first, last: the coupon's days, both included. store: number of the only store, or None.
-
-    name: the same order again gives the same coupons.
-    """
-
-    issuer: str
-    campaign: int
-    count: int
-    first: date
-    last: date
-    store: int | None = None
-    store_group: int | None = None
-    value_minor: int | None = None
-    source: int | None = None
-    name: str = field(default_factory=lambda: secrets.token_hex(6))
-
-    def terms(self) -> Terms:
-        return Terms(
-            (self.first - EPOCH_DAY).days,
-            (self.last - EPOCH_DAY).days,
-            self.store,
-            self.store_group,
-            self.value_minor,
-            self.source,
-        )
-
-    def portions(self) -> Iterable[tuple[str, int]]:
-        """(name, count) of each request."""
-        for start in range(0, self.count, AT_ONCE):
-            yield f"{self.name}/{start}", min(AT_ONCE, self.count - start)
 
 
 async def from_cloud(admin: CloudAdmin, order: Order, *, codes: bool = False) -> AsyncIterator[list[Signed]]:
@@ -102,75 +61,6 @@ async def _patiently(admin: CloudAdmin, path: str, body: dict[str, Any]) -> dict
                 raise
             await asyncio.sleep(WAIT_S * tried)
     raise AssertionError("the last try returns or raises")
-
-
-async def from_ledger(store: CloudStore, held: HeldHere, order: Order) -> AsyncIterator[list[Signed]]:
-    """The coupons, signed here; the ledger remembers which indexes were given out."""
-    keys = _OneKey(held)
-    for name, count in order.portions():
-        made = await issuing.issue(
-            store, keys, order.issuer, order.campaign, count, order.terms(), datetime.now(UTC), name
-        )
-        yield [(coupon.index, coupon.text) for coupon in made]
-
-
-@dataclass(frozen=True, slots=True)
-class _OneKey:
-    """`cloud.issue.PrivateKeys` over the one key of a file."""
-
-    held: HeldHere
-
-    def load(self, prefix: str, kid: bytes, algorithm: Algorithm) -> SigningKey:
-        if kid != self.held.record.kid:
-            raise SetupError(f"key {kid.hex()} is not in the file that was named")
-        return self.held.signing
-
-
-@asynccontextmanager
-async def open_ledger(
-    path: Path, held: HeldHere, campaign: Campaign, *, new: bool
-) -> AsyncIterator[CloudStore]:
-    """The issuer's own ledger: the cloud's database without a cloud, with this key and this campaign in it.
-
-    A ledger that is lost and begun anew gives out indexes a second time; so `new` must be said.
-    """
-    from cloud.sqlite_store import SqliteStore
-
-    _check_ledger(path, new)
-    store, blank = SqliteStore(path), False
-    try:
-        before = {known.key.kid: known.key for known in await store.held_keys()}
-        if held.record.kid not in before:
-            await store.add_key(held.record)
-        elif before[held.record.kid] != held.record:
-            raise CommandError(
-                "the key's record was changed since it was made, and tills hold the old: put it back"
-            )
-        offer = await store.offer(campaign.issuer, campaign.number)
-        if offer is None:
-            await store.put_campaign(campaign, None, new_index_key())
-        elif replace(offer.campaign, version=campaign.version) != campaign:
-            await store.put_campaign(replace(campaign, version=offer.campaign.version + 1), None, offer.key)
-        yield store
-    except BaseException:
-        offer = await store.offer(campaign.issuer, campaign.number) if new else None
-        blank = new and (offer is None or not offer.issued)
-        raise
-    finally:
-        await store.close()
-        if blank:  # what was refused begins no ledger: the next try says --new-ledger again
-            for ending in ("", "-wal", "-shm"):
-                path.with_name(path.name + ending).unlink(missing_ok=True)
-
-
-def _check_ledger(path: Path, new: bool) -> None:
-    if new and path.exists():
-        raise CommandError(f"the ledger {path} exists: leave out --new-ledger")
-    if not new and not path.exists():
-        raise CommandError(
-            f"there is no ledger {path}: name the one that knows which coupons were issued with --ledger FILE. "
-            "If none was ever issued of this campaign, say --new-ledger"
-        )
 
 
 async def issue(

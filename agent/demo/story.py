@@ -16,7 +16,8 @@ from zoneinfo import ZoneInfo
 import aiohttp
 
 from agent.commands.admin import CloudAdmin
-from agent.commands.issue import Order, issue_pictures
+from agent.commands.issue import issue_pictures
+from agent.commands.issue_order import Order
 from agent.demo.day import TILL, Day, expect
 from agent.demo.film import shoot
 from agent.demo.ledgers import cloud_line, till_line

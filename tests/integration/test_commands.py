@@ -22,7 +22,8 @@ from agent.cli import main
 from agent.commands import verify
 from agent.commands.admin import CloudAdmin
 from agent.commands.errors import CommandError
-from agent.commands.issue import Order, issue_pictures
+from agent.commands.issue import issue_pictures
+from agent.commands.issue_order import Order
 from agent.store.database import connect, connect_read_only
 from tests.core_kit import core, install
 from tests.factory import Factory
