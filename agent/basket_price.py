@@ -11,7 +11,6 @@ from agent.domain import objection as objections
 from agent.domain import time
 from agent.domain.basket import basket_of
 from agent.domain.benefit import most_minor
-from agent.domain.budget import Room, room_for
 from agent.domain.campaign import Campaign
 from agent.domain.decide import (
     Decision,
@@ -27,6 +26,7 @@ from agent.domain.eligibility import Facts, Member
 from agent.domain.objection import Key, Objection, Reason
 from agent.domain.outcome import OUTCOME_OF, Outcome
 from agent.domain.pricing import Applied, Quote, quote
+from agent.domain.risk import Asked, BadgeFault, Weighed, weigh
 from agent.domain.sale import Sale
 from agent.domain.token import Coupon
 from agent.domain.verdict import make_verdict
@@ -69,11 +69,12 @@ class Turned:
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """A coupon that counts. charge_minor: what it takes from the budget."""
+    """A coupon that counts. charge_minor: what it takes from the budget. asked: what a supervisor was needed for."""
 
     offered: Offered
     applied: Applied
     charge_minor: int
+    asked: Asked = Asked.NOTHING
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +121,13 @@ def turned_by(
         "detail": why.detail,
     }
     return Turned(place, coupon, text_hash, _NOTHING_MISSING | said)
+
+
+def with_fault(one: Turned, fault: BadgeFault) -> Turned:
+    """With why the badge that was shown did nothing for it."""
+    if one.reason != Outcome.SUPERVISOR_NEEDED:
+        return one
+    return replace(one, said={**one.said, "detail": fault.value})
 
 
 _NOTHING_MISSING = {"missing_minor": 0, "missing_pieces": 0, "missing_points": 0}
@@ -175,21 +183,29 @@ def price(
     facts: Facts,
     at: Moment,
     reserved: Mapping[Key, int] | None = None,
+    grants: int = 0,
+    granted: Mapping[Key, Asked] | None = None,
 ) -> Priced:
-    """The best allowed combination within the budgets. reserved: what a hold keeps of the budget for each coupon."""
-    basket, left, beyond = basket_of(sale), list(offered), list[Offered]()
+    """The best allowed combination that the till may bear. reserved: what a hold keeps of the budget for each coupon.
+
+    grants: how many coupons a badge may let through. granted: what a badge let through when they were held.
+    """
+    basket, left = basket_of(sale), list(offered)
+    beyond: list[tuple[Offered, Weighed]] = []
     while True:
         quoted = quote(basket, [presented_of(one.coupon, one.campaign, one.view) for one in left], facts)
         by_key = {one.coupon.identity: one for one in left}
         counted = [_counted(by_key[applied.key], applied) for applied in quoted.applied]
-        over = _beyond_budget(counted, at, reserved or {})
+        over = _weighed(counted, at, reserved or {}, grants, granted or {})
         if over is None:
             break
-        left.remove(over)
+        left.remove(over[0])
         beyond.append(over)
     turned = [_turned_in_sale(by_key[one.key], one.objection, sale.currency) for one in quoted.refused]
-    why = Decision(Outcome.BUDGET_REACHED)
-    turned += [turned_by(one.place, one.coupon, one.text_hash, why, at) for one in beyond]
+    turned += [
+        turned_by(one.place, one.coupon, one.text_hash, Decision(why.outcome, detail=why.asked or None), at)
+        for one, why in beyond
+    ]
     counted.sort(key=lambda one: one.offered.place)
     return Priced(quoted, tuple(counted), tuple(sorted(turned, key=lambda one: one.place)))
 
@@ -199,19 +215,31 @@ def _counted(one: Offered, applied: Applied) -> Counted:
     return Counted(one, applied, min(applied.amount_minor + applied.hand_over_minor, most))
 
 
-def _beyond_budget(counted: Sequence[Counted], at: Moment, reserved: Mapping[Key, int]) -> Offered | None:
-    """The first coupon that its campaign's budget does not bear beside those before it."""
+def _weighed(
+    counted: list[Counted],
+    at: Moment,
+    reserved: Mapping[Key, int],
+    grants: int,
+    granted: Mapping[Key, Asked],
+) -> tuple[Offered, Weighed] | None:
+    """The first coupon that the till may not bear beside those before it, and why; else all know what was asked."""
     setting = setting_of(at)
     counts: Counter[tuple[str, int]] = Counter()
     values: Counter[tuple[str, int]] = Counter()
-    for one in counted:
-        campaign, used = one.offered.campaign, one.offered.view.used
+    for place, one in enumerate(counted):
+        campaign, view = one.offered.campaign, one.offered.view
         name = one.applied.key[:2]
-        so_far = used.plus(counts[name], values[name])
-        bears = one.charge_minor <= reserved.get(one.applied.key, -1)
-        percent = percent_of(campaign, setting)
-        if not bears and room_for(campaign, so_far, one.charge_minor, percent) is Room.NONE:
-            return one.offered
+        so_far = view.used.plus(counts[name], values[name])
+        asked = granted.get(one.applied.key, Asked.NOTHING)
+        if one.charge_minor > reserved.get(one.applied.key, -1):
+            percent, supervised = percent_of(campaign, setting), bool(asked) or grants > 0
+            found = weigh(campaign, so_far, one.charge_minor, percent, view.sales, supervised=supervised)
+            if found.outcome is not Outcome.ACCEPTED:
+                return one.offered, found
+            if not asked:
+                asked = found.asked
+                grants -= bool(asked)
+        counted[place] = replace(one, asked=asked)
         counts[name] += 1
         values[name] += one.charge_minor
     return None

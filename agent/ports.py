@@ -158,7 +158,25 @@ class MemberLedger(Protocol):
         """That redemption is undone: the use does not count any more."""
 
 
-class Transaction(Holds, MemberLedger, Protocol):
+class GuardLedger(Protocol):
+    """Badges that let coupons through, and sales that may be one sale split; within one transaction."""
+
+    def badge_uses(self, badge: str, day: int) -> int:
+        """How many coupons a badge (its digest in hex) has let through on store day `day`."""
+
+    def use_badge(self, badge: str, day: int) -> None: ...
+
+    def member_sales(
+        self, campaign: tuple[str, int], member: bytes, sale_id: str, since: datetime, at: datetime
+    ) -> int:
+        """In how many sales but this one the member has used the campaign since then, or holds it at `at`."""
+
+    def note_member_sale(
+        self, campaign: tuple[str, int], member: bytes, sale_id: str, at: datetime
+    ) -> None: ...
+
+
+class Transaction(Holds, MemberLedger, GuardLedger, Protocol):
     """The ledger within one transaction. Synchronous: it runs in the writer's thread."""
 
     def view(self, identity: tuple[str, int, int], day: int, at: datetime) -> LedgerView:

@@ -7,15 +7,13 @@ is on disk.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
-import secrets
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from datetime import tzinfo
 from typing import Any
 
+from agent import guard
 from agent.disk import DiskLevel
 from agent.domain import record, time
 from agent.domain.decide import Decision, LedgerView, PriorUse, Refusal, Setting, decide, verify_scan
@@ -28,7 +26,6 @@ from agent.domain.sale import Sale
 from agent.domain.settlement import settled
 from agent.domain.token import Coupon
 from agent.domain.verdict import Verdict, make_verdict
-from agent.members import view_for
 from agent.ports import AnsweredBefore, Clock, CommitUnknown, Ledger, LedgerUnavailable, Transaction
 from agent.promotion import Issuing, hand_out, read_typed_promo
 from agent.records import (
@@ -44,38 +41,10 @@ from agent.records import (
     subject_of,
     token_hash,
 )
+from agent.request import KeyReused, Request, request_secret
 from agent.state import TillState, Trust
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """One thing to judge. request_id: the caller's idempotency key; the same key gives the same answer."""
-
-    text: str
-    source: str
-    sale: Sale | None = None
-    request_id: str | None = None
-    member: Member | None = None
-    scan_id: str = field(default_factory=lambda: secrets.token_hex(16))
-
-    def fingerprint(self, key: bytes) -> str:
-        """What must be equal for two requests to be the same request. Keyed: a short code could be guessed from it."""
-        text = self.text.encode("utf-8", "surrogatepass")
-        text += b"\0" + ENCODE(self.sale)
-        if self.member is not None:
-            text += b"\0" + ENCODE(self.member)
-        return hashlib.blake2b(text, key=key, digest_size=32).hexdigest()
-
-
-class KeyReused(Exception):
-    """The idempotency key was used for another request."""
-
-
-def request_secret(key: SigningKey) -> bytes:
-    """What fingerprints of requests are keyed with: no table of guessed codes fits them."""
-    return hashlib.sha256(key.sign(b"redeemd/request/1")).digest()
 
 
 ReceiptMaker = Callable[[Verdict, Contents, tzinfo, Sale | None, PromoCode | None], str]
@@ -215,12 +184,14 @@ def judge(
     view: LedgerView,
     now: time.EffectiveTime,
     member: Member | None = None,
+    stand: guard.Stand = guard.ALONE,
 ) -> Decision:
     """The decision on what `verify_scan` found."""
     if isinstance(found, Refusal):
         return Decision(found.outcome, detail=found.detail or None)
     setting = Setting(now, trust.zone, trust.contents.place, trust.manifest.age(now.now))
-    return decide(found, trust.contents, sale, view, setting, member)
+    decision = decide(found, trust.contents, sale, view, setting, member, supervised=stand.supervised)
+    return guard.explained(decision, stand)
 
 
 class _Work:
@@ -238,6 +209,7 @@ class _Work:
         self._sealed: tuple[str, record.ChainHead, Verdict] | None = None
         self._promo: PromoCode | None = None
         self._choice: Choice | None = None
+        self._stand = guard.ALONE
         self.mark: time.Anchor | None = None
         self.unrecorded = 0
 
@@ -247,7 +219,8 @@ class _Work:
         now = state.now(self._owner._clock)
         day = time.day_number(now.now, trust.zone)
         view = self._view(tx, Moment(trust, now, day))
-        decision = judge(self._found, trust, request.sale, view, now, request.member)
+        self._stand = guard.stand_by(tx, trust.contents, request.supervisor, day)
+        decision = judge(self._found, trust, request.sale, view, now, request.member, self._stand)
         accepted = decision.outcome is Outcome.ACCEPTED
         lane = record.REDEMPTION_LANE if accepted else record.EVIDENCE_LANE
         previous = tx.head(lane)
@@ -281,10 +254,11 @@ class _Work:
     def _view(self, tx: Transaction, at: Moment) -> LedgerView:
         if isinstance(self._found, Refusal):
             return LedgerView()
-        view = tx.view(self._found.identity, at.day, at.now.now)
-        if (member := self._request.member) is None:
+        view, request = tx.view(self._found.identity, at.day, at.now.now), self._request
+        if (member := request.member) is None:
             return view
-        return view_for(tx, view, self._trust.contents.campaigns.get(self._found.identity[:2]), member, at)
+        campaign = self._trust.contents.campaigns.get(self._found.identity[:2])
+        return guard.view_of(tx, view, campaign, member, request.sale_id, at)
 
     def _accept(
         self, tx: Transaction, verdict: Verdict, decision: Decision, day: int, prior: PriorUse | None
@@ -299,9 +273,10 @@ class _Work:
         tx.consume(coupon.identity, redemption_id, verdict.at, forget_after, uses, spent)
         if campaign.budget is not None:
             tx.charge(coupon.issuer, coupon.claims.campaign, day, decision.charge_minor)
+        if decision.asked:
+            tx.use_badge(self._stand.shown.badge, day)
         if (member := self._request.member) is not None:
-            number = tx.head(record.REDEMPTION_LANE).sequence + 1
-            tx.count_member(coupon.identity[:2], member.digest, day, number)
+            guard.count_member(tx, campaign, member, self._request.sale_id, day, verdict.at)
         if verdict.print_job is not None:
             assert self._owner._make_receipt is not None, "a print job has a receipt"
             trust = self._trust
@@ -363,6 +338,7 @@ class _Work:
                 "promo": None if self._promo is None else self._promo.short,
                 "promotion": choice_facts(self._choice, veil),
             }
+            data |= guard.supervisor_facts(self._stand.shown.badge, decision.asked)
             assert verdict.coupon is not None, "only a coupon is accepted"
             data |= settled(verdict.campaign, verdict.coupon, self._request.sale, decision.applied, veil.hide)
         return data

@@ -36,9 +36,12 @@ from agent.domain.outcome import Outcome
 from agent.domain.parts import PromoCode
 from agent.domain.pricing import Quote
 from agent.domain.promo import Choice
+from agent.domain.risk import RISKS
 from agent.domain.sale import Sale
 from agent.domain.settlement import settled
+from agent.domain.token import Coupon
 from agent.domain.verdict import Verdict, make_verdict
+from agent.guard import count_member, supervisor_facts
 from agent.ports import Transaction
 from agent.promotion import Issuing, hand_out
 from agent.records import (
@@ -126,7 +129,7 @@ def commit(desk: Desk, tx: Transaction, at: Moment, hold_id: str, final: Final) 
 
 def _settle(tx: Transaction, at: Moment, held: HeldSale, sale: Sale, *, late: bool) -> _Settled:
     """Which of the held coupons count in the closed sale."""
-    views = views_of(tx, [one.coupon for one in held.coupons], at, held.member)
+    views = views_of(tx, [one.coupon for one in held.coupons], at, held.member, sale.sale_id)
     contents = at.trust.contents
     known = [one for one in held.coupons if one.coupon.identity[:2] in contents.campaigns]
     gone = [one for one in held.coupons if one not in known]
@@ -152,8 +155,9 @@ def _settle(tx: Transaction, at: Moment, held: HeldSale, sale: Sale, *, late: bo
         return _Settled(_quote_of(sale, counted), tuple(counted), (), ())
     facts = with_day(facts_at(at, sale, held.member), held.day, held.minute)
     reserved = {} if late else {one.coupon.identity: one.charge_minor for one in held.coupons}
-    priced = price(offered, sale, facts, at, reserved)
-    limits = [one for one in priced.turned if late and one.reason == Outcome.BUDGET_REACHED]
+    granted = {one.coupon.identity: one.asked for one in held.coupons if one.asked}
+    priced = price(offered, sale, facts, at, reserved, granted=granted)
+    limits = [one for one in priced.turned if late and one.reason in RISKS]
     unused = [one for one in priced.turned if one not in limits]
     return _Settled(priced.quote, priced.counted, tuple(unused), (*conflicts, *limits))
 
@@ -166,7 +170,7 @@ def _as_held(held: HeldSale, sale: Sale) -> bool:
 
 
 def _held_counted(offered: Offered, held: HeldCoupon) -> Counted:
-    return Counted(offered, held.applied, held.charge_minor)
+    return Counted(offered, held.applied, held.charge_minor, held.asked)
 
 
 def _quote_of(sale: Sale, counted: list[Counted]) -> Quote:
@@ -207,12 +211,13 @@ def _redeem(
         print_job=None if desk.make_receipt is None else number,
         offline=offline,
     )
-    _use(tx, at, one, held.member, number)
+    _use(tx, at, one, held, number)
     choice, promo = _print(desk, tx, at, sale, verdict, held.member, first=first)
     veil = Veil()
     data = {
         **base_facts(at, offline=offline, sale=sale),
         **_facts(one, sale, held.member, veil),
+        **supervisor_facts(_badge_of(held, coupon), one.asked),
         "scan_id": verdict.scan_id,
         "redemption_id": number,
         "hold_id": hold.hold_id,
@@ -235,17 +240,20 @@ def _redeem(
     return number
 
 
-def _use(tx: Transaction, at: Moment, one: Counted, member: Member | None, redemption_id: str) -> None:
+def _use(tx: Transaction, at: Moment, one: Counted, held: HeldSale, redemption_id: str) -> None:
     """What is used up: of the coupon, of its campaign's budget, of what the member may."""
-    coupon, campaign = one.offered.coupon, one.offered.campaign
+    coupon, campaign, member = one.offered.coupon, one.offered.campaign, held.member
     uses = 0 if one.offered.view.prior is None else one.offered.view.prior.uses
     forget_after = coupon.claims.expires + campaign.grace_days
     tx.consume(coupon.identity, redemption_id, at.now.now, forget_after, uses, one.applied.amount_minor)
     if campaign.budget is not None:
         tx.charge(*coupon.identity[:2], at.day, one.charge_minor)
     if member is not None:
-        number = tx.head(record.REDEMPTION_LANE).sequence + 1
-        tx.count_member(coupon.identity[:2], member.digest, at.day, number)
+        count_member(tx, campaign, member, held.sale.sale_id, at.day, at.now.now)
+
+
+def _badge_of(held: HeldSale, coupon: Coupon) -> str:
+    return next(one.badge for one in held.coupons if one.coupon.identity == coupon.identity)
 
 
 def _print(

@@ -21,9 +21,10 @@ from agent.domain.hold import Call, Hold, Step
 from agent.domain.keys import SigningKey
 from agent.domain.outcome import SOMETHING_ELSE
 from agent.domain.pricing import Applied
+from agent.domain.risk import Asked
 from agent.domain.sale import Line, Sale
 from agent.domain.token import Coupon
-from agent.members import view_for
+from agent.guard import view_of
 from agent.ports import Clock, Ledger, Transaction
 from agent.records import (
     Moment,
@@ -49,11 +50,12 @@ class SaleFault(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """A sale and the coupons presented with it."""
+    """A sale and the coupons presented with it. supervisor: the text of a badge that is shown with them."""
 
     sale: Sale
     texts: tuple[str, ...]
     member: Member | None = None
+    supervisor: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +78,15 @@ class Answered:
 
 @dataclass(frozen=True, slots=True)
 class HeldCoupon:
+    """badge: the digest of the badge that let it through, where one was asked for."""
+
     place: int
     coupon: Coupon
     text_hash: str | None
     applied: Applied
     charge_minor: int
+    asked: Asked = Asked.NOTHING
+    badge: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,13 +112,15 @@ class Desk(NamedTuple):
 
 
 def views_of(
-    tx: Transaction, coupons: Sequence[Coupon], at: Moment, member: Member | None
+    tx: Transaction, coupons: Sequence[Coupon], at: Moment, member: Member | None, sale_id: str
 ) -> dict[tuple[str, int, int], LedgerView]:
     views = {one.identity: tx.view(one.identity, at.day, at.now.now) for one in coupons}
     if member is None:
         return views
-    campaigns = at.trust.contents.campaigns
-    return {name: view_for(tx, view, campaigns.get(name[:2]), member, at) for name, view in views.items()}
+    for name, view in views.items():
+        campaign = at.trust.contents.campaigns.get(name[:2])
+        views[name] = view_of(tx, view, campaign, member, sale_id, at)
+    return views
 
 
 def note_refusals(

@@ -11,22 +11,26 @@ import hmac
 import json
 import secrets
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 from agent.basket_price import (
-    Offered,
+    Priced,
     Scanned,
+    Turned,
     admitted,
     facts_at,
     price,
     priced_json,
+    with_fault,
 )
 from agent.domain import time
 from agent.domain.decide import Refusal, verify_scan
 from agent.domain.hold import Call, Hold, HoldState, Reserved, Step
 from agent.domain.outcome import Outcome
 from agent.domain.token import Coupon
+from agent.guard import Stand, stand_by
 from agent.members import kept_of
 from agent.ports import LedgerUnavailable, Transaction
 from agent.promotion import read_typed_promo
@@ -37,7 +41,7 @@ from agent.records import (
     raise_mark,
     token_hash,
 )
-from agent.redeem import KeyReused, request_secret
+from agent.request import KeyReused, request_secret
 from agent.sale_commit import commit
 from agent.sale_desk import (
     Answered,
@@ -81,7 +85,7 @@ class Sales:
 
         def work(tx: Transaction) -> dict[str, Any]:
             at = moment_of(self._desk.state, trust, self._desk.clock)
-            _, priced, turned = _price(tx, at, ask, scanned)
+            priced, turned, _ = _price(tx, at, ask, scanned)
             return priced_json(ask.sale, priced, turned)
 
         return await self._desk.ledger.write(work, lambda _tx: None)
@@ -193,18 +197,29 @@ class Sales:
 
 def _price(
     tx: Transaction, at: Moment, ask: Ask, scanned: Sequence[Scanned]
-) -> tuple[list[Offered], Any, Any]:
+) -> tuple[Priced, list[Turned], Stand]:
     coupons = [one.found for one in scanned if isinstance(one.found, Coupon)]
-    offered, turned = admitted(scanned, views_of(tx, coupons, at, ask.member), at, ask.sale.currency)
-    return offered, price(offered, ask.sale, facts_at(at, ask.sale, ask.member), at), turned
+    stand = stand_by(tx, at.trust.contents, ask.supervisor, at.day)
+    views = views_of(tx, coupons, at, ask.member, ask.sale.sale_id)
+    offered, turned = admitted(scanned, views, at, ask.sale.currency)
+    priced = price(offered, ask.sale, facts_at(at, ask.sale, ask.member), at, grants=stand.left)
+    fault = stand.shown.fault
+    if fault is not None:
+        priced = replace(priced, turned=tuple(with_fault(one, fault) for one in priced.turned))
+    return priced, turned, stand
 
 
 def _hold(
-    desk: Desk, tx: Transaction, at: Moment, ask: Ask, scanned: Sequence[Scanned], lasts: timedelta
+    desk: Desk,
+    tx: Transaction,
+    at: Moment,
+    ask: Ask,
+    scanned: Sequence[Scanned],
+    lasts: timedelta,
 ) -> Answered:
     now = at.now.now
     tx.expire_holds(now)
-    _, priced, turned = _price(tx, at, ask, scanned)
+    priced, turned, stand = _price(tx, at, ask, scanned)
     hold_id, expires_at = secrets.token_hex(16), now + lasts
     local = now.astimezone(at.trust.zone)
     kept = HeldSale(
@@ -214,7 +229,13 @@ def _hold(
         local.hour * 60 + local.minute,
         tuple(
             HeldCoupon(
-                one.offered.place, one.offered.coupon, one.offered.text_hash, one.applied, one.charge_minor
+                one.offered.place,
+                one.offered.coupon,
+                one.offered.text_hash,
+                one.applied,
+                one.charge_minor,
+                one.asked,
+                stand.shown.badge if one.asked else "",
             )
             for one in priced.counted
         ),
@@ -236,6 +257,9 @@ def _hold(
         for one in kept.coupons
     ]
     texts = ENCODE(kept).decode(), ENCODE(body).decode()
+    for one in priced.counted:
+        if one.asked:
+            tx.use_badge(stand.shown.badge, at.day)
     tx.put_hold(Hold(hold_id, ask.sale.sale_id, HoldState.OPEN, now, expires_at, *texts), reserved)
     note_refusals(desk, tx, at, ask, (*turned, *priced.turned), hold_id)
     return Answered(201, body)

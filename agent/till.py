@@ -13,10 +13,12 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from agent import health
-from agent.bundle_file import INBOX, import_file
+from agent.appeal import Appeal
+from agent.bundle_desk import BundleDesk
 from agent.domain import time
 from agent.domain.eligibility import Member
 from agent.domain.outcome import Outcome
+from agent.domain.risk import BadgeFault
 from agent.domain.sale import Sale
 from agent.domain.scan import Kind, route
 from agent.domain.verdict import Verdict
@@ -28,8 +30,9 @@ from agent.ports import Clock, CommitUnknown, Counts, LedgerUnavailable, PrintJo
 from agent.printing import PrintQueue, print_json
 from agent.promos import Promos
 from agent.receipt_desk import ReceiptDesk
-from agent.redeem import Redeemer, Request
+from agent.redeem import Redeemer
 from agent.refresh import Refresher
+from agent.request import Request
 from agent.risk import Risk
 from agent.sales import Sales, StillRunning
 from agent.signals import Signals
@@ -84,10 +87,6 @@ class Wiring:
     queue_max: int
 
 
-class ImportRunning(Exception):
-    """A bundle file is being taken right now; another one waits for its end."""
-
-
 class Till:
     """What happens on this till, one object for pages and POS."""
 
@@ -107,12 +106,13 @@ class Till:
             queue_max=wiring.queue_max,
         )
         self._guesses = Guesses(wiring.clock.monotonic)
+        self._appeal = Appeal(wiring.state, wiring.clock)
         self._fault_told_at = -FAULT_EVERY_S
         self._running: set[str] = set()
-        self._importing = False
         self._line: tuple[str, str | None] = ("never" if wiring.cloud else "off", None)
         self._last_success: tuple[float, str] | None = None
         self._changed = asyncio.Event()
+        self.bundles = BundleDesk(wiring.state_dir, wiring.refresher, wiring.state, self._changed.set)
 
     @property
     def name(self) -> str:
@@ -147,16 +147,22 @@ class Till:
         return self._counted(await asyncio.shield(future))
 
     async def redeem(
-        self, text: str, sale: Sale | None, request_id: str, member: Member | None = None
+        self,
+        text: str,
+        sale: Sale | None,
+        request_id: str,
+        member: Member | None = None,
+        supervisor: str = "",
     ) -> Verdict:
         """A POS redeems for its sale. Raises KeyReused, StillRunning and TooManyGuesses."""
-        self._check_guesses(text)
+        self.check_texts((text, supervisor) if supervisor else (text,))
         if request_id in self._running:
             raise StillRunning(request_id)
         self._running.add(request_id)
         started = self._w.clock.monotonic()
         try:
-            verdict = await self._w.redeemer.redeem(Request(text, "api", sale, request_id, member))
+            asked = Request(text, "api", sale, request_id, member, supervisor)
+            verdict = await self._w.redeemer.redeem(asked)
         finally:
             self._running.discard(request_id)
         verdict = verdict.measured((self._w.clock.monotonic() - started) * 1000)
@@ -178,7 +184,7 @@ class Till:
     def counted(self, priced: dict[str, Any]) -> dict[str, Any]:
         """Count the guesses among the refused coupons of a sale."""
         for one in priced["refused"]:
-            if one["reason"] == Outcome.UNKNOWN_CODE:
+            if one["reason"] == Outcome.UNKNOWN_CODE or one["detail"] == BadgeFault.UNKNOWN:
                 self._guesses.count()
         return priced
 
@@ -193,14 +199,16 @@ class Till:
             self._guesses.check()
 
     def _counted(self, verdict: Verdict) -> Verdict:
-        if verdict.outcome is Outcome.UNKNOWN_CODE:
+        if verdict.outcome is Outcome.UNKNOWN_CODE or verdict.detail == BadgeFault.UNKNOWN:
             self._guesses.count()
         return verdict
 
     async def _judge(self, arrival: Arrival) -> Verdict:
         state = self._w.state
         sale, member = state.sale, state.member
-        verdict = await self._w.redeemer.redeem(Request(arrival.text, arrival.source, sale, member=member))
+        scan = self._appeal.heard(Request(arrival.text, arrival.source, sale, member=member))
+        verdict = await self._w.redeemer.redeem(scan)
+        self._appeal.note(scan, verdict)
         if verdict.redemption_id is not None and state.sale is sale and state.member is member:
             state.sale = state.member = None  # this sale is served: the next customer begins afresh
         return verdict
@@ -237,24 +245,6 @@ class Till:
     def tell_print(self, job: PrintJob) -> None:
         self.hub.publish("print", print_json(job))
         self._changed.set()
-
-    # a bundle that is carried here
-
-    async def import_bundle(self) -> dict[str, Any]:
-        """Take the bundle file that `redeemd bundle import` has put into the state directory: the Imported object.
-
-        One at a time, for each holds a whole bundle in memory: ImportRunning for another.
-        """
-        if self._importing:
-            raise ImportRunning
-        w, self._importing = self._w, True
-        try:
-            imported = await import_file(w.state_dir / INBOX, w.refresher, w.state)
-        finally:
-            self._importing = False
-        self._changed.set()
-        log.warning("bundle import", extra={"code": imported.code, "detail": imported.detail})
-        return imported.to_json()
 
     # status
 

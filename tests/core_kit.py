@@ -20,7 +20,8 @@ from agent.domain.sale import Sale
 from agent.domain.time import BootTime
 from agent.domain.verdict import Verdict
 from agent.receipts.maker import receipt_maker
-from agent.redeem import Redeemer, Request
+from agent.redeem import Redeemer
+from agent.request import Request
 from agent.state import TillState, make_trust
 from agent.store.bundle_cache import SqlBundleCache
 from agent.store.codes import code_shelf

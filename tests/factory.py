@@ -18,6 +18,14 @@ from agent.domain.cose import Algorithm
 from agent.domain.keys import IssuerKey, SigningKey, new_signing_key
 from agent.domain.parts import Contents, Place, PromoCode
 from agent.domain.scan import Rule, rule_to_wire
+from agent.domain.shop import (
+    BADGE_KEY_BYTES,
+    BADGES_PART,
+    Badge,
+    StaffRole,
+    badge_digest,
+    badges_to_wire,
+)
 from agent.domain.status import Status
 from agent.domain.status_parts import snapshot_name, snapshot_to_wire
 from agent.domain.time import EPOCH_DAY, Anchor, BootTime
@@ -76,6 +84,8 @@ class Factory:
     code_key: CodeKey = field(default_factory=lambda: CodeKey(os.urandom(8), "acme", os.urandom(32)))
     codes: dict[int, dict[str, int]] = field(default_factory=dict)
     """campaign number -> code in capitals and digits -> index"""
+    badges: dict[str, tuple[StaffRole, int, int]] = field(default_factory=dict)
+    """badge's text -> role, first and last day"""
     zone: str = "UTC"
     sequence: int = 1
     issued: datetime = field(default_factory=lambda: datetime.now(UTC).replace(microsecond=0))
@@ -128,6 +138,10 @@ class Factory:
             )
         if self.receipt_rules:
             made["receipt_rules"] = cbor.encode(self.receipt_rules)
+        if self.badges:
+            badge_key = b"b" * BADGE_KEY_BYTES
+            staff = [Badge(badge_digest(badge_key, text), *said) for text, said in self.badges.items()]
+            made[BADGES_PART] = cbor.encode(badges_to_wire(badge_key, staff))
         if self.rules:
             made["scan_rules"] = cbor.encode([rule_to_wire(rule) for rule in self.rules])
         if self.codes:

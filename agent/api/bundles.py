@@ -8,7 +8,7 @@ from agent.api.answers_till import Imported
 from agent.api.errors import ApiError
 from agent.api.keys import TILL
 from agent.api.operation import Answer, operation
-from agent.till import ImportRunning
+from agent.bundle_desk import ImportRunning
 
 routes = web.RouteTableDef()
 
@@ -29,6 +29,6 @@ async def import_bundle(request: web.Request) -> web.Response:
     """
     # no path is taken from a caller: whatever runs on this machine could have the till open what it may not
     try:
-        return web.json_response(await request.app[TILL].import_bundle())
+        return web.json_response(await request.app[TILL].bundles.take())
     except ImportRunning:
         raise ApiError("import_running") from None

@@ -17,6 +17,7 @@ from agent.api.scans import idempotency_key
 from agent.api.wire import (
     TENDERS_MAX,
     Amount,
+    BadgeText,
     LineBody,
     MemberBody,
     Name,
@@ -30,7 +31,7 @@ from agent.api.wire import (
 )
 from agent.domain.pricing import PRESENTED_MAX
 from agent.domain.sale import LINES_MAX, PIECES_MAX
-from agent.redeem import KeyReused
+from agent.request import KeyReused
 from agent.sale_desk import Answered, Ask, Final, SaleFault
 from agent.sale_return import Return
 from agent.sales import HOLD_LEAST_S, HOLD_MOST_S, HOLD_S, StillRunning
@@ -39,9 +40,12 @@ routes = web.RouteTableDef()
 
 
 class QuoteBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """supervisor: The text of a supervisor's badge, for coupons that were refused with `supervisor_needed`."""
+
     sale: SaleBody
     coupons: Annotated[tuple[Text, ...], Meta(max_length=PRESENTED_MAX)] = ()
     member: MemberBody | None = None
+    supervisor: BadgeText = ""
 
 
 class HoldBody(QuoteBody, frozen=True, forbid_unknown_fields=True):
@@ -219,9 +223,9 @@ def _ask(request: web.Request, body: QuoteBody, sale_id: str) -> Ask:
     till = request.app[TILL]
     if not till.currency:
         raise ApiError("no_bundle")
-    till.check_texts(body.coupons)
+    till.check_texts((*body.coupons, body.supervisor) if body.supervisor else body.coupons)
     sale = known_sale(body.sale, till.currency, sale_id[:64])
-    return Ask(sale, body.coupons, till.members.known(member_of(body.member)))
+    return Ask(sale, body.coupons, till.members.known(member_of(body.member)), body.supervisor)
 
 
 async def _answered(call: Callable[[], Awaitable[Answered]]) -> Answered:

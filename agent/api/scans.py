@@ -21,7 +21,7 @@ from agent.api.wire import (
 from agent.domain.verdict import Verdict
 from agent.hub import VERDICTS_KEPT
 from agent.intake import Overflow
-from agent.redeem import KeyReused
+from agent.request import KeyReused
 from agent.sales import StillRunning
 from agent.till import Till
 
@@ -61,8 +61,8 @@ async def redeem(request: web.Request) -> web.Response:
     recorded, are answers with `outcome` `till_stopped`; and after `unknown_result` the same request with the same key
     finds out what is on disk.
 
-    A key belongs to one request: the same text and the same sale. Make a new key for each attempt of a customer, an
-    UUID for example, and keep it until you have an answer.
+    A key belongs to one request: the same text, sale, member and supervisor. Make a new key for each attempt of a
+    customer, an UUID for example, and keep it until you have an answer.
     """
     return answer((await redeemed(request.app[TILL], request)).to_json())
 
@@ -73,7 +73,8 @@ async def redeemed(till: Till, request: web.Request) -> Verdict:
     body = await read_body(request, RedeemBody)
     try:
         sale = sale_of(body.sale, till.currency, key[:NAME_CHARS_MAX])
-        verdict = await till.redeem(body.text, sale, key, till.members.known(member_of(body.member)))
+        member = till.members.known(member_of(body.member))
+        verdict = await till.redeem(body.text, sale, key, member, body.supervisor)
     except KeyReused:
         raise ApiError("key_reused") from None
     except StillRunning:

@@ -15,6 +15,7 @@ from agent.domain.eligibility import ABSENT_DAYS_MAX, LEVEL_MAX, VISITS_MAX, Mem
 from agent.domain.money import AMOUNT_MAX_MINOR
 from agent.domain.record import SEQUENCE_MAX
 from agent.domain.sale import LINES_MAX, PIECES_MAX, Line, Sale
+from agent.domain.shop import BADGE_CHARS_MAX
 from drivers.ports import MAX_SCAN_CHARS
 from sync import strict_json
 from sync.errors import WireError
@@ -104,14 +105,19 @@ class CurrentSaleBody(SaleBody, frozen=True, forbid_unknown_fields=True):
     member: MemberBody | None = None
 
 
+BadgeText = Annotated[str, Meta(max_length=BADGE_CHARS_MAX)]
+
+
 class RedeemBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """text: What was scanned or typed, as it is. Any characters; a text that is no coupon is a verdict.
     sale: Without it, rules on the sale are not checked and `discount_minor` may be null.
+    supervisor: The text of a supervisor's badge, where the answer was `supervisor_needed`; with a new key.
     """
 
     text: Text
     sale: SaleBody | None = None
     member: MemberBody | None = None
+    supervisor: BadgeText = ""
 
 
 class RetryBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -37,6 +37,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}")
 _DATES = ("starts", "ends")
 _WORDS = {"zh": "字", "en": "word"}
 _BUDGET = {"count_day": 1, "value_day_minor": 1, "count_offline": 1, "value_offline_minor": 1}
+_RISK = {"probe_percent": 0, "split_sales": 0, "split_minutes": 0, "split_refuses": False}
 _EXAMPLE: dict[str, Any] = {
     "issuer": "acme",
     "number": 1,
@@ -49,7 +50,8 @@ _EXAMPLE: dict[str, Any] = {
     "prompt": _WORDS,
     "conditions": _WORDS,
     "offer": {"benefit": {"kind": "amount_off", "steps": [{"off_minor": 1}]}},
-    "budget": _BUDGET,
+    "budget": _BUDGET | {"soft_percent": 100},
+    "risk": _RISK,
     "promo": {"per_till": 1, "valid_days": 1},
 }
 _HINTS: dict[str, str] = {
@@ -65,6 +67,7 @@ _HINTS: dict[str, str] = {
     "version": "leave it out: versions are counted when the campaign is published",
     "stores": "use a list of store numbers such as [1, 7], or leave it out for all stores",
     "budget": "write a table [budget] with " + ", ".join(_BUDGET),
+    "risk": "write a table [risk] with " + ", ".join(_RISK) + ", or leave it out",
     "title": 'write a table [title] with zh = "..." and en = "..."',
     "offer": "write a table [offer.benefit]; examples: redeemd campaign new FILE --benefit KIND",
     "offer.benefit": "write a table [offer.benefit] as in: redeemd campaign new FILE --benefit KIND",
@@ -99,6 +102,13 @@ count_day = 200              # coupons a day, and what they may cost
 value_day_minor = 600000
 count_offline = 100          # and from one contact with the cloud to the next
 value_offline_minor = 300000
+# soft_percent = 80          # past this share of them a supervisor's badge is asked for, coupon by coupon
+
+# [risk]
+# probe_percent = 5          # of so many scans a till with a line asks the cloud first
+# split_sales = 2            # in so many sales within split_minutes a member may use it; then a supervisor is asked
+# split_minutes = 30
+# split_refuses = true       # or nobody may
 
 [prompt]                     # what the cashier is told to do
 zh = ""
@@ -210,7 +220,7 @@ def _mended(wire: dict[str, Any], key: Key, wrong: str) -> dict[str, Any]:
         return wire | {str(table): _mended(wire[str(table)], key[1:], wrong)}
     if "is not known" in wrong:
         return {own: value for own, value in wire.items() if own != name}
-    for example in (_EXAMPLE, _WORDS, _BUDGET, _EXAMPLE["promo"]):
+    for example in (_EXAMPLE, _WORDS, _EXAMPLE["budget"], _RISK, _EXAMPLE["promo"]):
         if name in example:
             return wire | {str(name): example[str(name)]}
     return {own: value for own, value in wire.items() if own != name}

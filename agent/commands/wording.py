@@ -45,6 +45,7 @@ def campaign_lines(campaign: Campaign, promo: dict[str, int] | None) -> Iterator
         yield (
             f"  budget     of a till: {budget.count_day} coupons or {_money(budget.value_day_minor, campaign)} a day, "
             f"{budget.count_offline} or {_money(budget.value_offline_minor, campaign)} between contacts with the cloud"
+            + (f"; a supervisor past {budget.soft_percent} % of them" if budget.soft_percent < 100 else "")
         )
         yield (
             f"             {campaign.stale_percent} % of it while the till's bundle is stale, "

@@ -53,6 +53,24 @@ class Budget:
 
 
 @dataclass(frozen=True, slots=True)
+class Risk:
+    """What a till looks at beside its budget.
+
+    probe_percent: of so many scans it asks the cloud first, if there is a line. split_sales: in so many sales within
+    split_minutes one member may use the campaign; the next asks for a supervisor, or is refused; 0 for no such rule.
+    """
+
+    probe_percent: int = 0
+    split_sales: int = 0
+    split_minutes: int = 0
+    split_refuses: bool = False
+
+
+NO_RISK = Risk()
+SPLIT_MINUTES_MAX = 1440
+
+
+@dataclass(frozen=True, slots=True)
 class Campaign:
     """One offer of one issuer.
 
@@ -82,6 +100,7 @@ class Campaign:
     conditions: Words
     uses: int = 1
     returns: Returns = Returns.NOTHING
+    risk: Risk = NO_RISK
 
 
 _NO_WORDS = {"zh": "", "en": ""}
@@ -137,6 +156,7 @@ def from_wire(value: Any) -> Campaign:
         returns=Returns(fields.choice("returns", {one.value: one.value for one in Returns}))
         if fields.has("returns")
         else Returns.NOTHING,
+        risk=_risk(fields.mapping("risk", default=None)),
     )
     fields.done()
     if campaign.starts > campaign.ends:
@@ -166,6 +186,22 @@ def _budget(value: Mapping[Any, Any] | None) -> Budget | None:
     return budget
 
 
+def _risk(value: Mapping[Any, Any] | None) -> Risk:
+    if value is None:
+        return NO_RISK
+    fields = Fields(value, "risk")
+    risk = Risk(
+        fields.integer("probe_percent", 0, 100, default=0),
+        fields.integer("split_sales", 0, UINT32_MAX, default=0),
+        fields.integer("split_minutes", 0, SPLIT_MINUTES_MAX, default=0),
+        fields.boolean("split_refuses", default=False),
+    )
+    fields.done()
+    if bool(risk.split_sales) != bool(risk.split_minutes):
+        raise fields.error("split_minutes", "and split_sales need one another")
+    return risk
+
+
 def _budget_to_wire(budget: Budget) -> dict[str, int]:
     wire = {name: getattr(budget, name) for name in Budget.__slots__}
     if budget.soft_percent == 100:  # as tills of before it wrote and read it
@@ -185,6 +221,8 @@ def to_wire(campaign: Campaign) -> dict[str, Any]:
     wire["stores"] = None if campaign.stores is None else sorted(campaign.stores)
     budget = campaign.budget
     wire["budget"] = None if budget is None else _budget_to_wire(budget)
+    if campaign.risk != NO_RISK:
+        wire["risk"] = {name: getattr(campaign.risk, name) for name in Risk.__slots__}
     if campaign.returns is not Returns.NOTHING:
         wire["returns"] = campaign.returns.value
     return wire if campaign.uses == 1 else wire | {"uses": campaign.uses}

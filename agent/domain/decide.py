@@ -12,7 +12,7 @@ from datetime import datetime, tzinfo
 from agent.domain import time, token
 from agent.domain.basket import basket_of
 from agent.domain.benefit import PointsSpend, StoredValue, most_minor
-from agent.domain.budget import NOTHING_USED, BudgetUse, Room, room_for, share_percent
+from agent.domain.budget import NOTHING_USED, BudgetUse, share_percent
 from agent.domain.bundle import Age
 from agent.domain.campaign import Campaign, OfflineClass
 from agent.domain.codes import CodeKind, Found
@@ -22,6 +22,7 @@ from agent.domain.objection import Objection, Reason
 from agent.domain.outcome import OUTCOME_OF, Outcome
 from agent.domain.parts import Contents, Place
 from agent.domain.pricing import Applied, quote_one
+from agent.domain.risk import Asked, weigh
 from agent.domain.sale import Sale
 from agent.domain.scan import Kind, route
 from agent.domain.status import Status
@@ -66,8 +67,8 @@ class LedgerView:
     """What the till's ledger says about one coupon, read in the transaction that will record the answer.
 
     used: what open holds reserve included. member_day, member_month: how often the member used the campaign
-    here or is about to, where it limits that. unprinted: it is a promo code of this till's pool that stands on no
-    receipt yet.
+    here or is about to, where it limits that. sales: in how many other sales within its window, where it asks for that.
+    unprinted: it is a promo code of this till's pool that stands on no receipt yet.
     """
 
     prior: PriorUse | None = None
@@ -76,6 +77,7 @@ class LedgerView:
     held: Held | None = None
     member_day: int = 0
     member_month: int = 0
+    sales: int = 0
 
     @property
     def uses(self) -> int:
@@ -102,7 +104,7 @@ class Setting:
 class Decision:
     """The answer. discount_minor: what comes off, None where the till does not know. charge_minor: what it takes from
     the budget. works_from: when a refused coupon starts to count. objection: what the offer's rules have against it.
-    applied: what it does to a known sale, line by line.
+    applied: what it does to a known sale, line by line. asked: what a supervisor's badge was needed for.
     """
 
     outcome: Outcome
@@ -112,6 +114,7 @@ class Decision:
     detail: str | None = None
     objection: Objection | None = None
     applied: Applied | None = None
+    asked: Asked = Asked.NOTHING
 
     @property
     def missing_minor(self) -> int | None:
@@ -223,10 +226,15 @@ def decide(
     view: LedgerView,
     setting: Setting,
     member: Member | None = None,
+    *,
+    supervised: bool = False,
 ) -> Decision:
-    """Whether this coupon counts here and now. The first objection in the order of `Outcome` is the answer."""
+    """Whether this coupon counts here and now. The first objection in the order of `Outcome` is the answer.
+
+    supervised: a supervisor stands by it.
+    """
     return admit(coupon, contents, view, setting) or _price(
-        coupon, contents.campaigns[coupon.identity[:2]], sale, view, setting, member
+        coupon, contents.campaigns[coupon.identity[:2]], sale, view, setting, member, supervised=supervised
     )
 
 
@@ -337,8 +345,10 @@ def _price(
     view: LedgerView,
     setting: Setting,
     member: Member | None,
+    *,
+    supervised: bool,
 ) -> Decision:
-    """What the engine says of this coupon alone, and whether the budget bears it."""
+    """What the engine says of this coupon alone, and whether the till may bear it."""
     presented, facts = presented_of(coupon, campaign, view), facts_of(setting, sale, member)
     benefit = campaign.offer.benefit
     found: Applied | Objection | None
@@ -355,10 +365,14 @@ def _price(
     # Without the sale the discount is not known: the budget pays the most it can be.
     most = most_minor(benefit, coupon.claims.value_minor)
     charge = most if found is None else min(found.amount_minor + found.hand_over_minor, most)
-    if room_for(campaign, view.used, charge, percent_of(campaign, setting)) is Room.NONE:
-        return Decision(Outcome.BUDGET_REACHED)
+    percent = percent_of(campaign, setting)
+    weighed = weigh(campaign, view.used, charge, percent, view.sales, supervised=supervised)
+    if weighed.outcome is not Outcome.ACCEPTED:
+        return Decision(weighed.outcome, detail=weighed.asked or None, asked=weighed.asked)
     discount = None if found is None else found.amount_minor
-    return Decision(Outcome.ACCEPTED, discount_minor=discount, charge_minor=charge, applied=found)
+    return Decision(
+        Outcome.ACCEPTED, discount_minor=discount, charge_minor=charge, applied=found, asked=weighed.asked
+    )
 
 
 def presented_of(coupon: Coupon, campaign: Campaign, view: LedgerView) -> Presented:

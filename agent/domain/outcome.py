@@ -72,6 +72,8 @@ class Outcome(StrEnum):
     NOTHING_CHEAPER = "nothing_cheaper"
     # risk
     BUDGET_REACHED = "budget_reached"
+    SPLIT_SALE = "split_sale"
+    SUPERVISOR_NEEDED = "supervisor_needed"
     # yes
     ACCEPTED = "accepted"
     # outside the rules: the ledger could not answer, so nobody knows yet
@@ -301,6 +303,21 @@ SAYINGS: Mapping[Outcome, Saying] = {
         "This till's limit is reached",
         "联网后或明天再试",
         "Try when online or tomorrow",
+    ),
+    Outcome.SPLIT_SALE: Saying(
+        Tone.WARN,
+        True,
+        "此会员刚在其他交易中用过此活动",
+        "This member has just used the offer in other sales",
+        *_KEEP_PRICE,
+    ),
+    Outcome.SUPERVISOR_NEEDED: Saying(
+        Tone.WARN,
+        True,
+        "需要主管确认",
+        "A supervisor must allow this",
+        "请主管在一分钟内扫员工卡",
+        "Ask a supervisor to scan a badge within a minute",
     ),
     Outcome.ACCEPTED: Saying(Tone.GOOD, False, "可用：{benefit}", "Accepted: {benefit}"),
     Outcome.UNKNOWN_RESULT: Saying(

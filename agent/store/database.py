@@ -39,7 +39,7 @@ LOG_BYTES = 4 << 20
 """How long SQLite lets the log grow before it begins anew at its start (1000 pages of 4 kB)."""
 LEDGER_TABLES = (
     *("coupon_use", "budget", "request", "setting", "promo", "root", "bundle"),
-    *("hold", "held_coupon", "returned", "member_use", "member_points"),
+    *("hold", "held_coupon", "returned", "member_use", "member_points", "badge_use", "member_sale"),
 )
 """What a decision rests on: checked before the database is used."""
 HISTORY_TABLES = ("redemption_record", "evidence_record", "print_job")

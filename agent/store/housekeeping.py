@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import NamedTuple
 
+from agent.domain.campaign import SPLIT_MINUTES_MAX
 from agent.domain.record import EVIDENCE_LANE, REDEMPTION_LANE
 from agent.domain.time import month_start, timestamp
 from agent.store.database import Database
@@ -18,6 +19,7 @@ ROWS_A_STEP = 500
 REQUEST_KEEP = timedelta(days=7)
 PROMO_KEEP_DAYS = 60
 """After its last day: whatever became of its receipt was told by then."""
+SPLIT_KEEP = timedelta(minutes=SPLIT_MINUTES_MAX)
 PRINT_KEEP = timedelta(days=30)
 TIGHT_KEEP = timedelta(days=1)
 TIGHT_EVIDENCE_ROWS = 1000
@@ -78,6 +80,8 @@ def _rules(now: datetime, day: int, retention: Retention) -> list[tuple[str, str
         ("print_document", "number NOT IN (SELECT number FROM print_job)", ()),
         # One that is open is promised, whatever this time says.
         ("hold", "state <> 'open' AND expires_at < ?", (keep,)),
+        ("badge_use", "day < ?", (day - 1,)),
+        ("member_sale", "at < ?", (timestamp(now - SPLIT_KEEP),)),
         ("returned", f"number NOT IN (SELECT sequence FROM {redemptions})", ()),
         (
             redemptions,
@@ -97,6 +101,8 @@ _KEYS = {
     "print_document": "number",
     "promo": "short",
     "hold": "hold_id",
+    "badge_use": "badge, day",
+    "member_sale": "issuer, campaign, member, sale_id",
     "returned": "number, line",
     **dict.fromkeys(TABLES.values(), "sequence"),
 }

@@ -17,6 +17,7 @@ from agent.domain.time import Anchor, from_timestamp, timestamp
 from agent.ports import AnsweredBefore, PrintState, PromoUse, Remembered
 from agent.store.bundle_cache import promo_row
 from agent.store.database import Database
+from agent.store.guard import SqlGuard
 from agent.store.holds import SqlHolds
 from agent.store.inspect import TABLES, job_number, prior_of
 from agent.store.members import SqlMembers
@@ -90,7 +91,7 @@ _DISCLOSE = "INSERT INTO disclosure VALUES (?, ?, ?, ?, ?)"
 _APPEND = {lane: f"INSERT INTO {table} VALUES (?, ?, ?, 'waiting', NULL)" for lane, table in TABLES.items()}
 
 
-class SqlTransaction(SqlHolds, SqlMembers):
+class SqlTransaction(SqlHolds, SqlMembers, SqlGuard):
     """`agent.ports.Transaction` on an open SQLite transaction."""
 
     def view(self, identity: tuple[str, int, int], day: int, at: datetime) -> LedgerView:

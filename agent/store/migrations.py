@@ -231,6 +231,27 @@ ALTER TABLE held_coupon ADD COLUMN member BLOB;
 ALTER TABLE held_coupon ADD COLUMN points INTEGER NOT NULL DEFAULT 0;
 """
 
+_0009 = """
+-- How many coupons a supervisor's badge let through on a day. badge: its digest in hex.
+CREATE TABLE badge_use (
+    badge TEXT NOT NULL,
+    day INTEGER NOT NULL,
+    count INTEGER NOT NULL,
+    PRIMARY KEY (badge, day)
+) STRICT, WITHOUT ROWID;
+
+-- In which sales a member (a digest under the till's key) used a campaign that looks for split sales. For a day.
+CREATE TABLE member_sale (
+    issuer TEXT NOT NULL,
+    campaign INTEGER NOT NULL,
+    member BLOB NOT NULL,
+    sale_id TEXT NOT NULL,
+    at TEXT NOT NULL,
+    PRIMARY KEY (issuer, campaign, member, sale_id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX member_sale_at ON member_sale (at);
+"""
+
 SCRIPTS: tuple[tuple[str, str], ...] = (
     ("0001_first_till", _0001),
     ("0002_print_documents", _0002),
@@ -240,6 +261,7 @@ SCRIPTS: tuple[tuple[str, str], ...] = (
     ("0006_sale_holds", _0006),
     ("0007_disclosures", _0007),
     ("0008_members", _0008),
+    ("0009_badges_and_split_sales", _0009),
 )
 VERSION = len(SCRIPTS)
 

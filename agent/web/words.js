@@ -111,6 +111,8 @@ const BIG = {
   balance_empty: ["余额不足", "EMPTY"],
   nothing_cheaper: ["无优惠", "NO SAVING"],
   budget_reached: ["额度已满", "LIMIT"],
+  split_sale: ["刚刚用过", "USED JUST NOW"],
+  supervisor_needed: ["请主管确认", "SUPERVISOR"],
   unknown_result: ["结果未知", "UNKNOWN"],
   good: ["可用", "ACCEPTED"],
   warn: ["请留意", "CHECK"],

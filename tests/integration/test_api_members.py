@@ -16,7 +16,7 @@ from agent.domain.eligibility import Member
 from agent.domain.sale import Sale
 from agent.domain.time import day_number
 from agent.members import Members
-from agent.redeem import Request
+from agent.request import Request
 from agent.store.housekeeping import Retention, tidy
 from drivers.virtual_printer import VirtualPrinter
 from tests.core_kit import HandClock, core, files_hold, install, promo_codes, rows

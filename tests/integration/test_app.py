@@ -141,7 +141,7 @@ async def test_a_bundle_that_no_till_could_hold_keeps_none_from_starting(
         coming = replace(factory, sequence=2)
         head = bundle_file.Head((coming.root(),), coming.manifest(coming.parts()))
         (folder / INBOX).write_bytes(b"".join(bundle_file.write(head, coming.parts().values())))
-        assert (await app.till.import_bundle())["taken"] is True
+        assert (await app.till.bundles.take())["taken"] is True
         assert (await app.till.status())["healthy"] is True
 
 

@@ -23,8 +23,8 @@ from agent.domain.keys import signing_key_from_seed
 from agent.domain.sale import Sale
 from agent.domain.scan import Kind, Rule
 from agent.ports import LedgerUnavailable
-from agent.redeem import KeyReused
 from agent.refresh import Refresher
+from agent.request import KeyReused
 from agent.state import REVOKED
 from agent.store.codes import code_shelf
 from agent.store.till_facts import put_setting

@@ -121,11 +121,17 @@ async def test_prints_requests_and_budgets_have_their_time(database: Database) -
     ended = "INSERT INTO hold VALUES (?, 'S', ?, '', ?, '', '')"
     await put(database, ended, *((f"{n}", state, at) for n, (state, at) in enumerate(HOLDS)))
     await put(database, "INSERT INTO returned VALUES (?, 'a', 1)", (999,))
+    await put(database, "INSERT INTO badge_use VALUES ('b', ?, 1)", (DAY - 2,), (DAY - 1,), (DAY,))
+    sale = "INSERT INTO member_sale VALUES ('acme', 1, X'00', ?, ?)"
+    day_ago = NOW - timedelta(days=1, seconds=1)
+    await put(database, sale, ("old", timestamp(day_ago)), ("new", timestamp(NOW)))
     deleted = await sweep(database)
     assert deleted == {
         "coupon_use": 0,
         "member_use": 0,
         "hold": 1,
+        "badge_use": 1,
+        "member_sale": 1,
         "returned": 1,
         "budget": 1,
         "promo": 1,

@@ -39,8 +39,9 @@ from agent.domain.status import Status
 from agent.domain.time import timestamp
 from agent.domain.token import Claims, Coupon
 from agent.domain.verdict import Verdict
-from agent.redeem import Redeemer, Request
+from agent.redeem import Redeemer
 from agent.refresh import Refresher
+from agent.request import Request
 from agent.state import TillState
 from agent.store.bundle_cache import SqlBundleCache, enrol
 from agent.store.database import Database

@@ -140,6 +140,8 @@ class World:
     place: Place = PLACE
     zone: tzinfo = SHANGHAI
     member: Member | None = None
+    sales: int = 0
+    supervised: bool = False
 
     def but(self, **changes: Any) -> World:
         return replace(self, **changes)
@@ -165,5 +167,5 @@ class World:
         known = Contents(self.place, {self.key.kid: self.key}, offers, lists, (), ())
         coupon = Coupon(self.key.issuer, self.claims, self.key.kid)
         setting = Setting(EffectiveTime(self.now, self.now, self.doubt), self.zone, self.place, self.age)
-        view = LedgerView(self.prior, self.used, held=self.held)
-        return decide.decide(coupon, known, self.sale, view, setting, self.member)
+        view = LedgerView(self.prior, self.used, held=self.held, sales=self.sales)
+        return decide.decide(coupon, known, self.sale, view, setting, self.member, supervised=self.supervised)

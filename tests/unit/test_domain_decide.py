@@ -16,7 +16,7 @@ from agent.domain.basket import basket_of
 from agent.domain.benefit import Change, Gift, Item, Items, PointsSpend, StoredValue, most_minor
 from agent.domain.budget import BudgetUse
 from agent.domain.bundle import Age
-from agent.domain.campaign import Budget, OfflineClass
+from agent.domain.campaign import Budget, OfflineClass, Risk
 from agent.domain.decide import (
     Decision,
     Held,
@@ -109,6 +109,10 @@ OBJECTIONS = {
     ),
     Outcome.NOTHING_CHEAPER: lambda w: giving(w, Item(Change(price_minor=10**9), 3_000)),
     Outcome.BUDGET_REACHED: lambda w: w.but(used=BudgetUse(count_day=100)),
+    Outcome.SPLIT_SALE: lambda w: w.with_campaign(risk=Risk(0, 2, 60, split_refuses=True)).but(sales=2),
+    Outcome.SUPERVISOR_NEEDED: lambda w: (
+        w if w.campaign is None else w.with_campaign(budget=replace(w.campaign.budget, soft_percent=0))
+    ),
 }
 ONE_OF = [  # each excludes the others of its line
     {Outcome.BEYOND_KEY_LIMIT, Outcome.UNKNOWN_CAMPAIGN},  # without a campaign nothing that speaks of one

@@ -204,14 +204,13 @@ def test_a_decision(case, contents):
     )
     card = case.get("member")
     member = card and Member(**card | {"pseudonym": bytes.fromhex(card["pseudonym"])})
-    setting = Setting(
-        EffectiveTime(now, now, case["doubt"]),
-        ZoneInfo(contents.place.zone),
-        contents.place,
-        Age(case["age"]),
-    )
-    found = decide(coupon, contents, sale, LedgerView(prior, BudgetUse(*case["used"])), setting, member)
+    effective, zone = EffectiveTime(now, now, case["doubt"]), ZoneInfo(contents.place.zone)
+    setting = Setting(effective, zone, contents.place, Age(case["age"]))
+    view = LedgerView(prior, BudgetUse(*case["used"]), sales=case.get("sales", 0))
+    found = decide(coupon, contents, sale, view, setting, member, supervised=case.get("supervised", False))
     decision = asdict(replace(found, objection=None, applied=None))
+    if not found.asked:  # said only where somebody is, or was, asked
+        del decision["asked"]
     del decision["objection"], decision["applied"]
     for missing in ("missing_minor", "missing_pieces", "missing_points"):
         decision[missing] = getattr(found.objection, missing, 0)

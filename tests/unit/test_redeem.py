@@ -19,7 +19,8 @@ from agent.domain.sale import Line, Sale
 from agent.domain.verdict import Verdict
 from agent.ports import CommitUnknown, LedgerUnavailable, Transaction
 from agent.records import MARK_STEP
-from agent.redeem import KeyReused, Redeemer, Request
+from agent.redeem import Redeemer
+from agent.request import KeyReused, Request
 from agent.state import TillState, bundle_age
 from agent.store.ledger import SqlTransaction
 from tests.core_kit import Core, HandClock, core, install, plain_receipt, promo_codes

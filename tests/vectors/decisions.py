@@ -126,6 +126,13 @@ RULE_CAMPAIGNS: list[dict[str, Any]] = [
     ),
     _campaign("acme", 26, "D", {"benefit": {"kind": "attribution"}}),
 ]
+SOFT = BUDGET | {"soft_percent": 50}
+RISK_CAMPAIGNS: list[dict[str, Any]] = [
+    _campaign("acme", 27, "C", AMOUNT, budget=SOFT),
+    _campaign("acme", 28, "D", AMOUNT, risk={"split_sales": 2, "split_minutes": 60}),
+    _campaign("acme", 29, "D", AMOUNT, risk={"split_sales": 1, "split_minutes": 5, "split_refuses": True}),
+    _campaign("acme", 30, "C", AMOUNT, budget=SOFT, risk={"split_sales": 1, "split_minutes": 60}),
+]
 STATUS = [{"issuer": "acme", "campaign": 1, "count": 500, "used": [10], "revoked": [11]}]
 PROMOS: list[dict[str, Any]] = [
     {
@@ -336,6 +343,44 @@ def _refused_here() -> list[dict[str, Any]]:
     ]
 
 
+def _by_risk() -> list[dict[str, Any]]:
+    """Past the soft part of a budget, and where a member splits a sale; the hard cap moves for nobody."""
+    yes, ask, no = "accepted", "supervisor_needed", "budget_reached"
+    cap = {"detail": "soft_cap", "asked": "soft_cap"}
+    split = {"detail": "split_sale", "asked": "split_sale"}
+
+    def let(asked: str) -> dict[str, Any]:
+        return _off(3_000) | {"asked": asked}
+
+    return [
+        _case("the last one that is free", _scan(27), yes, _off(3_000), used=[3, 3_000, 0, 0]),
+        _case("half of the day's count is free", _scan(27), ask, cap, used=[4, 0, 0, 0]),
+        _case("half of the day's value is free", _scan(27), ask, cap, used=[0, 3_001, 0, 0]),
+        _case("half of the count since the last sync", _scan(27), ask, cap, used=[0, 0, 5, 0]),
+        _case("half of the value since the last sync", _scan(27), ask, cap, used=[0, 0, 0, 47_001]),
+        _case("half of a quarter while stale", _scan(27), ask, cap, used=[1, 0, 0, 0], age="stale"),
+        _case(
+            "a supervisor lets it through",
+            _scan(27),
+            yes,
+            let("soft_cap"),
+            used=[4, 0, 0, 0],
+            supervised=True,
+        ),
+        _case("a badge where nobody asks", _scan(27), yes, _off(3_000), supervised=True),
+        _case("no badge moves the hard cap", _scan(27), no, used=[8, 0, 0, 0], supervised=True),
+        _case(
+            "nor a quarter of it while stale", _scan(27), no, used=[2, 0, 0, 0], age="stale", supervised=True
+        ),
+        _case("a second sale of a member", _scan(28), yes, _off(3_000), sales=1),
+        _case("a third within the hour", _scan(28), ask, split, sales=2),
+        _case("a third, with a supervisor", _scan(28), yes, let("split_sale"), sales=2, supervised=True),
+        _case("a second within five minutes", _scan(29), "split_sale", sales=1),
+        _case("nor with a supervisor", _scan(29), "split_sale", sales=1, supervised=True),
+        _case("both: the cap is named", _scan(30), ask, cap, used=[4, 0, 0, 0], sales=1),
+    ]
+
+
 def _by_rules() -> list[dict[str, Any]]:
     """What an offer's own rules say; sale and member as the POS names them."""
     yes, pseudonym = "accepted", bytes.fromhex(str(MEMBER["pseudonym"]))
@@ -403,10 +448,13 @@ def vectors() -> dict[str, Any]:
         "signing_keys": {"acme": key_json(KEY, SEED), "shop": key_json(SHOP, SHOP_SEED)},
         "place": PLACE,
         "keys": _plain(KEYS),
-        "campaigns": [*CAMPAIGNS, *CODE_CAMPAIGNS, *RULE_CAMPAIGNS],
+        "campaigns": [*CAMPAIGNS, *CODE_CAMPAIGNS, *RULE_CAMPAIGNS, *RISK_CAMPAIGNS],
         "status": STATUS,
         "scan_rules": codes.RULES,
         "code_keys": _plain([key_to_wire(codes.KEY)]),
         "codes": _plain(codes.tables_for_decisions()),
-        "cases": [*_accepted(), *_of_codes(), *_of_the_scan(), *_refused(), *_refused_here(), *_by_rules()],
+        "cases": [
+            *(*_accepted(), *_of_codes(), *_of_the_scan(), *_refused(), *_refused_here()),
+            *(*_by_rules(), *_by_risk()),
+        ],
     }
