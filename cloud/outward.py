@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Protocol
+
+from cloud.feed import FeedCursor, FeedPage
 
 
 class OutwardStore(Protocol):
@@ -13,3 +16,12 @@ class OutwardStore(Protocol):
 
     async def disclosing(self, pseudonym: str, limit: int) -> list[tuple[str, str, int, str]]:
         """(till, lane, sequence, hash) of records that disclose this pseudonym, in that order."""
+
+    async def feed(self, after: FeedCursor, limit: int, types: Collection[str]) -> FeedPage:
+        """Events of these types behind `after`; all that was committed before the call is in the order by then.
+
+        Refused(409) for a cursor ahead of the feed.
+        """
+
+    async def feed_end(self) -> FeedCursor:
+        """Behind all that was committed before the call."""

@@ -17,6 +17,7 @@ from cloud import (
     admin_routes,
     bundle_routes,
     code_routes,
+    feed_routes,
     issuer_routes,
     report_routes,
     staff_routes,
@@ -47,6 +48,7 @@ def make_app(cloud: Cloud) -> web.Application:
     app.add_routes(code_routes.ROUTES)
     app.add_routes(staff_routes.ROUTES)
     app.add_routes(report_routes.ROUTES)
+    feed_routes.add_to(app)
     return app
 
 

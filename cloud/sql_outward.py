@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from cloud import sql_disclosures
-from cloud.sql import Threads
+from collections.abc import Collection
+
+from agent.domain.record import SEQUENCE_MAX
+from cloud import sql_disclosures, sql_feed
+from cloud.feed import FeedCursor, FeedPage
+from cloud.sql import Lock, Threads
 
 _EVENTS = "SELECT sequence, event FROM record WHERE till = ? AND lane = ? AND sequence > ? ORDER BY sequence LIMIT ?"
+
+
+_FEED: Lock = ("feed",)
 
 
 class SqlOutward:
@@ -19,3 +26,16 @@ class SqlOutward:
 
     async def disclosing(self, pseudonym: str, limit: int) -> list[tuple[str, str, int, str]]:
         return await self._threads.read(lambda db: sql_disclosures.disclosing(db, pseudonym, limit))
+
+    async def feed(self, after: FeedCursor, limit: int, types: Collection[str]) -> FeedPage:
+        await self._in_order()
+        return await self._threads.read(lambda db: sql_feed.page(db, after, limit, types))
+
+    async def feed_end(self) -> FeedCursor:
+        await self._in_order()
+        return FeedCursor(await self._threads.read(sql_feed.newest), SEQUENCE_MAX)
+
+    async def _in_order(self) -> None:
+        """Mostly there is nothing to do: then nothing is written or locked."""
+        while await self._threads.read(sql_feed.waits):
+            await self._threads.write(sql_feed.give_positions, _FEED)

@@ -8,8 +8,9 @@ from itertools import groupby
 
 from agent.domain.keys import key_id
 from agent.domain.status import Status
-from cloud import sql_disclosures, sql_promos, sql_returns, sql_verdicts
+from cloud import sql_disclosures, sql_feed, sql_promos, sql_returns, sql_verdicts
 from cloud.chain import JUMP_MAX, ChainView, Entry, Fate, Hole, Ruling, places, split
+from cloud.feed import CONFLICT
 from cloud.lists import Cursor, GapLine, Win
 from cloud.ports import Appended, Judge
 from cloud.sql import Db
@@ -52,11 +53,14 @@ def append(db: Db, till: str, lane: str, entries: Sequence[Entry], judge: Judge,
     keys = keys_of(db, till)
     view = chain_view(db, till, lane, entries, keys)
     rulings = judge(view, entries)
+    decided = list(zip(entries, rulings, strict=True))
+    stored = [(ruling.place, entry.kind) for entry, ruling in decided if ruling.fate is Fate.STORE]
+    sql_feed.note_records(db, till, lane, stored)
     again = any(ruling.fate is Fate.DUPLICATE for ruling in rulings)
     batch = read_batch(db, entries, view.last, revoked_keys(keys), again)
     done: list[Appended] = []
     told: list[Finding] = []
-    for plain, run in groupby(zip(entries, rulings, strict=True), key=lambda pair: batch.is_plain(*pair)):
+    for plain, run in groupby(decided, key=lambda pair: batch.is_plain(*pair)):
         if plain:
             together = list(run)
             new = [entry for entry, ruling in together if ruling.fate is Fate.STORE]
@@ -67,9 +71,7 @@ def append(db: Db, till: str, lane: str, entries: Sequence[Entry], judge: Judge,
                 _append_one(db, till, lane, entry, ruling, at, batch.revoked, told) for entry, ruling in run
             ]
     kept = (Fate.STORE, Fate.REFUSE)
-    said = [
-        (entry, ruling.place) for entry, ruling in zip(entries, rulings, strict=True) if ruling.fate in kept
-    ]
+    said = [(entry, ruling.place) for entry, ruling in decided if ruling.fate in kept]
     sql_disclosures.keep(db, till, lane, said)
     for ruling in rulings:
         if ruling.fate is Fate.STORE and ruling.place < view.last:
@@ -232,7 +234,27 @@ def use(db: Db, till: str, lane: str, entry: Entry, at: str, kind: str, told: li
     if not lost_before:
         kept = Side(winner.till, winner.redemption_id, winner.received_at)
         told.append(Finding("conflict", coupon, kept, Side(till, entry.record_id, at), kind))
+        _tell_conflict(db, till, entry, winner, kind, at)
     return winner
+
+
+def _tell_conflict(db: Db, till: str, entry: Entry, winner: Win, kind: str, at: str) -> None:
+    assert entry.coupon is not None, "only a coupon is used"
+    issuer, campaign, index = entry.coupon
+    own = {
+        "till": till,
+        "redemption_id": entry.record_id,
+        "hash": entry.hash,
+        "time": entry.time,
+        "received_at": at,
+    }
+    data = {
+        "kind": kind,
+        "coupon": {"issuer": issuer, "campaign": campaign, "index": index},
+        "lost": own,
+        "won": {name: getattr(winner, name) for name in own},
+    }
+    sql_feed.note(db, CONFLICT, f"conflict-{entry.hash}", f"{issuer}/{campaign}/{index}", at, data)
 
 
 def _use_again(db: Db, identity: tuple[str, int, int], limit: int, record: tuple[str, str, Entry]) -> bool:

@@ -10,9 +10,10 @@ from typing import Any, NamedTuple
 from agent.domain.record import GENESIS, LANES, SEQUENCE_MAX, ChainHead
 from agent.domain.statement import KeyChange
 from agent.domain.time import day_number
-from cloud import sql_issuing
+from cloud import sql_feed, sql_issuing
 from cloud.chain import JUMP_MAX
 from cloud.errors import Refused
+from cloud.feed import TILL_ENROLLED, TILL_REVOKED
 from cloud.sql import Db
 from cloud.tills import OUT_OF_USE, KeyStanding, LaneStart, Till, TillKey, TillState
 
@@ -93,17 +94,21 @@ def enrol(db: Db, code_digest: bytes, public_key: bytes, at: str) -> Till | None
         "UPDATE till SET state = 'enrolled', enrolled_at = ?, revoked_at = NULL, code_key = ? WHERE till = ?",
         (at, public_key, name),
     )
+    sql_feed.note(db, TILL_ENROLLED, f"enrolled-{name}-{at}", name, at, {"till": name, "store": till.store})
     return find(db, name)
 
 
 def revoke(db: Db, till: str, at: str, keep_promos: bool) -> int | None:
     """`CloudStore.revoke_till`."""
+    was = find(db, till)
     changed = db.execute(
         "UPDATE till SET state = 'revoked', revoked_at = coalesce(revoked_at, ?), code_digest = NULL WHERE till = ?",
         (at, till),
     )
     if changed.rowcount == 0:
         return None
+    if was is not None and was.state is not TillState.REVOKED:
+        sql_feed.note(db, TILL_REVOKED, f"revoked-{till}-{at}", till, at, {"till": till, "store": was.store})
     db.execute("UPDATE till_key SET revoked_at = coalesce(revoked_at, ?) WHERE till = ?", (at, till))
     return 0 if keep_promos else _revoke_promos(db, till, at)
 

@@ -588,6 +588,25 @@ CREATE TABLE verdict (
 ) STRICT, WITHOUT ROWID;
 """
 
+# What is told to systems outside, in the order of `position` (cloud/sql_feed.py). kind: 'records' for those of a lane
+# from `first` to `last`; else the type of `event`, a CloudEvent.
+_0017 = """
+CREATE TABLE feed (
+    arrival INTEGER PRIMARY KEY,      -- drawn when it is written; NULL position: not in the order yet
+    position INTEGER UNIQUE,
+    kind TEXT NOT NULL,
+    till TEXT,
+    lane TEXT,
+    first INTEGER,
+    last INTEGER,
+    event TEXT
+) STRICT;
+CREATE INDEX feed_waiting ON feed (arrival) WHERE position IS NULL;
+INSERT INTO feed (kind, till, lane, first, last)
+    SELECT 'records', till, lane, min(sequence), max(sequence) FROM record WHERE lane = 'redemption'
+    GROUP BY till, lane;
+"""
+
 SCRIPTS = (
     _0001,
     _0002,
@@ -605,6 +624,7 @@ SCRIPTS = (
     _0014,
     _0015,
     _0016,
+    _0017,
 )
 """One per schema version, never edited after a release: write the next one."""
 VERSION = len(SCRIPTS)

@@ -18,6 +18,7 @@ from cloud import (
     admin_routes,
     bundle_routes,
     code_routes,
+    feed_routes,
     issuer_routes,
     report_routes,
     staff_routes,
@@ -30,7 +31,16 @@ from sync.verdicts import VERDICTS_TYPE, read_verdicts, verdicts_path
 from tests.integration.cloud_server_kit import KEY_BODY, STORE_BODY, enrolment, running_cloud
 from tests.unit.cloud_kit import CAMPAIGN, ISSUER, TODAY, campaign, sealing_till
 
-MODULES = (till_routes, admin_routes, issuer_routes, bundle_routes, code_routes, staff_routes, report_routes)
+MODULES = (
+    till_routes,
+    admin_routes,
+    issuer_routes,
+    bundle_routes,
+    code_routes,
+    staff_routes,
+    report_routes,
+    feed_routes,
+)
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "cloud-openapi.yaml"
 
 
@@ -75,6 +85,7 @@ def test_it_names_every_route_and_no_other(document: dict[str, Any]) -> None:
             code_routes,
             staff_routes,
             report_routes,
+            feed_routes,
         )
         for route in module.ROUTES
         if hasattr(route, "method") and hasattr(route, "path")
