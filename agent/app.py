@@ -13,7 +13,7 @@ import importlib.metadata
 import logging
 import signal
 import threading
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -23,11 +23,12 @@ import config
 from agent import devices, notify
 from agent.api.server import ApiServer
 from agent.clock import SystemClock
+from agent.conflict_slip import slip_maker
+from agent.conflicts import Conflicts
 from agent.disk import DiskLevel, disk_levels
 from agent.domain.budget import BudgetUse
 from agent.domain.bundle import BundleError
 from agent.domain.keys import SigningKey
-from agent.domain.record import LANES
 from agent.domain.time import day_number
 from agent.folder import (
     StartError,
@@ -41,6 +42,7 @@ from agent.folder import (
 )
 from agent.health_report import report
 from agent.hub import Hub
+from agent.line import Line
 from agent.members import Members
 from agent.ports import CommitUnknown, LedgerUnavailable, PrintJob
 from agent.printing import PrintQueue
@@ -56,6 +58,7 @@ from agent.sales import Sales
 from agent.signals import Signals
 from agent.state import TillState
 from agent.store.bundle_cache import SqlBundleCache
+from agent.store.conflicts import SqlConflicts
 from agent.store.database import Database, StoreError, check_history, refusal_to_start
 from agent.store.housekeeping import Retention, tidy
 from agent.store.inspect import SqlNumbers, used_bytes
@@ -64,9 +67,6 @@ from agent.store.outbox import SqlOutbox
 from agent.store.prints import SqlPrints
 from agent.store.risk import read_uses
 from agent.till import Till, Wiring
-from sync.backoff import Backoff
-from sync.lanes import LaneRunner, LaneState, Poller
-from sync.wire import Limits
 
 log = logging.getLogger(__name__)
 
@@ -83,8 +83,7 @@ class App:
         self._clock = SystemClock()
         self._database = Database(database_path(settings))
         self._stack = contextlib.AsyncExitStack()
-        self._lanes: list[LaneRunner] = []
-        self._poller: Poller | None = None
+        self._line = Line(settings.sync)
         self._print_queue: PrintQueue | None = None
         self._sources = devices.scan_sources(settings)
         self._papers = Papers(settings.receipt.templates, lambda: self._state.templates())
@@ -119,11 +118,13 @@ class App:
             await refresher.load()
         except (BundleError, MemoryError) as error:  # it stays up, takes nothing and fetches a whole one
             log.critical("the stored bundle cannot be used: %s", error or "not enough memory")
+        conflicts = self._conflicts(uplink)
         if uplink is not None:
-            self._start_lanes(SqlOutbox(self._database, till_id), uplink, refresher)
+            fetches = {"bundle": refresher.fetch, "verdicts": conflicts.fetch}
+            self._line.start(SqlOutbox(self._database, till_id), uplink, fetches)
         prints = SqlPrints(self._database, self._clock)
         await prints.recover_prints()
-        self.till = Till(self._wiring(folder, key, prints, refresher))
+        self.till = Till(self._wiring(folder, key, prints, refresher, conflicts))
         if uplink is not None:
             uplink.say_health = self._say_health
         await self._promos.settle()  # of what was printed and not recorded before the last end
@@ -132,7 +133,20 @@ class App:
         self.api = ApiServer(self.till, self._settings.api)
         await self._stack.enter_async_context(self.api)
 
-    def _wiring(self, folder: Path, key: SigningKey, prints: SqlPrints, refresher: Refresher) -> Wiring:
+    def _conflicts(self, uplink: Any) -> Conflicts:
+        settings, slip = self._settings, None
+        if settings.receipt.conflict_slip and settings.printer:
+            slip = slip_maker(settings.till.language, self._state, self._clock)
+        store = SqlConflicts(self._database, self._state.till)
+        return Conflicts(store, uplink, self._state, self._clock, slip, self._wake_printing)
+
+    def _wake_printing(self) -> None:
+        if self._print_queue is not None:
+            self._print_queue.wake()
+
+    def _wiring(
+        self, folder: Path, key: SigningKey, prints: SqlPrints, refresher: Refresher, conflicts: Conflicts
+    ) -> Wiring:
         settings = self._settings
         language = settings.till.language
         try:
@@ -140,7 +154,7 @@ class App:
         except ReceiptError as error:
             raise StartError(f"printer: {error}") from error
         ledger = SqlLedger(self._database)
-        promos = self._promos = Promos(self._state, ledger, self._clock, key, self._wake_lanes)
+        promos = self._promos = Promos(self._state, ledger, self._clock, key, self._line.wake)
         if printers:
             self._print_queue = PrintQueue(
                 prints, printers, self._tell_print, self._papers.lay_out, promos.settle
@@ -156,9 +170,10 @@ class App:
         return Wiring(
             state=self._state,
             redeemer=Redeemer(*desk),
-            sales=Sales(desk, self._wake_lanes),
+            sales=Sales(desk, self._line.wake),
             risk=Risk(self._state, self._clock, self._uses),
             members=Members(key),
+            conflicts=conflicts,
             refresher=refresher,
             hub=Hub(),
             signals=self._signals(),
@@ -173,13 +188,13 @@ class App:
                 *((role, source.status) for role, source in self._sources),
                 *(("printer", device.printer.status) for device in printers),
             ],
-            lanes=self._lane_states,
-            committed=self._wake_lanes,
+            lanes=self._line.states,
+            committed=self._line.wake,
             requeue=self._requeue,
             version=importlib.metadata.version("redeemd"),
             language=language,
             state_dir=folder,
-            cloud=bool(self._lanes),
+            cloud=self._line.started,
             debounce_s=settings.scan.debounce_ms / 1000,
             queue_max=settings.scan.queue_max,
         )
@@ -207,39 +222,13 @@ class App:
         )
         return await self._stack.enter_async_context(uplink)
 
-    def _start_lanes(self, outbox: SqlOutbox, uplink: Any, refresher: Refresher) -> None:
-        settings = self._settings.sync
-        backoff = Backoff(settings.backoff_base_s, settings.backoff_cap_s)
-        limits = Limits(batch_records=settings.batch_max_records, batch_bytes=settings.batch_max_bytes)
-        self._lanes = [
-            LaneRunner(
-                lane, outbox, uplink, limits=limits, backoff=backoff, interval_s=settings.upload_interval_s
-            )
-            for lane in LANES
-        ]
-        self._poller = Poller(
-            "bundle", refresher.fetch, interval_s=settings.bundle_interval_s, backoff=backoff
-        )
-
-    def _lane_states(self) -> Sequence[LaneState]:
-        states = [lane.state() for lane in self._lanes]
-        return states if self._poller is None else [*states, self._poller.state()]
-
-    def _wake_lanes(self) -> None:
-        for lane in self._lanes:
-            lane.wake()
-
-    def _line_back(self) -> None:
-        for lane in self._lanes:
-            lane.retry_now()
-
     async def _say_health(self) -> str:
         return report(await self.till.status())
 
     async def _requeue(self, lane: str | None, sequence: int | None) -> int:
         """What came back is sent at once."""
         count = await SqlOutbox(self._database, self._state.till).requeue(lane, sequence)
-        self._line_back()
+        self._line.back()
         return count
 
     def _tell_print(self, job: PrintJob) -> None:
@@ -249,15 +238,13 @@ class App:
         """Work until cancelled."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self.till.run_intake(), name="intake")
-            tasks.create_task(self.till.run_status(self._line_back), name="status")
+            tasks.create_task(self.till.run_status(self._line.back), name="status")
             tasks.create_task(self._watch_disk(), name="disk")
             tasks.create_task(self._tidy(), name="tidy")
             for _, source in self._sources:
                 tasks.create_task(source.run(self.till.take, self.till.take_fault), name=source.name)
-            for lane in self._lanes:
-                tasks.create_task(lane.run(), name=f"upload {lane.lane}")
-            if self._poller is not None:
-                tasks.create_task(self._poller.run(), name="bundle")
+            for name, work in self._line.tasks():
+                tasks.create_task(work(), name=name)
             if self._print_queue is not None:
                 tasks.create_task(self._print_queue.run(), name="printing")
 

@@ -24,6 +24,7 @@ GROUPS = {
     "campaign": ("agent.commands.campaign", "Campaigns: new, check, publish, list, show, end, revoke."),
     "bundle": ("agent.commands.bundle", "The offers and keys that this till holds: show, export, import."),
     "outbox": ("agent.commands.outbox", "Records not acknowledged by the cloud: list, show, retry, export."),
+    "conflicts": ("agent.commands.conflicts", "Coupons also redeemed at another till: list, seen."),
     "key": ("agent.commands.till_key", "This till's own key: show, rotate. An issuer's are: redeemd keys."),
     "camera": ("agent.commands.camera", "Cameras: a live picture that shows what is read and what is wrong."),
     "scanner": (

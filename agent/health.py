@@ -276,8 +276,8 @@ def _record_issues(facts: Facts) -> list[Issue]:
                 "warning",
                 f"{facts.counts.conflicts} 张券在别处也用过",
                 f"{facts.counts.conflicts} coupons were also redeemed at another till",
-                "运行 redeemd outbox --conflicts 查看",
-                "See redeemd outbox --conflicts",
+                "看过后点“已知晓”，或运行 redeemd conflicts",
+                "Look at them and say so here, or run redeemd conflicts",
             )
         )
     if facts.disk is not DiskLevel.ENOUGH:

@@ -18,6 +18,7 @@ from agent.domain.hold import Hold, HoldState, Reserved
 from agent.domain.parts import PromoCode
 from agent.domain.record import ChainHead
 from agent.domain.time import Anchor, BootTime
+from sync.verdicts import Verdict
 
 T = TypeVar("T")
 
@@ -282,6 +283,24 @@ class Prints(Protocol):
 
     async def recover_prints(self) -> int:
         """After a start: jobs that were being sent become unconfirmed. Returns how many."""
+
+
+class ConflictShelf(Protocol):
+    """What the cloud told of this till's coupons that were redeemed twice. Raises LedgerUnavailable, CommitUnknown."""
+
+    async def cursor(self) -> int:
+        """The highest number that was taken; 0 before the first."""
+
+    async def take(
+        self, verdicts: Sequence[Verdict], at: datetime, slip: Callable[[Verdict], str] | None
+    ) -> int:
+        """Keep what is new, in one transaction with a slip for each conflict (its facts as JSON); how many were new."""
+
+    async def listed(self, limit: int, *, unseen: bool) -> list[dict[str, Any]]:
+        """The newest first, as in docs/openapi.yaml; unseen: only what waits for somebody."""
+
+    async def see(self, number: int, at: datetime) -> bool:
+        """Somebody has looked at it; again is no error. False if there is no such conflict."""
 
 
 class CodeShelf(Protocol):

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 from agent import health
 from agent.appeal import Appeal
 from agent.bundle_desk import BundleDesk
+from agent.conflicts import Conflicts
 from agent.domain import time
 from agent.domain.eligibility import Member
 from agent.domain.outcome import Outcome
@@ -37,7 +38,7 @@ from agent.risk import Risk
 from agent.sales import Sales, StillRunning
 from agent.signals import Signals
 from agent.state import TillState, bundle_age
-from agent.till_json import device_json, fault_json, latest, member_json, sale_json
+from agent.till_json import clock_json, device_json, fault_json, latest, member_json, sale_json
 from drivers.ports import DeviceStatus, Scan, ScanFault
 from sync.lanes import LaneState
 
@@ -63,6 +64,7 @@ class Wiring:
     sales: Sales
     risk: Risk
     members: Members
+    conflicts: Conflicts
     refresher: Refresher
     hub: Hub
     signals: Signals
@@ -94,7 +96,7 @@ class Till:
         self._w = wiring
         self.hub, self.requeue = wiring.hub, wiring.requeue
         self.signals, self.sales = wiring.signals, wiring.sales
-        self.risk, self.members = wiring.risk, wiring.members
+        self.risk, self.members, self.conflicts = wiring.risk, wiring.members, wiring.conflicts
         self.receipts = ReceiptDesk(
             wiring.prints, wiring.print_queue, wiring.promos, wiring.shown, self.tell_print
         )
@@ -277,11 +279,7 @@ class Till:
                 "conflicts": counts.conflicts,
             },
             "bundle": health.bundle_json(state.trust, effective.now),
-            "clock": {
-                "doubt": bool(effective.doubt),
-                "zh": "本机时间可能不对" if effective.doubt else "",
-                "en": f"The till's clock is {effective.doubt}" if effective.doubt else "",
-            },
+            "clock": clock_json(effective.doubt),
             "devices": [device_json(role, status) for role, status in devices],
             "prints": {
                 "waiting": counts.prints.get("queued", 0) + counts.prints.get("sending", 0),
@@ -289,6 +287,7 @@ class Till:
             },
             "promos_free": counts.promos_free,
             "messages": health.messages_json(state.trust, effective.now),
+            "conflicts": await self.conflicts.shown(),
             "issues": health.to_json(found),
             "healthy": health.healthy(found),
             "sale": sale_json(state.sale),

@@ -25,6 +25,14 @@ def member_json(member: Member | None) -> dict[str, Any] | None:
     return None if member is None else {"level": member.level, "points": member.points}
 
 
+def clock_json(doubt: str | None) -> dict[str, Any]:
+    return {
+        "doubt": bool(doubt),
+        "zh": "本机时间可能不对" if doubt else "",
+        "en": f"The till's clock is {doubt}" if doubt else "",
+    }
+
+
 def device_json(role: str, status: DeviceStatus) -> dict[str, Any]:
     return {
         "name": status.name,

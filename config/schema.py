@@ -207,6 +207,13 @@ class Receipt(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             "that still waits for the printer is kept.",
         ),
     ] = 30
+    conflict_slip: Annotated[
+        bool,
+        Meta(
+            description="Print a slip for the store's papers, once, when the cloud tells that a coupon of this till "
+            "was redeemed at another till too."
+        ),
+    ] = False
 
 
 class Promo(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

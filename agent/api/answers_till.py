@@ -75,6 +75,54 @@ class Requeued(Shape):
     requeued: Count
 
 
+class ConflictCoupon(Shape):
+    issuer: str
+    campaign: Count
+    index: Count
+
+
+class ConflictOther(Shape):
+    """store: Empty where it is not known.
+    received_at: When its record reached the cloud.
+    """
+
+    till: str
+    store: str
+    redemption_id: str
+    received_at: str
+
+
+class Conflict(Shape):
+    """kind: conflict; settled: a return ended one. A later cloud may say others, in the same sentence form.
+    redemption_id: This till's own.
+    standing: kept: it counts. lost: the other reached the cloud first. returned: its goods came back.
+    follows: paid; open: not paid until head office has decided; none.
+    found_at: By the cloud's clock.
+    seen_at: When somebody said that it was seen, or a return ended it.
+    """
+
+    id: Count
+    kind: str
+    redemption_id: str
+    standing: str
+    follows: str
+    coupon: ConflictCoupon
+    other: ConflictOther
+    found_at: str
+    zh: str
+    en: str
+    taken_at: Time
+    seen_at: Time | None
+
+
+class Conflicts(Shape):
+    conflicts: Annotated[list[Conflict], Meta(max_length=99)]
+
+
+class Seen(Shape):
+    id: Count
+
+
 class Device(Shape):
     """name: As configured.
     kind: serial, tcp, wedge, hid, camera, file, ipp
@@ -152,7 +200,7 @@ class Line(Shape):
 class Outbox(Shape):
     """waiting: Records not yet acknowledged by the cloud.
     quarantined: Records the cloud refused for good; kept.
-    conflicts: Redemptions of the last 7 days whose coupon another till redeemed too.
+    conflicts: Redemptions whose coupon another till redeemed too, and which nobody has seen (`/v1/conflicts`).
     """
 
     waiting: Count
@@ -203,6 +251,7 @@ class Status(Shape):
     time: Effective time in the store's zone.
     promos_free: Promotion codes left for receipts.
     messages: What head office has to say today, for the cashier.
+    conflicts: The newest coupons that were redeemed at another till too and that nobody has seen.
     """
 
     version: str
@@ -220,6 +269,7 @@ class Status(Shape):
     prints: PrintCounts
     promos_free: Count
     messages: Annotated[list[Words], Meta(max_length=20)]
+    conflicts: Annotated[list[Conflict], Meta(max_length=5)]
     issues: list[Issue]
     healthy: bool
     sale: SaleNow | None

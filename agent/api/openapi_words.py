@@ -96,6 +96,7 @@ def _in_path(name: str, about: str, example: str) -> dict[str, Any]:
 
 
 PATH_PARAMETERS = {
+    "conflict": _in_path("conflict", "The `id` of a conflict.", "1"),
     "hold": _in_path("hold", "The `hold_id` of a hold.", "0f8c1a526a0b4b1e9e553f1f2f7d9a10"),
     "job": _in_path("job", "A verdict's `print_job`.", "T-0001-1"),
     "name": _in_path("name", "As in till.toml.", "front"),

@@ -13,7 +13,20 @@ from typing import Any, Self
 from aiohttp import web
 
 import config
-from agent.api import bundles, documents, outbox, pages, pos, prints, risk, sales, scanners, scans, status
+from agent.api import (
+    bundles,
+    conflicts,
+    documents,
+    outbox,
+    pages,
+    pos,
+    prints,
+    risk,
+    sales,
+    scanners,
+    scans,
+    status,
+)
 from agent.api.connections import Connections
 from agent.api.errors import make_answerer
 from agent.api.hot import hot_path
@@ -26,7 +39,7 @@ log = logging.getLogger(__name__)
 
 ROUTES = [
     route
-    for module in (scans, pos, sales, scanners, prints, bundles, outbox, status, risk, documents)
+    for module in (scans, pos, sales, scanners, prints, bundles, outbox, conflicts, status, risk, documents)
     for route in module.routes
 ]
 """What the API document lists, in its order; the pages are beside them."""

@@ -78,6 +78,8 @@ def status_lines(status: dict[str, Any]) -> Iterator[str]:
         yield f"          {bundle['en']}"
     for message in status["messages"]:
         yield f"message   {message['en']} / {message['zh']}"
+    for conflict in status["conflicts"]:
+        yield f"conflict  {conflict['id']}: {conflict['en']} / {conflict['zh']}"
     yield f"today     {status['today']['accepted']} accepted, {status['today']['refused']} refused"
     for device in status["devices"]:
         detail = f": {device['detail']}" if device["detail"] else ""

@@ -25,7 +25,7 @@ from agent.domain.wording import promises
 PART = "receipt_rules"
 SLIPS_MAX = 20
 LINK_CHARS_MAX = 200
-SLIP_PAPERS = PAPERS[1:]
+SLIP_PAPERS = ("pickup", "exchange")
 """Beside the receipt itself."""
 BENEFITS = ("gift", "pickup", "item")
 """Kinds of benefit by which something is handed over."""

@@ -34,8 +34,9 @@ FEED_LINES_MAX = 10
 SIZE_MAX = 4
 MODULE_DOTS_MIN, MODULE_DOTS_MAX = 3, 8
 
-PAPERS = ("redemption", "pickup", "exchange")
-"""The receipt, the slip that goes with goods that were ordered elsewhere, the slip the store is paid back by."""
+PAPERS = ("redemption", "pickup", "exchange", "conflict")
+"""The receipt, the slip that goes with goods that were ordered elsewhere, the slip the store is paid back by, the slip
+that says that a coupon was redeemed at another till too."""
 LANGUAGES = ("zh", "en")
 
 
@@ -67,6 +68,7 @@ FACTS: Mapping[str, _Fact] = {
     "join_words": _Fact(200),
     "referral_link": _Fact(300, ascii=True),
     "referral_words": _Fact(200),
+    "conflict": _Fact(500),
 }
 """Every fact of a receipt. One that is not known or not so is the empty text."""
 NEEDED = "number"

@@ -27,7 +27,7 @@ class RedemptionFacts(Struct, frozen=True):
     printed_at: the store's local time as it shall be read. redemption_number: till and sequence, as store staff quote
     it. benefit_text: the offer in a few words (满100减30). promo_token: text of the QR code, None for no promotion;
     promo_short: what can be typed instead. papers: what is printed, one after the other. join_link, referral_link: of
-    a QR code each, "" for none; their words stand above it.
+    a QR code each, "" for none; their words stand above it. conflict: what the cloud says of a coupon redeemed twice.
     """
 
     language: Language
@@ -51,6 +51,7 @@ class RedemptionFacts(Struct, frozen=True):
     join_words: str = ""
     referral_link: str = ""
     referral_words: str = ""
+    conflict: str = ""
 
 
 def values(facts: RedemptionFacts) -> Mapping[str, str]:
@@ -81,6 +82,7 @@ def values(facts: RedemptionFacts) -> Mapping[str, str]:
         "join_words": facts.join_words,
         "referral_link": facts.referral_link,
         "referral_words": facts.referral_words,
+        "conflict": facts.conflict,
     }
     assert found.keys() == FACTS.keys(), "every fact has its value"
     return found

@@ -32,6 +32,8 @@ SAMPLES: Mapping[str, Mapping[str, str]] = {
         "promo_conditions": "任意消费可用，有效期至 2026-12-31，限用一次",
         "join_words": "扫码成为会员",
         "referral_words": "请朋友扫码，到店使用后您也有一份心意",
+        "conflict": "此券已在门店 S-18 的收银机 T-0002 核销（T-0002-881），那一笔先到云端，以那一笔为准。"
+        "本笔已给的优惠暂不结算，由总部决定。",
     },
     "en": {
         **_SHARED,
@@ -42,6 +44,8 @@ SAMPLES: Mapping[str, Mapping[str, str]] = {
         "promo_conditions": "With any purchase, once, until 2026-12-31",
         "join_words": "Scan to become a member",
         "referral_words": "Let a friend scan this: both of you get something",
+        "conflict": "This coupon was redeemed at till T-0002 of store S-18 too (T-0002-881); that one reached the "
+        "cloud first and counts. What was given here is not paid until head office has decided.",
     },
 }
 """By language; every fact of `receipt_template.FACTS`."""

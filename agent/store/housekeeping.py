@@ -21,6 +21,8 @@ PROMO_KEEP_DAYS = 60
 """After its last day: whatever became of its receipt was told by then."""
 SPLIT_KEEP = timedelta(minutes=SPLIT_MINUTES_MAX)
 PRINT_KEEP = timedelta(days=30)
+CONFLICT_KEEP = timedelta(days=90)
+"""As long as the cloud tells of one."""
 TIGHT_KEEP = timedelta(days=1)
 TIGHT_EVIDENCE_ROWS = 1000
 
@@ -82,6 +84,7 @@ def _rules(now: datetime, day: int, retention: Retention) -> list[tuple[str, str
         ("hold", "state <> 'open' AND expires_at < ?", (keep,)),
         ("badge_use", "day < ?", (day - 1,)),
         ("member_sale", "at < ?", (timestamp(now - SPLIT_KEEP),)),
+        ("conflict", "taken_at < ?", (timestamp(now - CONFLICT_KEEP),)),
         ("returned", f"number NOT IN (SELECT sequence FROM {redemptions})", ()),
         (
             redemptions,
@@ -104,6 +107,7 @@ _KEYS = {
     "badge_use": "badge, day",
     "member_sale": "issuer, campaign, member, sale_id",
     "returned": "number, line",
+    "conflict": "id",
     **dict.fromkeys(TABLES.values(), "sequence"),
 }
 

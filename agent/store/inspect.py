@@ -14,6 +14,7 @@ from agent.domain.outcome import Outcome
 from agent.domain.record import LANES, REDEMPTION_LANE
 from agent.domain.time import day_text, from_timestamp
 from agent.ports import CONFLICT_DAYS, Counts
+from agent.store.conflicts import SLIP_MARK, count_conflicts
 from agent.store.database import Database
 
 TABLES = {lane: f"{lane}_record" for lane in LANES}
@@ -33,9 +34,12 @@ OPEN_PRINTS = "print_job INDEXED BY print_job_open WHERE state IN ('queued', 'se
 
 
 def job_number(job_id: str) -> int | None:
-    """The number of a print job from its id: T-0001-42 is 42; None for what is no job's id."""
-    digits = job_id.rpartition("-")[2]
-    return int(digits) if digits.isascii() and digits.isdecimal() and len(digits) <= 15 else None
+    """The number of a print job from its id: of T-0001-42 42, of the slip T-0001-C3 -3; None for what is no id."""
+    last = job_id.rpartition("-")[2]
+    digits = last.removeprefix(SLIP_MARK)
+    if not (digits.isascii() and digits.isdecimal() and len(digits) <= 15):
+        return None
+    return int(digits) if last == digits else -int(digits)
 
 
 def counts(connection: sqlite3.Connection, day: int) -> Counts:
@@ -51,11 +55,7 @@ def counts(connection: sqlite3.Connection, day: int) -> Counts:
         connection.execute(f"SELECT count(*) FROM {table} WHERE state = 'quarantined'").fetchone()[0]
         for table in TABLES.values()
     )
-    conflicts = connection.execute(
-        "SELECT count(*) FROM redemption_record INDEXED BY redemption_conflict"
-        " WHERE state = 'conflict' AND json_extract(event, '$.data.business_date') >= ?",
-        (day_text(day - CONFLICT_DAYS),),
-    ).fetchone()[0]
+    conflicts = count_conflicts(connection, day_text(day - CONFLICT_DAYS))
     prints = dict(connection.execute(f"SELECT state, count(*) FROM {OPEN_PRINTS} GROUP BY state").fetchall())
     free = connection.execute("SELECT count(*) FROM promo WHERE redemption_id IS NULL").fetchone()[0]
     forked = sum(

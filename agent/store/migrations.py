@@ -252,6 +252,21 @@ CREATE TABLE member_sale (
 CREATE INDEX member_sale_at ON member_sale (at);
 """
 
+_0010 = """
+-- What the cloud told of redemptions of this till afterwards. document: JSON. kind: conflict, or that it has ended.
+CREATE TABLE conflict (
+    id INTEGER PRIMARY KEY,
+    kind TEXT NOT NULL,
+    redemption_id TEXT NOT NULL,
+    other_id TEXT NOT NULL,
+    document TEXT NOT NULL,
+    taken_at TEXT NOT NULL,
+    seen_at TEXT,
+    UNIQUE (redemption_id, other_id, kind)
+) STRICT;
+CREATE INDEX conflict_unseen ON conflict (id) WHERE kind = 'conflict' AND seen_at IS NULL;
+"""
+
 SCRIPTS: tuple[tuple[str, str], ...] = (
     ("0001_first_till", _0001),
     ("0002_print_documents", _0002),
@@ -262,6 +277,7 @@ SCRIPTS: tuple[tuple[str, str], ...] = (
     ("0007_disclosures", _0007),
     ("0008_members", _0008),
     ("0009_badges_and_split_sales", _0009),
+    ("0010_conflicts", _0010),
 )
 VERSION = len(SCRIPTS)
 

@@ -1,6 +1,7 @@
 // Everything around the verdict: line, devices, problems, the day's sums, the receipt.
 
 import { byId, el, icon } from "./dom.js";
+import { call } from "./link.js";
 import { clock, getLanguage, money, printState, said, t } from "./words.js";
 
 /** One thing in the header: a drawing, a word, and a sentence that shows on hover, focus or tap. level: ok, warn, bad. */
@@ -75,6 +76,18 @@ export function renderHealth(status) {
   if (at >= 0) items[Math.min(at, items.length - 1)].firstChild.focus();
 }
 
+// A coupon that was redeemed at another till too: who keeps it, and a button for whoever has read it.
+function conflictItem(conflict) {
+  const seen = el("button", "", t("seen"));
+  seen.type = "button";
+  seen.addEventListener("click", async () => {
+    seen.disabled = true; // and without the focus: a scan's Enter presses nothing
+    try { await call("POST", `/v1/conflicts/${conflict.id}/seen`); } catch { seen.disabled = false; }
+  });
+  return el("li", "issue warn", icon("warn"),
+    el("div", "", el("b", "", `${t("conflict")} ${conflict.redemption_id}`), el("span", "", said(conflict)), seen));
+}
+
 export function renderIssues(status) {
   const order = { error: 0, warning: 1, info: 2 };
   const issues = [...status.issues].sort((a, b) => (order[a.severity] ?? 0) - (order[b.severity] ?? 0));
@@ -82,7 +95,7 @@ export function renderIssues(status) {
   const messages = (status.messages ?? []).map((message) => el("li", "issue good",
     icon("arrow"), el("div", "", el("b", "", said(message)))));
   list.hidden = issues.length + messages.length === 0;
-  list.replaceChildren(...messages, ...issues.map((issue) => {
+  list.replaceChildren(...messages, ...(status.conflicts ?? []).map(conflictItem), ...issues.map((issue) => {
     const tone = { info: "good", warning: "warn" }[issue.severity] ?? "bad";
     return el("li", `issue ${tone}`, icon(issue.severity === "info" ? "arrow" : tone),
       el("div", "", el("b", "", said(issue)), el("span", "", said(issue, "action"))));

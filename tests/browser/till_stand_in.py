@@ -61,6 +61,7 @@ def status(**changes: Any) -> Json:
         ],
         "prints": {"waiting": 0, "unconfirmed": 0},
         "messages": [],
+        "conflicts": [],
         "issues": [],
         "sale": None,
         "member": None,

@@ -34,6 +34,7 @@ from sync.wire import PROBLEM_TYPE
 from tests.api_contract import METHODS, Contract
 from tests.factory import Factory
 from tests.integration.api_kit import WAIT_S, Answer, RealTill, listening, real_till, until
+from tests.unit.test_sync_document import block
 
 module_loop = pytest.mark.asyncio(loop_scope="module")
 TOKEN = "0123456789abcdef-token"
@@ -421,6 +422,7 @@ async def play_quarantine(checked: Checked, folder: Path) -> None:
         beside.execute(f"UPDATE {lane}_record SET state = 'quarantined' WHERE sequence <= 2")
     beside.commit()
     beside.close()
+    await play_conflicts(checked, folder)
     one = {"lane": "redemption", "sequence": 1}
     bodies: list[Any] = [one, one, {"lane": "redemption"}, {}, {"lane": None, "sequence": None}]
     said = [(await checked.call("POST", "/v1/outbox/retry", body)).json for body in bodies]
@@ -436,11 +438,36 @@ async def play_quarantine(checked: Checked, folder: Path) -> None:
         assert (answer.status, answer.code) == (400, "bad_body"), body
 
 
+async def play_conflicts(checked: Checked, folder: Path) -> None:
+    """What a cloud told of coupons redeemed twice."""
+    beside = sqlite3.connect(folder / "till.db")
+    told = json.loads(block("json verdicts"))["verdicts"][0]
+    told = {name: told[name] for name in told if name not in ("number", "because")}
+    row = ("conflict", told["redemption_id"], "T-2-1", json.dumps(told), told["found_at"])
+    beside.execute(
+        "INSERT INTO conflict (kind, redemption_id, other_id, document, taken_at) VALUES (?, ?, ?, ?, ?)", row
+    )
+    beside.commit()
+    beside.close()
+    assert len((await checked.call("GET", "/v1/status")).json["conflicts"]) == 1
+    assert len((await checked.call("GET", "/v1/conflicts?state=unseen&limit=9")).json["conflicts"]) == 1
+    assert (await checked.call("GET", "/v1/conflicts?state=x")).code == "bad_request"
+    for number, status in (("1", 200), ("7", 404), ("x", 404)):
+        assert (await checked.call("POST", f"/v1/conflicts/{number}/seen", {})).status == status
+    await checked.call("POST", "/v1/conflicts/1/seen", raw=b"", Content_Type="x/y")
+    (seen,) = (await checked.call("GET", "/v1/conflicts")).json["conflicts"]
+    assert seen["seen_at"] is not None
+
+
 async def play_damaged_ledger(till: RealTill, checked: Checked, folder: Path) -> None:
     """A table is gone under the running till, as after a failing disk: said, and nobody is told a lie."""
     beside = sqlite3.connect(folder / "till.db")
     beside.execute("ALTER TABLE print_job RENAME TO gone")
+    beside.execute("ALTER TABLE conflict RENAME TO gone_conflict")
     beside.close()
+    for method, path in (("GET", "/v1/conflicts"), ("POST", "/v1/conflicts/1/seen")):
+        answer = await checked.call(method, path, {} if method == "POST" else None)
+        assert (answer.status, answer.code) == (503, "ledger_unavailable")
     acts = [("POST", f"/v1/prints/x/{action}") for action in ("reprint", "confirm", "give-up")]
     for method, path in (("GET", "/v1/prints"), ("GET", "/v1/prints/x"), *acts):
         answer = await checked.call(method, path, {} if method == "POST" else None)

@@ -85,10 +85,9 @@ def explained(app: App, coupon: dict[str, Any]) -> str:
 async def until(app: App, holds: Callable[[], bool]) -> None:
     """Poll and send until something holds; the test's own time-out bounds it."""
     while not holds():
-        assert app._poller is not None
-        app._poller.poll_now()
-        app._wake_lanes()
-        app._line_back()
+        app._line.poll_now()
+        app._line.wake()
+        app._line.back()
         await asyncio.sleep(0.02)
 
 

@@ -133,6 +133,7 @@ async def test_prints_requests_and_budgets_have_their_time(database: Database) -
         "badge_use": 1,
         "member_sale": 1,
         "returned": 1,
+        "conflict": 0,
         "budget": 1,
         "promo": 1,
         "request": 1,

@@ -103,15 +103,14 @@ class Shop:
 
     async def delivered(self, app: App) -> None:
         """Until the outbox is empty; the test's own time-out bounds it."""
-        app._wake_lanes()
+        app._line.wake()
         while self.waiting():
-            app._line_back()
+            app._line.back()
             await asyncio.sleep(0.02)
 
     async def revoked(self, app: App) -> None:
         while app._state.stopped != REVOKED:
-            assert app._poller is not None
-            app._poller.poll_now()
+            app._line.poll_now()
             await asyncio.sleep(0.02)
 
 

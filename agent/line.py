@@ -1,0 +1,72 @@
+"""The lanes of one till: uploads, and what is asked of the cloud now and then. Each is a task, and each fails alone."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from typing import Any
+
+import config
+from agent.domain.record import LANES
+from sync.backoff import Backoff
+from sync.lanes import LaneRunner, LaneState, Poller
+from sync.ports import Failure, Outbox, Uplink
+from sync.wire import Limits
+
+Fetch = Callable[[], Awaitable[bool | Failure]]
+
+
+class Line:
+    """Nothing until `start`: a till without a cloud has no lanes."""
+
+    def __init__(self, settings: config.Sync) -> None:
+        self._settings = settings
+        self._lanes: list[LaneRunner] = []
+        self._pollers: dict[str, Poller] = {}
+
+    @property
+    def started(self) -> bool:
+        return bool(self._lanes)
+
+    def start(self, outbox: Outbox, uplink: Uplink, fetches: Mapping[str, Fetch]) -> None:
+        """fetches: by the name of its lane, what is asked now and then."""
+        settings = self._settings
+        backoff = Backoff(settings.backoff_base_s, settings.backoff_cap_s)
+        limits = Limits(batch_records=settings.batch_max_records, batch_bytes=settings.batch_max_bytes)
+        self._lanes = [
+            LaneRunner(
+                lane, outbox, uplink, limits=limits, backoff=backoff, interval_s=settings.upload_interval_s
+            )
+            for lane in LANES
+        ]
+        self._pollers = {
+            name: Poller(name, fetch, interval_s=settings.bundle_interval_s, backoff=backoff)
+            for name, fetch in fetches.items()
+        }
+
+    def states(self) -> Sequence[LaneState]:
+        return [
+            *(lane.state() for lane in self._lanes),
+            *(poller.state() for poller in self._pollers.values()),
+        ]
+
+    def wake(self) -> None:
+        """A record was committed."""
+        for lane in self._lanes:
+            lane.wake()
+
+    def back(self) -> None:
+        """The line is known to be there again."""
+        for lane in self._lanes:
+            lane.retry_now()
+
+    def poll_now(self) -> None:
+        """There is something new in the cloud."""
+        for poller in self._pollers.values():
+            poller.poll_now()
+
+    def tasks(self) -> list[tuple[str, Callable[[], Coroutine[Any, Any, None]]]]:
+        """What to run, each with its name."""
+        return [
+            *((f"upload {lane.lane}", lane.run) for lane in self._lanes),
+            *((name, poller.run) for name, poller in self._pollers.items()),
+        ]
