@@ -188,6 +188,28 @@ async def until(holds: Callable[[], bool], *apps: App) -> None:
         await asyncio.sleep(0.02)
 
 
+async def by_command(
+    tmp_path: Path, folder: Path, app: App, told: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`redeemd conflicts`, beside the running till."""
+    toml = tmp_path / "till.toml"
+    port = app.api.url.rpartition(":")[2]
+    toml.write_text(f'[till]\nstate_dir = "{folder}"\n[api]\nport = {port}\n', "utf-8")
+    place = ["--config", str(toml)]
+
+    def run(*arguments: str) -> str:
+        code = main(["conflicts", *arguments, *place])
+        out = capsys.readouterr()
+        assert code == 0, out.err
+        return out.out
+
+    assert told["en"] in await asyncio.to_thread(run)
+    assert told["zh"] in await asyncio.to_thread(run, "list", "--json")
+    assert "1 seen" in await asyncio.to_thread(run, "seen", "all")
+    assert "none that nobody has seen" in await asyncio.to_thread(run, "list")
+    assert told["en"] in await asyncio.to_thread(run, "--all")
+
+
 async def test_both_stores_see_it_and_say_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folders = {name: tmp_path / name for name in ("T-1", "T-2")}
     unseen = "SELECT count(*) FROM conflict WHERE seen_at IS NULL"
@@ -233,19 +255,4 @@ async def test_both_stores_see_it_and_say_so(tmp_path: Path, capsys: pytest.Capt
             status = await one.till.status()
             assert (status["conflicts"], status["issues"], status["outbox"]["conflicts"]) == ([], [], 0)
 
-            toml = tmp_path / "till.toml"
-            port = two.api.url.rpartition(":")[2]
-            toml.write_text(f'[till]\nstate_dir = "{folders["T-2"]}"\n[api]\nport = {port}\n', "utf-8")
-            place = ["--config", str(toml)]
-
-            def run(*arguments: str) -> str:
-                code = main(["conflicts", *arguments, *place])
-                said = capsys.readouterr()
-                assert code == 0, said.err
-                return said.out
-
-            assert said["T-2"]["en"] in await asyncio.to_thread(run)
-            assert said["T-2"]["zh"] in await asyncio.to_thread(run, "list", "--json")
-            assert "1 seen" in await asyncio.to_thread(run, "seen", "all")
-            assert "none that nobody has seen" in await asyncio.to_thread(run, "list")
-            assert said["T-2"]["en"] in await asyncio.to_thread(run, "--all")
+            await by_command(tmp_path, folders["T-2"], two, said["T-2"], capsys)

@@ -21,7 +21,7 @@ from tests.core_kit import core, rows
 from tests.factory import Factory, amount_off
 
 FOLDER = Path(__file__).parent
-FILES = sorted(FOLDER.glob("schema_*.sql"))
+FILES = sorted(FOLDER.glob("schema_*.sql"), key=lambda file: int(file.stem.removeprefix("schema_")))
 
 
 def restore(path: Path, script: Path) -> None:
