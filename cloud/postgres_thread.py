@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from cloud import postgres_schema
 from cloud.errors import Refused, StoreUnavailable
-from cloud.sql import Db, Lock, Row, lock_numbers
+from cloud.sql import Db, Lock, Row, lock_numbers, run_in
 
 if TYPE_CHECKING:
     import asyncpg
@@ -132,12 +132,12 @@ class PostgresThreads:
         begin = (
             f"BEGIN ISOLATION LEVEL READ COMMITTED; SELECT pg_advisory_xact_lock{kind}({_LOCKED}, 0){taken}"
         )
-        return await asyncio.get_running_loop().run_in_executor(self._pool, self._transact, begin, work)
+        return await run_in(self._pool, self._transact, begin, work)
 
     async def read(self, work: Callable[[Db], T]) -> T:
         """`cloud.sql.Threads.read`"""
         begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
-        return await asyncio.get_running_loop().run_in_executor(self._pool, self._transact, begin, work)
+        return await run_in(self._pool, self._transact, begin, work)
 
     async def close(self) -> None:
         """Finish what is queued and let go."""

@@ -7,9 +7,13 @@ row values. Where they have no word in common Python does the work. The last row
 
 from __future__ import annotations
 
+import asyncio
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol, TypeVar
+
+from cloud.errors import StoreUnavailable
 
 T = TypeVar("T")
 Row = tuple[Any, ...]
@@ -73,3 +77,12 @@ def campaign_lock(issuer: str, campaign: int) -> Lock:
 def lock_numbers(locks: Iterable[Lock]) -> list[int]:
     """From 1, in the order in which every transaction takes them. The same in every process and for ever."""
     return sorted({1 + zlib.crc32("\0".join(lock).encode()) % LOCK_SLOTS for lock in locks})
+
+
+async def run_in(pool: ThreadPoolExecutor, work: Callable[..., T], *arguments: Any) -> T:
+    """`work` in a thread of `pool`; StoreUnavailable once the store was closed."""
+    try:
+        future = pool.submit(work, *arguments)
+    except RuntimeError as error:  # shut down
+        raise StoreUnavailable(f"the database is closed: {error}") from error
+    return await asyncio.wrap_future(future)

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 from cloud.errors import SetupError, StoreUnavailable
 from cloud.schema import connect
-from cloud.sql import Db, Lock, Row
+from cloud.sql import Db, Lock, Row, run_in
 from cloud.sql_store import SqlStore
 
 T = TypeVar("T")
@@ -64,11 +64,11 @@ class SqliteThreads:
 
     async def write(self, work: Callable[[Db], T], *locks: Lock) -> T:
         """`cloud.sql.Threads.write`. There is one writer, so nothing is left to lock."""
-        return await asyncio.get_running_loop().run_in_executor(self._writer, self._transact, work)
+        return await run_in(self._writer, self._transact, work)
 
     async def read(self, work: Callable[[Db], T]) -> T:
         """Run `work` on one snapshot."""
-        return await asyncio.get_running_loop().run_in_executor(self._reader, self._look, work)
+        return await run_in(self._reader, self._look, work)
 
     async def close(self) -> None:
         """Finish what is queued and let go."""

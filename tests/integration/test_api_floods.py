@@ -27,7 +27,7 @@ async def test_a_caller_that_sends_nothing_is_closed(tmp_path: Path, monkeypatch
         assert await till.speak(b"") == b""
         assert await till.speak(b"POST /v1/scan HTTP/1.1\r\nHost: loc") == b""
         answered = await till.speak(b"GET /v1/sale HTTP/1.1\r\nHost: localhost\r\n\r\n")
-        assert answered.endswith(b'{"sale": null}')
+        assert b'{"sale": null' in answered
 
 
 async def test_a_body_that_does_not_come_is_not_waited_for(

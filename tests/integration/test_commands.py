@@ -181,7 +181,7 @@ async def test_the_clouds_refusal_is_its_sentence(tmp_path: Path) -> None:
             with pytest.raises(CommandError) as refused:
                 await issue_pictures(admin, order(), 1000, tmp_path / "out")
         async with CloudAdmin(cloud.url, "rca_wrong") as stranger:
-            with pytest.raises(CommandError, match="send a known token"):
+            with pytest.raises(CommandError, match="this token is unknown"):
                 await issue_pictures(stranger, order(), 1000, tmp_path / "out")
     problem = str(refused.value)
     assert problem.startswith("the cloud refused: ")
