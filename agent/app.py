@@ -167,12 +167,13 @@ class App:
             receipt_maker(language) if printers else None,
             settings.promo.enabled,
         )
+        members = Members(self._state, self._clock, key, pos_wins=settings.members.pos_wins)
         return Wiring(
             state=self._state,
             redeemer=Redeemer(*desk),
             sales=Sales(desk, self._line.wake),
             risk=Risk(self._state, self._clock, self._uses),
-            members=Members(key),
+            members=members,
             conflicts=conflicts,
             refresher=refresher,
             hub=Hub(),

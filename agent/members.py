@@ -9,33 +9,97 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
-from agent.domain import time
+from agent.domain import member_card, time
 from agent.domain.campaign import Campaign
 from agent.domain.decide import LedgerView
 from agent.domain.disclosure import erased_digest
 from agent.domain.eligibility import Member
 from agent.domain.keys import SigningKey
+from agent.domain.member_card import CardRefused
 from agent.domain.token import Coupon
-from agent.ports import Transaction
+from agent.ports import Clock, Transaction
 from agent.records import Moment
+from agent.state import TillState
 
 DIGEST_BYTES = 16
 
 
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a POS or a page says of the customer: a pseudonym, or a card's text. consent: None where it is silent."""
+
+    pseudonym: bytes = b""
+    card: str = ""
+    level: int = 0
+    visits: int = 0
+    absent_days: int | None = None
+    points: int = 0
+    consent: bool | None = None
+
+
+class Customer(NamedTuple):
+    """Whose sale it is. told: as named, by which a repeated request is known again, whatever the bundle says then.
+    fault: why the card that was named counts for nothing; then there is no member.
+    """
+
+    told: Told | None = None
+    member: Member | None = None
+    fault: str = ""
+
+
+NOBODY = Customer()
+
+
 class Members:
-    """Members as one till knows them. key: the till's."""
+    """Members as one till knows them. key: the till's. pos_wins: what the POS says goes before what the bundle says.
 
-    def __init__(self, key: SigningKey) -> None:
+    Without that the bundle's word counts, for head office signed it: the POS only fills in whom it does not list. A
+    POS's word that there is no consent counts always.
+    """
+
+    def __init__(self, state: TillState, clock: Clock, key: SigningKey, *, pos_wins: bool = False) -> None:
+        self._state, self._clock = state, clock
         self._secret = hashlib.sha256(key.sign(b"redeemd/member/1")).digest()
+        self._pos_wins = pos_wins
 
-    def known(self, told: Member | None) -> Member | None:
-        """The member that a POS or a page names, with the digest by which it is counted here."""
-        return None if told is None else replace(told, digest=self.digest(erased_digest(told.pseudonym)))
+    def customer(self, told: Told | None) -> Customer:
+        try:
+            return Customer(told, self.known(told))
+        except CardRefused as refused:
+            return Customer(told, None, refused.code)
+
+    def known(self, told: Told | None) -> Member | None:
+        """The member that is named; CardRefused where a card names none."""
+        if told is None:
+            return None
+        trust = self._state.trust
+        now = self._state.now(self._clock).now
+        day = time.day_number(now, self._state.zone())
+        pseudonym, level = told.pseudonym, told.level
+        if told.card:
+            card = member_card.read(told.card, {} if trust is None else trust.contents.keys, day)
+            pseudonym, level = card.pseudonym, max(level, card.level)
+        digest = self.digest(erased_digest(pseudonym))
+        found = None if trust is None or self._pos_wins else trust.contents.members.find(pseudonym)
+        if found is None or trust is None:
+            consent = told.consent or False
+            return Member(pseudonym, level, told.visits, told.absent_days, told.points, consent, digest)
+        return Member(
+            pseudonym,
+            found.level,
+            found.visits,
+            None if found.last_day is None else max(day - found.last_day, 0),
+            found.points,
+            found.consent and told.consent is not False,
+            digest,
+            as_of=trust.contents.members.as_of,
+        )
 
     def digest(self, erased: bytes) -> bytes:
-        """erased: `erased_digest` of the pseudonym."""
+        """By which this till counts a member. erased: `erased_digest` of the pseudonym."""
         return hashlib.blake2b(erased, key=self._secret, digest_size=DIGEST_BYTES).digest()
 
 

@@ -19,6 +19,7 @@ from agent.domain import record, time
 from agent.domain.decide import Decision, LedgerView, PriorUse, Refusal, Setting, decide, verify_scan
 from agent.domain.eligibility import Member
 from agent.domain.keys import SigningKey
+from agent.domain.member_card import CardRefused
 from agent.domain.outcome import SOMETHING_ELSE, Outcome
 from agent.domain.parts import Contents, PromoCode
 from agent.domain.promo import Choice
@@ -26,6 +27,7 @@ from agent.domain.sale import Sale
 from agent.domain.settlement import settled
 from agent.domain.token import Coupon
 from agent.domain.verdict import Verdict, make_verdict
+from agent.members import NOBODY, Customer
 from agent.ports import AnsweredBefore, Clock, CommitUnknown, Ledger, LedgerUnavailable, Transaction
 from agent.promotion import Issuing, hand_out, read_typed_promo
 from agent.records import (
@@ -73,7 +75,11 @@ class Redeemer:
         self._promos = promos
 
     async def redeem(self, request: Request) -> Verdict:
-        """Judge, record and answer. Raises KeyReused; everything else is a verdict."""
+        """Judge, record and answer. Raises KeyReused, CardRefused; everything else is a verdict."""
+        if request.customer.fault:
+            if (answered := await self._answered_before(request)) is not None:
+                return answered
+            raise CardRefused(request.customer.fault)
         trust = self._state.trust
         if trust is None or self._state.stopped:
             if (answered := await self._answered_before(request)) is not None:
@@ -118,15 +124,15 @@ class Redeemer:
         except (LedgerUnavailable, CommitUnknown):
             return None
 
-    def explain(self, text: str, sale: Sale | None, member: Member | None = None) -> Verdict:
+    def explain(self, text: str, sale: Sale | None, customer: Customer = NOBODY) -> Verdict:
         """What would be said of `text` now, from trust and rules alone: reads no ledger and records nothing."""
         trust = self._state.trust
-        request = Request(text, "verify", sale, member=member)
+        request = Request(text, "verify", sale, customer=customer)
         if trust is None:
             return self._bare(request, Decision(Outcome.TILL_STOPPED, detail="no_bundle"))
         found = _read(text, trust)
         now = self._state.now(self._clock)
-        decision = judge(found, trust, sale, LedgerView(), now, member)
+        decision = judge(found, trust, sale, LedgerView(), now, customer.member)
         return self._verdict(request, trust, found, decision, None, now)
 
     def _bare(self, request: Request, decision: Decision) -> Verdict:

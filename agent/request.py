@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from agent.domain.eligibility import Member
 from agent.domain.keys import SigningKey
 from agent.domain.sale import Sale
+from agent.members import NOBODY, Customer
 from agent.records import ENCODE
 
 
@@ -21,9 +22,13 @@ class Request:
     source: str
     sale: Sale | None = None
     request_id: str | None = None
-    member: Member | None = None
+    customer: Customer = NOBODY
     supervisor: str = ""
     scan_id: str = field(default_factory=lambda: secrets.token_hex(16))
+
+    @property
+    def member(self) -> Member | None:
+        return self.customer.member
 
     @property
     def sale_id(self) -> str:  # without a sale each request is one
@@ -33,8 +38,8 @@ class Request:
         """What must be equal for two requests to be the same request. Keyed: a short code could be guessed from it."""
         text = self.text.encode("utf-8", "surrogatepass")
         text += b"\0" + ENCODE(self.sale)
-        if self.member is not None:
-            text += b"\0" + ENCODE(self.member)
+        if self.customer.told is not None:
+            text += b"\0" + ENCODE(self.customer.told)
         if self.supervisor:
             text += b"\0supervisor\0" + self.supervisor.encode("utf-8", "surrogatepass")
         return hashlib.blake2b(text, key=key, digest_size=32).hexdigest()

@@ -42,6 +42,7 @@ from agent.domain.settlement import settled
 from agent.domain.token import Coupon
 from agent.domain.verdict import Verdict, make_verdict
 from agent.guard import count_member, supervisor_facts
+from agent.members import Customer
 from agent.ports import Transaction
 from agent.promotion import Issuing, hand_out
 from agent.records import (
@@ -108,7 +109,7 @@ def commit(desk: Desk, tx: Transaction, at: Moment, hold_id: str, final: Final) 
         printed = None if desk.make_receipt is None else number
         more = {"redemption_id": number, "print_job": printed, "held_minor": promised[one.applied.key]}
         applied.append(shown | more)
-    note_refusals(desk, tx, at, Ask(sale, (), held.member), settled.unused, hold_id)
+    note_refusals(desk, tx, at, Ask(sale, (), Customer(member=held.member)), settled.unused, hold_id)
     for conflict in settled.conflicts:
         _note_conflict(desk, tx, at, sale, hold, held, conflict)
     body = {
@@ -312,4 +313,4 @@ def _note_conflict(
         "held_minor": amounts[identity],
         "taken_by": None if prior is None else prior.redemption_id,
     }
-    note_evidence(desk, tx, at, Ask(sale, (), held.member), told, more)
+    note_evidence(desk, tx, at, Ask(sale, (), Customer(member=held.member)), told, more)

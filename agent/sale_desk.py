@@ -25,6 +25,7 @@ from agent.domain.risk import Asked
 from agent.domain.sale import Line, Sale
 from agent.domain.token import Coupon
 from agent.guard import view_of
+from agent.members import NOBODY, Customer
 from agent.ports import Clock, Ledger, Transaction
 from agent.records import (
     Moment,
@@ -54,8 +55,12 @@ class Ask:
 
     sale: Sale
     texts: tuple[str, ...]
-    member: Member | None = None
+    customer: Customer = NOBODY
     supervisor: str = ""
+
+    @property
+    def member(self) -> Member | None:
+        return self.customer.member
 
 
 @dataclass(frozen=True, slots=True)

@@ -98,7 +98,7 @@ class Sales:
         def work(tx: Transaction, at: Moment) -> Answered:
             return _hold(self._desk, tx, at, ask, scanned, timedelta(seconds=lasts_s))
 
-        return await self._once("hold", (ask, lasts_s), key, work)
+        return await self._once("hold", (ask.sale, ask.texts, ask.customer.told, lasts_s), key, work)
 
     async def show(self, hold_id: str) -> dict[str, Any]:
         """What was last said of a hold, with its state now. SaleFault, LedgerUnavailable."""
@@ -198,6 +198,8 @@ class Sales:
 def _price(
     tx: Transaction, at: Moment, ask: Ask, scanned: Sequence[Scanned]
 ) -> tuple[Priced, list[Turned], Stand]:
+    if ask.customer.fault:
+        raise SaleFault("card_refused", ask.customer.fault)
     coupons = [one.found for one in scanned if isinstance(one.found, Coupon)]
     stand = stand_by(tx, at.trust.contents, ask.supervisor, at.day)
     views = views_of(tx, coupons, at, ask.member, ask.sale.sale_id)

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
+from agent.domain.outcome import Tone
 from drivers.commanded import Mouth
 
 TRIGGER_S = 5.0
@@ -34,7 +35,7 @@ class Signals:
         if mouth is None:
             return
         self._stop(name, mouth)
-        mouth.say(mouth.commands.beep_good if verdict["accepted"] else mouth.commands.beep_bad)
+        mouth.say(mouth.commands.beep_good if verdict["tone"] == Tone.GOOD else mouth.commands.beep_bad)
 
     def trigger(self, name: str) -> float:
         """Have the scanner read now; returns for how long, in seconds. UnknownScanner, NoTrigger."""

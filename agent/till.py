@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from agent import health
-from agent.appeal import Appeal
 from agent.bundle_desk import BundleDesk
 from agent.conflicts import Conflicts
+from agent.counter import Counter
 from agent.domain import time
 from agent.domain.eligibility import Member
-from agent.domain.outcome import Outcome
+from agent.domain.outcome import Outcome, Tone
 from agent.domain.risk import BadgeFault
 from agent.domain.sale import Sale
 from agent.domain.scan import Kind, route
@@ -26,7 +26,7 @@ from agent.domain.verdict import Verdict
 from agent.guesses import Guesses
 from agent.hub import Hub
 from agent.intake import Arrival, Intake, Overflow
-from agent.members import Members
+from agent.members import NOBODY, Customer, Members
 from agent.ports import Clock, CommitUnknown, Counts, LedgerUnavailable, PrintJob, Prints
 from agent.printing import PrintQueue, print_json
 from agent.promos import Promos
@@ -100,15 +100,15 @@ class Till:
         self.receipts = ReceiptDesk(
             wiring.prints, wiring.print_queue, wiring.promos, wiring.shown, self.tell_print
         )
+        self.counter = Counter(wiring.state, wiring.redeemer, wiring.members, wiring.clock)
         self._intake = Intake(
-            self._judge,
+            self.counter.judge,
             self._tell_verdict,
             wiring.clock,
             debounce_s=wiring.debounce_s,
             queue_max=wiring.queue_max,
         )
         self._guesses = Guesses(wiring.clock.monotonic)
-        self._appeal = Appeal(wiring.state, wiring.clock)
         self._fault_told_at = -FAULT_EVERY_S
         self._running: set[str] = set()
         self._line: tuple[str, str | None] = ("never" if wiring.cloud else "off", None)
@@ -140,7 +140,7 @@ class Till:
         self._fault_told_at = now
         said = fault_json(fault, self._w.clock.now())
         self.hub.publish("fault", said)
-        self.signals.answer({**said, "accepted": False})
+        self.signals.answer({**said, "tone": Tone.BAD})
 
     async def scan(self, text: str, source: str) -> Verdict:
         """A scan by a page or a POS, debounced like a device's. Raises Overflow and TooManyGuesses."""
@@ -153,17 +153,17 @@ class Till:
         text: str,
         sale: Sale | None,
         request_id: str,
-        member: Member | None = None,
+        customer: Customer = NOBODY,
         supervisor: str = "",
     ) -> Verdict:
-        """A POS redeems for its sale. Raises KeyReused, StillRunning and TooManyGuesses."""
+        """A POS redeems for its sale. Raises CardRefused, KeyReused, StillRunning and TooManyGuesses."""
         self.check_texts((text, supervisor) if supervisor else (text,))
         if request_id in self._running:
             raise StillRunning(request_id)
         self._running.add(request_id)
         started = self._w.clock.monotonic()
         try:
-            asked = Request(text, "api", sale, request_id, member, supervisor)
+            asked = Request(text, "api", sale, request_id, customer, supervisor)
             verdict = await self._w.redeemer.redeem(asked)
         finally:
             self._running.discard(request_id)
@@ -173,10 +173,10 @@ class Till:
             asyncio.get_running_loop().call_soon(self._tell_verdict, verdict)
         return self._counted(verdict)
 
-    def explain(self, text: str, sale: Sale | None, member: Member | None = None) -> Verdict:
+    def explain(self, text: str, sale: Sale | None, customer: Customer = NOBODY) -> Verdict:
         """What would be said now; nothing happens. TooManyGuesses."""
         self._check_guesses(text)
-        return self._counted(self._w.redeemer.explain(text, sale, member))
+        return self._counted(self._w.redeemer.explain(text, sale, customer))
 
     def check_texts(self, texts: Sequence[str]) -> None:
         """TooManyGuesses where one of them may be a guess and there were too many."""
@@ -205,16 +205,6 @@ class Till:
             self._guesses.count()
         return verdict
 
-    async def _judge(self, arrival: Arrival) -> Verdict:
-        state = self._w.state
-        sale, member = state.sale, state.member
-        scan = self._appeal.heard(Request(arrival.text, arrival.source, sale, member=member))
-        verdict = await self._w.redeemer.redeem(scan)
-        self._appeal.note(scan, verdict)
-        if verdict.redemption_id is not None and state.sale is sale and state.member is member:
-            state.sale = state.member = None  # this sale is served: the next customer begins afresh
-        return verdict
-
     def _tell_verdict(self, verdict: Verdict) -> None:
         if verdict.redemption_id is not None and self._w.print_queue is not None:
             self._w.print_queue.wake()
@@ -236,11 +226,11 @@ class Till:
 
     @property
     def member(self) -> Member | None:
-        return self._w.state.member
+        return self.counter.member
 
     def set_sale(self, sale: Sale | None, member: Member | None = None) -> None:
         """The sale that the next scans belong to, and whose it is; None: the next customer."""
-        self._w.state.sale, self._w.state.member = sale, member
+        self.counter.begin(sale, member)
         self._intake.begin_anew()
         self._changed.set()
 
@@ -291,7 +281,7 @@ class Till:
             "issues": health.to_json(found),
             "healthy": health.healthy(found),
             "sale": sale_json(state.sale),
-            "member": member_json(state.member),
+            "member": member_json(self.member),
             "today": today,
         }
 

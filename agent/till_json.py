@@ -22,7 +22,10 @@ def sale_json(sale: Sale | None) -> dict[str, Any] | None:
 
 def member_json(member: Member | None) -> dict[str, Any] | None:
     """What a page may show of the customer: nothing that says who it is."""
-    return None if member is None else {"level": member.level, "points": member.points}
+    if member is None:
+        return None
+    as_of = None if member.as_of is None else time.timestamp(member.as_of)
+    return {"level": member.level, "points": member.points, "as_of": as_of}
 
 
 def clock_json(doubt: str | None) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from config.devices import (
 )
 from config.load import check, load, located, parse
 from config.problem import ConfigError, Problem
-from config.schema import Api, Cloud, Config, Promo, Receipt, Scan, Storage, Sync, Till
+from config.schema import Api, Cloud, Config, Members, Promo, Receipt, Scan, Storage, Sync, Till
 
 __all__ = [
     "Api",
@@ -28,6 +28,7 @@ __all__ = [
     "Finding",
     "HidScanner",
     "IppPrinter",
+    "Members",
     "Printer",
     "Problem",
     "Promo",

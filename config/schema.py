@@ -222,6 +222,18 @@ class Promo(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     enabled: Annotated[bool, Meta(description="Print the promotion QR code.")] = True
 
 
+class Members(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Who says what a member is: level, points, visits."""
+
+    pos_wins: Annotated[
+        bool,
+        Meta(
+            description="What the POS says of a member goes before what the signed bundle says. Set it only where the "
+            "POS asks the loyalty system itself: whoever can call the till then says which points there are."
+        ),
+    ] = False
+
+
 class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """All settings of one till. `Config()` is what an empty file means."""
 
@@ -236,3 +248,4 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     storage: Storage = Storage()
     receipt: Receipt = Receipt()
     promo: Promo = Promo()
+    members: Members = Members()

@@ -10,12 +10,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from agent.domain import bundle, campaign, cbor, codes, parts, status, token
+from agent.domain import bundle, campaign, cbor, codes, member_list, parts, status, token
 from agent.domain.bundle import CODES_PREFIX, Manifest, Root
 from agent.domain.campaign import Campaign, Words
 from agent.domain.codes import CodeKey, CodeKind, Codes, Form, TableHead
 from agent.domain.cose import Algorithm
 from agent.domain.keys import IssuerKey, SigningKey, new_signing_key
+from agent.domain.member_list import MemberList
 from agent.domain.parts import Contents, Place, PromoCode
 from agent.domain.scan import Rule, rule_to_wire
 from agent.domain.shop import (
@@ -81,6 +82,7 @@ class Factory:
     promos: list[PromoCode] = field(default_factory=list)
     rules: list[Rule] = field(default_factory=list)
     receipt_rules: dict[str, Any] = field(default_factory=dict)
+    members: MemberList | None = None
     code_key: CodeKey = field(default_factory=lambda: CodeKey(os.urandom(8), "acme", os.urandom(32)))
     codes: dict[int, dict[str, int]] = field(default_factory=dict)
     """campaign number -> code in capitals and digits -> index"""
@@ -142,6 +144,8 @@ class Factory:
             badge_key = b"b" * BADGE_KEY_BYTES
             staff = [Badge(badge_digest(badge_key, text), *said) for text, said in self.badges.items()]
             made[BADGES_PART] = cbor.encode(badges_to_wire(badge_key, staff))
+        if self.members is not None:
+            made[member_list.PART] = cbor.encode(member_list.to_wire(self.members))
         if self.rules:
             made["scan_rules"] = cbor.encode([rule_to_wire(rule) for rule in self.rules])
         if self.codes:

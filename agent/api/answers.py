@@ -293,10 +293,14 @@ class SaleNow(Shape):
 
 
 class MemberNow(Shape):
-    """Whose sale it is; nothing that says who that is."""
+    """Whose sale it is; nothing that says who that is.
+
+    as_of: Of when level and points are; null where the caller said them.
+    """
 
     level: Count
     points: Count
+    as_of: Time | None
 
 
 class CurrentSale(Shape):

@@ -101,6 +101,7 @@ PROBLEMS: dict[str, Problem] = {
     "lines_unknown": Problem(
         422, "这些商品没有分摊优惠", "None of these lines carries a part of what came off"
     ),
+    "card_refused": Problem(422, "会员卡无效：{reason}", "The member card does not count: {reason}"),
     "wrong_currency": Problem(422, "币种不符", "The sale's currency is not the store's"),
     "too_many_guesses": Problem(
         429,

@@ -26,8 +26,8 @@ from agent.api.wire import (
     answer,
     known_sale,
     lines_of,
-    member_of,
     read_body,
+    told_of,
 )
 from agent.domain.pricing import PRESENTED_MAX
 from agent.domain.sale import LINES_MAX, PIECES_MAX
@@ -93,7 +93,7 @@ class ReversalBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     },
     body=QuoteBody,
     ledger=True,
-    errors=("no_bundle", "till_stopped", "too_many_guesses"),
+    errors=("no_bundle", "till_stopped", "too_many_guesses", "card_refused"),
 )
 async def quote(request: web.Request) -> web.Response:
     """What a sale would cost with these coupons. Nothing is kept, so it needs no key."""
@@ -114,7 +114,7 @@ async def quote(request: web.Request) -> web.Response:
     body=HoldBody,
     key=True,
     ledger=True,
-    errors=("no_bundle", "till_stopped", "too_many_guesses"),
+    errors=("no_bundle", "till_stopped", "too_many_guesses", "card_refused"),
 )
 async def hold(request: web.Request) -> web.Response:
     """Price a sale and keep what counts for it until it is committed, voided or over.
@@ -225,7 +225,8 @@ def _ask(request: web.Request, body: QuoteBody, sale_id: str) -> Ask:
         raise ApiError("no_bundle")
     till.check_texts((*body.coupons, body.supervisor) if body.supervisor else body.coupons)
     sale = known_sale(body.sale, till.currency, sale_id[:64])
-    return Ask(sale, body.coupons, till.members.known(member_of(body.member)), body.supervisor)
+    customer = till.members.customer(told_of(body.member))
+    return Ask(sale, body.coupons, customer, body.supervisor)
 
 
 async def _answered(call: Callable[[], Awaitable[Answered]]) -> Answered:

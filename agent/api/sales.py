@@ -10,7 +10,7 @@ from agent.api.answers import CurrentSale
 from agent.api.errors import ApiError
 from agent.api.keys import TILL
 from agent.api.operation import Answer, operation
-from agent.api.wire import CurrentSaleBody, known_sale, member_of, read_body
+from agent.api.wire import CurrentSaleBody, known_sale, read_body, told_of
 from agent.till import Till
 from agent.till_json import member_json, sale_json
 
@@ -27,7 +27,13 @@ async def current(request: web.Request) -> web.Response:
 
 
 @routes.put("/v1/sale")
-@operation("setSale", "sale", {200: _SALE}, body=CurrentSaleBody, errors=("no_bundle", "wrong_currency"))
+@operation(
+    "setSale",
+    "sale",
+    {200: _SALE},
+    body=CurrentSaleBody,
+    errors=("no_bundle", "wrong_currency", "card_refused"),
+)
 async def put(request: web.Request) -> web.Response:
     """Set the sale that the next scans belong to. An accepted scan ends it."""
     till = request.app[TILL]
@@ -37,7 +43,10 @@ async def put(request: web.Request) -> web.Response:
     if body.currency not in (None, till.currency):
         raise ApiError("wrong_currency")
     sale = known_sale(body, till.currency, uuid.uuid4().hex[:12])
-    till.set_sale(sale, till.members.known(member_of(body.member)))
+    customer = till.members.customer(told_of(body.member))
+    if customer.fault:
+        raise ApiError("card_refused", customer.fault)
+    till.set_sale(sale, customer.member)
     return _said(till)
 
 

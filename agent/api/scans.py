@@ -13,11 +13,12 @@ from agent.api.wire import (
     RedeemBody,
     ScanBody,
     answer,
-    member_of,
     read_body,
     read_limit,
     sale_of,
+    told_of,
 )
+from agent.domain.member_card import CardRefused
 from agent.domain.verdict import Verdict
 from agent.hub import VERDICTS_KEPT
 from agent.intake import Overflow
@@ -50,7 +51,14 @@ async def scan(request: web.Request) -> web.Response:
 
 
 @routes.post("/v1/redeem")
-@operation("redeem", "coupons", {200: _VERDICT}, body=RedeemBody, key=True, errors=("too_many_guesses",))
+@operation(
+    "redeem",
+    "coupons",
+    {200: _VERDICT},
+    body=RedeemBody,
+    key=True,
+    errors=("too_many_guesses", "card_refused"),
+)
 async def redeem(request: web.Request) -> web.Response:
     """Redeem a coupon for a sale, once for each Idempotency-Key.
 
@@ -73,17 +81,19 @@ async def redeemed(till: Till, request: web.Request) -> Verdict:
     body = await read_body(request, RedeemBody)
     try:
         sale = sale_of(body.sale, till.currency, key[:NAME_CHARS_MAX])
-        member = till.members.known(member_of(body.member))
-        verdict = await till.redeem(body.text, sale, key, member, body.supervisor)
+        customer = till.members.customer(told_of(body.member))
+        verdict = await till.redeem(body.text, sale, key, customer, body.supervisor)
     except KeyReused:
         raise ApiError("key_reused") from None
+    except CardRefused as refused:
+        raise ApiError("card_refused", refused.code) from None
     except StillRunning:
         raise ApiError("still_running") from None
     return verdict
 
 
 @routes.post("/v1/verify")
-@operation("verify", "coupons", {200: _VERDICT}, body=RedeemBody, errors=("too_many_guesses",))
+@operation("verify", "coupons", {200: _VERDICT}, body=RedeemBody, errors=("too_many_guesses", "card_refused"))
 async def verify(request: web.Request) -> web.Response:
     """What would be said of a coupon now. Nothing is recorded and nothing is used.
 
@@ -95,7 +105,10 @@ async def verify(request: web.Request) -> web.Response:
     till = request.app[TILL]
     body = await read_body(request, RedeemBody)
     sale = sale_of(body.sale, till.currency, "verify")
-    return answer(till.explain(body.text, sale, till.members.known(member_of(body.member))).to_json())
+    customer = till.members.customer(told_of(body.member))
+    if customer.fault:
+        raise ApiError("card_refused", customer.fault)
+    return answer(till.explain(body.text, sale, customer).to_json())
 
 
 @routes.get("/v1/verdicts")

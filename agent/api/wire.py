@@ -11,11 +11,12 @@ from aiohttp import web
 from msgspec import Meta
 
 from agent.api.errors import ApiError
-from agent.domain.eligibility import ABSENT_DAYS_MAX, LEVEL_MAX, VISITS_MAX, Member
+from agent.domain.eligibility import ABSENT_DAYS_MAX, LEVEL_MAX, VISITS_MAX
 from agent.domain.money import AMOUNT_MAX_MINOR
 from agent.domain.record import SEQUENCE_MAX
 from agent.domain.sale import LINES_MAX, PIECES_MAX, Line, Sale
 from agent.domain.shop import BADGE_CHARS_MAX
+from agent.members import Told
 from drivers.ports import MAX_SCAN_CHARS
 from sync import strict_json
 from sync.errors import WireError
@@ -84,19 +85,23 @@ class ScanBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class MemberBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """pseudonym: 8 to 16 bytes in hex, as coupons name their holder; never a number of a person.
+    """Either a pseudonym or a card. What else is said counts where the till's bundle does not list the member.
+
+    pseudonym: 8 to 16 bytes in hex, as coupons name their holder; never a number of a person.
+    card: The text of a member card, as scanned.
     visits: Sales before this one.
     absent_days: Since the last of them.
     points: What may be spent.
-    consent: The member agreed to records of purchases; without it none names the member.
+    consent: The member agreed to records of purchases; without it none names the member. False counts always.
     """
 
-    pseudonym: Annotated[str, Meta(pattern=r"\A([0-9a-f]{2}){8,16}\Z")]
+    pseudonym: Annotated[str, Meta(pattern=r"\A([0-9a-f]{2}){8,16}\Z")] | None = None
+    card: Text | None = None
     level: Annotated[int, Meta(ge=0, le=LEVEL_MAX)] = 0
     visits: Annotated[int, Meta(ge=0, le=VISITS_MAX)] = 0
     absent_days: Annotated[int, Meta(ge=0, le=ABSENT_DAYS_MAX)] | None = None
     points: Annotated[int, Meta(ge=0, le=AMOUNT_MAX_MINOR)] = 0
-    consent: bool = False
+    consent: bool | None = None
 
 
 class CurrentSaleBody(SaleBody, frozen=True, forbid_unknown_fields=True):
@@ -175,11 +180,14 @@ def sale_of(body: SaleBody | None, currency: str, sale_id: str) -> Sale | None:
     return None if body is None else known_sale(body, currency, sale_id)
 
 
-def member_of(body: MemberBody | None) -> Member | None:
+def told_of(body: MemberBody | None) -> Told | None:
+    """ApiError bad_body where it names nobody, or twice."""
     if body is None:
         return None
-    pseudonym = bytes.fromhex(body.pseudonym)
-    return Member(pseudonym, body.level, body.visits, body.absent_days, body.points, body.consent)
+    if (body.pseudonym is None) == (body.card is None):
+        raise ApiError("bad_body", "member names either a pseudonym or a card")
+    pseudonym, card = bytes.fromhex(body.pseudonym or ""), body.card or ""
+    return Told(pseudonym, card, body.level, body.visits, body.absent_days, body.points, body.consent)
 
 
 def lines_of(lines: tuple[LineBody, ...]) -> tuple[Line, ...]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields
+from datetime import datetime
 
 from agent.domain.objection import Key, Objection, Reason
 from agent.domain.offer import NO_CONDITIONS, Conditions, Limits, Offer
@@ -21,7 +22,8 @@ class Member:
 
     absent_days: since the last of them, None where there is none. points: what may be spent here now. consent: the
     member agreed to records of what was bought; without it no record and no table names the member. digest: by which
-    this till counts what the member used (`agent.members`).
+    this till counts what the member used (`agent.members`). as_of: of when the bundle's word on the member is, None
+    where it does not list the member and the POS said what stands here.
     """
 
     pseudonym: bytes
@@ -31,6 +33,7 @@ class Member:
     points: int = 0
     consent: bool = False
     digest: bytes = b""
+    as_of: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

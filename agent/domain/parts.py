@@ -10,12 +10,13 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from agent.domain import campaign as campaigns
-from agent.domain import cbor, codes, cose, receipt_rules, scan, token
+from agent.domain import cbor, codes, cose, member_list, receipt_rules, scan, token
 from agent.domain.bundle import PART_ITEMS_MAX, BundleError
 from agent.domain.campaign import Campaign, Words, words_from_wire, words_to_wire
 from agent.domain.codes import NO_CODES, CodeKey, Codes
 from agent.domain.fields import FieldError, Fields
 from agent.domain.keys import Delegation, IssuerKey, KeyFault
+from agent.domain.member_list import NO_MEMBERS, MemberList
 from agent.domain.money import AMOUNT_MAX_MINOR
 from agent.domain.receipt_rules import NO_RULES, ReceiptRules
 from agent.domain.scan import Rule
@@ -83,6 +84,7 @@ class Contents:
     codes_missing: int = 0
     shop: Shop = NO_SHOP
     receipt_rules: ReceiptRules = NO_RULES
+    members: MemberList = NO_MEMBERS
 
 
 def read_parts(parts: Mapping[str, bytes]) -> Contents:
@@ -106,6 +108,8 @@ def read_parts(parts: Mapping[str, bytes]) -> Contents:
         shop = read_shop(parts)
         name = receipt_rules.PART
         rules_of_receipts = receipt_rules.read_part(parts)
+        name = member_list.PART
+        members = member_list.read_part(parts)
     except (cbor.CborError, FieldError, KeyFault) as error:
         raise BundleError("malformed", f"part {name}: {error}") from None
     return Contents(
@@ -119,6 +123,7 @@ def read_parts(parts: Mapping[str, bytes]) -> Contents:
         code_keys,
         shop=shop,
         receipt_rules=rules_of_receipts,
+        members=members,
     )
 
 

@@ -14,6 +14,7 @@ from typing import Any
 from agent.domain import gs1
 from agent.domain.fields import FieldError, Fields
 from agent.domain.gs1 import Gs1Error, is_digits
+from agent.domain.member_card import CARD_PREFIX
 from agent.domain.token import TEXT_PREFIX
 
 TEXT_MAX = 4096
@@ -124,6 +125,8 @@ def route(text: str, rules: Sequence[Rule] = ()) -> Routed:
         return Routed(Kind.OTHER, text[:TEXT_MAX])
     symbology, framed = _framing(text)
     text = framed.strip(" \t\r\n")
+    if text.startswith(CARD_PREFIX):
+        return Routed(Kind.MEMBER_CARD, text)
     if text.lstrip(gs1.FNC1).startswith(TEXT_PREFIX):
         return Routed(Kind.TOKEN, framed.lstrip(gs1.FNC1))  # blanks around a token are its parser's business
     try:

@@ -187,7 +187,7 @@ def decode_claims(payload: bytes) -> Claims:
     if type(fields) is not list or len(fields) != 5 or type(fields[4]) is not dict:
         raise TokenError(TokenFault.PAYLOAD_FORM, "the payload is an array of four integers and a map")
     for (name, least, greatest), value in zip(_FIXED, fields, strict=False):
-        _check_field(name, value, int, least, greatest)
+        check_field(name, value, int, least, greatest)
     extras = _extras(fields[4])
     if fields[2] > fields[3]:
         raise TokenError(TokenFault.EXPIRES_BEFORE_START, f"from day {fields[2]} to day {fields[3]}")
@@ -200,12 +200,12 @@ def _extras(fields: Mapping[Any, Any]) -> dict[str, Any]:
         if type(label) is not int or label not in _EXTRAS:
             raise TokenError(TokenFault.UNKNOWN_FIELD, f"extra {label!r}")
         name, kind, least, greatest = _EXTRAS[label]
-        _check_field(name, value, kind, least, greatest)
+        check_field(name, value, kind, least, greatest)
         extras[name] = value
     return extras
 
 
-def _check_field(name: str, value: Any, kind: type, least: int, greatest: int) -> None:
+def check_field(name: str, value: Any, kind: type, least: int, greatest: int) -> None:
     if type(value) is not kind:  # bool is an int to isinstance
         raise TokenError(
             _WRONG_TYPE.get(type(value), TokenFault.FIELD_TYPE), f"{name} is not {kind.__name__}"
@@ -232,14 +232,20 @@ def to_text(token: bytes) -> str:
 
 def parse(text: str) -> Token:
     """Read a token's text; TokenError for anything but its one form. Neither trust nor rules are looked at."""
-    if not text.startswith(TEXT_PREFIX):
-        raise TokenError(TokenFault.NOT_A_TOKEN, f"does not begin with {TEXT_PREFIX}")
+    envelope = read_envelope(text, TEXT_PREFIX, AAD)
+    return Token(envelope, decode_claims(envelope.payload))
+
+
+def read_envelope(text: str, prefix: str, aad: bytes) -> cose.Envelope:
+    """The signed message behind a text of this prefix, in its one form; TokenError."""
+    if not text.startswith(prefix):
+        raise TokenError(TokenFault.NOT_A_TOKEN, f"does not begin with {prefix}")
     if len(text) > TEXT_CHARS_MAX:
         raise TokenError(TokenFault.TOO_LONG, f"{len(text)} characters, at most {TEXT_CHARS_MAX}")
-    body = text[len(TEXT_PREFIX) :]
+    body = text[len(prefix) :]
     if body.strip(_ALPHABET):  # strip stops at the first stranger; none left means none at all
         stranger = body.strip(_ALPHABET)[0]
-        at = text.index(stranger, len(TEXT_PREFIX)) + 1
+        at = text.index(stranger, len(prefix)) + 1
         raise TokenError(_fault_of_stranger(stranger), f"U+{ord(stranger):04X} at character {at}")
     size, stray_bits = divmod(len(body) * 5, 8)
     number = int(body.translate(_FROM_BASE32), 32) if body else 0
@@ -249,7 +255,7 @@ def parse(text: str) -> Token:
     elif number & (1 << stray_bits) - 1:
         fault = TokenFault.NOT_CANONICAL_TEXT
     try:
-        envelope = cose.parse((number >> stray_bits).to_bytes(size, "big"), AAD)
+        envelope = cose.parse((number >> stray_bits).to_bytes(size, "big"), aad)
     except cose.CoseError as error:
         # A cut text mostly is of an odd length or leaves stray bits too: being incomplete explains both.
         if fault is None or error.code == "incomplete":
@@ -257,7 +263,7 @@ def parse(text: str) -> Token:
         raise TokenError(fault) from None
     if fault is not None:
         raise TokenError(fault)
-    return Token(envelope, decode_claims(envelope.payload))
+    return envelope
 
 
 def _fault_of_stranger(character: str) -> TokenFault:

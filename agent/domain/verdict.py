@@ -12,7 +12,7 @@ from agent.domain import money, offer_words, time
 from agent.domain.benefit import Benefit, lowered
 from agent.domain.campaign import Campaign, Words
 from agent.domain.decide import Decision, PriorUse
-from agent.domain.outcome import SAYINGS, Outcome, sentences
+from agent.domain.outcome import SAYINGS, Outcome, Tone, sentences
 from agent.domain.token import Coupon
 
 
@@ -44,6 +44,8 @@ class Verdict:
     first_use: PriorUse | None = None
     stored: Mapping[str, Any] | None = None
     ms: float = 0.0
+    tone: Tone | None = None
+    """Of what is no coupon; else the outcome's own."""
     said: dict[str, Any] | None = field(default=None, compare=False, repr=False)
     """What `to_json` made before: the ledger, the page and the POS each ask for it."""
     written: bytes = field(default=b"", compare=False, repr=False)
@@ -79,7 +81,7 @@ class Verdict:
             "source": self.source,
             "outcome": self.outcome.value,
             "accepted": self.outcome is Outcome.ACCEPTED,
-            "tone": saying.tone.value,
+            "tone": (self.tone or saying.tone).value,
             "transient": saying.transient,
             "zh": self.zh,
             "en": self.en,

@@ -6,7 +6,7 @@ import { ApiError, call, follow } from "./link.js";
 import { renderHealth, renderIssues, renderPlace, renderReceipt, renderToday } from "./panels.js";
 import * as sound from "./sound.js";
 import { pop, renderStage, renderStrip, titleOf, toneOf } from "./verdict.js";
-import { getLanguage, parseAmount, plainAmount, said, setLanguage, setZone, symbol, t } from "./words.js";
+import { clock, getLanguage, parseAmount, plainAmount, said, setLanguage, setZone, symbol, t } from "./words.js";
 
 const CALM_MS = 20000; // after this long a verdict is history and the screen rests
 const SAME_MS = 1500; // an answer to our own scan and its event are one verdict, not two
@@ -138,6 +138,9 @@ function drawSale() {
     sale.field.value = total;
     sale.field.placeholder = plainAmount(0, currency);
   }
+  const member = page.status?.member ?? null;
+  byId("sale-member").hidden = member === null;
+  byId("sale-member").textContent = member ? t(member.as_of ? "member_points" : "member_level", { ...member, t: clock(member.as_of) }) : "";
   sale.form.classList.toggle("wrong", sale.wrong !== null);
   sale.note.textContent = sale.wrong?.() ?? t(sale.pending ? "sale_pending" : current ? "sale_on" : "sale_none");
 }
@@ -161,6 +164,7 @@ async function changeSale(request) {
   try {
     const answer = await request();
     page.status.sale = answer?.sale ?? null;
+    page.status.member = answer?.member ?? null;
     if (answer?.sale) rest(); // the next customer's sale: the last one's green is not theirs
     sale.pending = false;
     sale.wrong = null;

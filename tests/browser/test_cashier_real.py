@@ -14,9 +14,11 @@ import pytest_asyncio
 from playwright.async_api import Browser, ConsoleMessage, Page, Route, async_playwright, expect
 
 import config
+from agent.domain.member_card import Card, sign
 from drivers.virtual_printer import Fault, VirtualPrinter
 from drivers.virtual_scanner import VirtualScanner
 from tests.browser.screenshots import LAUNCH
+from tests.factory import today
 from tests.integration.api_kit import RealTill, real_till, until
 
 pytestmark = [
@@ -154,6 +156,24 @@ async def test_the_sale_panel_sets_the_sale_that_a_scan_ends(page: Page, counter
     await expect(page.locator("#stage .amount")).to_have_text("−¥30.00")
     await expect(total).to_have_value("")
     await expect(page.locator("#receipt-text")).to_contain_text("98.00")
+
+
+async def test_a_scanned_member_card_is_shown_without_a_name_and_stays_for_the_total(
+    page: Page, counter: Counter
+) -> None:
+    await counter.visit(page)
+    shown = page.locator("#sale-member")
+    await expect(shown).to_be_hidden()
+    card = Card(b"somebody", today() - 1, today() + 1, 2)
+    counter.scanner.scan(sign(card, counter.till.factory.issuer_key))
+    await expect(shown).to_have_text("会员 2 级")
+    await expect(page.locator("#stage .headline")).to_have_text("会员 2 级")
+    await page.locator("#sale-total").fill("128")
+    await page.locator("#sale-total").press("Enter")
+    await expect(page.locator("#sale")).to_have_class(re.compile(r"\bon\b"))
+    await expect(shown).to_have_text("会员 2 级")
+    await page.locator("#sale-clear").click()
+    await expect(shown).to_be_hidden()
 
 
 async def test_a_receipt_is_printed_again_as_a_copy(page: Page, counter: Counter) -> None:

@@ -12,18 +12,22 @@ import pytest_asyncio
 
 import config
 from agent.domain.disclosure import disclosure
-from agent.domain.eligibility import Member
+from agent.domain.keys import new_signing_key
+from agent.domain.member_card import Card, sign
+from agent.domain.member_list import Known, MemberList, name_of, pack
 from agent.domain.sale import Sale
 from agent.domain.time import day_number
-from agent.members import Members
+from agent.members import Members, Told
 from agent.request import Request
 from agent.store.housekeeping import Retention, tidy
 from drivers.virtual_printer import VirtualPrinter
 from tests.core_kit import HandClock, core, files_hold, install, promo_codes, rows
-from tests.factory import Factory, amount_off
+from tests.factory import Factory, amount_off, today
 from tests.integration.api_kit import RealTill, real_till
 
 WHO = "a1a2a3a4a5a6a7a8"
+LISTED, SILENT = b"listed-1", b"silent-1"
+AS_OF = datetime(2026, 3, 1, 8, tzinfo=UTC)
 MEMBER = {"pseudonym": WHO, "level": 2, "points": 1200, "consent": True}
 SALE = {"sale_id": "S1", "total_minor": 20_000}
 OFF = {"kind": "amount_off", "steps": [{"from_minor": 10_000, "off_minor": 3_000}]}
@@ -57,6 +61,11 @@ def factory() -> Factory:
         ]
     )
     made.promos += promo_codes(made, 6)
+    listed = [
+        (LISTED, Known(level=2, points=1_200, visits=3, last_day=today() - 40, consent=True)),
+        (SILENT, Known(level=3, points=5, visits=0, last_day=None, consent=False)),
+    ]
+    made.members = MemberList(AS_OF, rows=pack((name_of(who), known) for who, known in listed))
     made.receipt_rules = {"promos": [GOLD]}
     return made
 
@@ -149,7 +158,7 @@ async def test_the_member_of_the_current_sale_is_that_of_the_next_scan_alone(til
     text = till.factory.coupon(1, 2)
     assert (await till.call("POST", "/v1/scan", {"text": text})).json["outcome"] == "member_needed"
     said = (await till.call("PUT", "/v1/sale", {"total_minor": 20_000, "member": MEMBER})).json
-    assert said["member"] == {"level": 2, "points": 1200}
+    assert said["member"] == {"level": 2, "points": 1200, "as_of": None}
     status = (await till.call("GET", "/v1/status")).json
     assert status["member"] == said["member"]
     assert (await till.call("POST", "/v1/scan", {"text": text})).json["outcome"] == "accepted"
@@ -217,14 +226,14 @@ async def test_a_members_uses_count_on_both_roads_and_holds_keep_theirs(till: Re
 
 async def test_a_day_and_a_month_later_a_member_may_again(tmp_path: Path) -> None:
     made, clock = factory(), HandClock(datetime(2026, 11, 27, 12, tzinfo=UTC))
-    made.issued, member = clock.wall, Member(bytes.fromhex(WHO))
+    made.issued = clock.wall
     with core(install(tmp_path / "till", made), made, clock) as till:
-        known = Members(made.till_key).known(member)
+        known = Members(till.state, clock, made.till_key).customer(Told(bytes.fromhex(WHO)))
 
         async def redeem(index: int) -> tuple[str, str | None]:
             text = made.coupon(index, 6, not_before=20_000, expires=30_000)
             sale = Sale(f"S{index}", "CNY", 20_000)
-            verdict = await till.redeemer.redeem(Request(text, "test", sale, member=known))
+            verdict = await till.redeemer.redeem(Request(text, "test", sale, customer=known))
             return verdict.outcome.value, verdict.detail
 
         said = []
@@ -238,5 +247,102 @@ async def test_a_day_and_a_month_later_a_member_may_again(tmp_path: Path) -> Non
     # 27th and 28th are the month's two; the 29th and 30th have none left; December begins anew
     assert said == [yes, today, yes, today, month, month, month, month, yes, today]
     assert [day for day, _ in kept] == [day_number(datetime(2026, 12, 1, tzinfo=UTC), UTC)]
-    assert kept[0][1] != member.pseudonym
+    assert kept[0][1] != bytes.fromhex(WHO)
     assert len(kept[0][1]) == 16
+
+
+def card(till: RealTill, who: bytes = LISTED, level: int = 0, first: int = -1, last: int = 1) -> str:
+    return sign(Card(who, today() + first, today() + last, level), till.factory.issuer_key)
+
+
+async def test_a_scanned_card_says_whose_sale_it_is_and_is_kept_nowhere(
+    till: RealTill, tmp_path: Path
+) -> None:
+    text = card(till)
+    shown = (await till.call("POST", "/v1/scan", {"text": text})).json
+    assert (shown["outcome"], shown["detail"], shown["tone"]) == ("member_card", "taken", "good")
+    assert (shown["zh"], shown["en"]) == (
+        "会员 2 级，1200 积分（截至 2026-03-01）",
+        "Member, level 2, 1200 points as of 2026-03-01",
+    )
+    said = {"level": 2, "points": 1200, "as_of": "2026-03-01T08:00:00.000Z"}
+    assert (await till.call("GET", "/v1/status")).json["member"] == said
+    assert Counter(till).data("evidence") == []
+    assert files_hold(tmp_path, text[4:60]) + files_hold(tmp_path, LISTED.hex()) == []
+    # level 2, absent for 40 days: what the bundle says counts for the next coupon alone
+    assert (await till.call("POST", "/v1/scan", {"text": till.factory.coupon(1, 4)})).json["accepted"]
+    assert (await till.call("GET", "/v1/sale")).json["member"] is None
+    other = (await till.call("POST", "/v1/scan", {"text": till.factory.coupon(2, 4)})).json
+    assert other["outcome"] == "member_needed"
+    assert Counter(till).data()[0]["member"]["level"] == 2
+
+
+async def test_a_card_that_does_not_count_says_why_and_changes_nothing(till: RealTill) -> None:
+    await till.call("PUT", "/v1/sale", {"total_minor": 20_000, "member": MEMBER})
+    stranger = sign(Card(LISTED, 0, 60_000), new_signing_key())
+    refused = {
+        card(till, first=-9, last=-1): "expired",
+        card(till, first=1, last=2): "not_yet_valid",
+        stranger: "unknown_key",
+        card(till)[:-9]: "incomplete",
+    }
+    for text, code in refused.items():
+        shown = (await till.call("POST", "/v1/scan", {"text": text})).json
+        assert (shown["outcome"], shown["detail"], shown["tone"]) == ("member_card", code, "bad")
+        assert (shown["zh"], shown["next_zh"]) == ("会员卡无效", "请顾客重新打开会员码")
+    assert (await till.call("GET", "/v1/sale")).json["member"]["points"] == 1200
+    told = {"total_minor": 20_000, "member": {"card": stranger}}
+    assert (await till.call("PUT", "/v1/sale", told)).code == "card_refused"
+    body = {"text": till.factory.coupon(1), "sale": SALE, "member": {"card": stranger}}
+    assert (await till.call("POST", "/v1/redeem", body, Idempotency_Key="k")).code == "card_refused"
+    assert (await till.call("POST", "/v1/verify", body)).code == "card_refused"
+    held = {"sale": SALE, "coupons": [], "member": {"card": stranger}}
+    assert (await till.call("POST", "/v1/quotes", held)).code == "card_refused"
+    assert (await till.call("POST", "/v1/holds", held, Idempotency_Key="h")).code == "card_refused"
+    both = body | {"member": {"card": card(till), "pseudonym": WHO}}
+    assert (await till.call("POST", "/v1/verify", both)).code == "bad_body"
+    assert (await till.call("POST", "/v1/verify", body | {"member": {}})).code == "bad_body"
+
+
+async def test_a_pos_sends_the_card_and_what_the_bundle_says_of_it_counts(till: RealTill) -> None:
+    """Not what the POS says beside it, unless the bundle does not list the member."""
+    counter = Counter(till)
+    boast = {"level": 9, "visits": 0, "absent_days": 0, "consent": True}
+    first = await counter.redeem(2, 1, {"card": card(till), **boast}, key="k")
+    assert first["accepted"]
+    assert (await counter.redeem(3, 2, {"card": card(till), **boast}))["outcome"] == "not_first_visit"
+    assert (await counter.redeem(4, 3, {"card": card(till), **boast}))["accepted"], "absent, says the bundle"
+    assert (await counter.redeem(2, 4, {"card": card(till, b"nobody-1", level=2)}))["accepted"]
+    assert (await counter.redeem(2, 5, {"card": card(till, b"nobody-1")}))["outcome"] == "level_too_low"
+    await counter.redeem(1, 6, {"pseudonym": SILENT.hex(), **boast})
+    await counter.redeem(1, 7, {"pseudonym": LISTED.hex(), "consent": False})
+    kept = [one["member"] for one in counter.data()]
+    assert [one["level"] for one in kept] == [2, 2, 2, 3, 2]
+    # nobody-1 did not say; SILENT refused, says the bundle; LISTED refuses at the counter
+    assert [one["consent"] for one in kept] == [True, True, False, False, False]
+
+
+async def test_a_repeated_request_gets_its_answer_though_its_card_is_over(tmp_path: Path) -> None:
+    made, clock = factory(), HandClock(datetime.now(UTC))
+    made.issued = clock.wall.replace(microsecond=0)
+    with core(install(tmp_path / "till", made), made, clock) as till:
+        members = Members(till.state, clock, made.till_key)
+        told = Told(card=sign(Card(LISTED, today() - 1, today()), made.issuer_key))
+
+        async def redeem() -> Any:
+            sale = Sale("S", "CNY", 20_000)
+            request = Request(made.coupon(1, 2), "api", sale, "key", members.customer(told))
+            return (await till.redeemer.redeem(request)).to_json()
+
+        first = await redeem()
+        clock.advance(timedelta(days=2))
+        assert members.customer(told).fault == "expired"
+        again = await redeem()
+    assert (again["replayed"], again["redemption_id"]) == (True, first["redemption_id"])
+
+
+async def test_a_pos_wins_where_it_is_configured_so(tmp_path: Path) -> None:
+    async with real_till(tmp_path / "state", factory(), members=config.Members(pos_wins=True)) as till:
+        member = {"pseudonym": LISTED.hex(), "level": 1, "points": 7}
+        said = (await till.call("PUT", "/v1/sale", {"total_minor": 1, "member": member})).json["member"]
+        assert said == {"level": 1, "points": 7, "as_of": None}

@@ -126,6 +126,10 @@ async def play_errors(checked: Checked) -> None:
     await checked.call("POST", "/v1/redeem", {"text": "x"})
     await checked.call("GET", "/v1/verdicts?limit=0")
     await checked.call("PUT", "/v1/sale", {"total_minor": 1, "currency": "EUR"})
+    named = {"text": "x", "member": {"card": "RCM1"}}
+    assert (await checked.call("POST", "/v1/verify", named)).code == "card_refused"
+    quoted = {"sale": {"total_minor": 1}, "member": {"card": "RCM1"}}
+    assert (await checked.call("POST", "/v1/quotes", quoted)).code == "card_refused"
 
 
 SALES = ("quotes", "holds", "holds/x/commit", "reversals")

@@ -114,7 +114,7 @@ class Full:
 def test_a_scanner_that_does_not_listen_holds_up_nobody() -> None:
     mouth = Mouth(Commands(beep_good=b"x"))
     signals = Signals({"front": mouth}, frozenset())
-    verdict = {"source": "front", "accepted": True}
+    verdict = {"source": "front", "tone": "good"}
     signals.answer(verdict)  # it is not there
     mouth.opened(Full())
     signals.answer(verdict)

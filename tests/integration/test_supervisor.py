@@ -176,7 +176,7 @@ async def test_at_the_counter_the_badge_is_scanned_after_the_coupon(till: RealTi
 
 async def test_a_waiting_coupon_is_forgotten(till: RealTill) -> None:
     counter, coupon = Counter(till), till.factory.coupon
-    appeal = till.app.till._appeal
+    appeal = till.app.till.counter.appeal
     clock = HandClock()
     appeal._clock = clock
     # another coupon came between

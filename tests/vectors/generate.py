@@ -15,7 +15,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tests.vectors import bundles, codes, decisions, pricing, promos, records, statements, statuses, tokens
+from tests.vectors import (
+    bundles,
+    codes,
+    decisions,
+    members,
+    pricing,
+    promos,
+    records,
+    statements,
+    statuses,
+    tokens,
+)
 
 FOLDER = Path(__file__).parent
 FILES: dict[str, Callable[[], dict[str, Any]]] = {
@@ -26,6 +37,7 @@ FILES: dict[str, Callable[[], dict[str, Any]]] = {
     "codes.json": codes.vectors,
     "pricing.json": pricing.vectors,
     "promos.json": promos.vectors,
+    "members.json": members.vectors,
     "statements.json": statements.vectors,
     "status.json": statuses.vectors,
 }

@@ -1,0 +1,104 @@
+"""The counter of a shop without a POS: the current sale, whose it is, and what a scan means for them."""
+
+from __future__ import annotations
+
+import secrets
+
+from agent.appeal import Appeal
+from agent.domain import time
+from agent.domain.campaign import Words
+from agent.domain.eligibility import Member
+from agent.domain.member_card import CardRefused, is_card
+from agent.domain.outcome import Outcome, Tone
+from agent.domain.sale import Sale
+from agent.domain.scan import route
+from agent.domain.verdict import Verdict
+from agent.intake import Arrival
+from agent.members import Customer, Members, Told
+from agent.ports import Clock
+from agent.redeem import Redeemer
+from agent.request import Request
+from agent.state import TillState
+
+MEMBER_S = 600.0
+TAKEN = "taken"
+"""The detail of a member card that counts; else it says why it does not."""
+
+
+class Counter:
+    """Scans are judged against the current sale; one that is accepted ends it."""
+
+    def __init__(self, state: TillState, redeemer: Redeemer, members: Members, clock: Clock) -> None:
+        self._state, self._redeemer, self._members, self._clock = state, redeemer, members, clock
+        self._until = 0.0
+        self.appeal = Appeal(state, clock)
+
+    @property
+    def member(self) -> Member | None:
+        """Whose sale it is; a card that was shown counts for MEMBER_S seconds."""
+        if self._clock.monotonic() > self._until:
+            self._state.member = None
+        return self._state.member
+
+    def begin(self, sale: Sale | None, member: Member | None) -> None:
+        """The sale that the next scans belong to, and whose it is: without a member, still that of the card that was
+        shown before the total was keyed in. No sale: the next customer."""
+        self._state.sale = sale
+        if sale is None or member is not None:
+            self._name(member)
+
+    def _name(self, member: Member | None) -> None:
+        self._state.member, self._until = member, self._clock.monotonic() + MEMBER_S
+
+    async def judge(self, arrival: Arrival) -> Verdict:
+        """A card says whose sale it is; all else is redeemed for that sale."""
+        text = route(arrival.text).text
+        if is_card(text):
+            return self._show_card(text, arrival)
+        state = self._state
+        sale, member = state.sale, self.member
+        customer = Customer(member=member)
+        scan = self.appeal.heard(Request(arrival.text, arrival.source, sale, customer=customer))
+        verdict = await self._redeemer.redeem(scan)
+        self.appeal.note(scan, verdict)
+        if verdict.redemption_id is not None and state.sale is sale and state.member is member:
+            state.sale = state.member = None  # this sale is served: the next customer begins afresh
+        return verdict
+
+    def _show_card(self, text: str, arrival: Arrival) -> Verdict:
+        """Nothing is recorded of a card."""
+        try:
+            member = self._members.known(Told(card=text))
+            assert member is not None, "a card names somebody"
+            self._name(member)
+            words, next_words, tone, detail = self._words(member), NOTHING, Tone.GOOD, TAKEN
+        except CardRefused as refused:
+            words, next_words, tone, detail = REFUSED, ASK_AGAIN, Tone.BAD, refused.code
+        return Verdict(
+            scan_id=secrets.token_hex(16),
+            at=self._state.now(self._clock).now,
+            source=arrival.source,
+            outcome=Outcome.MEMBER_CARD,
+            zh=words.zh,
+            en=words.en,
+            next_zh=next_words.zh,
+            next_en=next_words.en,
+            detail=detail,
+            currency=self._state.currency(),
+            offline=not self._state.online,
+            tone=tone,
+        )
+
+    def _words(self, member: Member) -> Words:
+        if member.as_of is None:
+            return Words(f"会员 {member.level} 级", f"Member, level {member.level}")
+        when = time.day_text(time.day_number(member.as_of, self._state.zone()))
+        return Words(
+            f"会员 {member.level} 级，{member.points} 积分（截至 {when}）",
+            f"Member, level {member.level}, {member.points} points as of {when}",
+        )
+
+
+NOTHING = Words("", "")
+REFUSED = Words("会员卡无效", "This member card does not count")
+ASK_AGAIN = Words("请顾客重新打开会员码", "Ask for a fresh member code")
