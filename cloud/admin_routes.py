@@ -143,35 +143,35 @@ async def held(request: web.Request) -> web.Response:
 @ROUTES.get("/v1/admin/conflicts")
 async def conflicts(request: web.Request) -> web.Response:
     cloud = await need(request, Permission.READ)
-    limit, after = _page(request)
-    return _listed("conflicts", await cloud.store.conflicts(limit, after), limit)
+    limit, after, till = _page(request, "till")
+    return _listed("conflicts", await cloud.store.conflicts(limit, after, till), limit)
 
 
 @ROUTES.get("/v1/admin/refusals")
 async def refusals(request: web.Request) -> web.Response:
     cloud = await need(request, Permission.READ)
-    limit, after = _page(request)
-    return _listed("refusals", await cloud.store.refusals(limit, after), limit)
+    limit, after, till = _page(request, "till")
+    return _listed("refusals", await cloud.store.refusals(limit, after, till), limit)
 
 
 @ROUTES.get("/v1/admin/gaps")
 async def gaps(request: web.Request) -> web.Response:
     cloud = await need(request, Permission.READ)
-    limit, after = _page(request)
-    return _listed("gaps", await cloud.store.gaps(limit, after), limit)
+    limit, after, till = _page(request, "till")
+    return _listed("gaps", await cloud.store.gaps(limit, after, till), limit)
 
 
 @ROUTES.get("/v1/admin/implausible")
 async def implausible(request: web.Request) -> web.Response:
     cloud = await need(request, Permission.READ)
-    limit, after = _page(request)
-    return _listed("implausible", await cloud.store.implausible(limit, after), limit)
+    limit, after, till = _page(request, "till")
+    return _listed("implausible", await cloud.store.implausible(limit, after, till), limit)
 
 
 @ROUTES.get("/v1/admin/reversals")
 async def reversals(request: web.Request) -> web.Response:
     cloud = await need(request, Permission.SETTLE)
-    limit, after = _page(request)
+    limit, after, _ = _page(request)
     return _listed("reversals", await cloud.store.reversals(limit, after), limit)
 
 
@@ -187,10 +187,10 @@ def _listed(
     return answer
 
 
-def _page(request: web.Request) -> tuple[int, Cursor]:
-    """limit and after of a list that is read page by page."""
-    query = read_query(request, "limit", "after")
-    return page_limit(query.get("limit")), _cursor(query.get("after"))
+def _page(request: web.Request, *more: str) -> tuple[int, Cursor, str | None]:
+    """limit, after and till of a list that is read page by page."""
+    query = read_query(request, "limit", "after", *more)
+    return page_limit(query.get("limit")), _cursor(query.get("after")), query.get("till")
 
 
 def _line(line: LedgerLine) -> dict[str, Any]:

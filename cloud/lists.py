@@ -191,18 +191,25 @@ class ReversalLine:
 
 
 class ListStore(Protocol):
-    """The part of `cloud.ports.CloudStore` that lists. All but the ledger: the newest first, behind `after`."""
+    """The part of `cloud.ports.CloudStore` that lists. All but the ledger: the newest first, behind `after`,
+    of one till where it is named."""
 
     async def ledger(self, till: str | None, after: tuple[str, str, int], limit: int) -> list[LedgerLine]:
         """Stored records in order of (till, lane, sequence), beyond `after`."""
 
-    async def conflicts(self, limit: int, after: Cursor = NEWEST) -> list[ConflictLine]: ...
+    async def conflicts(
+        self, limit: int, after: Cursor = NEWEST, till: str | None = None
+    ) -> list[ConflictLine]: ...
 
-    async def refusals(self, limit: int, after: Cursor = NEWEST) -> list[RefusalLine]: ...
+    async def refusals(
+        self, limit: int, after: Cursor = NEWEST, till: str | None = None
+    ) -> list[RefusalLine]: ...
 
-    async def gaps(self, limit: int, after: Cursor = NEWEST) -> list[GapLine]: ...
+    async def gaps(self, limit: int, after: Cursor = NEWEST, till: str | None = None) -> list[GapLine]: ...
 
-    async def implausible(self, limit: int, after: Cursor = NEWEST) -> list[ImplausibleLine]: ...
+    async def implausible(
+        self, limit: int, after: Cursor = NEWEST, till: str | None = None
+    ) -> list[ImplausibleLine]: ...
 
     async def reversals(self, limit: int, after: Cursor = NEWEST) -> list[ReversalLine]: ...
 

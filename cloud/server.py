@@ -19,11 +19,12 @@ from cloud import (
     code_routes,
     feed_routes,
     issuer_routes,
+    page_routes,
     report_routes,
     staff_routes,
     till_routes,
 )
-from cloud.admission import end_act
+from cloud.admission import STAFF, end_act
 from cloud.background import duties
 from cloud.errors import Refused, SetupError, StoreUnavailable, TillRevoked
 from cloud.http import CLOUD, READ_TIMEOUT_S, Cloud, problem, revoked
@@ -49,6 +50,7 @@ def make_app(cloud: Cloud) -> web.Application:
     app.add_routes(staff_routes.ROUTES)
     app.add_routes(report_routes.ROUTES)
     feed_routes.add_to(app)
+    app.add_routes(page_routes.ROUTES)
     return app
 
 
@@ -60,6 +62,8 @@ async def _answer_errors(request: web.Request, handler: Handler) -> web.StreamRe
     except Exception as error:
         response = _problem_for(error)
     await end_act(request, response.status)
+    if STAFF in request and not response.prepared:
+        response.headers.setdefault("Cache-Control", "no-store")
     resource = request.match_info.route.resource
     said = {
         "method": request.method if request.method in ("GET", "POST") else "other",

@@ -27,17 +27,23 @@ class SqlListStore:
     async def ledger(self, till: str | None, after: tuple[str, str, int], limit: int) -> list[LedgerLine]:
         return await self._threads.read(lambda db: sql_lists.ledger(db, till, after, limit))
 
-    async def conflicts(self, limit: int, after: Cursor = NEWEST) -> list[ConflictLine]:
-        return await self._threads.read(lambda db: sql_lists.conflicts(db, limit, after))
+    async def conflicts(
+        self, limit: int, after: Cursor = NEWEST, till: str | None = None
+    ) -> list[ConflictLine]:
+        return await self._threads.read(lambda db: sql_lists.conflicts(db, limit, after, till))
 
-    async def refusals(self, limit: int, after: Cursor = NEWEST) -> list[RefusalLine]:
-        return await self._threads.read(lambda db: sql_lists.refusals(db, limit, after))
+    async def refusals(
+        self, limit: int, after: Cursor = NEWEST, till: str | None = None
+    ) -> list[RefusalLine]:
+        return await self._threads.read(lambda db: sql_lists.refusals(db, limit, after, till))
 
-    async def gaps(self, limit: int, after: Cursor = NEWEST) -> list[GapLine]:
-        return await self._threads.read(lambda db: sql_records.gaps(db, limit, after))
+    async def gaps(self, limit: int, after: Cursor = NEWEST, till: str | None = None) -> list[GapLine]:
+        return await self._threads.read(lambda db: sql_records.gaps(db, limit, after, till))
 
-    async def implausible(self, limit: int, after: Cursor = NEWEST) -> list[ImplausibleLine]:
-        return await self._threads.read(lambda db: sql_lists.implausible(db, limit, after))
+    async def implausible(
+        self, limit: int, after: Cursor = NEWEST, till: str | None = None
+    ) -> list[ImplausibleLine]:
+        return await self._threads.read(lambda db: sql_lists.implausible(db, limit, after, till))
 
     async def reversals(self, limit: int, after: Cursor = NEWEST) -> list[ReversalLine]:
         return await self._threads.read(lambda db: sql_returns.lines(db, limit, after))

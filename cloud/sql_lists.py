@@ -23,12 +23,14 @@ LEFT JOIN conflict c ON (c.issuer, c.campaign, c.idx, c.till, c.lane, c.sequence
 
 
 def page(at: str, keys: str, rest: str = "") -> str:
-    """What follows FROM in a list: the newest lines behind a cursor. Its values: the cursor's, then the limit.
+    """What follows FROM in a list: the newest lines behind a cursor. Its values: the cursor's, the limit, and the till
+    whose lines alone are wanted or None.
 
-    rest: constants in place of keys of the cursor that the list has not.
+    keys: the till first. rest: constants in place of keys of the cursor that the list has not.
     """
-    behind = f"{at} < ?1 OR ({at} = ?1 AND ({keys}{rest}) > (?2, ?3, ?4, ?5))"
-    return f" WHERE {behind} ORDER BY {at} DESC, {keys} LIMIT ?6"
+    behind = f"({at} < ?1 OR ({at} = ?1 AND ({keys}{rest}) > (?2, ?3, ?4, ?5)))"
+    of_till = f"(CAST(?7 AS TEXT) IS NULL OR {keys.partition(',')[0]} = ?7)"
+    return f" WHERE {behind} AND {of_till} ORDER BY {at} DESC, {keys} LIMIT ?6"
 
 
 def ledger(db: Db, till: str | None, after: tuple[str, str, int], limit: int) -> list[LedgerLine]:
@@ -84,33 +86,33 @@ def _text(value: Any, name: str) -> str | None:
     return found if isinstance(found, str) and found else None
 
 
-def conflicts(db: Db, limit: int, after: Cursor) -> list[ConflictLine]:
+def conflicts(db: Db, limit: int, after: Cursor, till: str | None) -> list[ConflictLine]:
     """`CloudStore.conflicts`."""
     rows = db.execute(
         "SELECT c.issuer, c.campaign, c.idx, c.till, c.lane, c.sequence, c.hash, c.redemption_id, c.received_at,"
         " c.kind, u.till, u.lane, u.sequence, u.redemption_id, u.received_at, u.time, u.hash"
         " FROM conflict c JOIN coupon_use u USING (issuer, campaign, idx)"
         + page("c.received_at", "c.till, c.lane, c.sequence, c.hash"),
-        (*after, limit),
+        (*after, limit, till),
     )
     return [ConflictLine(*(*row[:10], Win(*row[10:]))) for row in rows]
 
 
-def refusals(db: Db, limit: int, after: Cursor) -> list[RefusalLine]:
+def refusals(db: Db, limit: int, after: Cursor, till: str | None) -> list[RefusalLine]:
     """`CloudStore.refusals`."""
     rows = db.execute(
         "SELECT till, lane, sequence, hash, code, event_id, received_at, event FROM refusal"
         + page("received_at", "till, lane, sequence, hash"),
-        (*after, limit),
+        (*after, limit, till),
     )
     return [RefusalLine(*row) for row in rows]
 
 
-def implausible(db: Db, limit: int, after: Cursor) -> list[ImplausibleLine]:
+def implausible(db: Db, limit: int, after: Cursor, till: str | None) -> list[ImplausibleLine]:
     """`CloudStore.implausible`."""
     rows = db.execute(
         "SELECT till, lane, sequence, hash, reason, redemption_id, time, received_at, issuer, campaign, idx,"
         " discount_minor FROM implausible" + page("received_at", "till, lane, sequence, hash"),
-        (*after, limit),
+        (*after, limit, till),
     )
     return [ImplausibleLine(*row) for row in rows]

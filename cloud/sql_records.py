@@ -302,16 +302,16 @@ def _winner(db: Db, identity: tuple[object, ...]) -> Win | None:
     return None if row is None else Win(*row)
 
 
-def gaps(db: Db, limit: int, after: Cursor) -> list[GapLine]:
+def gaps(db: Db, limit: int, after: Cursor, till: str | None) -> list[GapLine]:
     """`CloudStore.gaps`."""
     rows = db.execute(
         "SELECT till, lane, first, last, noticed_at, hash FROM hole"
         + page("noticed_at", "till, lane, first", ", ''"),
-        (*after, limit),
+        (*after, limit, till),
     ).fetchall()
     return [
-        GapLine(till, lane, first, last, noticed_at, digest, _gap_kind(db, till, lane, first, last))
-        for till, lane, first, last, noticed_at, digest in rows
+        GapLine(of, lane, first, last, noticed_at, digest, _gap_kind(db, of, lane, first, last))
+        for of, lane, first, last, noticed_at, digest in rows
     ]
 
 

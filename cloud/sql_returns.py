@@ -227,7 +227,9 @@ def refuse(db: Db, till: str, kid: str | None) -> int:
 
 def lines(db: Db, limit: int, after: Cursor) -> list[ReversalLine]:
     """`CloudStore.reversals`."""
-    rows = db.execute(_LINES + page("v.received_at", "v.till, v.lane, v.sequence, v.hash"), (*after, limit))
+    rows = db.execute(
+        _LINES + page("v.received_at", "v.till, v.lane, v.sequence, v.hash"), (*after, limit, None)
+    )
     return [_line(row) for row in rows]
 
 

@@ -1,0 +1,163 @@
+// The frame: who is logged in, which page is shown, and asking again every half minute while somebody may be looking.
+
+import { ask, post, Refusal } from "./cloud.js";
+import { attributes, button, byId, el, link, memory } from "./dom.js";
+import { hash } from "./table.js";
+import { hourly, lang, speak, t, word } from "./words.js";
+import * as acts from "./acts.js";
+import * as arms from "./arms.js";
+import * as campaigns from "./campaigns.js";
+import * as conflicts from "./conflicts.js";
+import * as quarantine from "./quarantine.js";
+import * as settlement from "./settlement.js";
+import * as tills from "./tills.js";
+
+const PAGES = { tills, campaigns, arms, conflicts, quarantine, settlement, acts };
+const AGAIN_MS = 30000;
+const LANGUAGE = "redeemd-operator-language";
+
+let session = null;
+let turn = 0;
+let shown = "";
+
+/** {name, path, rest, query} of the address: #/campaigns/acme/7?since=... */
+function where() {
+  const [path, text = ""] = location.hash.replace(/^#\/?/, "").split("?", 2);
+  const [name, ...rest] = path.split("/").map(decodeURIComponent);
+  const known = Object.hasOwn(PAGES, name) ? name : "tills";
+  return { name: known, rest, path: known === name ? path : known, query: Object.fromEntries(new URLSearchParams(text)) };
+}
+
+function translate() {
+  for (const node of document.querySelectorAll("[data-t]")) node.textContent = t(node.dataset.t);
+  for (const node of document.querySelectorAll("[data-t-label]")) node.setAttribute("aria-label", t(node.dataset.tLabel));
+  for (const node of document.querySelectorAll("button.language")) node.textContent = t("other_language");
+  document.title = t("title");
+}
+
+function frame(place) {
+  translate();
+  byId("login").hidden = session !== null;
+  byId("shell").hidden = session === null;
+  if (session === null) return;
+  byId("who").textContent = `${session.name} · ${word(`role_${session.role}`, session.role)}`;
+  byId("nav").replaceChildren(...Object.entries(PAGES)
+    .filter(([, page]) => session.may.includes(page.NEEDS))
+    .map(([name]) => attributes(link(hash(name), "", t(name)), { "aria-current": place.name === name && "page" })));
+}
+
+/** Show the place that the address names. quiet: asked again by itself, so what is shown stays until there is new. */
+async function show(quiet = false) {
+  const place = where();
+  const mine = ++turn;
+  frame(place);
+  if (session === null) return;
+  const main = byId("main");
+  const page = PAGES[place.name];
+  if (!session.may.includes(page.NEEDS)) {
+    main.replaceChildren(el("div", "empty", el("strong", "", t("no_right", { role: word(`role_${session.role}`, session.role) })), el("p", "", t("no_right_do"))));
+    return;
+  }
+  const other = shown !== place.path;
+  if (other) main.replaceChildren(el("p", "loading", t("loading")));
+  try {
+    const content = await page.show(place, session);
+    if (mine !== turn) return;
+    replace(main, content, quiet);
+    if (other && !quiet) scrollTo(0, 0);
+    shown = place.path;
+    byId("lost").hidden = true;
+    byId("updated").textContent = t("updated", { t: hourly(Date.now()) });
+  } catch (error) {
+    if (mine === turn) failed(main, error, other);
+  }
+}
+
+/** New content in place of the old; where somebody types or has opened something, it stays so. */
+function replace(main, content, quiet) {
+  const active = document.activeElement;
+  const typing = active?.id && main.contains(active) ? { id: active.id, start: active.selectionStart, end: active.selectionEnd, value: active.value } : null;
+  const open = new Set([...main.querySelectorAll("details[open]")].map((one) => one.dataset.key));
+  main.replaceChildren(...content);
+  if (quiet) for (const one of main.querySelectorAll("details")) one.open = open.has(one.dataset.key);
+  const field = typing && byId(typing.id);
+  if (!field) return;
+  if (typing.value !== undefined) field.value = typing.value;
+  field.focus();
+  try { field.setSelectionRange(typing.start, typing.end); } catch { /* a field without a selection */ }
+}
+
+function failed(main, error, nothingShown) {
+  if (!(error instanceof Refusal)) throw error;
+  if (error.status === 401) {
+    end(t("session_over"));
+    return;
+  }
+  const said = error.status === 0 || error.status >= 500 ? t("unreachable") : t("refused", { d: error.detail || error.code || error.status });
+  byId("lost").textContent = said;
+  byId("lost").hidden = false;
+  if (nothingShown) {
+    main.replaceChildren(el("div", "empty", el("strong", "", said), button("primary", t("again"), () => show())));
+    shown = "";
+  }
+}
+
+function end(note) {
+  session = null;
+  shown = "";
+  byId("main").replaceChildren();
+  frame(where());
+  byId("login-note").textContent = note;
+  byId("token").focus();
+}
+
+async function logIn(event) {
+  event.preventDefault();
+  const token = byId("token").value.trim();
+  const note = byId("login-note");
+  note.textContent = token ? "" : t("login_empty");
+  if (!token) return;
+  try {
+    session = (await post("session", { token })).body;
+    byId("token").value = "";
+    await show();
+    byId("main").focus({ preventScroll: true });
+  } catch (error) {
+    if (!(error instanceof Refusal)) throw error;
+    const wrong = error.status === 401 || error.status === 422;
+    note.textContent = wrong ? t("login_wrong") : error.status === 0 || error.status >= 500 ? t("unreachable") : t("refused", { d: error.detail });
+    byId("token").select();
+  }
+}
+
+async function logOut() {
+  try { await post("session/end", {}); } catch { /* it ends by itself */ }
+  end("");
+}
+
+function otherLanguage() {
+  speak(lang() === "zh" ? "en" : "zh");
+  memory.set(LANGUAGE, lang());
+  byId("login-note").textContent = "";
+  show();
+}
+
+async function start() {
+  speak(memory.get(LANGUAGE) ?? (navigator.language.startsWith("zh") ? "zh" : "en"));
+  byId("login-form").addEventListener("submit", logIn);
+  byId("logout").addEventListener("click", logOut);
+  for (const node of document.querySelectorAll("button.language")) node.addEventListener("click", otherLanguage);
+  addEventListener("hashchange", () => show());
+  setInterval(() => { if (session && !document.hidden) show(true); }, AGAIN_MS);
+  document.addEventListener("visibilitychange", () => { if (session && !document.hidden) show(true); });
+  try {
+    session = (await ask("session")).body;
+  } catch (error) {
+    if (!(error instanceof Refusal)) throw error;
+    end(error.status === 401 ? "" : t("unreachable"));
+    return;
+  }
+  await show();
+}
+
+start();
