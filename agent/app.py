@@ -121,7 +121,8 @@ class App:
         conflicts = self._conflicts(uplink)
         if uplink is not None:
             fetches = {"bundle": refresher.fetch, "verdicts": conflicts.fetch}
-            self._line.start(SqlOutbox(self._database, till_id), uplink, fetches)
+            silence_s = int(self._settings.cloud.total_timeout_s / 2)
+            self._line.start(till_id, SqlOutbox(self._database, till_id), uplink, fetches, silence_s)
         prints = SqlPrints(self._database, self._clock)
         await prints.recover_prints()
         self.till = Till(self._wiring(folder, key, prints, refresher, conflicts))

@@ -7,6 +7,7 @@ from typing import Any
 
 import config
 from agent.domain.record import LANES
+from agent.news import WAIT_S, NewsWatch
 from sync.backoff import Backoff
 from sync.lanes import LaneRunner, LaneState, Poller
 from sync.ports import Failure, Outbox, Uplink
@@ -22,13 +23,16 @@ class Line:
         self._settings = settings
         self._lanes: list[LaneRunner] = []
         self._pollers: dict[str, Poller] = {}
+        self._watch: NewsWatch | None = None
 
     @property
     def started(self) -> bool:
         return bool(self._lanes)
 
-    def start(self, outbox: Outbox, uplink: Uplink, fetches: Mapping[str, Fetch]) -> None:
-        """fetches: by the name of its lane, what is asked now and then."""
+    def start(
+        self, till: str, outbox: Outbox, uplink: Uplink, fetches: Mapping[str, Fetch], wait_s: int
+    ) -> None:
+        """fetches: by the name of its lane, what is asked now and then. wait_s: how long the line may be silent."""
         settings = self._settings
         backoff = Backoff(settings.backoff_base_s, settings.backoff_cap_s)
         limits = Limits(batch_records=settings.batch_max_records, batch_bytes=settings.batch_max_bytes)
@@ -42,6 +46,12 @@ class Line:
             name: Poller(name, fetch, interval_s=settings.bundle_interval_s, backoff=backoff)
             for name, fetch in fetches.items()
         }
+
+        if settings.push:
+            patient = Backoff(
+                settings.backoff_base_s, max(settings.backoff_cap_s, settings.bundle_interval_s)
+            )
+            self._watch = NewsWatch(uplink, till, self.poll_now, patient, wait_s=min(WAIT_S, wait_s))
 
     def states(self) -> Sequence[LaneState]:
         return [
@@ -69,4 +79,5 @@ class Line:
         return [
             *((f"upload {lane.lane}", lane.run) for lane in self._lanes),
             *((name, poller.run) for name, poller in self._pollers.items()),
+            *(() if self._watch is None else (("news", self._watch.run),)),
         ]

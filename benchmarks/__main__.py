@@ -21,6 +21,7 @@ from benchmarks import (
     step04_camera,
     step05,
     step06_ingest,
+    step06_news,
     step06_sync,
 )
 from benchmarks.common import HEADER, Benchmark, Figure, Options, line, write
@@ -36,6 +37,7 @@ REGISTRY: tuple[dict[str, Benchmark], ...] = (
     step04_camera.BENCHMARKS,
     step05.BENCHMARKS,
     step06_ingest.BENCHMARKS,
+    step06_news.BENCHMARKS,
     step06_sync.BENCHMARKS,
 )
 """Each step's benchmarks by what they are about. One may give several figures; their names begin with its name."""

@@ -23,6 +23,7 @@ from agent.domain.statement import Revocation, sign_revocation
 from cloud.access import Attempts
 from cloud.errors import Refused, TillRevoked
 from cloud.keyring import Keyring
+from cloud.news import News
 from cloud.ports import CloudStore
 from cloud.publish import Publisher
 from cloud.roots import Roots
@@ -57,7 +58,11 @@ class Cloud:
     limits: Limits = wire.DEFAULT_LIMITS
     attempts: Attempts = field(default_factory=lambda: Attempts(10, 6.0, time.monotonic))
     seen: Gathered = field(default_factory=Gathered)
+    news: News = field(init=False)
     slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(BUSY_AFTER))
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "news", News(self.store, self.now))  # frozen, and this once
 
 
 CLOUD = web.AppKey("cloud", Cloud)

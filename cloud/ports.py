@@ -21,6 +21,7 @@ from cloud.chain import ChainView, Entry, Ruling
 from cloud.code_ports import CodeStore
 from cloud.holds import HeldLine, Released
 from cloud.lists import ListStore, Win
+from cloud.news import NewsStore
 from cloud.outward import OutwardStore
 from cloud.people import PeopleStore
 from cloud.restore import RestoreStore
@@ -162,7 +163,7 @@ class StatusPart:
 
 
 class CloudStore(
-    ListStore, RestoreStore, OutwardStore, StaffStore, SeenStore, TallyStore, PeopleStore, Protocol
+    NewsStore, ListStore, RestoreStore, OutwardStore, StaffStore, SeenStore, TallyStore, PeopleStore, Protocol
 ):
     """The cloud's memory."""
 

@@ -61,6 +61,7 @@ EVERYWHERE = frozenset(
         "till_seen",
         "trial",
         "feed",
+        "news",
     )
 )
 """Small tables that change rarely: whole on each machine (reference tables)."""

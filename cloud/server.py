@@ -42,6 +42,7 @@ def make_app(cloud: Cloud) -> web.Application:
     app = web.Application(middlewares=[_answer_errors], client_max_size=cloud.limits.batch_bytes)
     app[CLOUD] = cloud
     app.cleanup_ctx.append(duties)
+    app.on_shutdown.append(_answer_the_waiting)
     app.add_routes(till_routes.ROUTES)
     app.add_routes(bundle_routes.ROUTES)
     app.add_routes(admin_routes.ROUTES)
@@ -52,6 +53,10 @@ def make_app(cloud: Cloud) -> web.Application:
     feed_routes.add_to(app)
     app.add_routes(page_routes.ROUTES)
     return app
+
+
+async def _answer_the_waiting(app: web.Application) -> None:
+    await app[CLOUD].news.close()
 
 
 @web.middleware

@@ -10,6 +10,7 @@ from agent.domain import token
 from agent.domain.cose import Algorithm
 from agent.domain.keys import IssuerKey
 from agent.domain.status import Status
+from cloud import sql_news
 from cloud.errors import Refused
 from cloud.indexes import coupon_index
 from cloud.ports import HeldKey, IssuedOrder, KeyState, Terms
@@ -60,6 +61,7 @@ def change_key(db: Db, kid: bytes, state: KeyState) -> HeldKey:
     if _held(row).state is KeyState.WITHDRAWN and state is not KeyState.WITHDRAWN:
         raise Refused(409, "key_withdrawn", f"key {kid.hex()} was withdrawn, for good: make a new one")
     db.execute("UPDATE issuer_key SET state = ? WHERE kid = ?", (state.value, kid))
+    sql_news.tell(db)
     if state is KeyState.WITHDRAWN:
         _drop_promos(db, _held(row).key)
     return _held(db.execute(f"{_KEY} WHERE kid = ?", (kid,)).fetchone())
@@ -169,6 +171,8 @@ def revoke(db: Db, issuer: str, campaign: int, indexes: Iterable[int], at: str) 
         if done.rowcount:
             changed.append((index, Status.REVOKED))
     mark(db, issuer, campaign, changed)
+    if changed:
+        sql_news.tell(db)
     return len(changed)
 
 

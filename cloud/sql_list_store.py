@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from cloud import sql_lists, sql_records, sql_returns, sql_verdicts
+from cloud import sql_lists, sql_news, sql_records, sql_returns, sql_verdicts
 from cloud.lists import (
     NEWEST,
     ConflictLine,
@@ -50,3 +50,9 @@ class SqlListStore:
 
     async def verdicts(self, till: str, after: int, limit: int) -> list[dict[str, Any]]:
         return await self._threads.read(lambda db: sql_verdicts.verdicts(db, till, after, limit))
+
+    async def news(self, till: str) -> tuple[int, int]:
+        return await self._threads.read(lambda db: sql_news.news(db, till))
+
+    async def news_since(self, at: str) -> tuple[int, dict[str, int]]:
+        return await self._threads.read(lambda db: sql_news.news_since(db, at))

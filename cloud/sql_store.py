@@ -15,6 +15,7 @@ from agent.domain.statement import KeyChange
 from cloud import (
     sql_holds,
     sql_issuing,
+    sql_news,
     sql_plausible,
     sql_promos,
     sql_records,
@@ -127,6 +128,7 @@ class SqlStore(SqlListStore, SqlOutward, SqlStaff, SqlSeen, SqlTally, SqlPeople)
             if check is not None:
                 check([_offer(row).campaign for row in db.execute(_OFFER).fetchall()])
             sql_plausible.raise_most(db, campaign)
+            sql_news.tell(db)
             found = campaign_of(db, *identity)
             if found is None:
                 db.execute(

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from agent.domain.record import GENESIS, LANES, SEQUENCE_MAX, ChainHead
 from agent.domain.statement import KeyChange
 from agent.domain.time import day_number
-from cloud import sql_feed, sql_issuing
+from cloud import sql_feed, sql_issuing, sql_news
 from cloud.chain import JUMP_MAX
 from cloud.errors import Refused
 from cloud.feed import TILL_ENROLLED, TILL_REVOKED
@@ -110,6 +110,7 @@ def revoke(db: Db, till: str, at: str, keep_promos: bool) -> int | None:
     if was is not None and was.state is not TillState.REVOKED:
         sql_feed.note(db, TILL_REVOKED, f"revoked-{till}-{at}", till, at, {"till": till, "store": was.store})
     db.execute("UPDATE till_key SET revoked_at = coalesce(revoked_at, ?) WHERE till = ?", (at, till))
+    sql_news.tell(db)
     return 0 if keep_promos else _revoke_promos(db, till, at)
 
 

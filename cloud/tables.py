@@ -607,6 +607,14 @@ INSERT INTO feed (kind, till, lane, first, last)
     GROUP BY till, lane;
 """
 
+# Rises with what tills are woken for: revocations, withdrawn keys, campaigns.
+_0018 = """
+CREATE TABLE news (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    number INTEGER NOT NULL
+) STRICT;
+"""
+
 SCRIPTS = (
     _0001,
     _0002,
@@ -625,6 +633,7 @@ SCRIPTS = (
     _0015,
     _0016,
     _0017,
+    _0018,
 )
 """One per schema version, never edited after a release: write the next one."""
 VERSION = len(SCRIPTS)

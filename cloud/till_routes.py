@@ -32,10 +32,12 @@ from cloud.http import (
     slot,
 )
 from cloud.ingest import ingest
+from cloud.news import WAIT_MAX_S
 from cloud.seen import Word
 from cloud.verdicts import PAGE_MAX
 from sync import till_health, wire
 from sync.missing import SPANS_MAX
+from sync.news import NEWS_TYPE
 from sync.verdicts import VERDICTS_TYPE
 
 ROUTES = web.RouteTableDef()
@@ -145,6 +147,21 @@ async def part(request: web.Request) -> web.Response:
         raise Refused(404, "unknown_part", "no such part; fetch the bundle again")
     headers = {"Cache-Control": "private, max-age=31536000, immutable"}
     return web.Response(body=content, content_type="application/octet-stream", headers=headers)
+
+
+@ROUTES.get("/v1/tills/{till}/news")
+async def news(request: web.Request) -> web.Response:
+    """Answered when there is something that the till has not heard of, or when it has waited long enough."""
+    cloud = request.app[CLOUD]
+    till = await signed_till(request, await read_body(request))
+    query = read_query(request, "seen", "wait")
+    wait = query.get("wait", "0")
+    if not wait.isascii() or not wait.isdigit() or int(wait[:9]) > WAIT_MAX_S:
+        raise Refused(422, "bad_field", f"wait is not a number of seconds from 0 to {WAIT_MAX_S}")
+    # Not within a slot: whoever waits uses no database.
+    heard = await cloud.news.wait(till.till, query.get("seen", ""), int(wait))
+    body = json.dumps({"mark": heard.mark, "spread_ms": heard.spread_ms})
+    return web.Response(body=body.encode(), headers={"Content-Type": NEWS_TYPE, "Cache-Control": "no-store"})
 
 
 @ROUTES.get("/v1/tills/{till}/verdicts")

@@ -130,6 +130,13 @@ class Sync(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         float,
         Meta(ge=0.05, le=86400, description="Time between two questions for a newer bundle, in seconds."),
     ] = 60
+    push: Annotated[
+        bool,
+        Meta(
+            description="Keep one request open at the cloud, so that revocations arrive within seconds. Where a proxy "
+            "cuts it, bundle_interval_s counts as ever."
+        ),
+    ] = True
     batch_max_records: Annotated[int, Meta(ge=1, le=1000, description="Most records in one request.")] = 200
     batch_max_bytes: Annotated[
         int, Meta(ge=65536, le=16777216, description="Largest body of one request, in bytes.")

@@ -1,0 +1,95 @@
+"""News: one request to the cloud that waits, so that a revocation arrives within seconds and not with the next round.
+
+Nothing rests on it: where the cloud has no news, or something between cuts what is silent, the till asks at its own
+pace as ever, and says nothing of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random as random_module
+import time
+from collections.abc import Callable
+
+from sync.backoff import Backoff
+from sync.errors import WireError
+from sync.news import NEWS_BYTES_MAX, NEWS_TYPE, News, news_path, read_news
+from sync.ports import Answer, Uplink
+from sync.status import failure_of
+from sync.wire import media_type
+
+log = logging.getLogger(__name__)
+
+WAIT_S = 25
+"""Below the half minute after which proxies cut what is silent."""
+WAIT_LEAST_S = 5
+REST_S = 1.0
+"""At least between two questions: however much is new, the till asks once a second at most."""
+
+
+class NewsWatch:
+    """Never more than one request. woken: called when there is something new. rest_s, clock and random: for tests."""
+
+    def __init__(
+        self,
+        uplink: Uplink,
+        till: str,
+        woken: Callable[[], None],
+        backoff: Backoff,
+        *,
+        wait_s: int = WAIT_S,
+        rest_s: float = REST_S,
+        clock: Callable[[], float] = time.monotonic,
+        random: Callable[[], float] = random_module.random,
+    ) -> None:
+        self._uplink = uplink
+        self._till = till
+        self._woken = woken
+        self._backoff = backoff
+        self._wait_s = max(wait_s, 1)
+        self._rest_s = rest_s
+        self._clock = clock
+        self._random = random
+        self._seen = ""
+        self._failures = 0
+
+    async def run(self) -> None:
+        """Wait for news until cancelled."""
+        while True:
+            asked_at = self._clock()
+            news = await self._ask()
+            if news is None:
+                self._failures += 1
+                await asyncio.sleep(self._rest_s + self._backoff.delay_s(self._failures, self._random))
+            elif news.mark != self._seen:
+                first, self._seen, self._failures = not self._seen, news.mark, 0
+                # A fleet that was woken together does not ask together.
+                await asyncio.sleep(news.spread_ms / 1000 * self._random())
+                if not first:  # at the start everything is asked for anyway
+                    self._woken()
+                await asyncio.sleep(self._rest_s)
+            elif self._clock() - asked_at < self._wait_s / 2:  # it does not keep the question
+                self._failures += 1
+                await asyncio.sleep(self._rest_s + self._backoff.delay_s(self._failures, self._random))
+            else:
+                self._failures = 0
+
+    async def _ask(self) -> News | None:
+        """None where nothing was learnt; the wait is shorter next time, in case something cuts what is silent."""
+        answer = await self._uplink.get(
+            news_path(self._till, self._seen, self._wait_s), max_bytes=NEWS_BYTES_MAX
+        )
+        if (
+            isinstance(answer, Answer)
+            and failure_of(answer) is None
+            and media_type(answer.headers) == NEWS_TYPE
+        ):
+            try:
+                return read_news(answer.body)
+            except WireError as error:
+                log.debug("news: %s", error)
+                return None
+        log.debug("news: %s", answer)
+        self._wait_s = max(self._wait_s // 2, min(WAIT_LEAST_S, self._wait_s))
+        return None
