@@ -199,6 +199,7 @@ class App:
             cloud=self._line.started,
             debounce_s=settings.scan.debounce_ms / 1000,
             queue_max=settings.scan.queue_max,
+            without_pos=settings.till.without_pos,
         )
 
     async def _uses(self, day: int, at: datetime) -> Mapping[tuple[str, int], BudgetUse]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 
 from agent.appeal import Appeal
+from agent.checkout import Checkout
 from agent.domain import time
 from agent.domain.campaign import Words
 from agent.domain.eligibility import Member
@@ -26,10 +27,19 @@ TAKEN = "taken"
 
 
 class Counter:
-    """Scans are judged against the current sale; one that is accepted ends it."""
+    """Scans are judged against the current sale; one that is accepted ends it. checkout: what they are given to instead
+    where there is no POS."""
 
-    def __init__(self, state: TillState, redeemer: Redeemer, members: Members, clock: Clock) -> None:
+    def __init__(
+        self,
+        state: TillState,
+        redeemer: Redeemer,
+        members: Members,
+        clock: Clock,
+        checkout: Checkout | None = None,
+    ) -> None:
         self._state, self._redeemer, self._members, self._clock = state, redeemer, members, clock
+        self.checkout = checkout
         self._until = 0.0
         self.appeal = Appeal(state, clock)
 
@@ -40,12 +50,18 @@ class Counter:
             self._state.member = None
         return self._state.member
 
-    def begin(self, sale: Sale | None, member: Member | None) -> None:
+    async def begin(self, sale: Sale | None, member: Member | None) -> list[Verdict]:
         """The sale that the next scans belong to, and whose it is: without a member, still that of the card that was
-        shown before the total was keyed in. No sale: the next customer."""
-        self._state.sale = sale
+        shown before the total was keyed in. No sale: the next customer. Gives and raises what `Checkout.total` does."""
         if sale is None or member is not None:
             self._name(member)
+        if self.checkout is None:
+            self._state.sale = sale
+        elif sale is None:
+            await self.checkout.clear()
+        else:
+            return await self.checkout.total(sale, Customer(member=self.member))
+        return []
 
     def _name(self, member: Member | None) -> None:
         self._state.member, self._until = member, self._clock.monotonic() + MEMBER_S
@@ -58,6 +74,8 @@ class Counter:
         state = self._state
         sale, member = state.sale, self.member
         customer = Customer(member=member)
+        if self.checkout is not None:
+            return await self.checkout.scan(Request(arrival.text, arrival.source, sale, customer=customer))
         scan = self.appeal.heard(Request(arrival.text, arrival.source, sale, customer=customer))
         verdict = await self._redeemer.redeem(scan)
         self.appeal.note(scan, verdict)

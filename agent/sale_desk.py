@@ -65,10 +65,11 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Final:
-    """How the sale was closed. tenders: none where nothing was left to pay. lines: None where they are as held."""
+    """How the sale was closed. tenders: empty where nothing was left to pay, None where nobody
+    knows. lines: None where they are as held."""
 
     total_minor: int
-    tenders: frozenset[str]
+    tenders: frozenset[str] | None
     lines: tuple[Line, ...] | None = None
     out_of_stock: frozenset[str] = frozenset()
 

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 from agent import health
 from agent.bundle_desk import BundleDesk
+from agent.checkout import NOTED, Checkout
 from agent.conflicts import Conflicts
 from agent.counter import Counter
 from agent.domain import time
@@ -87,6 +88,7 @@ class Wiring:
     cloud: bool
     debounce_s: float
     queue_max: int
+    without_pos: bool
 
 
 class Till:
@@ -100,7 +102,9 @@ class Till:
         self.receipts = ReceiptDesk(
             wiring.prints, wiring.print_queue, wiring.promos, wiring.shown, self.tell_print
         )
-        self.counter = Counter(wiring.state, wiring.redeemer, wiring.members, wiring.clock)
+        w, checkout = wiring, Checkout(self.sales, wiring.redeemer, wiring.state, wiring.clock)
+        alone = checkout if wiring.without_pos else None
+        self.counter = Counter(w.state, w.redeemer, w.members, w.clock, alone)
         self._intake = Intake(
             self.counter.judge,
             self._tell_verdict,
@@ -208,10 +212,18 @@ class Till:
     def _tell_verdict(self, verdict: Verdict) -> None:
         if verdict.redemption_id is not None and self._w.print_queue is not None:
             self._w.print_queue.wake()
-        said = verdict.to_json()
-        self.hub.publish("verdict", said)
-        self.signals.answer(said)
-        self._w.committed()
+        if verdict.detail != NOTED:  # told with the sale, and no scanner beeps yes or no of it
+            said = verdict.to_json()
+            self.hub.publish("verdict", said)
+            self.signals.answer(said)
+            self._w.committed()
+        self.tell_sale()
+
+    def tell_sale(self) -> None:
+        """The sale of a shop without a POS, if it is another than was told; after the verdicts on its coupons."""
+        if (checkout := self.counter.checkout) is not None and checkout.changed:
+            checkout.changed = False
+            self.hub.publish("sale", checkout.said)
         self._changed.set()
 
     # the sale of a shop without a POS
@@ -228,11 +240,12 @@ class Till:
     def member(self) -> Member | None:
         return self.counter.member
 
-    def set_sale(self, sale: Sale | None, member: Member | None = None) -> None:
-        """The sale that the next scans belong to, and whose it is; None: the next customer."""
-        self.counter.begin(sale, member)
+    async def set_sale(self, sale: Sale | None, member: Member | None = None) -> None:
+        """The sale that the next scans belong to, and whose it is; None: the next customer. See `Counter.begin`."""
         self._intake.begin_anew()
-        self._changed.set()
+        for verdict in await self.counter.begin(sale, member):
+            self._tell_verdict(verdict)
+        self.tell_sale()
 
     def tell_print(self, job: PrintJob) -> None:
         self.hub.publish("print", print_json(job))
@@ -281,6 +294,7 @@ class Till:
             "issues": health.to_json(found),
             "healthy": health.healthy(found),
             "sale": sale_json(state.sale),
+            "checkout": None if self.counter.checkout is None else self.counter.checkout.said,
             "member": member_json(self.member),
             "today": today,
         }
@@ -366,6 +380,9 @@ class Till:
             self._changed.clear()
             if self.watch_line():
                 line_back()
+            if self.counter.checkout is not None:
+                await self.counter.checkout.tick()
+                self.tell_sale()
             now = await self.status()
             if {**now, "time": ""} != {**told, "time": ""}:
                 told = now

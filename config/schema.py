@@ -35,6 +35,12 @@ class Till(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         Literal["debug", "info", "warning", "error"],
         Meta(description="Least serious message that reaches the journal. Coupon text is in none of them."),
     ] = "info"
+    without_pos: Annotated[
+        bool,
+        Meta(
+            description="A shop without a POS: a scan asks the page for the total, and the total closes the sale."
+        ),
+    ] = False
 
 
 class Cloud(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

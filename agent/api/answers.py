@@ -303,6 +303,37 @@ class MemberNow(Shape):
     as_of: Time | None
 
 
+class CouponNoted(Shape):
+    title_zh: str
+    title_en: str
+
+
+class CheckoutNow(Shape):
+    """The sale of a shop without a POS.
+
+    state: idle: nothing yet. noted: coupons wait for the total. total: it waits for a coupon. refused: no coupon counts
+        with this total; another may do. closed: done, pay `priced.due_minor`. undone: the last sale was taken back.
+        timed_out: nothing came; nothing was used, the next customer.
+    until: When what waits is forgotten; wait_s seconds after it came.
+    coupons: Those that wait.
+    priced: With closed, refused and undone, what the sale comes to.
+    reversed: With undone, what was taken back.
+    undoable: POST /v1/sale/undo would take the last sale back.
+    """
+
+    state: Literal["idle", "noted", "total", "refused", "closed", "undone", "timed_out"]
+    at: Time
+    until: Time | None
+    wait_s: Annotated[float, Meta(ge=0)]
+    coupons: list[CouponNoted]
+    priced: Priced | None
+    reversed: Reversed | None
+    undoable: bool
+
+
 class CurrentSale(Shape):
+    """checkout: Null where `till.without_pos` is off."""
+
     sale: SaleNow | None
     member: MemberNow | None
+    checkout: CheckoutNow | None

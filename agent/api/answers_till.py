@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from agent.api.answers import Count, MemberNow, Minor, Said, SaleNow, Shape, StoreCurrency, Time
+from agent.api.answers import CheckoutNow, Count, MemberNow, Minor, Said, SaleNow, Shape, StoreCurrency, Time
 from agent.ports import PrintState
 from agent.printing import CAUSES
 from drivers.ports import DeviceState
@@ -250,6 +250,7 @@ class Status(Shape):
     zone: The store's IANA time zone.
     time: Effective time in the store's zone.
     promos_free: Promotion codes left for receipts.
+    checkout: The sale of a shop without a POS; null where there is one.
     messages: What head office has to say today, for the cashier.
     conflicts: The newest coupons that were redeemed at another till too and that nobody has seen.
     """
@@ -273,6 +274,7 @@ class Status(Shape):
     issues: list[Issue]
     healthy: bool
     sale: SaleNow | None
+    checkout: CheckoutNow | None
     member: MemberNow | None
     today: Today
 

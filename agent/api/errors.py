@@ -81,6 +81,9 @@ PROBLEMS: dict[str, Problem] = {
         409, "这笔交易已完成", "The sale was committed, otherwise than this says: use a reversal"
     ),
     "hold_voided": Problem(409, "这笔预留已取消", "The hold was voided: hold the coupons again"),
+    "nothing_to_undo": Problem(
+        409, "没有可以撤销的交易", "There is no last sale to take back: for an earlier one use a reversal"
+    ),
     "nothing_left": Problem(409, "已全部退回", "All of it has gone back already"),
     "till_stopped": Problem(409, "本机暂停收券：{reason}", "This till takes no coupons now: {reason}"),
     "no_bundle": Problem(409, "还没有活动数据", "No offers are loaded yet: the currency is not known"),

@@ -211,9 +211,13 @@ _REDEEM = {
 _SALE = {"sale_id": "2026-11-22/118", "total_minor": 12800, "currency": "CNY"}
 _SALES = {
     "one": {
-        "value": {"sale": _SALE, "member": {"level": 2, "points": 1200, "as_of": "2026-11-22T03:00:00.000Z"}}
+        "value": {
+            "sale": _SALE,
+            "member": {"level": 2, "points": 1200, "as_of": "2026-11-22T03:00:00.000Z"},
+            "checkout": None,
+        }
     },
-    "none": {"value": {"sale": None, "member": None}},
+    "none": {"value": {"sale": None, "member": None, "checkout": None}},
 }
 _WRONG_AMOUNT = problem_json("bad_body", "Expected `int`, got `float` - at `$.sale.total_minor`")
 _PRINT = {

@@ -7,7 +7,7 @@ import json
 
 from aiohttp import hdrs, web
 
-from agent.api.answers import VerdictAnswer
+from agent.api.answers import CheckoutNow, VerdictAnswer
 from agent.api.answers_till import Health, Print, ScanFault, Status
 from agent.api.errors import ApiError
 from agent.api.keys import TILL
@@ -55,7 +55,7 @@ async def health(request: web.Request) -> web.Response:
     "till",
     {
         200: Answer(
-            (Status, VerdictAnswer, ScanFault, Print),
+            (Status, VerdictAnswer, ScanFault, CheckoutNow, Print),
             "The stream. The schema is that of one event's data, by name.",
             "text/event-stream",
         )
@@ -72,6 +72,7 @@ async def events(request: web.Request) -> web.StreamResponse:
     | `status` | Status | first of all, and whenever something in it changed, at most twice a second |
     | `verdict` | Verdict | at each new verdict, from a device, a page or a POS; not for a replayed answer |
     | `fault` | ScanFault | when a device read something that is no whole scan, at most twice a second |
+    | `sale` | CheckoutNow | in a shop without a POS, when its sale changes; after the verdicts on its coupons |
     | `print` | Print | when a receipt changes its state |
 
     A comment line comes after 15 s of silence. Events have no id and are not repeated: after a reconnect ask

@@ -105,10 +105,10 @@ class RealTill:
                 writer.close()
 
 
-def settings(state_dir: Path, **tables: Any) -> config.Config:
+def settings(state_dir: Path, *, without_pos: bool = False, **tables: Any) -> config.Config:
     """A till's settings for tests: any free port, no devices unless `tables` name some."""
     tables.setdefault("api", config.Api(port=0))
-    return config.Config(till=config.Till(state_dir=str(state_dir)), **tables)
+    return config.Config(till=config.Till(state_dir=str(state_dir), without_pos=without_pos), **tables)
 
 
 @asynccontextmanager

@@ -318,6 +318,7 @@ async def test_real_answers_of_every_route_fit_it(
             await play_given_up(till, checked, printer)
             await play_erased(checked, tmp_path / "one")
             await play_everywhere(contract, checked, Host="evil.example")
+            await play_checkout(contract, tmp_path / "checkout")
             await checked.call("PUT", "/v1/sale", {"total_minor": 5, "sale_id": "x", "lines": []})
             await checked.call("GET", "/v1/sale")
             await checked.call("GET", "/v1/status")
@@ -346,6 +347,34 @@ async def test_real_answers_of_every_route_fit_it(
         for code in operation["responses"]
     }
     assert {place for place in named - contract.seen if place[2] != UNREACHABLE_STATUS} == set()
+
+
+async def play_checkout(contract: Contract, folder: Path) -> None:
+    """A shop without a POS: too little, enough, taken back, and a total that the database does not take."""
+    async with real_till(folder, without_pos=True) as till, listening(till) as page:
+        checked = Checked(till, contract)
+        assert (await checked.call("POST", "/v1/sale/undo", {})).code == "nothing_to_undo"
+        await checked.call("POST", "/v1/sale/undo", raw=b"", Content_Type="x/y")
+        for _ in range(2):
+            await checked.call("POST", "/v1/scan", {"text": till.coupon()})
+            for minor in (1, 20_000):
+                assert (await checked.call("PUT", "/v1/sale", {"total_minor": minor})).status == 200
+            if till.app.till.hub.verdicts[0]["redemption_id"] == "T-0001-1":
+                assert (await checked.call("POST", "/v1/sale/undo", {})).status == 200
+        for _ in range(4):
+            assert contract.fault(contract.schema("CheckoutNow"), await page.event("sale")) is None
+        assert (
+            contract.fault(contract.schema("Status"), (await checked.call("GET", "/v1/status")).json) is None
+        )
+        beside = sqlite3.connect(folder / "till.db")
+        for old, new in (("hold", "gone"), ("gone", "hold"), ("hold", "gone")):
+            beside.execute(f"ALTER TABLE {old} RENAME TO {new}")
+            if new == "hold":
+                await checked.call("POST", "/v1/scan", {"text": till.coupon()})
+            elif (checkout := till.app.till.counter.checkout) is not None and checkout.said["undoable"]:
+                assert (await checked.call("POST", "/v1/sale/undo", {})).code == "ledger_unavailable"
+        beside.close()
+        assert (await checked.call("PUT", "/v1/sale", {"total_minor": 20_000})).code == "ledger_unavailable"
 
 
 async def play_everywhere_unenrolled(checked: Checked) -> None:
