@@ -168,7 +168,7 @@ class App:
             receipt_maker(language) if printers else None,
             settings.promo.enabled,
         )
-        members = Members(self._state, self._clock, key, pos_wins=settings.members.pos_wins)
+        members = Members(self._state, self._clock, ledger, key, pos_wins=settings.members.pos_wins)
         return Wiring(
             state=self._state,
             redeemer=Redeemer(*desk),
