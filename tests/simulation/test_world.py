@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+import cloud.ingest
 import cloud.sql_returns
 import cloud.sql_verdicts
 from agent.domain.decide import PriorUse
@@ -44,6 +45,14 @@ def forget_uses(view: Callable[..., Any]) -> Callable[..., Any]:
     return sabotage
 
 
+def say_stored(result: Callable[..., RecordResult]) -> Callable[..., RecordResult]:
+    def sabotage(*asked: Any) -> RecordResult:
+        said = result(*asked)
+        return replace(said, status=ResultStatus.STORED) if said.status is ResultStatus.CONFLICT else said
+
+    return sabotage
+
+
 def do_nothing(_work: Callable[..., Any]) -> Callable[..., Any]:
     return lambda *_: None
 
@@ -65,6 +74,7 @@ def see_all(take: Callable[..., Any]) -> Callable[..., Any]:
     [
         (SqlOutbox, "settle", settle_all),
         (SqlTransaction, "view", forget_uses),
+        (cloud.ingest, "_result", say_stored),
         (cloud.sql_returns, "settle", do_nothing),
         (cloud.sql_returns, "_give_back", do_nothing),
         (cloud.sql_verdicts, "write", do_nothing),
@@ -73,6 +83,7 @@ def see_all(take: Callable[..., Any]) -> Callable[..., Any]:
     ids=[
         "an outbox that loses",
         "a ledger that forgets",
+        "a cloud whose answers tell no conflict",
         "a cloud that gives nothing back",
         "a cloud that gives no coupon back",
         "a cloud that tells no conflict",

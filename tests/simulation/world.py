@@ -128,6 +128,9 @@ class Oracle:
         if reversal["coupon_returns"]:
             self.ended.add(reversal["redemption_id"])
 
+    def indexes_returned(self) -> set[int]:
+        return {green.index for green in self.greens if green.redemption_id in self.returned}
+
     def standing(self) -> list[Green]:
         return [green for green in self.greens if green.redemption_id not in self.ended]
 
@@ -535,11 +538,11 @@ class World:
 
     async def _compare(self) -> None:
         store, uses = self.side.cloud.store, self.oracle.uses()
-        here: dict[str, str | None] = {}
+        here: dict[str, tuple[str, str | None]] = {}
         for till in self.tills:
             rows = await till.database.run(_records)
             check(all(row[2] in ("acknowledged", "conflict") for row in rows), f"{till.name}: {rows}")
-            here |= {f"{till.name}-{sequence}": reverses for sequence, *_, reverses in rows}
+            here |= {f"{till.name}-{sequence}": (state, reverses) for sequence, _, state, reverses in rows}
             lines = await store.ledger(till.name, ("", "", 0), 10_000)
             there = [(line.sequence, line.hash) for line in lines if line.lane == REDEMPTION_LANE]
             check(
@@ -548,9 +551,9 @@ class World:
             )
         greens = [green.redemption_id for green in self.oracle.greens]
         check(len(greens) == len(set(greens)), "a number was given twice")
-        sold = {record for record, reverses in here.items() if not reverses}
+        sold = {record for record, (_, reverses) in here.items() if not reverses}
         check(set(greens) == sold, f"green lights and records differ: {set(greens) ^ sold}")
-        back = sorted(reverses for reverses in here.values() if reverses)
+        back = sorted(reverses for _, reverses in here.values() if reverses)
         check(
             back == sorted(self.oracle.returned), f"what came back: {back}, the truth {self.oracle.returned}"
         )
@@ -560,6 +563,16 @@ class World:
         found = Counter(conflict.index for conflict in await store.conflicts(10_000))
         double = Counter({index: count - 1 for index, count in uses.items() if count > 1})
         check(found == double, f"conflicts: the cloud says {found}, the truth is {double}")
+        # Where nothing came back the answers to the batches said so already.
+        calm = {green.index for green in self.oracle.greens} - self.oracle.indexes_returned()
+        said = Counter(
+            green.index for green in self.oracle.greens if here[green.redemption_id][0] == "conflict"
+        )
+        for index in calm:
+            check(
+                said[index] == double[index],
+                f"coupon {index}: {said[index]} answers, {double[index]} conflicts",
+            )
         await self._told()
         await self._settled()
         for till in self.tills:
