@@ -47,6 +47,7 @@ from agent.members import Members
 from agent.ports import CommitUnknown, LedgerUnavailable, PrintJob
 from agent.printing import PrintQueue
 from agent.promos import Promos
+from agent.promotion import AskTyped
 from agent.receipts.maker import receipt_maker
 from agent.receipts.model import ReceiptError
 from agent.receipts.papers import Papers
@@ -67,6 +68,7 @@ from agent.store.outbox import SqlOutbox
 from agent.store.prints import SqlPrints
 from agent.store.risk import read_uses
 from agent.till import Till, Wiring
+from agent.typed import asks
 
 log = logging.getLogger(__name__)
 
@@ -125,7 +127,8 @@ class App:
             self._line.start(till_id, SqlOutbox(self._database, till_id), uplink, fetches, silence_s)
         prints = SqlPrints(self._database, self._clock)
         await prints.recover_prints()
-        self.till = Till(self._wiring(folder, key, prints, refresher, conflicts))
+        ask_typed = asks(uplink, self._state)
+        self.till = Till(self._wiring(folder, key, prints, refresher, conflicts, ask_typed))
         if uplink is not None:
             uplink.say_health = self._say_health
         await self._promos.settle()  # of what was printed and not recorded before the last end
@@ -146,7 +149,13 @@ class App:
             self._print_queue.wake()
 
     def _wiring(
-        self, folder: Path, key: SigningKey, prints: SqlPrints, refresher: Refresher, conflicts: Conflicts
+        self,
+        folder: Path,
+        key: SigningKey,
+        prints: SqlPrints,
+        refresher: Refresher,
+        conflicts: Conflicts,
+        ask_typed: AskTyped,
     ) -> Wiring:
         settings = self._settings
         language = settings.till.language
@@ -160,15 +169,9 @@ class App:
             self._print_queue = PrintQueue(
                 prints, printers, self._tell_print, self._papers.lay_out, promos.settle
             )
-        desk = Desk(
-            self._state,
-            ledger,
-            self._clock,
-            key,
-            receipt_maker(language) if printers else None,
-            settings.promo.enabled,
-        )
-        members = Members(self._state, self._clock, ledger, key, pos_wins=settings.members.pos_wins)
+        maker = receipt_maker(language) if printers else None
+        desk = Desk(self._state, ledger, self._clock, key, maker, settings.promo.enabled, ask_typed=ask_typed)
+        members = Members(self._state, self._clock, key, pos_wins=settings.members.pos_wins)
         return Wiring(
             state=self._state,
             redeemer=Redeemer(*desk),

@@ -8,29 +8,31 @@ promotion pays for it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import NamedTuple
 
 from agent.domain import token
 from agent.domain.benefit import exposure_minor
 from agent.domain.campaign import Campaign, OfflineClass
-from agent.domain.decide import Refusal
+from agent.domain.decide import ELSEWHERE, Refusal
 from agent.domain.eligibility import Member
 from agent.domain.keys import Delegation, IssuerKey, SigningKey
 from agent.domain.outcome import Outcome
 from agent.domain.parts import Contents, PromoCode
-from agent.domain.promo import Choice, Identity, Occasion, choose, read_typed, short_name
+from agent.domain.promo import Choice, Identity, Occasion, choose, letters_of, read_typed, short_name
 from agent.domain.sale import Sale
 from agent.domain.token import Claims, Coupon
 from agent.ports import CommitUnknown, Ledger, LedgerUnavailable, Transaction
+from sync.promos import NamedPromo, PromoState
 
 
 async def read_typed_promo(
-    ledger: Ledger, text: str, read: Callable[[str], Coupon | Refusal]
+    ledger: Ledger, text: str, read: Callable[[str], Coupon | Refusal], ask: AskTyped
 ) -> Coupon | Refusal | None:
-    """The coupon behind a short name that somebody typed, if this till handed it out; None for a text that is none.
+    """The coupon behind a short name that somebody typed; None for a text that is none.
 
-    read: what a token is read with.
+    read: what a token is read with. ask: the cloud, where this till did not hand it out. Nothing is believed of its
+    answer but what is known against a coupon: the token's signature and its letters speak for themselves.
     """
     typed = read_typed(text)
     if typed is None:
@@ -39,7 +41,26 @@ async def read_typed_promo(
         known = await ledger.write(lambda tx: tx.promo_token(typed.short), lambda _tx: None)
     except (LedgerUnavailable, CommitUnknown):
         return Refusal(Outcome.TILL_STOPPED, "ledger_unavailable")
-    return Refusal(Outcome.UNKNOWN_CODE, "promo") if known is None else read(known)
+    if known is not None:
+        return read(known)
+    for promo in await ask(typed.short):
+        found = read(promo.token) if typed.short.endswith(letters_of(promo.token)) else None
+        if isinstance(found, Coupon) and found.identity[1:] == (typed.campaign, typed.index):
+            against = _AGAINST.get(promo.state)
+            return found if against is None else Refusal(against, ELSEWHERE)
+    return Refusal(Outcome.UNKNOWN_CODE, "promo")
+
+
+AskTyped = Callable[[str], Awaitable[Sequence[NamedPromo]]]
+"""Asks the cloud for a short name; empty without an answer in time."""
+
+
+async def nobody(_short: str) -> Sequence[NamedPromo]:
+    """A till without a cloud."""
+    return ()
+
+
+_AGAINST = {PromoState.USED: Outcome.ALREADY_REDEEMED, PromoState.REVOKED: Outcome.REVOKED}
 
 
 class Issuing(NamedTuple):

@@ -27,6 +27,7 @@ from agent.domain.token import Coupon
 from agent.guard import view_of
 from agent.members import NOBODY, Customer
 from agent.ports import Clock, Ledger, Transaction
+from agent.promotion import AskTyped
 from agent.records import (
     Moment,
     Veil,
@@ -115,6 +116,7 @@ class Desk(NamedTuple):
     key: SigningKey
     make_receipt: ReceiptMaker | None
     promos: bool
+    ask_typed: AskTyped
 
 
 def views_of(

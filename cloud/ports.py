@@ -29,7 +29,6 @@ from cloud.seen import SeenStore
 from cloud.staff import StaffStore
 from cloud.tally import TallyStore
 from cloud.tills import Till
-from cloud.webhooks import WebhookStore
 
 CampaignCheck = Callable[[Sequence[Campaign]], None]
 Judge = Callable[[ChainView, Sequence[Entry]], list[Ruling]]
@@ -164,16 +163,7 @@ class StatusPart:
 
 
 class CloudStore(
-    NewsStore,
-    ListStore,
-    RestoreStore,
-    OutwardStore,
-    WebhookStore,
-    StaffStore,
-    SeenStore,
-    TallyStore,
-    PeopleStore,
-    Protocol,
+    NewsStore, ListStore, RestoreStore, OutwardStore, StaffStore, SeenStore, TallyStore, PeopleStore, Protocol
 ):
     """The cloud's memory."""
 
@@ -356,6 +346,9 @@ class CloudStore(
 
     async def promo_named(self, issuer: str, campaign: int, index: int, short: str) -> PromoFate | None:
         """What became of the promo code of that coupon if `short` is its name."""
+
+    async def promos_on_receipts(self, campaign: int, index: int, short: str) -> list[PromoFate]:
+        """Those of this name, of any issuer, that were handed out and whose token is known here."""
 
     async def promos(self, till: str) -> list[PromoRow]:
         """Those not handed out, in order of (expires, short)."""

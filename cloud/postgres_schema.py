@@ -62,8 +62,6 @@ EVERYWHERE = frozenset(
         "trial",
         "feed",
         "news",
-        "webhook",
-        "delivery",
     )
 )
 """Small tables that change rarely: whole on each machine (reference tables)."""

@@ -97,6 +97,17 @@ def named(db: Db, issuer: str, campaign: int, index: int, short: str) -> PromoFa
     return PromoFate(_STATES[row[0]], used is not None, drawn[1] is not None, row[1], token)
 
 
+def on_receipts(db: Db, campaign: int, index: int, short: str) -> list[PromoFate]:
+    """`CloudStore.promos_on_receipts`"""
+    issuers = db.execute(
+        "SELECT issuer FROM campaign WHERE campaign = ? ORDER BY issuer", (campaign,)
+    ).fetchall()
+    found = (named(db, issuer, campaign, index, short) for (issuer,) in issuers)
+    return [
+        fate for fate in found if fate is not None and fate.token and fate.state in ("handed_out", "printed")
+    ]
+
+
 # The lanes come in any order: what is on paper was handed out, whenever that is told. A code that the till signed is
 # known by its stem until the till says its whole name.
 _NAMED = "WHERE till = ?1 AND short IN (?2, ?3)"

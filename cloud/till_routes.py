@@ -13,6 +13,7 @@ from agent.domain import record
 from agent.domain.bundle import BundleError
 from agent.domain.cose import Algorithm
 from agent.domain.keys import KeyFault, key_id, load_public_key, signature_ok
+from agent.domain.promo import read_typed
 from agent.domain.statement import read_key_change
 from agent.domain.time import timestamp
 from cloud import forms
@@ -33,11 +34,13 @@ from cloud.http import (
 )
 from cloud.ingest import ingest
 from cloud.news import WAIT_MAX_S
+from cloud.ports import PromoFate
 from cloud.seen import Word
 from cloud.verdicts import PAGE_MAX
 from sync import till_health, wire
 from sync.missing import SPANS_MAX
 from sync.news import NEWS_TYPE
+from sync.promos import PROMOS_TYPE, PromoState
 from sync.verdicts import VERDICTS_TYPE
 
 ROUTES = web.RouteTableDef()
@@ -176,6 +179,37 @@ async def verdicts(request: web.Request) -> web.Response:
         found = await cloud.store.verdicts(till.till, int(after), PAGE_MAX)
     body = json.dumps({"verdicts": found, "more": len(found) == PAGE_MAX}, ensure_ascii=False)
     return web.Response(body=body.encode(), headers={"Content-Type": VERDICTS_TYPE})
+
+
+@ROUTES.get("/v1/tills/{till}/promos/{code}")
+async def typed_promo(request: web.Request) -> web.Response:
+    """The coupon behind the name that somebody typed from a receipt: it may be another till's."""
+    cloud = request.app[CLOUD]
+    till = await signed_till(request, await read_body(request))
+    typed = read_typed(request.match_info["code"])
+    if typed is None:
+        raise Refused(404, "unknown_promo", "no receipt has such a code")
+    if (wait_s := math.ceil(cloud.typed.take(till.till))) > 0:  # a till is no place to try codes
+        answer = problem(429, "too_many_guesses", f"too many codes were wrong: try again in {wait_s} s")
+        answer.headers["Retry-After"] = str(wait_s)
+        return answer
+    found: list[PromoFate] = []
+    try:
+        async with slot(cloud):
+            found = await cloud.store.promos_on_receipts(typed.campaign, typed.index, typed.short)
+    finally:
+        if found:
+            cloud.typed.give_back(till.till)
+    body = json.dumps({"promos": [{"token": fate.token, "state": _state_of(fate).value} for fate in found]})
+    return web.Response(
+        body=body.encode(), headers={"Content-Type": PROMOS_TYPE, "Cache-Control": "no-store"}
+    )
+
+
+def _state_of(fate: PromoFate) -> PromoState:
+    if fate.revoked:
+        return PromoState.REVOKED
+    return PromoState.USED if fate.used else PromoState.GOOD
 
 
 @ROUTES.post("/v1/tills/{till}/batches/{lane}")

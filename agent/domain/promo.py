@@ -51,8 +51,12 @@ def short_stem(campaign: int, size: int, index: int) -> str:
 def short_name(campaign: int, size: int, index: int, token: str) -> str:
     """What a person can type instead of scanning: the stem and five letters that follow from the signed token, so that
     nobody finds the next customer's by counting (1 in 33 million guesses)."""
-    digest = hashlib.sha256(_TYPED + token.encode()).digest()
-    return f"{short_stem(campaign, size, index)}-{b32encode(digest)[:5].decode()}"
+    return f"{short_stem(campaign, size, index)}-{letters_of(token)}"
+
+
+def letters_of(token: str) -> str:
+    """The five letters."""
+    return b32encode(hashlib.sha256(_TYPED + token.encode()).digest())[:5].decode()
 
 
 @dataclass(frozen=True, slots=True)
