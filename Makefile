@@ -6,10 +6,10 @@ STAMP := $(VENV)/.installed
 JOBS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format bench fuzz kills simulate lock boot vectors openapi schemathesis clean
+.PHONY: help demo test lint format bench fuzz kills simulate lock boot test-devices vectors openapi schemathesis clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(STAMP): requirements-dev.lock pyproject.toml scripts/setup
 	@PYTHON=$(PYTHON) scripts/setup $(VENV)
@@ -69,6 +69,9 @@ lock: $(STAMP) ## pin what pyproject.toml asks for, with hashes and without a re
 
 boot: $(STAMP) ## boot a whole till under systemd in a container (root; systemd-container, mmdebstrap)
 	@scripts/test-boot
+
+test-devices: $(STAMP) ## boot a machine with scanners and a camera in qemu, plug and unplug them (SHORT=1: each once)
+	@scripts/test-devices $(if $(SHORT),--short)
 
 clean: ## remove the virtual environment and everything the demo wrote
 	rm -rf $(VENV) var build *.egg-info .mypy_cache .ruff_cache .import_linter_cache

@@ -171,7 +171,7 @@ class App:
             )
         maker = receipt_maker(language) if printers else None
         desk = Desk(self._state, ledger, self._clock, key, maker, settings.promo.enabled, ask_typed=ask_typed)
-        members = Members(self._state, self._clock, key, pos_wins=settings.members.pos_wins)
+        members = Members(self._state, self._clock, ledger, key, pos_wins=settings.members.pos_wins)
         return Wiring(
             state=self._state,
             redeemer=Redeemer(*desk),

@@ -70,7 +70,7 @@ class Counter:
         """A card says whose sale it is; all else is redeemed for that sale."""
         text = route(arrival.text).text
         if is_card(text):
-            return self._show_card(text, arrival)
+            return await self._show_card(text, arrival)
         state = self._state
         sale, member = state.sale, self.member
         customer = Customer(member=member)
@@ -83,10 +83,10 @@ class Counter:
             state.sale = state.member = None  # this sale is served: the next customer begins afresh
         return verdict
 
-    def _show_card(self, text: str, arrival: Arrival) -> Verdict:
+    async def _show_card(self, text: str, arrival: Arrival) -> Verdict:
         """Nothing is recorded of a card."""
         try:
-            member = self._members.known(Told(card=text))
+            member = await self._members.shown(self._members.known(Told(card=text)))
             assert member is not None, "a card names somebody"
             self._name(member)
             words, next_words, tone, detail = self._words(member), NOTHING, Tone.GOOD, TAKEN

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
+from agent import points
 from agent.domain import member_card, time
 from agent.domain.campaign import Campaign
 from agent.domain.decide import LedgerView
@@ -20,8 +21,8 @@ from agent.domain.eligibility import Member
 from agent.domain.keys import SigningKey
 from agent.domain.member_card import CardRefused
 from agent.domain.token import Coupon
-from agent.ports import Clock, Transaction
-from agent.records import Moment
+from agent.ports import Clock, CommitUnknown, Ledger, LedgerUnavailable, Transaction
+from agent.records import Moment, moment_of
 from agent.state import TillState
 
 DIGEST_BYTES = 16
@@ -60,8 +61,10 @@ class Members:
     POS's word that there is no consent counts always.
     """
 
-    def __init__(self, state: TillState, clock: Clock, key: SigningKey, *, pos_wins: bool = False) -> None:
-        self._state, self._clock = state, clock
+    def __init__(
+        self, state: TillState, clock: Clock, ledger: Ledger, key: SigningKey, *, pos_wins: bool = False
+    ) -> None:
+        self._state, self._clock, self._ledger = state, clock, ledger
         self._secret = hashlib.sha256(key.sign(b"redeemd/member/1")).digest()
         self._pos_wins = pos_wins
 
@@ -97,6 +100,17 @@ class Members:
             digest,
             as_of=trust.contents.members.as_of,
         )
+
+    async def shown(self, member: Member | None) -> Member | None:
+        """The member with the points that a page shows: the list's, and what this till earned and spent since."""
+        trust = self._state.trust
+        if member is None or member.as_of is None or trust is None:
+            return member
+        at = moment_of(self._state, trust, self._clock)
+        try:
+            return await self._ledger.write(lambda tx: points.balance(tx, member, at), lambda _tx: None)
+        except (LedgerUnavailable, CommitUnknown):
+            return member
 
     def digest(self, erased: bytes) -> bytes:
         """By which this till counts a member. erased: `erased_digest` of the pseudonym."""

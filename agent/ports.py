@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from agent.domain.bundle import Part
 from agent.domain.codes import CodeKey, Codes
@@ -144,6 +144,18 @@ class Holds(Protocol):
         """Give `spent_minor` back to a coupon's balance; whole: it has one use fewer, too."""
 
 
+class PointsHere(NamedTuple):
+    """Of one member at this till. change, spent, times: by records after the list's last; spent_day, times_day: of the
+    store's day; held: by open holds. Points, and how often some were spent."""
+
+    change: int
+    spent: int
+    times: int
+    spent_day: int
+    times_day: int
+    held: int
+
+
 class MemberLedger(Protocol):
     """What members used here, within one transaction. member: the digest of `agent.members`."""
 
@@ -157,6 +169,18 @@ class MemberLedger(Protocol):
 
     def uncount_member(self, campaign: tuple[str, int], number: int) -> None:
         """That redemption is undone: the use does not count any more."""
+
+    def points_here(self, member: bytes, through: int, day: int, at: datetime) -> PointsHere:
+        """What this till did to a member's points; through: the last record of it that is in the list's points."""
+
+    def earned_before(self, member: bytes, sale_id: str, day: int) -> bool:
+        """Whether this sale has earned points already."""
+
+    def add_points(self, number: int, member: bytes, day: int, sale_id: str, earned: int, spent: int) -> None:
+        """What the record of this number in the redemption lane earned and spent; below 0: what it gives back."""
+
+    def points_of(self, number: int) -> tuple[bytes, str, int, int] | None:
+        """(member, sale_id, earned, spent) of a redemption; None where it was about no points."""
 
 
 class GuardLedger(Protocol):

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from datetime import tzinfo
 from typing import Any
 
-from agent import guard
+from agent import guard, points
 from agent.disk import DiskLevel
 from agent.domain import record, time
 from agent.domain.decide import Decision, LedgerView, PriorUse, Refusal, Setting, decide, verify_scan
@@ -217,6 +217,7 @@ class _Work:
         self._promo: PromoCode | None = None
         self._choice: Choice | None = None
         self._stand = guard.ALONE
+        self._points: dict[str, Any] = {}
         self.mark: time.Anchor | None = None
         self.unrecorded = 0
 
@@ -225,16 +226,18 @@ class _Work:
         state, trust = self._owner._state, self._trust
         now = state.now(self._owner._clock)
         day = time.day_number(now.now, trust.zone)
-        view = self._view(tx, Moment(trust, now, day))
+        at = Moment(trust, now, day)
+        view = self._view(tx, at)
         self._stand = guard.stand_by(tx, trust.contents, request.supervisor, day)
-        decision = judge(self._found, trust, request.sale, view, now, request.member, self._stand)
+        member = self._paying(tx, at)
+        decision = judge(self._found, trust, request.sale, view, now, member, self._stand)
         accepted = decision.outcome is Outcome.ACCEPTED
         lane = record.REDEMPTION_LANE if accepted else record.EVIDENCE_LANE
         previous = tx.head(lane)
         redemption_id = record.record_id(state.till, lane, previous.sequence + 1) if accepted else None
         verdict = self._owner._verdict(request, trust, self._found, decision, view.prior, now, redemption_id)
         if accepted:
-            self._accept(tx, verdict, decision, day, view.prior)
+            self._accept(tx, verdict, decision, at, view.prior)
         if accepted or state.disk < DiskLevel.SCARCE:
             veil = Veil()
             data = self._data(verdict, decision, now, day, veil)
@@ -248,7 +251,7 @@ class _Work:
             object.__setattr__(verdict, "written", ENCODE(verdict.to_json()))
             answer = verdict.written.decode()
             tx.remember(request.request_id, request.fingerprint(self._owner._secret), answer, now.now)
-        self.mark = raise_mark(tx, state, self._owner._clock, Moment(trust, now, day))
+        self.mark = raise_mark(tx, state, self._owner._clock, at)
         return verdict
 
     def read_back(self, tx: Transaction) -> Verdict | None:
@@ -267,13 +270,22 @@ class _Work:
         campaign = self._trust.contents.campaigns.get(self._found.identity[:2])
         return guard.view_of(tx, view, campaign, member, request.sale_id, at)
 
+    def _paying(self, tx: Transaction, at: Moment) -> Member | None:
+        """The member, with the points that may be spent where the coupon asks for points."""
+        member = self._request.member
+        if member is None or isinstance(self._found, Refusal):
+            return member
+        campaign = self._trust.contents.campaigns.get(self._found.identity[:2])
+        return points.spendable(tx, member, at) if points.asks((campaign,)) else member
+
     def _accept(
-        self, tx: Transaction, verdict: Verdict, decision: Decision, day: int, prior: PriorUse | None
+        self, tx: Transaction, verdict: Verdict, decision: Decision, at: Moment, prior: PriorUse | None
     ) -> None:
         coupon, campaign, redemption_id = verdict.coupon, verdict.campaign, verdict.redemption_id
         assert coupon is not None, "only a coupon is accepted"
         assert campaign is not None, "only a known campaign is accepted"
         assert redemption_id is not None, "what is accepted has a number"
+        day = at.day
         forget_after = coupon.claims.expires + campaign.grace_days
         uses = 0 if prior is None else prior.uses
         spent = decision.discount_minor or 0
@@ -284,6 +296,9 @@ class _Work:
             tx.use_badge(self._stand.shown.badge, day)
         if (member := self._request.member) is not None:
             guard.count_member(tx, campaign, member, self._request.sale_id, day, verdict.at)
+            sale, off = self._request.sale, decision.discount_minor or 0
+            due = 0 if sale is None else max(sale.total_minor - off, 0)
+            self._points = points.note(tx, at, member, sale, due, decision.applied)
         if verdict.print_job is not None:
             assert self._owner._make_receipt is not None, "a print job has a receipt"
             trust = self._trust
@@ -348,6 +363,7 @@ class _Work:
             data |= guard.supervisor_facts(self._stand.shown.badge, decision.asked)
             assert verdict.coupon is not None, "only a coupon is accepted"
             data |= settled(verdict.campaign, verdict.coupon, self._request.sale, decision.applied, veil.hide)
+            data |= self._points
         return data
 
 

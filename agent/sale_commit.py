@@ -13,6 +13,7 @@ import secrets
 from dataclasses import dataclass, replace
 from typing import Any
 
+from agent import points
 from agent.basket_price import (
     Counted,
     Offered,
@@ -103,8 +104,9 @@ def commit(desk: Desk, tx: Transaction, at: Moment, hold_id: str, final: Final) 
     settled = _settle(tx, at, held, sale, late=late)
     promised = {one.coupon.identity: one.applied.amount_minor for one in held.coupons}
     applied: list[dict[str, Any]] = []
+    closing = _Closing(hold, held, sale, late, max(settled.quote.due_minor, 0))
     for one in settled.counted:
-        number = _redeem(desk, tx, at, hold, held, sale, one, late=late, first=not applied)
+        number = _redeem(desk, tx, at, closing, one, first=not applied)
         shown = applied_json(one.offered.place, one.offered.campaign, one.applied)
         printed = None if desk.make_receipt is None else number
         more = {"redemption_id": number, "print_job": printed, "held_minor": promised[one.applied.key]}
@@ -154,7 +156,9 @@ def _settle(tx: Transaction, at: Moment, held: HeldSale, sale: Sale, *, late: bo
     if not late and not conflicts and _as_held(held, sale):
         counted = [_held_counted(one, other) for one, other in zip(offered, held.coupons, strict=True)]
         return _Settled(_quote_of(sale, counted), tuple(counted), (), ())
-    facts = with_day(facts_at(at, sale, held.member), held.day, held.minute)
+    paying = points.asks(one.campaign for one in offered)
+    member = points.spendable(tx, held.member, at) if paying else held.member
+    facts = with_day(facts_at(at, sale, member), held.day, held.minute)
     reserved = {} if late else {one.coupon.identity: one.charge_minor for one in held.coupons}
     granted = {one.coupon.identity: one.asked for one in held.coupons if one.asked}
     priced = price(offered, sale, facts, at, reserved, granted=granted)
@@ -182,19 +186,20 @@ def _quote_of(sale: Sale, counted: list[Counted]) -> Quote:
     return Quote(sale.currency, total, discount, paid, total - discount - paid, applied, ())
 
 
-def _redeem(
-    desk: Desk,
-    tx: Transaction,
-    at: Moment,
-    hold: Hold,
-    held: HeldSale,
-    sale: Sale,
-    one: Counted,
-    *,
-    late: bool,
-    first: bool,
-) -> str:
+@dataclass(frozen=True, slots=True)
+class _Closing:
+    """A sale that is closed. due_minor: what is paid for it."""
+
+    hold: Hold
+    held: HeldSale
+    sale: Sale
+    late: bool
+    due_minor: int
+
+
+def _redeem(desk: Desk, tx: Transaction, at: Moment, closing: _Closing, one: Counted, *, first: bool) -> str:
     """Use, budget, record and print job of one coupon; returns the redemption's number."""
+    held, sale = closing.held, closing.sale
     coupon, campaign, applied = one.offered.coupon, one.offered.campaign, one.applied
     till = desk.state.till
     number = record.record_id(till, record.REDEMPTION_LANE, tx.head(record.REDEMPTION_LANE).sequence + 1)
@@ -218,11 +223,12 @@ def _redeem(
     data = {
         **base_facts(at, offline=offline, sale=sale),
         **_facts(one, sale, held.member, veil),
+        **points.note(tx, at, held.member, sale, closing.due_minor, applied),
         **supervisor_facts(_badge_of(held, coupon), one.asked),
         "scan_id": verdict.scan_id,
         "redemption_id": number,
-        "hold_id": hold.hold_id,
-        "late": late,
+        "hold_id": closing.hold.hold_id,
+        "late": closing.late,
         "currency": verdict.currency,
         "promo": None if promo is None else promo.short,
         "promotion": choice_facts(choice, veil),

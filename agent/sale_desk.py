@@ -27,7 +27,7 @@ from agent.domain.token import Coupon
 from agent.guard import view_of
 from agent.members import NOBODY, Customer
 from agent.ports import Clock, Ledger, Transaction
-from agent.promotion import AskTyped
+from agent.promotion import AskTyped, nobody
 from agent.records import (
     Moment,
     Veil,
@@ -116,7 +116,7 @@ class Desk(NamedTuple):
     key: SigningKey
     make_receipt: ReceiptMaker | None
     promos: bool
-    ask_typed: AskTyped
+    ask_typed: AskTyped = nobody
 
 
 def views_of(

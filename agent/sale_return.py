@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from agent import points
 from agent.domain import record
 from agent.domain.basket import share_of_pieces
 from agent.domain.campaign import Returns
@@ -141,6 +142,11 @@ def _reverse(
             if part.line != WHOLE
         ],
     }
+    before_minor = sum(
+        share_of_pieces(share, quantity, 0, before.get(line, 0)) for line, quantity, share in _shares(data)
+    )
+    of = before_minor, amount, data["discount_minor"] or 0
+    said |= points.give_back(tx, at, int(event["sequence"]), *of, whole=whole)
     facts = {**base_facts(at, offline=not desk.state.online, sale=None), **said}
     facts["sale"] = data["sale"]
     seal_into(

@@ -15,6 +15,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+from agent import points
 from agent.basket_price import (
     Priced,
     Scanned,
@@ -204,7 +205,9 @@ def _price(
     stand = stand_by(tx, at.trust.contents, ask.supervisor, at.day)
     views = views_of(tx, coupons, at, ask.member, ask.sale.sale_id)
     offered, turned = admitted(scanned, views, at, ask.sale.currency)
-    priced = price(offered, ask.sale, facts_at(at, ask.sale, ask.member), at, grants=stand.left)
+    asked = points.asks(one.campaign for one in offered)
+    member = points.spendable(tx, ask.member, at) if asked else ask.member
+    priced = price(offered, ask.sale, facts_at(at, ask.sale, member), at, grants=stand.left)
     fault = stand.shown.fault
     if fault is not None:
         priced = replace(priced, turned=tuple(with_fault(one, fault) for one in priced.turned))

@@ -14,6 +14,7 @@ from cloud.errors import Refused
 from cloud.feed import MEDIA_TYPE, TYPES, FeedCursor, FeedPage, read_cursor
 from cloud.http import Cloud, read_query, slot
 from cloud.staff import Permission
+from cloud.webhook_desk import LATEST, read_types
 
 ROUTES = web.RouteTableDef()
 LIMIT_MAX = 500
@@ -24,7 +25,6 @@ PASSED_BY_MAX = 20
 """Pages without an event of the types asked for that one request passes by."""
 WAITERS_MAX = 100
 """Readers that wait at once; a further one is answered at once."""
-LATEST = "latest"
 _waiting = web.AppKey("feed_waiting", set[object])
 
 
@@ -75,16 +75,6 @@ async def _page(
                 await asyncio.sleep(LOOK_EVERY_S)
     finally:
         waiters.discard(own)
-
-
-def read_types(names: Collection[str]) -> frozenset[str]:
-    """Types of events, by name. Refused(422) for one that is none."""
-    for name in names:
-        if name not in TYPES:
-            raise Refused(
-                422, "bad_field", f"there is no type {name[:64]!r}; there are: {', '.join(sorted(TYPES))}"
-            )
-    return frozenset(names)
 
 
 def _number(query: Mapping[str, str], name: str, least: int, most: int, default: int) -> int:

@@ -29,6 +29,7 @@ from cloud.publish import Publisher
 from cloud.roots import Roots
 from cloud.seen import Gathered
 from cloud.tills import OUT_OF_USE, KeyStanding, Till, TillKey, TillState
+from cloud.webhooks import Network
 from sync import strict_json, wire
 from sync.wire import Limits, Problem, SignatureError
 
@@ -59,6 +60,7 @@ class Cloud:
     attempts: Attempts = field(default_factory=lambda: Attempts(10, 6.0, time.monotonic))
     typed: Attempts = field(default_factory=lambda: Attempts(10, 6.0, time.monotonic))
     seen: Gathered = field(default_factory=Gathered)
+    webhook_networks: tuple[Network, ...] = ()
     news: News = field(init=False)
     slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(BUSY_AFTER))
 

@@ -17,6 +17,7 @@ import signal
 import ssl
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,7 @@ from cloud import (
     store_commands,
     till_commands,
     time_commands,
+    webhook_commands,
 )
 from cloud.access import digest, new_token
 from cloud.errors import CloudError, SetupError, StoreUnavailable
@@ -48,6 +50,7 @@ from cloud.schema import create
 from cloud.server import make_app
 from cloud.staff import Role
 from cloud.steady import SteadyClock
+from cloud.webhooks import Network
 
 log = logging.getLogger("redeemd.cloud")
 
@@ -131,6 +134,7 @@ async def serve(
     *,
     tls: ssl.SSLContext | None = None,
     ages: Ages | None = None,
+    webhook_networks: tuple[Network, ...] = (),
 ) -> None:
     """Serve until SIGTERM or SIGINT; prints one line with the URL once it listens. port 0: any free one.
 
@@ -138,7 +142,7 @@ async def serve(
     """
     if tls is None and not _is_loopback(host):
         raise SetupError(f"{host} can be reached from outside: give --tls-cert and --tls-key")
-    cloud = open_cloud(data_dir, ages, SteadyClock(utc_now))
+    cloud = replace(open_cloud(data_dir, ages, SteadyClock(utc_now)), webhook_networks=webhook_networks)
     # auto_decompress: signatures cover bodies as they were sent, and our own unpacking is bounded.
     runner = web.AppRunner(
         make_app(cloud), access_log=None, auto_decompress=False, shutdown_timeout=STOP_TIMEOUT_S
@@ -235,7 +239,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     report_commands.add_arguments(
         actions.add_parser("report", help="campaign funnels, A/B arms, RFM layers, settlement of stores")
     )
-    serving = actions.add_parser("serve", help="serve a data directory")
+    webhook_commands.add_arguments(
+        actions.add_parser("webhook", help="webhooks: what happens is sent to ERP and CRM")
+    )
+    _add_serving(actions.add_parser("serve", help="serve a data directory"))
+
+
+def _add_serving(serving: argparse.ArgumentParser) -> None:
     serving.add_argument("dir", type=Path)
     serving.add_argument("--host", default=DEFAULT_HOST, help="address to listen on (default %(default)s)")
     serving.add_argument(
@@ -243,6 +253,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     serving.add_argument("--tls-cert", help="PEM certificate chain; needed beyond this machine")
     serving.add_argument("--tls-key", help="PEM private key of the certificate")
+    webhook_commands.add_network(serving)
     ages = Ages()
     for name, value, said in (
         ("refresh", ages.refresh_s, "an unchanged bundle is issued anew after this"),
@@ -283,6 +294,8 @@ def run(args: argparse.Namespace) -> int:
             asyncio.run(staff_commands.run(args, utc_now))
         elif args.cloud_action == "acts":
             asyncio.run(staff_commands.run_acts(args))
+        elif args.cloud_action == "webhook":
+            asyncio.run(webhook_commands.run(args, utc_now))
         elif args.cloud_action == "report":
             asyncio.run(report_commands.run(args))
         elif args.cloud_action == "export":
@@ -295,7 +308,8 @@ def run(args: argparse.Namespace) -> int:
             logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s %(message)s")
             ages = Ages(args.refresh_s, args.stale_after_s, args.expires_after_s)
             tls = server_tls(args.tls_cert, args.tls_key)
-            asyncio.run(serve(args.dir, args.host, args.port, tls=tls, ages=ages))
+            networks = tuple(args.webhook_net)
+            asyncio.run(serve(args.dir, args.host, args.port, tls=tls, ages=ages, webhook_networks=networks))
     except CloudError as error:
         print(f"redeemd cloud: {error}", file=sys.stderr)
         return 1

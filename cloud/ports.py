@@ -29,6 +29,7 @@ from cloud.seen import SeenStore
 from cloud.staff import StaffStore
 from cloud.tally import TallyStore
 from cloud.tills import Till
+from cloud.webhooks import WebhookStore
 
 CampaignCheck = Callable[[Sequence[Campaign]], None]
 Judge = Callable[[ChainView, Sequence[Entry]], list[Ruling]]
@@ -163,7 +164,16 @@ class StatusPart:
 
 
 class CloudStore(
-    NewsStore, ListStore, RestoreStore, OutwardStore, StaffStore, SeenStore, TallyStore, PeopleStore, Protocol
+    NewsStore,
+    ListStore,
+    RestoreStore,
+    OutwardStore,
+    WebhookStore,
+    StaffStore,
+    SeenStore,
+    TallyStore,
+    PeopleStore,
+    Protocol,
 ):
     """The cloud's memory."""
 

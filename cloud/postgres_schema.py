@@ -62,6 +62,8 @@ EVERYWHERE = frozenset(
         "trial",
         "feed",
         "news",
+        "webhook",
+        "delivery",
     )
 )
 """Small tables that change rarely: whole on each machine (reference tables)."""

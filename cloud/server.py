@@ -23,9 +23,11 @@ from cloud import (
     report_routes,
     staff_routes,
     till_routes,
+    webhook_routes,
 )
 from cloud.admission import STAFF, end_act
 from cloud.background import duties
+from cloud.deliver import deliveries
 from cloud.errors import Refused, SetupError, StoreUnavailable, TillRevoked
 from cloud.http import CLOUD, READ_TIMEOUT_S, Cloud, problem, revoked
 from sync.wire import SignatureError, WireError
@@ -43,6 +45,7 @@ def make_app(cloud: Cloud) -> web.Application:
     app[CLOUD] = cloud
     app.cleanup_ctx.append(duties)
     app.on_shutdown.append(_answer_the_waiting)
+    app.cleanup_ctx.append(deliveries)
     app.add_routes(till_routes.ROUTES)
     app.add_routes(bundle_routes.ROUTES)
     app.add_routes(admin_routes.ROUTES)
@@ -52,6 +55,7 @@ def make_app(cloud: Cloud) -> web.Application:
     app.add_routes(report_routes.ROUTES)
     feed_routes.add_to(app)
     app.add_routes(page_routes.ROUTES)
+    app.add_routes(webhook_routes.ROUTES)
     return app
 
 

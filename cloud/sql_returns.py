@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 from agent.domain.campaign import Returns
 from agent.domain.keys import key_id
@@ -18,6 +19,8 @@ from cloud.sql_lists import currency_of, page
 from cloud.sql_status import mark
 from cloud.verdicts import Finding, Side
 
+TOLD_MAX = 100
+"""Redemptions of one coupon of which tills are told when the first of them comes back."""
 _INSERT = (
     f"INSERT INTO reversal VALUES ({', '.join('?' * 20)})"
     " ON CONFLICT (issuer, campaign, idx, redemption_id, till, sequence, hash) DO NOTHING"
@@ -158,16 +161,16 @@ def _give_back(db: Db, asked: Reversal, digest: str, limit: int, own: Side, told
         return
     if use is None or (limit == 1 and tuple(use[:4]) != place):
         return
-    following = db.execute(
-        "SELECT till, lane, sequence, hash, redemption_id, received_at FROM conflict"
-        f" WHERE {_OF_COUPON} ORDER BY received_at, till, lane, sequence LIMIT 1",
-        coupon,
-    ).fetchone()
+    following, *others = db.execute(
+        "SELECT till, lane, sequence, hash, redemption_id, received_at, kind FROM conflict"
+        f" WHERE {_OF_COUPON} ORDER BY received_at, till, lane, sequence LIMIT ?",
+        (*coupon, TOLD_MAX),
+    ).fetchall() or [None]
     if following is not None:
         _end_conflict(db, coupon, following[:4])
-        told.append(Finding("settled", coupon, Side(following[0], *following[4:6]), own))
+        _tell(coupon, own, following, others if limit == 1 else [], told)
         if limit == 1:
-            _take_over(db, coupon, following)
+            _take_over(db, coupon, following[:6])
         return
     if use[-1] > 1:
         db.execute(f"UPDATE coupon_use SET uses = uses - 1 WHERE {_OF_COUPON}", coupon)
@@ -175,6 +178,22 @@ def _give_back(db: Db, asked: Reversal, digest: str, limit: int, own: Side, told
         db.execute(f"DELETE FROM coupon_use WHERE {_OF_COUPON}", coupon)
     if use[-1] >= limit:
         mark(db, coupon.issuer, coupon.campaign, [(coupon.index, Status.VALID)])
+
+
+def _tell(
+    coupon: CouponRef,
+    own: Side,
+    following: tuple[Any, ...],
+    others: list[tuple[Any, ...]],
+    told: list[Finding],
+) -> None:
+    """own: what came back. following: who has the coupon now. others: who is in conflict with that one instead."""
+    kept = Side(following[0], *following[4:6])
+    told.append(Finding("settled", coupon, kept, own))
+    for other in others:
+        side = Side(other[0], *other[4:6])
+        told.append(Finding("settled", coupon, side, own, still=True))
+        told.append(Finding("conflict", coupon, kept, side, other[6]))
 
 
 def _end_conflict(db: Db, coupon: CouponRef, place: tuple[object, ...]) -> bool:

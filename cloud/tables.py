@@ -615,6 +615,47 @@ CREATE TABLE news (
 ) STRICT;
 """
 
+# Webhooks. types: JSON, empty for all. secret: whoever signs has to know it. position, sequence: behind the last event
+# of the feed that was sent or put aside. lease: of the receiver that sends now. delivery: what was not taken.
+_0019 = """
+CREATE TABLE webhook (
+    webhook TEXT PRIMARY KEY,
+    url TEXT NOT NULL,
+    types TEXT NOT NULL,
+    secret BLOB NOT NULL,
+    old_secret BLOB,
+    old_until TEXT NOT NULL,
+    disabled INTEGER NOT NULL,
+    reason TEXT NOT NULL,
+    made_at TEXT NOT NULL,
+    position INTEGER NOT NULL,
+    sequence INTEGER NOT NULL,
+    pending INTEGER NOT NULL,
+    failures INTEGER NOT NULL,
+    failing_since TEXT NOT NULL,
+    next_at TEXT NOT NULL,
+    last TEXT NOT NULL,
+    last_at TEXT NOT NULL,
+    lease TEXT NOT NULL,
+    lease_until TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE delivery (
+    webhook TEXT NOT NULL,
+    position INTEGER NOT NULL,
+    sequence INTEGER NOT NULL,
+    event_id TEXT NOT NULL,
+    type TEXT NOT NULL,
+    attempts INTEGER NOT NULL,
+    first_at TEXT NOT NULL,
+    next_at TEXT NOT NULL,
+    dead INTEGER NOT NULL,
+    last TEXT NOT NULL,
+    PRIMARY KEY (webhook, position, sequence)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX delivery_due ON delivery (webhook, dead, next_at);
+"""
+
 SCRIPTS = (
     _0001,
     _0002,
@@ -634,6 +675,7 @@ SCRIPTS = (
     _0016,
     _0017,
     _0018,
+    _0019,
 )
 """One per schema version, never edited after a release: write the next one."""
 VERSION = len(SCRIPTS)

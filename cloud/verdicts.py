@@ -25,8 +25,8 @@ class Side(NamedTuple):
 
 
 class Finding(NamedTuple):
-    """kind: conflict; settled, for one that a return ended. kept: whose redemption counts. because: of a conflict, how
-    the other record stands (`ConflictLine.kind`).
+    """kind: conflict; settled, for one that a return ended. kept: whose redemption counts, unless it is `still` in
+    conflict with another one. because: of a conflict, how the other record stands (`ConflictLine.kind`).
     """
 
     kind: str
@@ -34,6 +34,7 @@ class Finding(NamedTuple):
     kept: Side
     other: Side
     because: str = ""
+    still: bool = False
 
 
 class _Said(NamedTuple):
@@ -62,6 +63,12 @@ _SAID = {
         "与{where}（{redemption_id}）的重复核销已了结：那一笔已退货。本笔有效，照常结算。",
         "Nothing is open any more with {where} ({redemption_id}): its goods came back. Yours counts and is paid.",
     ),
+    ("settled", "lost"): _Said(
+        "open",
+        "{where}（{redemption_id}）的那一笔已退货；但本笔仍与另一笔重复，见另一条通知。",
+        "The goods came back at {where} ({redemption_id}); yours is in conflict with another redemption still, which "
+        "is told beside this.",
+    ),
     ("settled", "returned"): _Said(
         "none",
         "本笔已退货，与{where}（{redemption_id}）的重复核销已了结。",
@@ -74,7 +81,7 @@ def told(finding: Finding, store_of: Callable[[str], str]) -> Iterator[tuple[str
     """The verdicts of a finding, one for each till that is concerned: (till, document without its number)."""
     kept, other = finding.kept, finding.other
     loses = "lost" if finding.kind == "conflict" else "returned"
-    sides = [(kept, other, "kept"), (other, kept, loses)]
+    sides = [(kept, other, "lost" if finding.still else "kept"), (other, kept, loses)]
     if kept.till == other.till:  # it is one screen: it says what is lost, or that nothing is
         sides = sides[1:] if finding.kind == "conflict" else sides[:1]
     for own, against, standing in sides:

@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from math import hypot
 from typing import TYPE_CHECKING, Literal
@@ -251,7 +251,8 @@ def _cut(gray: Gray, region: Region) -> Gray:
 
 def _step_back() -> None:
     """In a thread of ours, on Linux: what the till does for a sale goes before what it sees."""
-    os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)
+    with suppress(PermissionError):  # the service's own sandbox forbids it (SystemCallFilter=~@resources)
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)
 
 
 class Slot:

@@ -103,7 +103,7 @@ def _serial() -> Iterator[Found]:
 
 
 def _video() -> Iterator[Found]:
-    links = _links("v4l/by-id")
+    links = _links("v4l/by-path") | _links("v4l/by-id")  # not every camera tells who it is
     for entry in _entries("video4linux"):
         if not entry.name.startswith("video") or _read(entry / "index") not in ("", "0"):
             continue  # a camera's second node carries descriptions of its pictures

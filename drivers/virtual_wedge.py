@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import sys
+import time
 from collections.abc import Iterator
 from types import TracebackType
 from typing import Any
@@ -20,6 +21,10 @@ from drivers.ports import DriverError
 
 NAME, VENDOR, PRODUCT = "redeemd virtual scanner", 0x1209, 0x0001
 """The identity under which `redeemd doctor` lists it; pid.codes keeps 1209:0001 for tests."""
+
+REPORT_S = 0.002
+"""Seconds from one key's change to the next; USB scanners take 1 to 8 ms. The kernel keeps 64 events for a reader and
+drops the rest: typed without a pause, a coupon was lost (seen in the guest of `make test-devices`)."""
 
 _SHIFT, _ALTGR, _SPACE = 42, 100, 57
 _KEYS_MAX = 120
@@ -54,8 +59,8 @@ def typed(text: str, layout: str = "us") -> Iterator[Event]:
 class VirtualWedge:
     """Context manager; plugged in while it is open. Raises DriverError where the kernel lets nobody make a device."""
 
-    def __init__(self, layout: str = "us", name: str = NAME):
-        self._layout, self._name = layout, name
+    def __init__(self, layout: str = "us", name: str = NAME, report_s: float = REPORT_S):
+        self._layout, self._name, self._report_s = layout, name, report_s
         self._device: Any = None
 
     def __enter__(self) -> VirtualWedge:
@@ -78,6 +83,8 @@ class VirtualWedge:
         """Type one code and Enter. DriverError as `typed`; nothing is typed then."""
         for event in list(typed(text, self._layout)):
             self._device.write(*event)
+            if event[0] == EV_SYN:
+                time.sleep(self._report_s)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -85,9 +92,15 @@ def main(arguments: list[str] | None = None) -> int:
         prog="python -m drivers.virtual_wedge", description=__doc__.partition("\n")[0]
     )
     parser.add_argument("--layout", default="us", choices=sorted(LAYOUTS), help="default: %(default)s")
+    parser.add_argument(
+        "--report-ms", type=int, default=round(REPORT_S * 1000), help="between keys; default: %(default)s"
+    )
     options = parser.parse_args(arguments)
     try:
-        with VirtualWedge(options.layout) as scanner, contextlib.suppress(KeyboardInterrupt):
+        with (
+            VirtualWedge(options.layout, report_s=max(0, options.report_ms) / 1000) as scanner,
+            contextlib.suppress(KeyboardInterrupt),
+        ):
             print(
                 f'vendor = "{VENDOR:04x}"  product = "{PRODUCT:04x}"  layout = "{options.layout}"', flush=True
             )

@@ -265,6 +265,8 @@ class LineBack(LineShare):
 class Reversal(Shape):
     """whole: All of it has gone back now.
     coupon_returns: The coupon may be used again.
+    points_earned: Below 0: so many of the member's points are taken back.
+    points_spent: Below 0: so many of the member's points are given back.
     """
 
     reversal_id: str
@@ -274,6 +276,8 @@ class Reversal(Shape):
     currency: Currency
     whole: bool
     coupon_returns: bool
+    points_earned: Annotated[int, Meta(le=0)]
+    points_spent: Annotated[int, Meta(le=0)]
     lines: list[LineBack]
 
 

@@ -54,7 +54,7 @@ async def put(request: web.Request) -> web.Response:
     if customer.fault:
         raise ApiError("card_refused", customer.fault)
     try:
-        await till.set_sale(sale, customer.member)
+        await till.set_sale(sale, await till.members.shown(customer.member))
     except SaleFault as fault:
         raise ApiError(fault.code, fault.reason) from None
     return _said(till)

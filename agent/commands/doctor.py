@@ -221,7 +221,7 @@ def _match(finding: Finding, device: Found, rules: list[_Rule]) -> None:
     if finding.openable is False:
         finding.problem("the service may not open it", _permission(device))
     named = fitting[0].path()
-    if device.kind == "serial" and device.stable and named == device.path:
+    if device.kind in ("serial", "video") and device.stable and named == device.path:
         finding.problem(
             f"{device.path} may be another device after the next start", f"name it {device.stable}"
         )

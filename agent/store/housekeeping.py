@@ -20,6 +20,8 @@ REQUEST_KEEP = timedelta(days=7)
 PROMO_KEEP_DAYS = 60
 """After its last day: whatever became of its receipt was told by then."""
 SPLIT_KEEP = timedelta(minutes=SPLIT_MINUTES_MAX)
+POINTS_KEEP_DAYS = 90
+"""A list that old is of an expired bundle."""
 PRINT_KEEP = timedelta(days=30)
 CONFLICT_KEEP = timedelta(days=90)
 """As long as the cloud tells of one."""
@@ -62,6 +64,9 @@ _OLDEST = (
 )
 
 
+_UNSETTLED = "state IN ('waiting', 'quarantined')"
+
+
 def _rules(now: datetime, day: int, retention: Retention) -> list[tuple[str, str, tuple[object, ...]]]:
     """(table, condition on its primary key's rows, parameters)"""
     redemptions, evidence = TABLES[REDEMPTION_LANE], TABLES[EVIDENCE_LANE]
@@ -69,6 +74,12 @@ def _rules(now: datetime, day: int, retention: Retention) -> list[tuple[str, str
     return [
         ("coupon_use", "forget_after < ?", (day,)),
         ("member_use", "day < ?", (month_start(day),)),
+        # What the cloud has not taken is in no list's points yet.
+        (
+            "member_points",
+            f"day < ? AND NOT EXISTS (SELECT 1 FROM {redemptions} WHERE sequence = number AND {_UNSETTLED})",
+            (day - POINTS_KEEP_DAYS,),
+        ),
         ("budget", "day >= 0 AND day < ?", (day - 1,)),
         # Its token is of no use to anybody any more.
         ("promo", "redemption_id IS NOT NULL AND signed = 0 AND expires < ?", (day - PROMO_KEEP_DAYS,)),
@@ -98,6 +109,7 @@ def _rules(now: datetime, day: int, retention: Retention) -> list[tuple[str, str
 _KEYS = {
     "coupon_use": "issuer, campaign, idx",
     "budget": "issuer, campaign, day",
+    "member_points": "number",
     "member_use": "issuer, campaign, member, day, number",
     "request": "request_id",
     "print_job": "number",

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from agent.domain.time import timestamp
+from agent.ports import PointsHere
 
 _USES = """
 SELECT count(*) FILTER (WHERE day = ?5), count(*) FROM (
@@ -17,6 +18,15 @@ SELECT count(*) FILTER (WHERE day = ?5), count(*) FROM (
     UNION ALL SELECT ?5 FROM held_coupon WHERE issuer = ?1 AND campaign = ?2 AND member = ?3 AND until > ?6
 )
 """
+_POINTS = """
+SELECT coalesce(sum(earned - spent), 0), coalesce(sum(spent), 0), count(*) FILTER (WHERE spent > 0)
+FROM member_points WHERE member = ?1 AND number > ?2
+"""
+# Points of a day count though the list holds them already.
+_POINTS_DAY = """
+SELECT coalesce(sum(spent), 0), count(*) FILTER (WHERE spent > 0) FROM member_points WHERE member = ?1 AND day = ?2
+"""
+_HELD = "SELECT coalesce(sum(points), 0) FROM held_coupon WHERE member = ? AND until > ?"
 
 
 class SqlMembers:
@@ -37,3 +47,24 @@ class SqlMembers:
     def uncount_member(self, campaign: tuple[str, int], number: int) -> None:
         row = (*campaign, number)
         self._execute("DELETE FROM member_use WHERE issuer = ? AND campaign = ? AND number = ?", row)
+
+    def points_here(self, member: bytes, through: int, day: int, at: datetime) -> PointsHere:
+        change, spent, times = self._execute(_POINTS, (member, through)).fetchone()
+        spent_day, times_day = self._execute(_POINTS_DAY, (member, day)).fetchone()
+        (held,) = self._execute(_HELD, (member, timestamp(at))).fetchone()
+        return PointsHere(change, spent, times, spent_day, times_day, held)
+
+    def earned_before(self, member: bytes, sale_id: str, day: int) -> bool:
+        asked = (
+            "SELECT 1 FROM member_points WHERE member = ? AND sale_id = ? AND day = ? AND earned > 0 LIMIT 1"
+        )
+        return self._execute(asked, (member, sale_id, day)).fetchone() is not None
+
+    def add_points(self, number: int, member: bytes, day: int, sale_id: str, earned: int, spent: int) -> None:
+        row = (number, member, day, sale_id, earned, spent)
+        self._execute("INSERT INTO member_points VALUES (?, ?, ?, ?, ?, ?)", row)
+
+    def points_of(self, number: int) -> tuple[bytes, str, int, int] | None:
+        asked = "SELECT member, sale_id, earned, spent FROM member_points WHERE number = ?"
+        found: tuple[bytes, str, int, int] | None = self._execute(asked, (number,)).fetchone()
+        return found

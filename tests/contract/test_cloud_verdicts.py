@@ -87,6 +87,27 @@ async def test_a_return_settles_a_conflict_for_both(store: CloudStore) -> None:
     assert (await store.verdicts("T-2", 2, 100))[-1]["follows"] == "paid"
 
 
+async def test_when_the_first_comes_back_the_second_has_it_and_the_third_hears_so(store: CloudStore) -> None:
+    one, two, three = await world(store, returns=Returns.COUPON)
+    first = one.redeem(5)
+    await send(store, one, first)
+    for till in (two, three):
+        await send(store, till, till.redeem(5))
+    await send(store, one, one.give_back(first))
+    assert await heard(store, "T-1", 2) == [
+        (3, "settled", "returned", "T-1-1", "T-2-1"),
+        (4, "settled", "returned", "T-1-1", "T-3-1"),
+    ]
+    assert await heard(store, "T-2", 1) == [
+        (2, "settled", "kept", "T-2-1", "T-1-1"),
+        (3, "conflict", "kept", "T-2-1", "T-3-1"),
+    ]
+    assert await heard(store, "T-3", 1) == [
+        (2, "settled", "lost", "T-3-1", "T-1-1"),
+        (3, "conflict", "lost", "T-3-1", "T-2-1"),
+    ]
+
+
 async def test_held_uses_accuse_nobody_until_they_are_released(store: CloudStore) -> None:
     one, two, _ = await world(store)
     await send(store, one, one.redeem(5))

@@ -26,6 +26,7 @@ from cloud.http import Cloud
 from cloud.main import init, open_cloud
 from cloud.publish import Ages
 from cloud.server import make_app
+from cloud.webhooks import Network
 from sync import wire
 from sync.ports import Answer
 from sync.uplink import HttpUplink, Identity
@@ -189,11 +190,12 @@ async def running_cloud(
     ages: Ages | None = None,
     limits: wire.Limits | None = None,
     database: str | None = None,
+    webhook_networks: tuple[Network, ...] = (),
 ) -> AsyncIterator[Running]:
     """A cloud in this process, on a free port of the loopback."""
     clock = Time()
     made = await asyncio.to_thread(init, folder, clock, database=database)
-    cloud = open_cloud(folder, ages, clock)
+    cloud = replace(open_cloud(folder, ages, clock), webhook_networks=webhook_networks)
     if limits is not None:
         cloud = replace(cloud, limits=limits)
     runner = web.AppRunner(make_app(cloud), access_log=None, auto_decompress=False)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,63 +10,18 @@ from typing import Any
 import pytest_asyncio
 
 import config
-from agent.domain.disclosure import disclosure
 from agent.domain.keys import new_signing_key
 from agent.domain.member_card import Card, sign
-from agent.domain.member_list import Known, MemberList, name_of, pack
 from agent.domain.sale import Sale
 from agent.domain.time import day_number
 from agent.members import Members, Told
 from agent.request import Request
 from agent.store.housekeeping import Retention, tidy
 from drivers.virtual_printer import VirtualPrinter
-from tests.core_kit import HandClock, core, files_hold, install, promo_codes, rows
-from tests.factory import Factory, amount_off, today
+from tests.core_kit import HandClock, core, files_hold, install
+from tests.factory import today
 from tests.integration.api_kit import RealTill, real_till
-
-WHO = "a1a2a3a4a5a6a7a8"
-LISTED, SILENT = b"listed-1", b"silent-1"
-AS_OF = datetime(2026, 3, 1, 8, tzinfo=UTC)
-MEMBER = {"pseudonym": WHO, "level": 2, "points": 1200, "consent": True}
-SALE = {"sale_id": "S1", "total_minor": 20_000}
-OFF = {"kind": "amount_off", "steps": [{"from_minor": 10_000, "off_minor": 3_000}]}
-GOLD = {
-    "name": "gold",
-    "starts": 0,
-    "ends": 60_000,
-    "level": 2,
-    "unit": "shopper",
-    "arms": [{"name": "all", "share": 10_000, "campaign": ["acme", 1]}],
-}
-
-
-def factory() -> Factory:
-    asked: dict[int, dict[str, Any]] = {
-        1: {},
-        2: {"member_level": 2},
-        3: {"first_visit": True},
-        4: {"absent_days": 30},
-        5: {"holder_only": True},
-        6: {"limits": {"member_day": 1, "member_month": 2}},
-    }
-    made = Factory(
-        campaigns=[
-            amount_off(
-                number,
-                offer={"benefit": OFF, "conditions": conditions, "stacking": {"mode": "joint"}},
-                returns="coupon",
-            )
-            for number, conditions in asked.items()
-        ]
-    )
-    made.promos += promo_codes(made, 6)
-    listed = [
-        (LISTED, Known(level=2, points=1_200, visits=3, last_day=today() - 40, consent=True)),
-        (SILENT, Known(level=3, points=5, visits=0, last_day=None, consent=False)),
-    ]
-    made.members = MemberList(AS_OF, rows=pack((name_of(who), known) for who, known in listed))
-    made.receipt_rules = {"promos": [GOLD]}
-    return made
+from tests.integration.member_kit import LISTED, MEMBER, SALE, SILENT, WHO, Counter, card, factory
 
 
 @pytest_asyncio.fixture
@@ -76,39 +30,6 @@ async def till(tmp_path: Path) -> AsyncIterator[RealTill]:
         devices = (config.TcpPrinter(name="receipts", host="127.0.0.1", port=printer.port),)
         async with real_till(tmp_path / "state", factory(), printer=devices) as made:
             yield made
-
-
-class Counter:
-    """Redeems with a new key each time."""
-
-    def __init__(self, till: RealTill) -> None:
-        self.till = till
-        self._keys = iter(range(10**6))
-
-    async def redeem(
-        self, number: int, index: int, member: Any = None, key: str = "", sale: Any = SALE, holder: Any = None
-    ) -> Any:
-        body = {
-            "text": self.till.factory.coupon(index, number, holder=holder),
-            "sale": sale,
-            "member": member,
-        }
-        key = key or f"k{next(self._keys)}"
-        answer = await self.till.call("POST", "/v1/redeem", body, Idempotency_Key=key)
-        assert answer.status == 200, answer.raw
-        return answer.json
-
-    def data(self, lane: str = "redemption") -> list[dict[str, Any]]:
-        found = rows(Path(self.till.app._database.path), f"SELECT event FROM {lane}_record ORDER BY sequence")
-        return [json.loads(event)["data"] for (event,) in found]
-
-    def hidden(self, sequence: int) -> str:
-        """What stands for WHO in that redemption's record."""
-        database = Path(self.till.app._database.path)
-        asked = f"SELECT salt, pseudonym FROM disclosure WHERE lane = 'redemption' AND sequence = {sequence}"
-        found = {disclosure(bytes.fromhex(salt), bytes.fromhex(who)) for salt, who in rows(database, asked)}
-        (digest,) = [one.digest for one in found if one.pseudonym == WHO]
-        return digest
 
 
 async def test_a_member_of_the_level_gets_the_promotion_of_that_level(till: RealTill) -> None:
@@ -162,7 +83,7 @@ async def test_the_member_of_the_current_sale_is_that_of_the_next_scan_alone(til
     status = (await till.call("GET", "/v1/status")).json
     assert status["member"] == said["member"]
     assert (await till.call("POST", "/v1/scan", {"text": text})).json["outcome"] == "accepted"
-    assert (await till.call("GET", "/v1/sale")).json == {"sale": None, "member": None}
+    assert (await till.call("GET", "/v1/sale")).json == {"sale": None, "member": None, "checkout": None}
     other = till.factory.coupon(2, 2)
     assert (await till.call("POST", "/v1/scan", {"text": other})).json["outcome"] == "member_needed"
 
@@ -228,7 +149,7 @@ async def test_a_day_and_a_month_later_a_member_may_again(tmp_path: Path) -> Non
     made, clock = factory(), HandClock(datetime(2026, 11, 27, 12, tzinfo=UTC))
     made.issued = clock.wall
     with core(install(tmp_path / "till", made), made, clock) as till:
-        known = Members(till.state, clock, made.till_key).customer(Told(bytes.fromhex(WHO)))
+        known = Members(till.state, clock, till.ledger, made.till_key).customer(Told(bytes.fromhex(WHO)))
 
         async def redeem(index: int) -> tuple[str, str | None]:
             text = made.coupon(index, 6, not_before=20_000, expires=30_000)
@@ -249,10 +170,6 @@ async def test_a_day_and_a_month_later_a_member_may_again(tmp_path: Path) -> Non
     assert [day for day, _ in kept] == [day_number(datetime(2026, 12, 1, tzinfo=UTC), UTC)]
     assert kept[0][1] != bytes.fromhex(WHO)
     assert len(kept[0][1]) == 16
-
-
-def card(till: RealTill, who: bytes = LISTED, level: int = 0, first: int = -1, last: int = 1) -> str:
-    return sign(Card(who, today() + first, today() + last, level), till.factory.issuer_key)
 
 
 async def test_a_scanned_card_says_whose_sale_it_is_and_is_kept_nowhere(
@@ -326,7 +243,7 @@ async def test_a_repeated_request_gets_its_answer_though_its_card_is_over(tmp_pa
     made, clock = factory(), HandClock(datetime.now(UTC))
     made.issued = clock.wall.replace(microsecond=0)
     with core(install(tmp_path / "till", made), made, clock) as till:
-        members = Members(till.state, clock, made.till_key)
+        members = Members(till.state, clock, till.ledger, made.till_key)
         told = Told(card=sign(Card(LISTED, today() - 1, today()), made.issuer_key))
 
         async def redeem() -> Any:

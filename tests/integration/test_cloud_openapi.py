@@ -23,6 +23,7 @@ from cloud import (
     report_routes,
     staff_routes,
     till_routes,
+    webhook_routes,
 )
 from cloud.reports import REPORTS
 from sync import wire
@@ -40,6 +41,7 @@ MODULES = (
     staff_routes,
     report_routes,
     feed_routes,
+    webhook_routes,
 )
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "cloud-openapi.yaml"
 
@@ -86,6 +88,7 @@ def test_it_names_every_route_and_no_other(document: dict[str, Any]) -> None:
             staff_routes,
             report_routes,
             feed_routes,
+            webhook_routes,
         )
         for route in module.ROUTES
         if hasattr(route, "method") and hasattr(route, "path")

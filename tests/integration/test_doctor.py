@@ -312,3 +312,26 @@ def test_makers_and_groups_are_those_of_the_installed_files():
     groups = re.search(r"(?m)^SupplementaryGroups=(.*)$", unit)
     assert groups is not None
     assert set(groups[1].split()) == set(doctor.SERVICE_GROUPS)
+
+
+def test_a_camera_is_best_named_by_a_path_that_stays(machine: Machine, capsys: pytest.CaptureFixture[str]):
+    for number, folder in enumerate(("by-path", "by-id")):
+        machine.entry(f"video4linux/video{number}", name="Camera", index="0")
+        stable = machine.dev / "v4l" / folder / f"camera{number}-video-index0"
+        stable.parent.mkdir(parents=True)
+        stable.symlink_to(machine.node(f"video{number}"))
+    machine.write(
+        '[[camera]]\nname = "counter"\nsource = "0"\n'
+        f'[[camera]]\nname = "door"\nsource = "{machine.dev}/v4l/by-id/camera1-video-index0"\n'
+    )
+    code, found, _ = ask(machine, capsys)
+    assert code == 1
+    by_number, by_path = (one for one in found if one["kind"] == "video")
+    stable = machine.dev / "v4l" / "by-path" / "camera0-video-index0"
+    assert by_number["problems"] == [
+        {
+            "wrong": f"{machine.dev}/video0 may be another device after the next start",
+            "fix": f"name it {stable}",
+        }
+    ]
+    assert by_path["problems"] == []

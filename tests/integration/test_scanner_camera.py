@@ -145,6 +145,19 @@ async def test_the_cameras_threads_step_back_and_the_loop_does_not(video: Path):
     assert os.getpriority(os.PRIO_PROCESS, threading.get_native_id()) < NICE
 
 
+async def test_a_sandbox_that_lets_no_thread_step_back_costs_no_scan(
+    video: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """As in redeemd.service, where it ended the whole till."""
+
+    def refused(*_: int) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "setpriority", refused)
+    async with running(camera(video)) as run:
+        assert (await run.scan()).text == "RC1A"
+
+
 async def test_a_hard_code_is_read_by_the_chain(tmp_path: Path):
     soft = cv2.GaussianBlur(counter(qr(TOKEN, 4)), (0, 0), 2.0)
     cv2.imwrite(str(tmp_path / "soft.png"), soft)

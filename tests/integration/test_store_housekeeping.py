@@ -129,6 +129,7 @@ async def test_prints_requests_and_budgets_have_their_time(database: Database) -
     assert deleted == {
         "coupon_use": 0,
         "member_use": 0,
+        "member_points": 0,
         "hold": 1,
         "badge_use": 1,
         "member_sale": 1,

@@ -9,11 +9,14 @@ from typing import Any
 import pytest
 
 import cloud.ingest
+import cloud.sql_returns
+import cloud.sql_verdicts
 from agent.domain.decide import PriorUse
+from agent.store.conflicts import SqlConflicts
 from agent.store.ledger import SqlTransaction
 from agent.store.outbox import SqlOutbox
 from sync.wire import RecordResult, ResultStatus
-from tests.simulation.world import run_seed
+from tests.simulation.world import START, run_seed
 
 SEEDS, CHUNK = 48, 6
 
@@ -50,14 +53,42 @@ def say_stored(result: Callable[..., RecordResult]) -> Callable[..., RecordResul
     return sabotage
 
 
+def do_nothing(_work: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda *_: None
+
+
+def see_all(take: Callable[..., Any]) -> Callable[..., Any]:
+    """A till that keeps what it is told and shows it to nobody."""
+
+    async def sabotage(self: SqlConflicts, *asked: Any) -> Any:
+        new = await take(self, *asked)
+        for one in await self.listed(99, unseen=True):
+            await self.see(one["id"], START)
+        return new
+
+    return sabotage
+
+
 @pytest.mark.parametrize(
     ("owner", "name", "sabotage"),
     [
         (SqlOutbox, "settle", settle_all),
         (SqlTransaction, "view", forget_uses),
         (cloud.ingest, "_result", say_stored),
+        (cloud.sql_returns, "settle", do_nothing),
+        (cloud.sql_returns, "_give_back", do_nothing),
+        (cloud.sql_verdicts, "write", do_nothing),
+        (SqlConflicts, "take", see_all),
     ],
-    ids=["an outbox that loses", "a ledger that forgets", "a cloud that tells no conflict"],
+    ids=[
+        "an outbox that loses",
+        "a ledger that forgets",
+        "a cloud whose answers tell no conflict",
+        "a cloud that gives nothing back",
+        "a cloud that gives no coupon back",
+        "a cloud that tells no conflict",
+        "a till that shows none",
+    ],
 )
 def test_the_oracle_sees_a_broken_promise(
     monkeypatch: pytest.MonkeyPatch, owner: Any, name: str, sabotage: Callable[..., Any]

@@ -14,6 +14,7 @@ Long because the whole world of one seed is read at once: what can happen, and w
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import heapq
 import json
@@ -23,12 +24,15 @@ import sqlite3
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
+from typing import Any
 
+from agent.conflicts import Conflicts
+from agent.domain.campaign import Returns
 from agent.domain.decide import find_status
 from agent.domain.keys import SigningKey, new_signing_key
 from agent.domain.outcome import Outcome
@@ -39,17 +43,23 @@ from agent.domain.status import Status
 from agent.domain.time import timestamp
 from agent.domain.token import Claims, Coupon
 from agent.domain.verdict import Verdict
+from agent.ports import LedgerUnavailable
 from agent.redeem import Redeemer
 from agent.refresh import Refresher
 from agent.request import Request
+from agent.sale_desk import Desk, SaleFault
+from agent.sale_return import Return
+from agent.sales import Sales
 from agent.state import TillState
 from agent.store.bundle_cache import SqlBundleCache, enrol
+from agent.store.conflicts import SqlConflicts
 from agent.store.database import Database
 from agent.store.ledger import SqlLedger
 from agent.store.outbox import SqlOutbox
 from cloud.access import digest
+from cloud.export import TABLES, Period
 from cloud.http import Cloud
-from cloud.ingest import ingest
+from cloud.ingest import REVERSAL, ingest
 from cloud.issue import add_issuer, issue
 from cloud.main import init, open_cloud
 from cloud.ports import Terms
@@ -73,6 +83,7 @@ from sync.protocol import (
     Step,
     Tick,
 )
+from sync.verdicts import VERDICTS_TYPE
 from sync.wire import Limits
 from tests.core_kit import HandClock
 from tests.simulation.sync_seeds import SimulationError, check
@@ -86,6 +97,7 @@ CALM_S = 5 * 3600.0
 REFRESH_S = 240.0
 ACTIONS_MAX = 20_000
 SALE = Sale("sim", "CNY", 12_800, ())
+DISCOUNT_MINOR = 3_000
 RESULTS = {"content-type": wire.RESULTS_TYPE}
 
 
@@ -100,15 +112,30 @@ class Green:
 
 @dataclass
 class Oracle:
+    """returned: redemptions of which the goods came back; ended: those of them whose coupon may be used again."""
+
     greens: list[Green] = field(default_factory=list)
+    returned: set[str] = field(default_factory=set)
+    ended: set[str] = field(default_factory=set)
 
     def saw(self, till: str, index: int, verdict: Verdict) -> None:
         if verdict.outcome is Outcome.ACCEPTED:
             assert verdict.redemption_id is not None, "a green light has a number"
             self.greens.append(Green(till, index, verdict.redemption_id))
 
+    def gave_back(self, reversal: Mapping[str, Any]) -> None:
+        self.returned.add(reversal["redemption_id"])
+        if reversal["coupon_returns"]:
+            self.ended.add(reversal["redemption_id"])
+
+    def indexes_returned(self) -> set[int]:
+        return {green.index for green in self.greens if green.redemption_id in self.returned}
+
+    def standing(self) -> list[Green]:
+        return [green for green in self.greens if green.redemption_id not in self.ended]
+
     def uses(self) -> Counter[int]:
-        return Counter(green.index for green in self.greens)
+        return Counter(green.index for green in self.standing())
 
 
 class CloudSide:
@@ -127,12 +154,12 @@ class CloudSide:
         await self.cloud.store.close()
         self.cloud = self._open()
 
-    async def set_up(self, size: int) -> list[str]:
+    async def set_up(self, size: int, returns: Returns) -> list[str]:
         """A store, an issuer, a campaign whose coupons count once; their texts by index."""
         cloud = self.cloud
         await cloud.store.put_place(STORE)
         await add_issuer(cloud.store, cloud.keyring, ISSUER, None, 0, 60_000, 100_000)
-        await cloud.publisher.offer(cloud_kit.campaign(size=size), None)
+        await cloud.publisher.offer(cloud_kit.campaign(size=size, returns=returns), None)
         terms = Terms(TODAY - 1, TODAY + 30)
         made = await issue(cloud.store, cloud.keyring, ISSUER, CAMPAIGN, size, terms, self._now())
         texts = {one.index: one.text for one in made}
@@ -158,6 +185,10 @@ class CloudSide:
         if path.startswith("/v1/parts/"):
             content = await self.cloud.store.part(bytes.fromhex(path.removeprefix("/v1/parts/")))
             return _problem(404, "unknown_part") if content is None else Answer(200, {}, content)
+        if path == f"{wire.till_path(name)}/verdicts":
+            found = await self.cloud.store.verdicts(name, int(query.removeprefix("after=")), 3)
+            body = json.dumps({"verdicts": found, "more": len(found) == 3}).encode()
+            return Answer(200, {"content-type": VERDICTS_TYPE}, body)
         return _problem(404, "unknown_root")
 
     async def _till(self, name: str, signer: bytes) -> Till:
@@ -200,7 +231,10 @@ class TillSide:
         self.refresher = Refresher(
             SqlBundleCache(self.database), uplink, self.state, self.clock, self.key.public_key
         )
-        self.redeemer = Redeemer(self.state, SqlLedger(self.database), self.clock, self.key, None)
+        desk = Desk(self.state, SqlLedger(self.database), self.clock, self.key, None, False)
+        self.redeemer, self.sales = Redeemer(*desk[:4], None), Sales(desk, lambda: None)
+        conflicts = SqlConflicts(self.database, self.name)
+        self.conflicts = Conflicts(conflicts, uplink, self.state, self.clock, None, lambda: None)
         self.lanes = {lane: self.new_lane(lane) for lane in LANES}
         self.move_clock()
         await self.refresher.load()
@@ -233,9 +267,23 @@ class TillSide:
         if verdict.outcome is Outcome.UNKNOWN_RESULT:
             raise SimulationError("an answer was unknown: no fault here makes it so")
 
+    async def take_back(self) -> None:
+        """Goods of some redemption of this till come back."""
+        self.move_clock()
+        oracle = self.world.oracle
+        sold = [each.redemption_id for each in oracle.greens if each.till == self.name]
+        if open_ones := [each for each in sold if each not in oracle.returned]:
+            one = self.world.chance.choice(open_ones)
+            with contextlib.suppress(
+                SaleFault, LedgerUnavailable
+            ):  # no bundle, no room: then it does not come back
+                done = await self.sales.reverse(Return(one, None, None), f"{one} back")
+                oracle.gave_back(done.body["reversals"][0])
+
     async def refresh(self) -> None:
         self.move_clock()
         await self.refresher.fetch()
+        await self.conflicts.fetch()
 
     async def fill_disk(self, full: bool) -> None:
         """SQLite itself says that there is no room."""
@@ -401,7 +449,8 @@ class World:
             await self.side.cloud.store.close()
 
     async def _set_up(self) -> None:
-        self.coupons = await self.side.set_up(self.chance.choice([4, 12]))
+        returns = self.chance.choice(list(Returns))
+        self.coupons = await self.side.set_up(self.chance.choice([4, 12]), returns)
         for number in range(self.chance.choice([1, 2, 3])):
             name, key = f"T-{number + 1}", new_signing_key()
             folder = self.folder / name
@@ -425,6 +474,8 @@ class World:
             self.plan(self.chance.uniform(1, TROUBLE_S), partial(till.scan, index))
         for _ in range(self.chance.randrange(0, 8)):
             self.plan(self.chance.uniform(1, TROUBLE_S), self._trouble)
+        for _ in range(self.chance.choice([0, 2, 10])):
+            self.plan(self.chance.uniform(1, TROUBLE_S), self.chance.choice(self.tills).take_back)
 
     def _refreshing(self, till: TillSide) -> Callable[[], Awaitable[None]]:
         async def again() -> None:
@@ -487,32 +538,72 @@ class World:
 
     async def _compare(self) -> None:
         store, uses = self.side.cloud.store, self.oracle.uses()
-        here: dict[str, tuple[str, str]] = {}
+        here: dict[str, tuple[str, str | None]] = {}
         for till in self.tills:
             rows = await till.database.run(_records)
-            check(all(state in ("acknowledged", "conflict") for _, _, state in rows), f"{till.name}: {rows}")
-            here |= {f"{till.name}-{sequence}": (digest_, state) for sequence, digest_, state in rows}
+            check(all(row[2] in ("acknowledged", "conflict") for row in rows), f"{till.name}: {rows}")
+            here |= {f"{till.name}-{sequence}": (state, reverses) for sequence, _, state, reverses in rows}
             lines = await store.ledger(till.name, ("", "", 0), 10_000)
             there = [(line.sequence, line.hash) for line in lines if line.lane == REDEMPTION_LANE]
             check(
-                sorted(there) == [(s, d) for s, d, _ in rows],
+                sorted(there) == [row[:2] for row in rows],
                 f"{till.name}: the ledgers differ: {there} {rows}",
             )
         greens = [green.redemption_id for green in self.oracle.greens]
         check(len(greens) == len(set(greens)), "a number was given twice")
-        check(set(greens) == set(here), f"green lights and records differ: {set(greens) ^ set(here)}")
+        sold = {record for record, (_, reverses) in here.items() if not reverses}
+        check(set(greens) == sold, f"green lights and records differ: {set(greens) ^ sold}")
+        back = sorted(reverses for _, reverses in here.values() if reverses)
+        check(
+            back == sorted(self.oracle.returned), f"what came back: {back}, the truth {self.oracle.returned}"
+        )
         for till in self.tills:
-            own = Counter(green.index for green in self.oracle.greens if green.till == till.name)
+            own = Counter(green.index for green in self.oracle.standing() if green.till == till.name)
             check(all(count == 1 for count in own.values()), f"{till.name} took a coupon twice: {own}")
         found = Counter(conflict.index for conflict in await store.conflicts(10_000))
         double = Counter({index: count - 1 for index, count in uses.items() if count > 1})
         check(found == double, f"conflicts: the cloud says {found}, the truth is {double}")
-        told = Counter(
-            green.index for green in self.oracle.greens if here[green.redemption_id][1] == "conflict"
+        # Where nothing came back the answers to the batches said so already.
+        calm = {green.index for green in self.oracle.greens} - self.oracle.indexes_returned()
+        said = Counter(
+            green.index for green in self.oracle.greens if here[green.redemption_id][0] == "conflict"
         )
-        check(told == double, f"conflicts: the tills were told {told}, the truth is {double}")
+        for index in calm:
+            check(
+                said[index] == double[index],
+                f"coupon {index}: {said[index]} answers, {double[index]} conflicts",
+            )
+        await self._told()
+        await self._settled()
         for till in self.tills:
             await self._knows(till, uses)
+
+    async def _told(self) -> None:
+        """What staff are asked to look at are the conflicts that there are, at both tills, and no other."""
+        truth = set()
+        for line in await self.side.cloud.store.conflicts(10_000):
+            truth.add((line.redemption_id, line.winner.redemption_id))
+            if line.till != line.winner.till:
+                truth.add((line.winner.redemption_id, line.redemption_id))
+        shown = set()
+        for till in self.tills:
+            for one in await till.conflicts.listed(1000, unseen=True):
+                shown.add((one["redemption_id"], one["other"]["redemption_id"]))
+        check(shown == truth, f"conflicts: the tills show {shown}, the truth is {truth}")
+
+    async def _settled(self) -> None:
+        """What is paid is what was given and did not come back."""
+        table = TABLES["settlement"]
+        at = [list(table.columns).index(name) for name in ("amount_minor", "open_minor")]
+        period = Period("", "2999")
+        paid = [
+            row[place]
+            async for rows in table.pages(self.side.cloud.store, period)
+            for row in rows
+            for place in at
+        ]
+        truth = DISCOUNT_MINOR * (len(self.oracle.greens) - len(self.oracle.returned))
+        check(sum(paid) == truth, f"settled are {sum(paid)}, the truth is {truth}")
 
     async def _knows(self, till: TillSide, uses: Counter[int]) -> None:
         """After the last refresh the till refuses what was used anywhere, and takes what was not."""
@@ -526,8 +617,13 @@ class World:
             check(status is expected, f"{till.name} thinks coupon {index} {status}, it is {expected}")
 
 
-def _records(db: sqlite3.Connection) -> list[tuple[int, str, str]]:
-    return list(db.execute("SELECT sequence, hash, state FROM redemption_record ORDER BY sequence"))
+def _records(db: sqlite3.Connection) -> list[tuple[int, str, str, str | None]]:
+    """Sequence, hash, state, and of a reversal what it gives back."""
+    reverses = (
+        "CASE json_extract(event, '$.type') WHEN ? THEN json_extract(event, '$.data.redemption_id') END"
+    )
+    sql = f"SELECT sequence, hash, state, {reverses} FROM redemption_record ORDER BY sequence"
+    return list(db.execute(sql, (REVERSAL,)))
 
 
 def _head(db: sqlite3.Connection, lane: str) -> int:
@@ -550,12 +646,14 @@ def main(arguments: list[str]) -> int:
     logging.disable(logging.CRITICAL)
     count = int(arguments[0]) if arguments else 200
     first = int(arguments[1]) if len(arguments) > 1 else 0
-    greens = doubled = 0
+    greens = doubled = returned = 0
     for seed in range(first, first + count):
         world = run_seed(seed)
         greens += len(world.oracle.greens)
+        returned += len(world.oracle.returned)
         doubled += sum(uses - 1 for uses in world.oracle.uses().values())
-    said = {"seeds": count, "first": first, "redemptions": greens, "conflicts_all_found": doubled}
+    said = {"seeds": count, "first": first, "redemptions": greens, "returns": returned}
+    said |= {"conflicts_all_found": doubled}
     print(f"nothing lost, nothing doubled, no conflict unseen: {json.dumps(said)}")
     return 0
 

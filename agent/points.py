@@ -1,0 +1,132 @@
+"""Points of members: what one may spend here now, what a redemption earns and spends, what a return takes back.
+
+The balance is head office's as of its list, with what this till's later records changed: `through` of the list names
+the last record that is in it. What other tills did since is not known here, so the list's program bounds what one
+member may spend at one till, a day and since `through`; the cloud adds up and finds who spent more than there was.
+Points are kept for members who agreed to be recorded. Those of whom the list does not know are the POS's, as it says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+from agent.domain import record
+from agent.domain.basket import share_of_pieces
+from agent.domain.benefit import PointsSpend
+from agent.domain.campaign import Campaign
+from agent.domain.eligibility import Member
+from agent.domain.member_list import MemberList, Program
+from agent.domain.pricing import Applied
+from agent.domain.sale import Sale
+from agent.ports import PointsHere, Transaction
+from agent.records import Moment
+
+USUAL_PERCENT = 100
+
+
+def asks(campaigns: Iterable[Campaign | None]) -> bool:
+    """Whether one of them pays with points: only then is the ledger asked for them."""
+    return any(one is not None and isinstance(one.offer.benefit, PointsSpend) for one in campaigns)
+
+
+def balance(tx: Transaction, member: Member, at: Moment) -> Member:
+    """The member with the points that there are, as far as this till knows."""
+    return _counted(member, at.trust.contents.members, _here(tx, member, at))
+
+
+def spendable(tx: Transaction, member: Member | None, at: Moment) -> Member | None:
+    """The member with the points that may be spent here now."""
+    if member is None:
+        return None
+    members, here = at.trust.contents.members, _here(tx, member, at)
+    counted = _counted(member, members, here)
+    if members.program is None:
+        return counted
+    return replace(counted, points=min(counted.points, _room(members.program, here)))
+
+
+def _here(tx: Transaction, member: Member, at: Moment) -> PointsHere:
+    return tx.points_here(member.digest, at.trust.contents.members.through, at.day, at.now.now)
+
+
+def _counted(member: Member, members: MemberList, here: PointsHere) -> Member:
+    if member.as_of is None:  # what the POS says holds what this till told it; what is held it cannot know
+        return replace(member, points=max(member.points - here.held, 0))
+    listed = members.find(member.pseudonym)
+    if listed is None or not member.consent:
+        return replace(member, points=0)
+    return replace(member, points=max(listed.points + here.change - here.held, 0), as_of=members.as_of)
+
+
+def _room(program: Program, here: PointsHere) -> int:
+    if here.times_day >= program.count_day or here.times >= program.count_offline:
+        return 0
+    return max(min(program.points_day - here.spent_day, program.points_offline - here.spent) - here.held, 0)
+
+
+def note(
+    tx: Transaction,
+    at: Moment,
+    member: Member | None,
+    sale: Sale | None,
+    due_minor: int,
+    applied: Applied | None,
+) -> dict[str, Any]:
+    """Keep what the redemption that is recorded next earns and spends; the members of its record.
+
+    A sale earns what its payment is worth once, and each multiplier of it so much more. due_minor: what is paid.
+    """
+    if member is None or sale is None or applied is None:
+        return {}
+    program = at.trust.contents.members.program
+    earned, spent = 0, applied.points_spent
+    if program is not None and program.earn_minor and member.consent:
+        usual = due_minor // program.earn_minor
+        first = not tx.earned_before(member.digest, sale.sale_id, at.day)
+        more = max(applied.points_percent - USUAL_PERCENT, 0)
+        earned = usual * ((USUAL_PERCENT if first else 0) + more) // USUAL_PERCENT
+    if earned or spent:
+        number = tx.head(record.REDEMPTION_LANE).sequence + 1
+        tx.add_points(number, member.digest, at.day, sale.sale_id, earned, spent)
+    return {"points_earned": earned}
+
+
+def part_of(points: int, before_minor: int, now_minor: int, all_minor: int, *, whole: bool) -> int:
+    """The points that go back with `now_minor` of a discount; with the last part (whole) all that are left."""
+    if not all_minor:
+        return points if whole else 0
+    if whole:
+        return points - points * before_minor // all_minor
+    return share_of_pieces(points, all_minor, before_minor, now_minor)
+
+
+def give_back(
+    tx: Transaction,
+    at: Moment,
+    number: int,
+    before_minor: int,
+    now_minor: int,
+    all_minor: int,
+    *,
+    whole: bool,
+) -> dict[str, int]:
+    """Points follow what goes back of redemption `number`: in the end exactly what was earned and spent.
+
+    before_minor, now_minor, all_minor: what went back of its discount before, goes back now, was there at all. Where it
+    took nothing off, points go back with all of it.
+    """
+    found = tx.points_of(number)
+    if found is None:
+        return {"points_earned": 0, "points_spent": 0}
+    member, sale_id, earned, spent = found
+
+    of = before_minor, now_minor, all_minor
+    back = {
+        "points_earned": -part_of(earned, *of, whole=whole),
+        "points_spent": -part_of(spent, *of, whole=whole),
+    }
+    reversal = tx.head(record.REDEMPTION_LANE).sequence + 1
+    tx.add_points(reversal, member, at.day, sale_id, back["points_earned"], back["points_spent"])
+    return back
