@@ -24,7 +24,9 @@ class FailureKind(StrEnum):
     NO_ROUTE = "no_route"  # no network, or none of the IP version that the cloud's address is of
     PROXY = "proxy"  # the proxy cannot be reached or lets nothing through
     INTERRUPTED = "interrupted"  # the line broke after the request began: it may have been received
-    TLS = "tls"
+    TLS = "tls"  # no encrypted connection at all
+    TLS_CA = "tls_ca"  # a certificate of nobody this till trusts
+    TLS_NAME = "tls_name"  # a certificate of another address
     CLOCK = "clock"  # by this till's date the cloud's certificate does not count yet, or no more
     TIMEOUT = "timeout"
     CAPTIVE_PORTAL = "captive_portal"
@@ -79,8 +81,18 @@ SENTENCES: Mapping[FailureKind, Sentence] = {
         "The line broke during a transfer; nothing is lost and it is tried again by itself.",
     ),
     FailureKind.TLS: Sentence(
-        "无法确认云端身份（证书问题），请检查本机时间和 CA 文件。",
-        "The cloud's certificate is not trusted: check this till's clock and its CA file.",
+        "无法与云端建立加密连接，请检查云端网址和端口。",
+        "No encrypted connection can be made: check the cloud's URL and port.",
+    ),
+    FailureKind.TLS_CA: Sentence(
+        "云端证书不受信任：请检查 CA 文件；若其他网页也打不开，网络可能要求先登录。",
+        "The certificate is of nobody this till trusts: check [cloud] ca_file; if other pages fail too, the network "
+        "may want a login.",
+    ),
+    FailureKind.TLS_NAME: Sentence(
+        "证书属于别的地址：请检查云端网址；若其他网页也打不开，网络可能要求先登录。",
+        "The certificate is of another address: check [cloud] url; if other pages fail too, the network may want a "
+        "login.",
     ),
     FailureKind.TIMEOUT: Sentence(
         "云端没有在规定时间内回应，稍后自动重试。",

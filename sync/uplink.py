@@ -259,8 +259,14 @@ _CONNECT_KINDS = {
     errno.ENETUNREACH: FailureKind.NO_ROUTE,
     errno.EADDRNOTAVAIL: FailureKind.NO_ROUTE,
 }
-_DATE_FAULTS = (9, 10)
-"""X509_V_ERR_CERT_NOT_YET_VALID and X509_V_ERR_CERT_HAS_EXPIRED (OpenSSL, X509_STORE_CTX_get_error(3))."""
+_VERIFY_KINDS = {
+    **dict.fromkeys((9, 10), FailureKind.CLOCK),  # not yet valid, expired
+    **dict.fromkeys(
+        (2, 18, 19, 20, 21), FailureKind.TLS_CA
+    ),  # no issuer, self-signed, in the chain, not here, first
+    **dict.fromkeys((62, 64), FailureKind.TLS_NAME),  # host name, IP address
+}
+"""X509_V_ERR_... of OpenSSL (X509_STORE_CTX_get_error(3))."""
 
 
 def _verify_code(error: BaseException | None) -> int | None:
@@ -273,8 +279,8 @@ def classify(error: Exception) -> Failure:
     """The failure an exception of aiohttp, of the resolver or of a socket stands for."""
     number = error.errno if isinstance(error, OSError) else None
     detail = " ".join(f"{type(error).__name__}: {error}".split())[:300]
-    if _verify_code(error) in _DATE_FAULTS:
-        return Failure(FailureKind.CLOCK, detail)
+    if (kind := _VERIFY_KINDS.get(_verify_code(error) or 0)) is not None:
+        return Failure(kind, detail)
     if type(error) is aiohttp.ClientConnectorError and number in _CONNECT_KINDS:
         return Failure(_CONNECT_KINDS[number], detail)
     return Failure(next(kind for types, kind in _KINDS if isinstance(error, types)), detail)

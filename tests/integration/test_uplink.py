@@ -154,7 +154,9 @@ async def test_tls_is_trusted_through_the_ca_file_and_not_otherwise(certificate:
     tls.load_cert_chain(certificate)
     async with http_server(accept, tls) as base:
         assert base.startswith("https://")
-        assert failure_kind(await post(base)) is FailureKind.TLS
+        assert failure_kind(await post(base)) is FailureKind.TLS_CA
+        elsewhere = base.replace("127.0.0.1", "localhost")
+        assert failure_kind(await post(elsewhere, ca_file=certificate)) is FailureKind.TLS_NAME
         assert isinstance(await post(base, ca_file=certificate), Answer)
 
 

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import gzip
 import os
+import socket
 import subprocess
 import sys
 
@@ -63,6 +64,26 @@ def test_a_network_that_leads_nowhere_or_is_of_the_other_ip_version() -> None:
 async def test_an_address_of_ip_version_6_alone() -> None:
     async with http_server(accept, host="::1") as base:
         assert isinstance(await post(base), Answer)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+async def test_a_name_of_both_ip_versions_of_which_one_answers(
+    host: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in a network of IPv6 alone, or of IPv4 alone: the address that does not answer is passed over."""
+
+    def both(_name: str, port: int, *_asked: object, **_more: object) -> list[object]:
+        """What a resolver says of a name with two addresses; this machine's own may know one of localhost."""
+        kind = (socket.SOCK_STREAM, socket.IPPROTO_TCP, "")
+        return [
+            (socket.AF_INET6, *kind, ("::1", port, 0, 0)),
+            (socket.AF_INET, *kind, ("127.0.0.1", port)),
+        ]
+
+    async with http_server(accept, host=host) as base:
+        monkeypatch.setattr(socket, "getaddrinfo", both)
+        port = base.rpartition(":")[2]
+        assert isinstance(await post(f"http://localhost:{port}"), Answer)
 
 
 async def test_a_proxy_that_is_not_there() -> None:
