@@ -18,7 +18,7 @@ log = logging.getLogger("redeemd.cloud")
 
 SEEN_EVERY_S = 5.0
 TALLY_EVERY_S = 10.0
-TILLS_AT_ONCE = 500
+TILLS_AT_ONCE = 50
 RECORDS_AT_ONCE = 500
 """Of one transaction: the writer of an embedded database is busy for some tens of milliseconds."""
 
@@ -37,11 +37,11 @@ async def write_seen(cloud: Cloud) -> None:
 async def count_all(store: CloudStore) -> int:
     """Bring the tally up to what is stored; how many records were counted."""
     counted = 0
-    while tills := await store.behind(TILLS_AT_ONCE):
-        for till in tills:
-            done = RECORDS_AT_ONCE
-            while done == RECORDS_AT_ONCE:
-                done = await store.count_up(till, RECORDS_AT_ONCE)
+    while tills := await store.behind(TILLS_AT_ONCE * 10):
+        for first in range(0, len(tills), TILLS_AT_ONCE):
+            chunk, done = tills[first : first + TILLS_AT_ONCE], RECORDS_AT_ONCE
+            while done >= RECORDS_AT_ONCE:
+                done = await store.count_up(chunk, RECORDS_AT_ONCE)
                 counted += done
     return counted
 

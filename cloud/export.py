@@ -260,6 +260,10 @@ class Places:
             self._known[till] = (None, None) if found is None else await self.at(found.store)
         return self._known[till]
 
+    async def load(self) -> None:
+        """All stores at once, where many will be asked for."""
+        self._stores |= {place.store: (place.store, place.merchant) for place in await self._store.places()}
+
     async def at(self, store: str) -> tuple[str | None, str | None]:
         if store not in self._stores:
             place = await self._store.place(store)

@@ -70,10 +70,14 @@ def least_minor(campaign: Campaign | None) -> int:
     return max(step, campaign.offer.conditions.min_spend_minor)
 
 
-def read_fact(stored: Stored, least: int) -> Fact | None:
-    """None for a record that neither redeems nor gives back. least: as `least_minor` says of its campaign."""
-    data = json.loads(stored.event).get("data")
-    data = data if isinstance(data, dict) else {}
+def read_data(event: str) -> Mapping[str, Any]:
+    """The data of an event, empty where it is no object."""
+    data = json.loads(event).get("data")
+    return data if isinstance(data, dict) else {}
+
+
+def read_fact(stored: Stored, data: Mapping[str, Any], least: int) -> Fact | None:
+    """None for a record that neither redeems nor gives back. data: of its event. least: as `least_minor` says."""
     day, hour = data.get("business_date"), data.get("hour")
     at = (
         day if isinstance(day, str) and _DAY.fullmatch(day) else stored.received_at[:10],

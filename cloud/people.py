@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
-from typing import NamedTuple, Protocol
+from collections.abc import Mapping
+from typing import Any, NamedTuple, Protocol
 
 PeopleCursor = tuple[str, str, int, str, str]
 """pseudonym, till, sequence, hash, digest."""
+PEOPLE_FIRST: PeopleCursor = ("", "", 0, "", "")
 
 
 class Purchase(NamedTuple):
@@ -24,11 +25,15 @@ class Purchase(NamedTuple):
     def cursor(self) -> PeopleCursor:
         return self[:5]
 
-    def is_members(self) -> bool:
-        """Whether it is who bought, not who brought the customer."""
-        data = json.loads(self.event).get("data")
-        member = data.get("member") if isinstance(data, dict) else None
+    def is_members(self, data: Mapping[str, Any]) -> bool:
+        """Whether it is who bought, not who brought the customer. data: of the event."""
+        member = data.get("member")
         return isinstance(member, dict) and member.get("pseudonym") == self.digest
+
+    def is_units(self, data: Mapping[str, Any]) -> bool:
+        """Whether the receipt's promotion was decided by this customer."""
+        promotion = data.get("promotion")
+        return isinstance(promotion, dict) and promotion.get("unit") == self.digest
 
 
 class PeopleStore(Protocol):

@@ -13,8 +13,7 @@ from typing import Any
 from cloud.background import count_all
 from cloud.errors import Refused, SetupError
 from cloud.open_store import open_store
-from cloud.reports import FIRST_DAY, LAST_DAY, REPORTS, Asked, Report, to_csv
-from cloud.tally import AXES
+from cloud.reports import BREAKDOWNS, FIRST_DAY, LAST_DAY, REPORTS, Asked, Report, to_csv
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,7 +25,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--until", type=_day, default=LAST_DAY, metavar="DAY", help="up to this day, included"
     )
-    parser.add_argument("--by", choices=AXES[1:], default=AXES[1], help="for breakdown (default %(default)s)")
+    parser.add_argument(
+        "--by", choices=BREAKDOWNS, default=BREAKDOWNS[0], help="for breakdown (default %(default)s)"
+    )
     parser.add_argument("--campaign", metavar="ISSUER/NUMBER", help="of this campaign alone")
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="for programs: one JSON object a row")

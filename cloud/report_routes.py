@@ -19,10 +19,9 @@ from cloud.export import TABLES, Period
 from cloud.export_files import csv_line
 from cloud.http import json_answer, read_query
 from cloud.lists import page_limit
-from cloud.reports import FIRST_DAY, LAST_DAY, REPORTS, Asked, Report, sorted_page, to_csv
+from cloud.reports import BREAKDOWNS, FIRST_DAY, LAST_DAY, REPORTS, Asked, Report, sorted_page, to_csv
 from cloud.seen import PROBLEMS, SORTS, TillQuery
 from cloud.staff import Permission
-from cloud.tally import AXES
 
 log = logging.getLogger("redeemd.cloud")
 
@@ -30,7 +29,7 @@ ROUTES = web.RouteTableDef()
 TILLS_SHOWN, TILLS_MAX = 50, 500
 ROWS_SHOWN, ROWS_MAX = 1000, 10_000
 SEARCH_CHARS_MAX = 64
-_SETTLING = ("settlement", "rfm", "people")
+_SETTLING = ("settlement", "lift", "rfm", "people")
 """Reports that say what somebody is owed, or of customers."""
 
 
@@ -141,7 +140,7 @@ def _asked(query: Mapping[str, str]) -> Asked:
     return Asked(
         _date(query, "since", FIRST_DAY),
         _date(query, "until", LAST_DAY),
-        _choice(query, "by", "store", AXES[1:]),
+        _choice(query, "by", "store", BREAKDOWNS),
         campaign,
     )
 

@@ -5,19 +5,22 @@ Periods are days, both included: of the store's calendar for what was sold, of r
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
 from datetime import date, timedelta
 from typing import Any, NamedTuple
 
+from agent.domain.parts import Place
 from cloud.errors import Refused
 from cloud.export import TABLES
 from cloud.export_files import csv_line
-from cloud.facts import REDEMPTION, Stored, read_fact
+from cloud.facts import REDEMPTION, Stored, read_data, read_fact
 from cloud.intervals import newcombe, wilson
+from cloud.lift import Outcome, Visit, mean_difference, outcomes
+from cloud.people import PEOPLE_FIRST
 from cloud.ports import CloudStore, Offer
 from cloud.rfm import LAYERS, Person, Scored, scored
 from cloud.settling import period_of, settlement
-from cloud.tally import AXES, ArmLine, Sums
+from cloud.tally import AXES, ArmLine, Sums, TallyLine
 
 PEOPLE_MAX = 1_000_000
 """Customers of one report: they are held in memory."""
@@ -47,6 +50,12 @@ class Report(NamedTuple):
     rows: list[Row]
 
 
+_OF_STORES: dict[str, Callable[[Place], Sequence[str]]] = {
+    "merchant": lambda place: (place.merchant,),
+    "group": lambda place: tuple(map(str, sorted(place.groups))),
+}
+BREAKDOWNS = (*AXES[1:], *_OF_STORES)
+"""group: of stores, such as a region, by its number."""
 _SUMS = (
     *("redemptions", "discount_minor", "baskets", "basket_minor", "average_basket_minor"),
     *("measured", "extra_minor", "returns", "returned_minor"),
@@ -58,6 +67,11 @@ _ARMS = (
     *("high_percent", "against", "difference_percent", "difference_low_percent", "difference_high_percent"),
 )
 _LAYERS = ("layer", "people", "people_percent", "purchases", "spent_minor", "average_spent_minor")
+_LIFT = (
+    *("rule", "arm", "people", "returned", "rate_percent", "low_percent", "high_percent"),
+    *("spent_minor", "spent_each_minor", "against", "difference_percent", "difference_low_percent"),
+    *("difference_high_percent", "extra_each_minor", "extra_low_minor", "extra_high_minor"),
+)
 _PEOPLE = ("pseudonym", "last", "purchases", "spent_minor", "recency", "frequency", "money", "layer")
 
 
@@ -84,15 +98,18 @@ async def campaigns(store: CloudStore, asked: Asked) -> Report:
 
 
 async def breakdown(store: CloudStore, asked: Asked) -> Report:
-    """By store, hour of the day or source (touch point). share_percent: of the campaign's redemptions."""
-    if asked.by not in AXES[1:]:
-        raise Refused(422, "bad_field", f"by is none of {', '.join(AXES[1:])}")
+    """By one of BREAKDOWNS. share_percent: of the campaign's redemptions; a store in several groups counts in each."""
+    if asked.by not in BREAKDOWNS:
+        raise Refused(422, "bad_field", f"by is none of {', '.join(BREAKDOWNS)}")
     offers = {(one.campaign.issuer, one.campaign.number): one for one in await store.offers()}
-    lines = await store.tallies(asked.by, *asked.days(), asked.campaign)
+    axis = "store" if asked.by in _OF_STORES else asked.by
+    lines = await store.tallies(axis, *asked.days(), asked.campaign)
     whole: dict[tuple[str, int], int] = {}
     for line in lines:
         of = (line.issuer, line.campaign)
         whole[of] = whole.get(of, 0) + line.sums.redemptions
+    if asked.by in _OF_STORES:
+        lines = _rolled_up(lines, {one.store: _OF_STORES[asked.by](one) for one in await store.places()})
     rows = []
     for line in lines:
         of = (line.issuer, line.campaign)
@@ -104,6 +121,16 @@ async def breakdown(store: CloudStore, asked: Asked) -> Report:
         )
         rows.append(named | {asked.by: line.value} | _sums(line.sums) | {"share_percent": share})
     return Report((*_CAMPAIGN, asked.by, *_SUMS, "share_percent"), rows)
+
+
+def _rolled_up(lines: Iterable[TallyLine], wholes: Mapping[str, Sequence[str]]) -> list[TallyLine]:
+    """Sums of stores as sums of what they belong to. wholes: of each store; one that is not known belongs to ""."""
+    found: dict[tuple[str, int, str], Sums] = {}
+    for line in lines:
+        for whole in wholes.get(line.value) or ("",):
+            key = (line.issuer, line.campaign, whole)
+            found[key] = found.get(key, Sums()).plus(line.sums)
+    return [TallyLine(*key, sums) for key, sums in sorted(found.items())]
 
 
 async def arms(store: CloudStore, asked: Asked) -> Report:
@@ -165,22 +192,11 @@ async def people(store: CloudStore, asked: Asked) -> Report:
 
 
 async def customers(store: CloudStore, asked: Asked) -> list[Scored]:
-    """All who redeemed in the period, as far as records disclose them. Reads each of their records: a report of the
-    night, not of a page. Refused(422) beyond PEOPLE_MAX.
-    """
+    """All who redeemed in the period, as far as records disclose them. Refused(422) beyond PEOPLE_MAX."""
     found: list[Person] = []
-    since, behind = asked.days()
-    after = ("", "", 0, "", "")
-    while page := await store.purchases(after, PEOPLE_PAGE):
-        after = page[-1].cursor
-        for line in page:
-            fact = read_fact(Stored(0, REDEMPTION, line.received_at, "", 0, 0, None, line.event), 0)
-            if fact is None or not line.is_members() or not since <= fact.day < behind:
-                continue
-            own = Person(line.pseudonym, _date(fact.day, line.received_at), 1, fact.basket_minor or 0)
-            if found and found[-1].pseudonym == own.pseudonym:
-                own = _together(found.pop(), own)
-            found.append(own)
+    async for pseudonym, visits in _histories(store, asked):
+        last = max(_date(visit.day) for visit in visits)
+        found.append(Person(pseudonym, last, len(visits), sum(visit.spent_minor for visit in visits)))
         if len(found) > PEOPLE_MAX:
             raise Refused(
                 422, "too_many_people", f"more than {PEOPLE_MAX} customers: ask for a shorter period"
@@ -188,9 +204,71 @@ async def customers(store: CloudStore, asked: Asked) -> list[Scored]:
     return scored(found)
 
 
-def _together(one: Person, other: Person) -> Person:
-    spent = one.spent_minor + other.spent_minor
-    return Person(one.pseudonym, max(one.last, other.last), one.purchases + other.purchases, spent)
+async def lift(store: CloudStore, asked: Asked) -> Report:
+    """Of each rule of receipts: how many customers of each arm came back on a later day (Wilson), what they spent then,
+    and both against the arm that is held out (Newcombe; Welch's normal interval from 30 customers on).
+    """
+    held_out = _held_out(await store.arms(*asked.days()))
+    found = outcomes([visits async for _, visits in _histories(store, asked)])
+    rows = []
+    for (rule, arm), own in sorted(found.items()):
+        base = found.get((rule, held_out.get(rule, "")))
+        rows.append(_lifted(rule, arm, own, None if arm == held_out.get(rule) else base, held_out.get(rule)))
+    return Report(_LIFT, rows)
+
+
+def _held_out(lines: Iterable[ArmLine]) -> dict[str, str]:
+    """Of each rule the one arm that gave no codes; none where that is not clear."""
+    without: dict[str, list[str]] = {}
+    for line in lines:
+        if not line.sums.codes:
+            without.setdefault(line.rule, []).append(line.arm)
+    return {rule: found[0] for rule, found in without.items() if len(found) == 1}
+
+
+def _lifted(rule: str, arm: str, own: Outcome, base: Outcome | None, held_out: str | None) -> Row:
+    low, high = wilson(own.returned, own.people)
+    row: Row = dict.fromkeys(_LIFT) | {
+        "rule": rule,
+        "arm": arm,
+        "people": own.people,
+        "returned": own.returned,
+    }
+    row |= {"rate_percent": _percent(own.returned, own.people), "low_percent": _hundredths(low)}
+    row |= {"high_percent": _hundredths(high), "spent_minor": own.spent_minor}
+    row["spent_each_minor"] = round(own.mean_minor)
+    if base is None:
+        return row
+    between = newcombe((own.returned, own.people), (base.returned, base.people))
+    row |= {"against": held_out, "difference_low_percent": _hundredths(between.low)}
+    row["difference_percent"] = _hundredths(own.returned / own.people - base.returned / base.people)
+    row |= {"difference_high_percent": _hundredths(between.high)}
+    row["extra_each_minor"] = round(own.mean_minor - base.mean_minor)
+    if (interval := mean_difference(own, base)) is not None:
+        row |= {"extra_low_minor": round(interval.low), "extra_high_minor": round(interval.high)}
+    return row
+
+
+async def _histories(store: CloudStore, asked: Asked) -> AsyncIterator[tuple[str, list[Visit]]]:
+    """Each customer's redemptions in the period. Reads each of their records: a report of the night, not of a page."""
+    since, behind = asked.days()
+    after, pseudonym, visits = PEOPLE_FIRST, "", list[Visit]()
+    while page := await store.purchases(after, PEOPLE_PAGE):
+        after = page[-1].cursor
+        for line in page:
+            if line.pseudonym != pseudonym:
+                if visits:
+                    yield pseudonym, visits
+                pseudonym, visits = line.pseudonym, []
+            data = read_data(line.event)
+            fact = read_fact(Stored(0, REDEMPTION, line.received_at, "", 0, 0, None, line.event), data, 0)
+            decided = line.is_units(data)
+            if fact is None or not (decided or line.is_members(data)) or not since <= fact.day < behind:
+                continue
+            rule = (fact.rule, fact.arm) if decided else ("", "")
+            visits.append(Visit(fact.day, fact.basket_minor or 0, *rule))
+    if visits:
+        yield pseudonym, visits
 
 
 async def statement(store: CloudStore, asked: Asked) -> Report:
@@ -206,8 +284,9 @@ REPORTS: dict[str, tuple[Maker, str]] = {
         campaigns,
         "each campaign's funnel: issued, redeemed, discount, baskets, extra sales, returns",
     ),
-    "breakdown": (breakdown, "the same by store, hour or source"),
+    "breakdown": (breakdown, "the same by store, merchant, group of stores, hour or source"),
     "arms": (arms, "A/B arms of receipts: codes that came back, with 95 % intervals (Wilson, Newcombe)"),
+    "lift": (lift, "arms against what is held out: customers that came back, and extra sales of each"),
     "rfm": (rfm, "customers in layers by recency and frequency"),
     "people": (people, "each customer's RFM scores, by pseudonym"),
     "settlement": (statement, "what each party pays for discounts in each store, net of returns"),
@@ -272,12 +351,12 @@ def _day(number: int) -> str:
     return (date(1970, 1, 1) + timedelta(days=number)).isoformat()
 
 
-def _date(text: str, received_at: str) -> date:
-    """What a till calls a day may be none."""
+def _date(text: str) -> date:
+    """What a till calls a day may be none: it counts as long ago."""
     try:
         return date.fromisoformat(text)
     except ValueError:
-        return date.fromisoformat(received_at[:10])
+        return FIRST_DAY
 
 
 def to_csv(report: Report) -> bytes:

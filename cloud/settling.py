@@ -20,6 +20,7 @@ def period_of(since: date, until: date) -> Period:
 async def settlement(store: CloudStore, period: Period) -> list[Row]:
     """Rows as the export's table `settlement` has them. period: of whole days."""
     places = Places(store)
+    await places.load()
     sums = StoreSums(places, await store.offers())
     reported, questioned = await store.settled(period.since, period.until)
     for line in reported:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any
 
+from agent.domain.campaign import Campaign
 from agent.domain.offer import PARTIES, Funding
 from agent.domain.record import REDEMPTION_LANE
-from cloud.facts import REDEMPTION, Fact, Stored, least_minor, read_fact
+from cloud.facts import Fact, Stored, least_minor, read_data, read_fact
 from cloud.lists import LedgerLine
 from cloud.returns import shares_of
 from cloud.sql import Db, Threads
@@ -61,8 +61,8 @@ class SqlTally:
         rows = await self._threads.read(lambda db: db.execute(_BEHIND, (limit,)).fetchall())
         return [till for (till,) in rows]
 
-    async def count_up(self, till: str, limit: int) -> int:
-        return await self._threads.write(lambda db: count_up(db, till, limit), LOCK)
+    async def count_up(self, tills: Sequence[str], limit: int) -> int:
+        return await self._threads.write(lambda db: count_up(db, tills, limit), LOCK)
 
     async def tallies(
         self, axis: str, since: str, until: str, of: tuple[str, int] | None = None
@@ -95,19 +95,27 @@ class SqlTally:
         )
 
 
-class _Till(NamedTuple):
-    till: str
-    store: str
-
-
 def note_late(db: Db, till: str, lane: str, sequence: int) -> None:
     """A record took a place below the end of its lane: it may lie behind what was counted."""
     if lane == REDEMPTION_LANE:
         db.execute("INSERT INTO tally_late VALUES (?, ?) ON CONFLICT DO NOTHING", (till, sequence))
 
 
-def count_up(db: Db, till: str, limit: int) -> int:
-    """`CloudStore.count_up`.
+def count_up(db: Db, tills: Sequence[str], limit: int) -> int:
+    """`CloudStore.count_up`."""
+    batch, left = _Batch(db), limit
+    for till in tills:
+        records = _next(db, till, left)
+        batch.add(till, records)
+        left -= len(records)
+        if left <= 0:
+            break
+    batch.write()
+    return limit - left
+
+
+def _next(db: Db, till: str, limit: int) -> list[Stored]:
+    """The records of a till that were not counted, which are counted from now on.
 
     The range is read before what is late: a record that comes in between shows as late, and is read by itself where
     the range did not have it. One beyond the range is left for the next.
@@ -122,60 +130,76 @@ def count_up(db: Db, till: str, limit: int) -> int:
     had = {row[0] for row in rows}
     missed = sorted(one for one in late if one <= end and one not in had)
     rows += db.matching(f"{_STORED}{_RECORD} {{keys}}", (till,), missed)
-    where = db.execute("SELECT store FROM till WHERE till = ?", (till,)).fetchone()
-    _add(db, _Till(till, where[0] if where else ""), [Stored(*row) for row in rows])
     db.executemany("DELETE FROM tally_late WHERE till = ? AND sequence = ?", [(till, one) for one in late])
     db.execute(
         "INSERT INTO tally_place VALUES (?, ?) ON CONFLICT (till) DO UPDATE SET sequence = excluded.sequence",
         (till, end),
     )
-    return len(rows)
+    return [Stored(*row) for row in rows]
 
 
-def _add(db: Db, till: _Till, records: Sequence[Stored]) -> None:
-    least: dict[tuple[str, int], int] = {}
-    facts: list[Fact] = []
-    for stored in records:
-        campaign = (stored.issuer or "", stored.campaign or 0)
-        if campaign not in least:
-            least[campaign] = least_minor(campaign_of(db, *campaign))
-        fact = read_fact(stored, least[campaign])
-        if fact is not None:
+class _Batch:
+    """What one transaction adds, summed up in memory, so that few rows are written for many records."""
+
+    def __init__(self, db: Db) -> None:
+        self._db = db
+        self._campaigns: dict[tuple[str, int], Campaign | None] = {}
+        self._sums: dict[Key, Sums] = {}
+        self._settled: dict[tuple[Any, ...], list[int]] = {}
+        self._redeemed: list[tuple[str, Fact]] = []
+
+    def add(self, till: str, records: Sequence[Stored]) -> None:
+        if not records:
+            return
+        row = self._db.execute("SELECT store FROM till WHERE till = ?", (till,)).fetchone()
+        store: str = row[0] if row else ""
+        facts = []
+        for stored in records:
+            data, campaign = read_data(stored.event), self._campaign(stored)
+            fact = read_fact(stored, data, least_minor(campaign))
+            if fact is None:
+                continue
             facts.append(fact)
-    db.executemany(_ADD, [(*key, *sums) for key, sums in sorted(tally(facts, till.store).items())])
-    db.executemany(_ADD_SETTLED, _settled(db, till.store, records))
-    redeemed = [fact for fact in facts if not fact.returned]
-    arms = _handed_out(db, till.till, redeemed)
-    for key, sums in _come_back(db, redeemed).items():
-        arms[key] = ArmSums(*(one + more for one, more in zip(arms.get(key, ArmSums()), sums, strict=True)))
-    db.executemany(_ADD_ARM, [(*key, *sums) for key, sums in sorted(arms.items())])
+            if not fact.returned:
+                self._redeemed.append((till, fact))
+                self._settle(store, stored, data, campaign)
+        for key, sums in tally(facts, store).items():
+            before = self._sums.get(key)
+            self._sums[key] = sums if before is None else before.plus(sums)
 
+    def _campaign(self, stored: Stored) -> Campaign | None:
+        of = (stored.issuer or "", stored.campaign or 0)
+        if of not in self._campaigns:
+            self._campaigns[of] = campaign_of(self._db, *of)
+        return self._campaigns[of]
 
-def _settled(db: Db, store: str, records: Sequence[Stored]) -> list[tuple[Any, ...]]:
-    """Rows of `settled`, shared by the funding that the campaign has now."""
-    found: dict[tuple[Any, ...], list[int]] = {}
-    for stored in records:
-        if stored.kind != REDEMPTION or stored.issuer is None:
-            continue
-        campaign = campaign_of(db, stored.issuer, stored.campaign or 0)
-        data = json.loads(stored.event).get("data")
+    def _settle(self, store: str, stored: Stored, data: Mapping[str, Any], campaign: Campaign | None) -> None:
+        """Shared by the funding that the campaign has now."""
         promised = campaign is not None and currency_of(data) in (None, campaign.currency)
         funding = Funding() if campaign is None else campaign.offer.funding
-        parts = shares_of(data if isinstance(data, dict) else {}, stored.discount_minor or 0, funding)
+        parts = shares_of(data, stored.discount_minor or 0, funding)
         of = ("", 0) if campaign is None else (campaign.issuer, campaign.number)
         key = (store, *of, int(promised), stored.received_at[:10])
-        sums = found.setdefault(key, [0] * len(_SETTLED_SUMS))
+        sums = self._settled.setdefault(key, [0] * len(_SETTLED_SUMS))
         sums[0] += 1
         for part in parts.values():
             for place, minor in enumerate(part.funded_minor, 1):
                 sums[place] += minor
-    return [(*key, *sums) for key, sums in sorted(found.items())]
+
+    def write(self) -> None:
+        db = self._db
+        db.executemany(_ADD, [(*key, *sums) for key, sums in sorted(self._sums.items())])
+        db.executemany(_ADD_SETTLED, [(*key, *sums) for key, sums in sorted(self._settled.items())])
+        arms = _handed_out(db, self._redeemed)
+        for key, more in _come_back(db, [fact for _, fact in self._redeemed]).items():
+            arms[key] = arms.get(key, ArmSums()).plus(more)
+        db.executemany(_ADD_ARM, [(*key, *sums) for key, sums in sorted(arms.items())])
 
 
-def _handed_out(db: Db, till: str, facts: Sequence[Fact]) -> dict[ArmKey, ArmSums]:
+def _handed_out(db: Db, facts: Sequence[tuple[str, Fact]]) -> dict[ArmKey, ArmSums]:
     """What receipts add to their arms; the codes that they carried are remembered, redeemed already or not."""
     arms: dict[ArmKey, ArmSums] = {}
-    for fact in facts:
+    for till, fact in facts:
         if not fact.rule:
             continue
         key = ArmKey(fact.rule, fact.arm, fact.day)
@@ -190,8 +214,8 @@ def _handed_out(db: Db, till: str, facts: Sequence[Fact]) -> dict[ArmKey, ArmSum
                 "INSERT INTO trial_code VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING", row
             ).rowcount
             back = int(used is not None) if codes else 0
-        own = (1, int(fact.basket_minor is not None), fact.basket_minor or 0, codes, back)
-        arms[key] = ArmSums(*(one + more for one, more in zip(arms.get(key, ArmSums()), own, strict=True)))
+        own = ArmSums(1, int(fact.basket_minor is not None), fact.basket_minor or 0, codes, back)
+        arms[key] = arms.get(key, ArmSums()).plus(own)
     return arms
 
 

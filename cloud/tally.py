@@ -8,7 +8,8 @@ is killed; a record that fills a hole behind that place is noted in its batch's 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from operator import add
 from typing import NamedTuple, Protocol
 
 from cloud.facts import Fact
@@ -42,7 +43,7 @@ class Sums(NamedTuple):
     returned_minor: int = 0
 
     def plus(self, other: Sums) -> Sums:
-        return Sums(*(one + more for one, more in zip(self, other, strict=True)))
+        return Sums._make(map(add, self, other))
 
 
 def sums_of(fact: Fact) -> Sums:
@@ -86,6 +87,9 @@ class ArmSums(NamedTuple):
     codes: int = 0
     back: int = 0
 
+    def plus(self, other: ArmSums) -> ArmSums:
+        return ArmSums._make(map(add, self, other))
+
 
 class TallyLine(NamedTuple):
     """A sum over days: of one campaign and one value of an axis."""
@@ -122,8 +126,8 @@ class TallyStore(Protocol):
     async def behind(self, limit: int) -> list[str]:
         """Tills with records that were not counted yet."""
 
-    async def count_up(self, till: str, limit: int) -> int:
-        """Count the next records of a till, in one transaction; how many."""
+    async def count_up(self, tills: Sequence[str], limit: int) -> int:
+        """Count the next records of these tills, about `limit` at most, in one transaction; how many."""
 
     async def tallies(
         self, axis: str, since: str, until: str, of: tuple[str, int] | None = None

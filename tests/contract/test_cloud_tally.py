@@ -117,7 +117,7 @@ async def test_sums_are_those_of_a_plain_reading(store: CloudStore, seed: int) -
     await enrolled(store, *tills)
     await store.put_campaign(campaign(), None, new_index_key())
     late: list[tuple[SealingTill, dict[str, Any]]] = []
-    for _ in range(12):
+    for _ in range(16):
         till = chance.choice(tills)
         events = [redeem(till, chance.randrange(40), chance) for _ in range(chance.randrange(1, 6))]
         events += [
@@ -127,17 +127,17 @@ async def test_sums_are_those_of_a_plain_reading(store: CloudStore, seed: int) -
         late += [(till, one) for one in events if one not in kept]
         await deliver(store, till, kept, chance.choice([AT, LATER]))
         if chance.random() < 0.5:
-            await store.count_up(chance.choice(TILLS), chance.randrange(1, 9))
+            await store.count_up(chance.sample(TILLS, 2), chance.randrange(1, 9))
     await store.revoke_till("T-3", LATER)
     for till, event in late:
         await deliver(store, till, [event], LATER)
-        await store.count_up(chance.choice(TILLS), 3)
+        await store.count_up([chance.choice(TILLS)], 3)
     await store.release_held("T-3", AT) if seed else None
     await count_all(store)
     assert await store.behind(9) == []
     assert await count_all(store) == 0
     stored = await events_of(store)
-    assert len(stored) > 30
+    assert len(stored) >= 30
     for axis in AXES:
         lines = await store.tallies(axis, *ALL)
         found = {line[:3]: {name: n for name, n in line.sums._asdict().items() if n} for line in lines}
@@ -233,7 +233,7 @@ async def test_two_receivers_count_each_record_once(store: CloudStore) -> None:
     await store.put_campaign(campaign(), None, new_index_key())
     await deliver(store, till, [till.redeem(index) for index in range(100)])
     assert isinstance(store, SqlTally)
-    counted = await asyncio.gather(*(store.count_up("T-1", 7) for _ in range(40)))
+    counted = await asyncio.gather(*(store.count_up(["T-1"], 7) for _ in range(40)))
     assert sum(counted) == 100
     (line,) = await store.tallies("total", *ALL)
     assert line.sums == Sums(redemptions=100, discount_minor=300_000)

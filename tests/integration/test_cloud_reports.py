@@ -14,10 +14,13 @@ from typing import Any
 import pytest
 
 from agent.domain import campaign as campaigns
+from agent.domain.campaign import Words
 from agent.domain.disclosure import MEMBER, disclosure, pair_text
+from agent.domain.parts import PromoCode
 from cloud import main
 from cloud.background import count_all
-from cloud.ports import CloudStore
+from cloud.intervals import newcombe
+from cloud.ports import CloudStore, PromoRow
 from cloud.reports import REPORTS
 from tests.cloud_stores import database as database  # the fixture: both engines
 from tests.integration.cloud_server_kit import Client, Running, running_cloud
@@ -131,7 +134,7 @@ async def test_what_cannot_be_asked_says_why(cloud: Running) -> None:
         ("reports/none", 404, "campaigns, breakdown"),
         ("reports/campaigns?since=yesterday", 422, "2026-11-28"),
         ("reports/campaigns?sort=price", 422, "sort"),
-        ("reports/breakdown?by=moon", 422, "store, hour, source"),
+        ("reports/breakdown?by=moon", 422, "store, hour, source, merchant, group"),
         ("reports/campaigns?campaign=7", 422, "ISSUER/NUMBER"),
         ("reports/campaigns?after=[1]", 422, "Next-After"),
         ("reports/campaigns?after=[[],{},null]", 422, "Next-After"),
@@ -222,6 +225,56 @@ async def test_layers_of_customers_who_consented(cloud: Running) -> None:
     layers = {row["layer"]: (row["people"], row["purchases"]) for row in await rows(cloud, "reports/rfm")}
     assert layers == {"best": (2, 9), "steady": (1, 3), "new": (0, 0), "leaving": (0, 0), "gone": (2, 3)}
     assert len(await rows(cloud, "reports/people?since=2026-03-04&until=2026-03-04")) == 1
+
+
+async def test_arms_against_what_is_held_out(cloud: Running) -> None:
+    """Of 4 in arm A 3 came back on a later day for 50 each, of 4 that were held out 1 did for 10."""
+    client = await cloud.enrol("T-1")
+    words = Words("", "")
+    rule = PromoRow(PromoCode("RC1", "7-500-AAAAA", words, words), ISSUER, CAMPAIGN, 500, TODAY)
+    await stored(cloud).add_promos("T-1", [rule])
+    events: list[dict[str, Any]] = []
+    for person in range(8):
+        arm, pseudonym = "A" if person < 4 else "none", bytes([person] * 8)
+        for visit in range(2 if person in (0, 1, 2, 4) else 1):
+            hidden = disclosure(bytes([person, visit] * 8), pseudonym)
+            promotion = {"rule": "march", "arm": arm, "unit": hidden.digest}
+            spent = sale(5000 if arm == "A" else 1000)
+            more = {"promotion": promotion, "promo": None if events else "7-500-AAAAA"}
+            sealed = client.till.redeem(len(events), business_date=f"2026-03-{visit + 1:02}", **spent, **more)
+            events.append(sealed | {MEMBER: pair_text([hidden])})
+    await client.post(*events)
+    found = {row["arm"]: row for row in await rows(cloud, "reports/lift")}
+    assert (found["none"]["people"], found["none"]["returned"], found["none"]["spent_each_minor"]) == (
+        4,
+        1,
+        250,
+    )
+    assert found["none"]["against"] is None
+    lifted = found["A"]
+    assert (lifted["people"], lifted["returned"], lifted["spent_each_minor"], lifted["extra_each_minor"]) == (
+        4,
+        3,
+        3750,
+        3500,
+    )
+    assert (lifted["rate_percent"], lifted["against"], lifted["difference_percent"]) == (75.0, "none", 50.0)
+    low, high = newcombe((3, 4), (1, 4))
+    assert (lifted["difference_low_percent"], lifted["difference_high_percent"]) == (
+        round(100 * low, 2),
+        round(100 * high, 2),
+    )
+    assert lifted["extra_low_minor"] is None, "of so few no interval is shown"
+
+
+async def test_stores_are_summed_up_by_merchant_and_group(cloud: Running) -> None:
+    await a_day(cloud)
+    for by, value in (
+        ("merchant", STORE.merchant),
+        *(("group", str(group)) for group in sorted(STORE.groups)[:1]),
+    ):
+        found = await rows(cloud, f"reports/breakdown?by={by}")
+        assert (found[0][by], found[0]["redemptions"], found[0]["share_percent"]) == (value, 5, 100.0)
 
 
 def command(*arguments: str) -> int:

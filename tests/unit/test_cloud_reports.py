@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 from datetime import date, timedelta
+from statistics import mean, variance
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cloud.facts import REDEMPTION, REVERSAL, Stored, least_minor, read_fact
+from cloud.facts import REDEMPTION, REVERSAL, Stored, least_minor, read_data, read_fact
 from cloud.intervals import newcombe, wilson
+from cloud.lift import LARGE, Outcome, Visit, mean_difference, outcomes
 from cloud.reports import sorted_page
 from cloud.rfm import LAYERS, Person, layer_of, scored
 from tests.unit.cloud_kit import campaign
@@ -159,7 +161,7 @@ def test_whatever_a_till_writes_is_read(data: dict[str, Any], kind: str, other: 
         other,
     ):
         stored = Stored(1, kind, "2026-03-01T04:00:00.000Z", "acme", 7, 5, 300, json.dumps({"data": said}))
-        fact = read_fact(stored, 100)
+        fact = read_fact(stored, read_data(stored.event), 100)
         if fact is not None:
             assert len(fact.day) == 10
             assert fact.hour == "" or 0 <= int(fact.hour) < 24
@@ -170,3 +172,38 @@ def test_whatever_a_till_writes_is_read(data: dict[str, Any], kind: str, other: 
 def test_the_least_sale_of_an_offer() -> None:
     assert least_minor(None) == 0
     assert least_minor(campaign()) == 10_000
+
+
+def test_outcomes_by_hand() -> None:
+    """One who came back twice, one who bought again on the same day only, one whom no rule met, one of two rules."""
+    customers = [
+        [
+            Visit("2026-03-02", 500),
+            Visit("2026-03-01", 900, "march", "A"),
+            Visit("2026-03-05", 700, "march", "A"),
+        ],
+        [Visit("2026-03-01", 900, "march", "A"), Visit("2026-03-01", 900)],
+        [Visit("2026-03-01", 900), Visit("2026-03-02", 900)],
+        [Visit("2026-03-01", 100, "april", "B"), Visit("2026-03-03", 300, "march", "none")],
+    ]
+    assert outcomes(customers) == {
+        ("march", "A"): Outcome(2, 1, 1200, 1200**2),
+        ("april", "B"): Outcome(1, 1, 300, 300**2),
+        ("march", "none"): Outcome(1, 0, 0, 0),
+    }
+
+
+AMOUNTS = st.lists(st.integers(0, 10**6), min_size=LARGE, max_size=60)
+
+
+@given(AMOUNTS, AMOUNTS)
+def test_the_interval_of_a_mean_difference_is_that_of_the_textbook(one: list[int], other: list[int]) -> None:
+    def arm(amounts: list[int]) -> Outcome:
+        return Outcome(len(amounts), 0, sum(amounts), sum(amount * amount for amount in amounts))
+
+    found = mean_difference(arm(one), arm(other))
+    assert found is not None
+    error = (variance(one) / len(one) + variance(other) / len(other)) ** 0.5
+    middle = mean(one) - mean(other)
+    assert found == pytest.approx((middle - 1.959964 * error, middle + 1.959964 * error), abs=1e-3, rel=1e-6)
+    assert mean_difference(arm(one[: LARGE - 1]), arm(other)) is None
