@@ -48,7 +48,8 @@ def spendable(tx: Transaction, member: Member | None, at: Moment) -> Member | No
 
 
 def _here(tx: Transaction, member: Member, at: Moment) -> PointsHere:
-    return tx.points_here(member.digest, at.trust.contents.members.through, at.day, at.now.now)
+    through = at.trust.contents.members.through.get(at.trust.manifest.till, 0)
+    return tx.points_here(member.digest, through, at.day, at.now.now)
 
 
 def _counted(member: Member, members: MemberList, here: PointsHere) -> Member:

@@ -29,6 +29,7 @@ from agent.domain.bundle import Root
 from agent.domain.time import timestamp
 from cloud import (
     export_commands,
+    member_commands,
     report_commands,
     restore_commands,
     root_commands,
@@ -222,6 +223,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         actions.add_parser("root", help="root keys and roots: who may sign what tills trust")
     )
     store_commands.add_arguments(actions.add_parser("store", help="stores: add, list"))
+    member_commands.add_arguments(
+        actions.add_parser("member", help="members and their points: import, program, list")
+    )
     till_commands.add_arguments(actions.add_parser("till", help="tills: list, add, code, revoke"))
     time_commands.add_arguments(
         actions.add_parser("time", help="time statements: repair a till that a wrong clock closed")
@@ -257,6 +261,7 @@ def _add_serving(serving: argparse.ArgumentParser) -> None:
     ages = Ages()
     for name, value, said in (
         ("refresh", ages.refresh_s, "an unchanged bundle is issued anew after this"),
+        ("members", ages.members_s, "a list of members that has changed is made anew after this"),
         ("stale-after", ages.stale_after_s, "a bundle counts as stale after this"),
         ("expires-after", ages.expires_after_s, "a bundle counts as expired after this"),
     ):
@@ -290,6 +295,8 @@ def run(args: argparse.Namespace) -> int:
             asyncio.run(till_commands.run(args, utc_now))
         elif args.cloud_action == "store":
             asyncio.run(store_commands.run(args, utc_now))
+        elif args.cloud_action == "member":
+            asyncio.run(member_commands.run(args, utc_now))
         elif args.cloud_action == "token":
             asyncio.run(staff_commands.run(args, utc_now))
         elif args.cloud_action == "acts":
@@ -306,7 +313,7 @@ def run(args: argparse.Namespace) -> int:
             asyncio.run(time_commands.run(args, utc_now))
         else:
             logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s %(message)s")
-            ages = Ages(args.refresh_s, args.stale_after_s, args.expires_after_s)
+            ages = Ages(args.refresh_s, args.stale_after_s, args.expires_after_s, args.members_s)
             tls = server_tls(args.tls_cert, args.tls_key)
             networks = tuple(args.webhook_net)
             asyncio.run(serve(args.dir, args.host, args.port, tls=tls, ages=ages, webhook_networks=networks))

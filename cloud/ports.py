@@ -21,6 +21,7 @@ from cloud.chain import ChainView, Entry, Ruling
 from cloud.code_ports import CodeStore
 from cloud.holds import HeldLine, Released
 from cloud.lists import ListStore, Win
+from cloud.members import MemberStore
 from cloud.news import NewsStore
 from cloud.outward import OutwardStore
 from cloud.people import PeopleStore
@@ -173,6 +174,7 @@ class CloudStore(
     SeenStore,
     TallyStore,
     PeopleStore,
+    MemberStore,
     Protocol,
 ):
     """The cloud's memory."""

@@ -41,6 +41,7 @@ DISTRIBUTED = {
     **dict.fromkeys(("tally_place", "tally_late"), "till"),
     **dict.fromkeys(("tally", "trial_code", "settled"), "campaign"),
     "code": "hash",
+    "member": "pseudonym",
     "part": "sha256",
 }
 """Table -> the column that spreads it over machines."""

@@ -34,6 +34,7 @@ from cloud.errors import Refused, StoreUnavailable
 from cloud.indexes import new_index_key
 from cloud.issue import issue
 from cloud.keyring import Keyring
+from cloud.member_parts import member_part
 from cloud.ports import CloudStore, Offer, PromoPlan, PromoRow, Published, Terms
 from cloud.roots import InForce, Roots
 from cloud.shop import shop_parts
@@ -52,11 +53,14 @@ _ATTEMPTS = 5
 
 @dataclass(frozen=True, slots=True)
 class Ages:
-    """refresh_s: how old an unchanged manifest may grow before it is issued anew. The others go into the manifest."""
+    """refresh_s: how old an unchanged manifest may grow before it is issued anew. members_s: how old
+    a list of members, which each record changes. The others go into the manifest.
+    """
 
     refresh_s: int = 300
     stale_after_s: int = 24 * 3600
     expires_after_s: int = 14 * 24 * 3600
+    members_s: int = 900
 
 
 class _Content(NamedTuple):
@@ -182,6 +186,7 @@ class Publisher:
         if (statement := await self._store.time_statement(till.till)) is not None:
             parts[TIME_PART] = statement
         parts |= await shop_parts(self._store, place.store)
+        parts |= await member_part(self._store, place.store, now, self._ages.members_s)
         listed = await self._status.parts(
             [offer.campaign for offer in offers], len(all_offers), timestamp(now)
         )

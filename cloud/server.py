@@ -19,6 +19,7 @@ from cloud import (
     code_routes,
     feed_routes,
     issuer_routes,
+    member_routes,
     page_routes,
     report_routes,
     staff_routes,
@@ -48,6 +49,7 @@ def make_app(cloud: Cloud) -> web.Application:
     app.cleanup_ctx.append(deliveries)
     app.add_routes(till_routes.ROUTES)
     app.add_routes(bundle_routes.ROUTES)
+    app.add_routes(member_routes.ROUTES)
     app.add_routes(admin_routes.ROUTES)
     app.add_routes(issuer_routes.ROUTES)
     app.add_routes(code_routes.ROUTES)

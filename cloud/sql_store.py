@@ -48,6 +48,7 @@ from cloud.sql import Db, Row, Threads, campaign_lock, till_lock
 from cloud.sql_campaigns import campaign_of, read_campaign
 from cloud.sql_codes import SqlCodes
 from cloud.sql_list_store import SqlListStore
+from cloud.sql_members import SqlMembers
 from cloud.sql_people import SqlPeople
 from cloud.sql_seen import SqlSeen
 from cloud.sql_staff import SqlStaff
@@ -58,7 +59,7 @@ from cloud.tills import Till
 _OFFER = "SELECT document, promo_per_till, promo_valid_days, index_key, issued FROM campaign"
 
 
-class SqlStore(SqlListStore, SqlWebhooks, SqlStaff, SqlSeen, SqlTally, SqlPeople):
+class SqlStore(SqlListStore, SqlWebhooks, SqlStaff, SqlSeen, SqlTally, SqlPeople, SqlMembers):
     """Over the threads of either engine."""
 
     def __init__(self, threads: Threads) -> None:

@@ -14,6 +14,7 @@ from cloud.returns import shares_of
 from cloud.sql import Db, Threads
 from cloud.sql_campaigns import campaign_of
 from cloud.sql_lists import currency_of, questioned
+from cloud.sql_members import count_points
 from cloud.tally import ArmKey, ArmLine, ArmSums, Key, SettledLine, Sums, TallyLine, tally
 
 LOCK = ("tally",)
@@ -156,6 +157,7 @@ class _Batch:
         facts = []
         for stored in records:
             data, campaign = read_data(stored.event), self._campaign(stored)
+            count_points(self._db, till, store, stored, data)
             fact = read_fact(stored, data, least_minor(campaign))
             if fact is None:
                 continue

@@ -656,6 +656,23 @@ CREATE TABLE delivery (
 CREATE INDEX delivery_due ON delivery (webhook, dead, next_at);
 """
 
+# Members by pseudonym: what the loyalty system said last, and what counted records changed since (cloud/members.py).
+_0020 = """
+CREATE TABLE member (
+    pseudonym TEXT PRIMARY KEY,
+    store TEXT NOT NULL,              -- '' for all stores
+    level INTEGER NOT NULL,
+    points INTEGER NOT NULL,          -- below 0: more was spent than there was
+    visits INTEGER NOT NULL,
+    last_day INTEGER,
+    consent INTEGER NOT NULL,
+    changed_at TEXT NOT NULL,
+    last_sale TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX member_store ON member (store, last_day);
+CREATE INDEX member_overdrawn ON member (pseudonym) WHERE points < 0;
+"""
+
 SCRIPTS = (
     _0001,
     _0002,
@@ -676,6 +693,7 @@ SCRIPTS = (
     _0017,
     _0018,
     _0019,
+    _0020,
 )
 """One per schema version, never edited after a release: write the next one."""
 VERSION = len(SCRIPTS)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -30,6 +30,7 @@ PART = "members"
 NAME_BYTES = 16
 ROW_BYTES = 32
 MEMBERS_MAX = 100_000
+TILLS_MAX = 1_000
 POINTS_MAX = 2**48 - 1
 SPENDS_MAX = 10_000
 NO_DAY = 2**32 - 1
@@ -66,12 +67,12 @@ class Program:
 
 @dataclass(frozen=True, slots=True)
 class MemberList:
-    """as_of: when it was made. through: the last redemption record of this till that its points hold. program: None
-    where points are none of the till's business.
+    """as_of: when it was made. through: of each till of the store the last redemption record that its points hold.
+    program: None where points are none of the till's business.
     """
 
     as_of: datetime | None = None
-    through: int = 0
+    through: Mapping[str, int] = field(default_factory=dict)
     program: Program | None = None
     rows: bytes = b""
 
@@ -133,7 +134,7 @@ def to_wire(members: MemberList) -> dict[str, Any]:
     assert members.as_of is not None, "a list that is sent says of when it is"
     return {
         "as_of": timestamp(members.as_of),
-        "through": members.through,
+        "through": dict(members.through),
         "program": None if members.program is None else program_to_wire(members.program),
         "rows": members.rows,
     }
@@ -151,13 +152,20 @@ def read_part(parts: Mapping[str, bytes]) -> MemberList:
         raise fields.error("as_of", "is no time such as 2026-11-28T12:00:00.000Z") from None
     found = MemberList(
         as_of,
-        fields.integer("through", 0, SEQUENCE_MAX),
+        _read_through(fields.mapping("through")),
         None if program is None else read_program(program),
         fields.octets("rows", 0, MEMBERS_MAX * ROW_BYTES),
     )
     fields.done()
     _check_rows(found.rows)
     return found
+
+
+def _read_through(value: Mapping[Any, Any]) -> dict[str, int]:
+    fields = Fields(value, "through")
+    if len(value) > TILLS_MAX or not all(isinstance(till, str) for till in value):
+        raise FieldError(f"members.through is not of at most {TILLS_MAX} tills")
+    return {till: fields.integer(till, 0, SEQUENCE_MAX) for till in value}
 
 
 def _check_rows(rows: bytes) -> None:

@@ -11,7 +11,7 @@ from agent.domain.disclosure import disclosure
 from agent.domain.member_card import Card, sign
 from agent.domain.member_list import Known, MemberList, Program, name_of, pack
 from tests.core_kit import promo_codes, rows
-from tests.factory import Factory, amount_off, today
+from tests.factory import TILL, Factory, amount_off, today
 from tests.integration.api_kit import RealTill
 
 WHO = "a1a2a3a4a5a6a7a8"
@@ -62,7 +62,9 @@ def factory(program: Program | None = None, through: int = 0) -> Factory:
         (LISTED, Known(level=2, points=1_200, visits=3, last_day=today() - 40, consent=True)),
         (SILENT, Known(level=3, points=5, visits=0, last_day=None, consent=False)),
     ]
-    made.members = MemberList(AS_OF, through, program, pack((name_of(who), known) for who, known in listed))
+    made.members = MemberList(
+        AS_OF, {TILL: through}, program, pack((name_of(who), known) for who, known in listed)
+    )
     made.receipt_rules = {"promos": [GOLD]}
     return made
 

@@ -25,6 +25,7 @@ from cloud import restore_commands
 from cloud.errors import SetupError
 from cloud.http import utc_now
 from cloud.main import init, open_cloud
+from cloud.publish import Ages
 from cloud.server import make_app
 from tests.core_kit import rows
 from tests.integration.cloud_server_kit import STORE_BODY, Running
@@ -37,9 +38,11 @@ def day() -> int:
 
 
 @asynccontextmanager
-async def serving(folder: Path, token: str, port: int = 0) -> AsyncIterator[Running]:
+async def serving(
+    folder: Path, token: str, port: int = 0, ages: Ages | None = None
+) -> AsyncIterator[Running]:
     """The cloud of a data directory that is there, on the port it had before."""
-    cloud = open_cloud(folder)
+    cloud = open_cloud(folder, ages)
     runner = web.AppRunner(make_app(cloud), access_log=None, auto_decompress=False, shutdown_timeout=0.1)
     await runner.setup()
     try:

@@ -103,7 +103,9 @@ PROGRAM = st.builds(Program, *[st.integers(0, 10_000)] * 5)
 
 @given(st.dictionaries(st.binary(min_size=8, max_size=16), KNOWN, max_size=20), st.none() | PROGRAM)
 def test_a_list_survives_its_part(members, program):
-    made = MemberList(AS_OF, 7, program, pack((name_of(who), known) for who, known in members.items()))
+    made = MemberList(
+        AS_OF, {"T-1": 7}, program, pack((name_of(who), known) for who, known in members.items())
+    )
     read = member_list.read_part({"members": cbor.encode(member_list.to_wire(made))})
     assert read == made
     assert {who: read.find(who) for who in members} == members
@@ -133,14 +135,17 @@ def row(at: int, value: int) -> bytes:
 )
 def test_rows_are_read_strictly(rows):
     with pytest.raises(FieldError):
-        member_list.read_part({"members": cbor.encode(member_list.to_wire(MemberList(AS_OF, 0, None, rows)))})
+        member_list.read_part(
+            {"members": cbor.encode(member_list.to_wire(MemberList(AS_OF, {}, None, rows)))}
+        )
 
 
 @pytest.mark.parametrize(
     ("changes", "named"),
     [
         ({"as_of": "now"}, "as_of"),
-        ({"through": -1}, "through"),
+        ({"through": {"T-1": -1}}, "T-1"),
+        ({"through": {1: 1}}, "through"),
         ({"program": {"earn_minor": -1}}, "earn_minor"),
         ({"program": {"gift": 1}}, "gift"),
         ({"more": 1}, "more"),
