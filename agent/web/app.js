@@ -1,18 +1,19 @@
 // The cashier page: holds what the daemon last said, and redraws the part that changed. It decides nothing.
 
+import { isAnswer, noteOf, renderCheckout, toneOf as toneOfSale, watchPad } from "./checkout.js";
 import { byId, icon, memory } from "./dom.js";
 import { watchKeys } from "./keys.js";
 import { ApiError, call, follow } from "./link.js";
 import { renderHealth, renderIssues, renderPlace, renderReceipt, renderToday } from "./panels.js";
 import * as sound from "./sound.js";
 import { pop, renderStage, renderStrip, titleOf, toneOf } from "./verdict.js";
-import { clock, getLanguage, parseAmount, plainAmount, said, setLanguage, setZone, symbol, t } from "./words.js";
+import { clock, getLanguage, money, parseAmount, plainAmount, said, setLanguage, setZone, symbol, t } from "./words.js";
 
 const CALM_MS = 20000; // after this long a verdict is history and the screen rests
 const SAME_MS = 1500; // an answer to our own scan and its event are one verdict, not two
 const STRIP = 8;
 
-const page = { status: null, verdicts: [], current: null, shownAt: -Infinity, calmTimer: 0, receipt: null, receiptNote: "", loading: null, drawn: "" };
+const page = { status: null, verdicts: [], current: null, shownAt: -Infinity, calmTimer: 0, receipt: null, receiptNote: "", loading: null, drawn: "", saleShown: false };
 const sale = { form: byId("sale"), field: byId("sale-total"), note: byId("sale-note"), pending: false, wrong: null };
 const manual = { form: byId("manual"), field: byId("manual-text"), note: byId("manual-note") };
 
@@ -33,9 +34,16 @@ function drawAll() {
   drawSound();
   page.drawn = "";
   if (page.status) drawStatus();
-  renderStage(byId("stage"), page.current);
+  drawStage();
   renderStrip(byId("strip"), page.verdicts);
   drawReceipt();
+}
+
+/** What was said last: a verdict, or in a shop without a POS the sale. */
+function drawStage() {
+  const checkout = page.status?.checkout;
+  if (checkout && (page.current === null || page.saleShown)) renderCheckout(byId("stage"), checkout, page.status.sale);
+  else renderStage(byId("stage"), page.current);
 }
 
 // An operator reads the same sentence whether the daemon refused with words, without words, or did not answer.
@@ -47,6 +55,10 @@ function complaint(error) {
 // ---- verdicts ----------------------------------------------------------------------------------------------------
 
 function calmDown() {
+  if (page.status?.checkout && !isAnswer(page.status.checkout)) {
+    page.saleShown = true; // a refusal was looked at: the sale that waits comes back
+    drawStage();
+  }
   byId("stage").classList.add("calm");
   document.title = "redeemd";
 }
@@ -74,6 +86,7 @@ function showFault(fault) {
 
 function present(verdict, ageMs, live) {
   page.current = verdict;
+  page.saleShown = false;
   page.shownAt = live ? performance.now() : -Infinity;
   renderStage(byId("stage"), verdict);
   clearTimeout(page.calmTimer);
@@ -93,7 +106,8 @@ function present(verdict, ageMs, live) {
 async function submitScan(text) {
   manual.note.textContent = "";
   try {
-    showVerdict(await call("POST", "/v1/scan", { text }));
+    const verdict = await call("POST", "/v1/scan", { text });
+    if (!page.status?.checkout) showVerdict(verdict); // else the events tell it, in their order
     return true;
   } catch (error) {
     manual.note.textContent = complaint(error);
@@ -117,7 +131,12 @@ function drawStatus() {
 }
 
 function takeStatus(status) {
+  const shown = page.status?.checkout;
   page.status = status;
+  document.body.classList.toggle("without-pos", Boolean(status.checkout));
+  byId("keypad").hidden = !status.checkout;
+  sale.field.inputMode = status.checkout ? "none" : "decimal"; // our keys, not the tablet's own
+  if (shown && status.checkout && shown.at > status.checkout.at) status.checkout = shown; // an event was faster
   setZone(status.zone);
   if (memory.get("language") === null && getLanguage() !== status.language) {
     setLanguage(status.language);
@@ -141,8 +160,48 @@ function drawSale() {
   const member = page.status?.member ?? null;
   byId("sale-member").hidden = member === null;
   byId("sale-member").textContent = member ? t(member.as_of ? "member_points" : "member_level", { ...member, t: clock(member.as_of) }) : "";
+  const undoable = Boolean(page.status?.checkout?.undoable) && !sale.pending;
+  byId("undo").hidden = !undoable;
+  byId("sale-clear").hidden = undoable; // there is nothing to clear then
   sale.form.classList.toggle("wrong", sale.wrong !== null);
-  sale.note.textContent = sale.wrong?.() ?? t(sale.pending ? "sale_pending" : current ? "sale_on" : "sale_none");
+  const waits = page.status?.checkout ? noteOf(page.status.checkout) : "";
+  sale.note.textContent = sale.wrong?.() ?? (!sale.pending && waits ? waits : t(sale.pending ? "sale_pending" : current ? "sale_on" : "sale_none"));
+}
+
+/** The sale of a shop without a POS, as an event or an answer tells it: each state is shown and sounds once. */
+function takeCheckout(checkout) {
+  const before = page.status.checkout;
+  const known = checkout.at === before.at && checkout.state === before.state;
+  if (checkout.at < before.at || (known && page.saleShown)) return;
+  page.status.checkout = checkout;
+  if (!["total", "refused"].includes(checkout.state)) page.status.sale = null;
+  if (checkout.state !== "noted") sale.pending = false; // a total that is being typed is for what was just scanned
+  page.saleShown = true;
+  drawSale();
+  drawStage();
+  clearTimeout(page.calmTimer);
+  byId("stage").classList.remove("calm");
+  if (checkout.state === "closed") document.title = `✓ ${money(checkout.priced.due_minor, checkout.priced.currency)}`;
+  else document.title = "redeemd";
+  if (isAnswer(checkout) && checkout.state !== "refused") page.calmTimer = setTimeout(calmDown, CALM_MS);
+  const heard = performance.now() - page.shownAt < SAME_MS; // by the verdict on its coupon
+  if (isAnswer(checkout) && !heard) sound.play(toneOfSale(checkout));
+  if (checkout.state !== "idle" && checkout.state !== "total") pop(byId("stage"));
+}
+
+/** A number key beside the field, as if typed: the first one takes the place of what stood there. */
+function pressKey(key) {
+  const typed = sale.pending ? sale.field.value : "";
+  sale.field.value = key === "back" ? typed.slice(0, -1) : (typed + key).slice(0, sale.field.maxLength);
+  sale.field.dispatchEvent(new Event("input"));
+}
+
+async function undoSale() {
+  try {
+    await call("POST", "/v1/sale/undo");
+  } catch (error) {
+    saleWrong(() => complaint(error));
+  }
 }
 
 async function setSale() {
@@ -164,6 +223,7 @@ async function changeSale(request) {
   try {
     const answer = await request();
     page.status.sale = answer?.sale ?? null;
+    if (answer?.checkout) takeCheckout(answer.checkout);
     page.status.member = answer?.member ?? null;
     if (answer?.sale) rest(); // the next customer's sale: the last one's green is not theirs
     sale.pending = false;
@@ -279,13 +339,19 @@ async function reload() {
   const faultStands = page.current?.fault && Date.parse(page.current.at) > Date.parse(verdicts[0]?.at ?? 0);
   if (faultStands) {
     calmDown(); // half a scan came after the last verdict: that one is not lit again
+  } else if (status.checkout && status.checkout.state !== "idle") {
+    page.current = verdicts[0] ?? null;
+    page.saleShown = true;
+    drawStage();
+    if (isAnswer(status.checkout) && Date.parse(status.time) - Date.parse(status.checkout.at) >= CALM_MS) calmDown();
+    else byId("stage").classList.remove("calm");
   } else if (verdicts.length) {
     const ageMs = Date.parse(status.time) - Date.parse(verdicts[0].at);
     const missed = before !== undefined && before !== verdicts[0].scan_id && ageMs < CALM_MS;
     showVerdict(verdicts[0], { ageMs, live: missed });
   } else {
     page.current = null;
-    renderStage(byId("stage"), null);
+    drawStage();
   }
   renderStrip(byId("strip"), page.verdicts);
   const overtaken = page.loading !== loading || page.receipt !== shown; // a scan since then has a newer receipt
@@ -328,7 +394,8 @@ function wire() {
   for (const gesture of ["pointerdown", "keydown"]) {
     document.addEventListener(gesture, () => { if (sound.isBlocked()) sound.wake(drawSound); });
   }
-  watchKeys({ sale: sale.field, manual: manual.field, onScan: (text) => void submitScan(text), onClear: clearSale });
+  watchPad({ press: pressKey, undo: () => void undoSale() });
+  watchKeys({ sale: sale.field, manual: manual.field, onScan: (text) => void submitScan(text), onClear: clearSale, onPad: pressKey });
 }
 
 setLanguage(memory.get("language") ?? "zh");
@@ -336,7 +403,7 @@ wire();
 sound.wake(drawSound);
 drawAll();
 follow("/v1/events", {
-  handlers: { verdict: (verdict) => showVerdict(verdict), fault: showFault, status: takeStatus, print: takePrint },
+  handlers: { verdict: (verdict) => showVerdict(verdict), fault: showFault, sale: takeCheckout, status: takeStatus, print: takePrint },
   up: reload,
   down: lose,
   check: async () => takeStatus(await call("GET", "/v1/status")),

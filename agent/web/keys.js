@@ -21,8 +21,17 @@ function restore(burst, fields) {
   }
 }
 
-/** onScan(text): a whole fast burst. onClear(): Esc outside the manual field. sale, manual: the two input elements. */
-export function watchKeys({ sale, manual, onScan, onClear }) {
+// A number pad without NumLock sends arrows; nobody at a till moves a cursor with it.
+function padKey(event) {
+  if (event.key.length === 1) return "";
+  return event.code === "NumpadDecimal" ? "." : /^Numpad([0-9])$/.exec(event.code)?.[1] ?? "";
+}
+
+/**
+ * onScan(text): a whole fast burst. onClear(): Esc outside the manual field. onPad(key): a number pad without NumLock.
+ * sale, manual: the two input elements.
+ */
+export function watchKeys({ sale, manual, onScan, onClear, onPad }) {
   const fields = [sale, manual];
   let burst = null;
 
@@ -74,6 +83,13 @@ export function watchKeys({ sale, manual, onScan, onClear }) {
       restore(burst, fields);
       burst = null;
       onScan(text);
+      return;
+    }
+    const key = document.activeElement === manual ? "" : padKey(event);
+    if (key) {
+      event.preventDefault();
+      sale.focus();
+      onPad(key);
       return;
     }
     if (event.key.length === 1 && !event.repeat) collect(event); // a key held down is a person's

@@ -11,7 +11,7 @@ export const toneOf = (verdict) => (TONES.includes(verdict.tone) ? verdict.tone 
 const hasAmount = (verdict) => toneOf(verdict) === "good" && verdict.discount_minor > 0;
 
 /** A line that fills its box: the style sheet divides the width by --em. */
-function fitted(tag, className, text, ...children) {
+export function fitted(tag, className, text, ...children) {
   const node = el(tag, className, ...(children.length ? children : [text]));
   node.style.setProperty("--em", emWidth(text).toFixed(2));
   return node;
@@ -84,6 +84,7 @@ function shown(verdict) {
 /** Put a verdict (or null: nothing scanned yet) on the stage. One replacement, so a screen reader says it once. */
 export function renderStage(stage, verdict) {
   stage.dataset.tone = verdict ? toneOf(verdict) : "idle";
+  delete stage.dataset.checkout;
   stage.dataset.scan = verdict ? String(verdict.scan_id) : "";
   stage.classList.toggle("has-amount", Boolean(verdict) && hasAmount(verdict));
   const parts = (verdict ? shown(verdict) : idle()).filter(Boolean);

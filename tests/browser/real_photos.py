@@ -20,6 +20,7 @@ from agent.demo.story import STORY, write_settings
 from drivers.virtual_printer import VirtualPrinter
 from drivers.virtual_scanner import VirtualScanner
 from tests.browser.screenshots import LAUNCH
+from tests.integration.api_kit import real_till
 
 PAST_DEBOUNCE_S = 1.6
 PREPARED = 3  # steps of the story: cloud, till, redeeming by three roads
@@ -61,7 +62,31 @@ async def photograph(day: Day, folder: Path) -> None:
         await browser.close()
 
 
+async def photograph_checkout(folder: Path) -> None:
+    """A shop without a POS: scan, total, what to pay."""
+    with tempfile.TemporaryDirectory() as made:
+        async with (
+            real_till(Path(made) / "state", without_pos=True) as till,
+            async_playwright() as playwright,
+        ):
+            browser = await playwright.chromium.launch(**LAUNCH)
+            page = await browser.new_page(viewport={"width": 1024, "height": 768})
+            await page.goto(till.url)
+            await page.locator("#keypad").wait_for()
+            await till.call("POST", "/v1/scan", {"text": till.coupon()})
+            await page.wait_for_selector('#stage[data-checkout="noted"]')
+            await page.keyboard.type("128", delay=80)
+            await page.keyboard.press("Enter")
+            await page.wait_for_selector('#stage[data-checkout="closed"]')
+            await page.evaluate(
+                "Promise.allSettled(document.getAnimations().map((one) => one.finished)).then(() => null)"
+            )
+            await page.screenshot(path=folder / "cashier-checkout.png")
+            await browser.close()
+
+
 async def main(folder: Path) -> None:
+    await photograph_checkout(folder)
     with tempfile.TemporaryDirectory() as made:
         state = Path(made)
         (state / "receipts").mkdir()

@@ -137,6 +137,72 @@ async def doubt(till: TillStandIn, page: Page) -> None:
     await page.wait_for_selector("#doubt-confirm:not([hidden])")
 
 
+def checkout(state: str, **changes: Any) -> dict[str, Any]:
+    """The sale of a shop without a POS."""
+    waits = state in ("noted", "total", "refused")
+    return {
+        "state": state,
+        "at": ago(),
+        "until": ago(seconds=-120) if waits else None,
+        "wait_s": 120.0,
+        "coupons": [{"title_zh": "满百减三十", "title_en": "30 off 100"}]
+        if state in ("noted", "refused")
+        else [],
+        "priced": None,
+        "reversed": None,
+        "undoable": state == "closed",
+        **changes,
+    }
+
+
+def priced(total: int, off: int, **changes: Any) -> dict[str, Any]:
+    one = {
+        "title_zh": "满百减三十",
+        "title_en": "30 off 100",
+        "prompt_zh": "",
+        "prompt_en": "",
+        "amount_minor": off,
+        "hand_over": None,
+        "hint": None,
+    }
+    return {
+        "sale_id": "s",
+        "currency": "CNY",
+        "total_minor": total,
+        "discount_minor": off,
+        "paid_minor": 0,
+        "due_minor": total - off,
+        "applied": [one] if off else [],
+        "refused": [],
+        **changes,
+    }
+
+
+TOO_LITTLE = {
+    "zh": "金额还不够",
+    "en": "The sale is too small",
+    "next_zh": "再买 12.50 就能用",
+    "next_en": "12.50 more and it applies",
+}
+TOGETHER = {
+    "zh": "不能与其他券同用",
+    "en": "Not together with the other coupons",
+    "next_zh": "",
+    "next_en": "",
+}
+
+
+def selling(state: str, **changes: Any) -> Scene:
+    async def scene(till: TillStandIn, page: Page) -> None:
+        await till.push("sale", checkout(state, **changes))
+        await page.wait_for_selector(f'#stage[data-checkout="{state}"]')
+
+    return scene
+
+
+WITHOUT_POS = {"checkout": checkout("idle", at=ago(hours=1))}
+
+
 async def tip(till: TillStandIn, page: Page) -> None:
     await nothing(till, page)
     await page.locator("#health li").last.hover()
@@ -186,6 +252,45 @@ SCENES: dict[str, tuple[Scene, tuple[int, int], dict[str, Any], dict[str, Any]]]
     "english-harm": (showing(wrong_store), SMALL, {"language": "en", **HARM}, {}),
     "dark": (showing(accepted), SMALL, OFFLINE, {"color_scheme": "dark"}),
     "dark-calm": (calm, SMALL, PAPER_OUT, {"color_scheme": "dark"}),
+    "checkout-idle": (nothing, SMALL, WITHOUT_POS, {}),
+    "checkout-noted": (selling("noted"), SMALL, WITHOUT_POS, {}),
+    "checkout-closed": (
+        selling("closed", priced=priced(12800, 3000, refused=[TOGETHER])),
+        SMALL,
+        WITHOUT_POS,
+        {},
+    ),
+    "checkout-refused": (
+        selling("refused", priced=priced(8750, 0, refused=[TOO_LITTLE])),
+        SMALL,
+        WITHOUT_POS,
+        {},
+    ),
+    "checkout-dark": (
+        selling("closed", priced=priced(12800, 3000)),
+        SMALL,
+        WITHOUT_POS | {"language": "en"},
+        {"color_scheme": "dark"},
+    ),
+    "checkout-dark-noted": (selling("noted"), SMALL, WITHOUT_POS, {"color_scheme": "dark"}),
+    "checkout-undone": (
+        selling("undone", priced=priced(12800, 3000), reversed={"reversals": [{"coupon_returns": True}]}),
+        SMALL,
+        WITHOUT_POS,
+        {},
+    ),
+    "checkout-phone": (
+        selling("noted"),
+        PHONE,
+        WITHOUT_POS,
+        {"has_touch": True, "is_mobile": True},
+    ),
+    "checkout-phone-closed": (
+        selling("closed", priced=priced(12800, 3000)),
+        PHONE,
+        WITHOUT_POS | {"language": "en"},
+        {"has_touch": True, "is_mobile": True},
+    ),
     "tablet": (showing(used), TABLET, OFFLINE, {}),
     "phone": (showing(accepted), PHONE, OFFLINE, {"has_touch": True, "is_mobile": True}),
     "phone-duplicate": (showing(used), PHONE, {}, {}),
@@ -205,7 +310,8 @@ async def photograph(browser: Browser, till: TillStandIn, name: str, folder: Pat
     await page.locator("#till").click()  # the gesture a browser wants before it sounds
     await scene(till, page)
     await page.evaluate(
-        "Promise.allSettled(document.getAnimations().map((one) => one.finished)).then(() => null)"
+        "Promise.allSettled(document.getAnimations().filter((one) => one.effect.getTiming().duration < 5000)"
+        ".map((one) => one.finished)).then(() => null)"
     )
     await page.screenshot(path=folder / f"{name}.png", full_page=width < 821)
     if name in ("accepted", "duplicate"):

@@ -64,6 +64,7 @@ def status(**changes: Any) -> Json:
         "conflicts": [],
         "issues": [],
         "sale": None,
+        "checkout": None,
         "member": None,
         "today": {"accepted": 46, "refused": 5, "discount_minor": 128650},
         **changes,
@@ -256,7 +257,7 @@ class TillStandIn:
         total = (await request.json())["total_minor"]
         sale = {"sale_id": "sale-1", "total_minor": total, "currency": self.status["currency"]}
         await self.push("status", {**self.status, "sale": sale})
-        return web.json_response({"sale": sale, "member": None})
+        return web.json_response({"sale": sale, "member": None, "checkout": self.status["checkout"]})
 
     async def _delete_sale(self, _: web.Request) -> web.Response:
         await self.push("status", {**self.status, "sale": None})
