@@ -16,6 +16,7 @@ from agent.domain.record import record_id
 from cloud.lists import NEWEST, LedgerLine, ReversalLine
 from cloud.ports import CloudStore, Offer
 from cloud.returns import Part, shares_of
+from cloud.rewards import read_reward
 
 PAGE = 500
 """Records of a till may be 64 KiB long."""
@@ -213,6 +214,44 @@ async def _shares_by_line(store: CloudStore, period: Period) -> Pages:
         yield rows
 
 
+@dataclass(slots=True)
+class _Reward:
+    """As `Sum`, of what one party earns."""
+
+    count: int = 0
+    minor: int = 0
+    open: int = 0
+    open_minor: int = 0
+
+
+async def _rewards(store: CloudStore, period: Period) -> Pages:
+    """One sum for each who earns. Open, so that a person decides: what settlement leaves open, a redemption of which
+    something was given back, and more than the offer promises.
+    """
+    places, found = Places(store), dict[Row, _Reward]()
+    known = {(one.campaign.issuer, one.campaign.number): one.campaign for one in await store.offers()}
+    after = ("", "", 0)
+    while page := await store.earning(after, PAGE):
+        after = (page[-1].line.till, page[-1].line.lane, page[-1].line.sequence)
+        for line, incentives, returned, disclosed in page:
+            campaign = known.get((line.issuer or "", line.campaign or 0))
+            if campaign is None or not period.has(line.received_at):
+                continue
+            of = (*await places.of(line.till), campaign.issuer, campaign.number, campaign.currency)
+            for reward in filter(None, (read_reward(one, campaign.offer.incentives) for one in incentives)):
+                who = reward.who if reward.party != "referrer" else disclosed.get(reward.who or "")
+                summed = found.setdefault((*of, reward.party, reward.tier, who), _Reward())
+                payable = reward.promised and not returned and is_payable(line, campaign)
+                summed.count += payable
+                summed.minor += reward.amount_minor if payable else 0
+                summed.open += not payable
+                summed.open_minor += 0 if payable else reward.amount_minor
+    rows = sorted(found.items(), key=lambda item: [str(part) for part in item[0]])
+    for first in range(0, len(rows), PAGE):
+        some = rows[first : first + PAGE]
+        yield [(*key, one.count, one.minor, one.open, one.open_minor) for key, one in some]
+
+
 def _line_rows(of: Row, kind: str, parts: Sequence[Part], sign: int, payable: bool) -> Iterator[Row]:
     for part in parts:
         for party, minor in zip(PARTIES, part.funded_minor, strict=True):
@@ -318,6 +357,18 @@ TABLES = {
         },
         _settlement,
         "what each party pays for discounts in a store, net of returns; open: in conflict, held or implausible",
+    ),
+    "rewards": Table(
+        {
+            **dict.fromkeys(("store", "merchant", "issuer"), "text"),
+            "campaign": "integer",
+            **dict.fromkeys(("currency", "party"), "text"),
+            "tier": "integer",
+            "who": "text",
+            **dict.fromkeys(("redemptions", "amount_minor", "open_redemptions", "open_minor"), "integer"),
+        },
+        _rewards,
+        "what assistants, stores and referrers earned, by the rules of offers; open: a person decides",
     ),
     "shares": Table(
         {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from cloud.errors import Refused
 from cloud.returns import Part
@@ -190,12 +190,27 @@ class ReversalLine:
         return self.received_at, self.till, self.lane, self.sequence, self.hash
 
 
+class Earning(NamedTuple):
+    """A stored record with what it says that somebody earned. incentives: as the till says, in whatever form.
+
+    returned: some of the redemption was given back. disclosed: what is known of digests in it.
+    """
+
+    line: LedgerLine
+    incentives: tuple[Any, ...]
+    returned: bool
+    disclosed: dict[str, str]
+
+
 class ListStore(Protocol):
     """The part of `cloud.ports.CloudStore` that lists. All but the ledger: the newest first, behind `after`,
     of one till where it is named."""
 
     async def ledger(self, till: str | None, after: tuple[str, str, int], limit: int) -> list[LedgerLine]:
         """Stored records in order of (till, lane, sequence), beyond `after`."""
+
+    async def earning(self, after: tuple[str, str, int], limit: int) -> list[Earning]:
+        """As `ledger`."""
 
     async def conflicts(
         self, limit: int, after: Cursor = NEWEST, till: str | None = None

@@ -9,6 +9,7 @@ from cloud.lists import (
     NEWEST,
     ConflictLine,
     Cursor,
+    Earning,
     GapLine,
     ImplausibleLine,
     LedgerLine,
@@ -26,6 +27,9 @@ class SqlListStore:
 
     async def ledger(self, till: str | None, after: tuple[str, str, int], limit: int) -> list[LedgerLine]:
         return await self._threads.read(lambda db: sql_lists.ledger(db, till, after, limit))
+
+    async def earning(self, after: tuple[str, str, int], limit: int) -> list[Earning]:
+        return await self._threads.read(lambda db: sql_lists.earning(db, after, limit))
 
     async def conflicts(
         self, limit: int, after: Cursor = NEWEST, till: str | None = None

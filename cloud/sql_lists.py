@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from agent.domain.settlement import unsettled
-from cloud.lists import ConflictLine, Cursor, ImplausibleLine, LedgerLine, RefusalLine, Win
+from cloud.lists import ConflictLine, Cursor, Earning, ImplausibleLine, LedgerLine, RefusalLine, Win
 from cloud.sql import Db
 
 _LEDGER = """
@@ -42,6 +42,37 @@ def ledger(db: Db, till: str | None, after: tuple[str, str, int], limit: int) ->
         (*values, *after, limit),
     )
     return [LedgerLine(*(*row[:-1], *_said(row[-1]))) for row in rows]
+
+
+_EARNING = _LEDGER.replace(
+    "    r.event\n",
+    "    EXISTS (SELECT 1 FROM reversal v WHERE v.issuer = r.issuer AND v.campaign = r.campaign AND v.idx = r.idx"
+    " AND v.redemption_id = r.event_id AND v.state = 'applied'), r.event\n",
+)
+assert "EXISTS" in _EARNING, "the ledger ends with the event"
+
+
+def earning(db: Db, after: tuple[str, str, int], limit: int) -> list[Earning]:
+    """`CloudStore.earning`."""
+    rows = db.execute(
+        f"{_EARNING} WHERE (r.till, r.lane, r.sequence) > (?, ?, ?) ORDER BY r.till, r.lane, r.sequence LIMIT ?",
+        (*after, limit),
+    ).fetchall()
+    found = []
+    for row in rows:
+        line = LedgerLine(*(*row[:-2], *_said(row[-1])))
+        incentives = _member(json.loads(row[-1]).get("data"), "incentives")
+        listed = tuple(incentives) if isinstance(incentives, list) else ()
+        found.append(Earning(line, listed, bool(row[-2]), _disclosed(db, line) if listed else {}))
+    return found
+
+
+def _disclosed(db: Db, line: LedgerLine) -> dict[str, str]:
+    rows = db.execute(
+        "SELECT digest, pseudonym FROM disclosure WHERE till = ? AND lane = ? AND sequence = ? AND hash = ?",
+        (line.till, line.lane, line.sequence, line.hash),
+    )
+    return dict(rows.fetchall())
 
 
 # What was not counted yet is not in question either: it would be taken away from sums that have it not.

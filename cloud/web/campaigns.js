@@ -7,6 +7,7 @@ import { money, number, percent, t, titleOf } from "./words.js";
 
 export const NEEDS = "read";
 const SHOWN = 50;
+const PARTS = ["store", "merchant", "group", "source"];
 
 export async function show(place) {
   if (place.rest.length === 2) return one(place, place.rest.join("/"));
@@ -90,7 +91,7 @@ export function bar(share) {
 async function one(place, campaign) {
   const query = { since: place.query.since, until: place.query.until, campaign };
   const breakdown = (by) => ask("admin/reports/breakdown", { ...query, by, limit: 200, sort: by === "hour" ? "hour" : "redemptions", order: by === "hour" ? "up" : "down" });
-  const [whole, hours, stores, sources] = await Promise.all([ask("admin/reports/campaigns", query), ...["hour", "store", "source"].map(breakdown)]);
+  const [whole, hours, ...parts] = await Promise.all([ask("admin/reports/campaigns", query), breakdown("hour"), ...PARTS.map(breakdown)]);
   const [row] = whole.body.rows;
   const back = link(hash("campaigns", { since: query.since, until: query.until }), "back", `← ${t("back")}`);
   if (!row) return [back, empty(t("nothing"), t("nothing_do"))];
@@ -100,8 +101,7 @@ async function one(place, campaign) {
     el("div", "tools", el("h1", "", titleOf(row) || campaign), el("small", "", `${campaign} · ${row.starts} – ${row.ends}`), period(place)),
     el("div", "tiles", ...tiles),
     el("section", "card", el("h2", "", t("by_hour")), row.redemptions ? byHour(hours.body.rows) : empty(t("no_redemptions"), "")),
-    section(t("by_store"), "store", stores.body.rows, { ...query, by: "store" }),
-    section(t("by_source"), "source", sources.body.rows, { ...query, by: "source" }),
+    ...PARTS.map((by, place) => section(t(`by_${by}`), by, parts[place].body.rows, { ...query, by })),
   ];
 }
 

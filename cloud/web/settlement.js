@@ -8,7 +8,7 @@ import { money, number, t, word } from "./words.js";
 
 export const NEEDS = "settle";
 const SHOWN = 100;
-const EXPORTS = ["redemptions", "conflicts", "settlement", "shares"];
+const EXPORTS = ["redemptions", "conflicts", "settlement", "shares", "rewards"];
 
 export async function show(place) {
   const { sort = "store", order = "up", search: text, after } = place.query;

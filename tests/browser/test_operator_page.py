@@ -113,7 +113,7 @@ async def test_a_campaign_by_hour_store_and_channel(page: Page) -> None:
     await page.locator("tbody tr").first.locator("a.title").click()
     await expect(page.locator(".tile")).to_have_count(8)
     await expect(page.locator(".hours li")).to_have_count(24)
-    await expect(page.locator("section.card")).to_have_count(3)
+    await expect(page.locator("section.card")).to_have_count(5)
     heights = await page.evaluate(
         "[...document.querySelectorAll('.column')].map((one) => one.getBoundingClientRect().height)"
     )

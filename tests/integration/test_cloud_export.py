@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from agent.domain.offer import Funding
+from agent.domain.disclosure import MEMBER, disclosure, pair_text
+from agent.domain.offer import Funding, Incentives, Reward
 from cloud import export, export_files, main
 from cloud.chain import CouponRef, Entry, judge
 from cloud.export import TABLES, Period
@@ -20,7 +21,8 @@ from cloud.export_files import writing
 from cloud.ports import CloudStore
 from tests.cloud_stores import store as store  # the fixture, for every store
 from tests.contract.test_cloud_store import entry
-from tests.unit.cloud_kit import AT, CAMPAIGN, ISSUER, LATER, campaign, enrolled, sealing_till
+from tests.contract.test_cloud_tally import deliver
+from tests.unit.cloud_kit import AT, CAMPAIGN, ISSUER, LATER, SealingTill, campaign, enrolled, sealing_till
 
 ALL = Period("", "2027")
 
@@ -143,6 +145,31 @@ async def test_parquet_has_types_and_row_groups(
         read_back = parquet.read_table(tmp_path / f"{table}.parquet")
         assert read_back.column_names == list(TABLES[table].columns)
         assert read_back.num_rows > 0
+
+
+async def test_rewards_are_those_that_the_offer_promises(store: CloudStore, tmp_path: Path) -> None:
+    """Two sales of one badge; above the promise, in conflict, given back: open. A referrer by the pseudonym."""
+    plain, till, other = campaign(), sealing_till("T-1"), sealing_till("T-2", 2)
+    rules = Incentives(assistant=Reward(minor=100), referrers=(Reward(minor=50),))
+    await enrolled(store, till, other)
+    await store.put_campaign(replace(plain, offer=replace(plain.offer, incentives=rules)), None, bytes(16))
+    friend = disclosure(bytes(16), b"12345678")
+
+    def sold(seller: SealingTill, index: int, amount: int, *more: dict[str, Any]) -> dict[str, Any]:
+        badge = {"party": "assistant", "tier": 1, "who": "B-7", "amount_minor": amount}
+        return seller.redeem(index, incentives=[badge, *more, "nonsense", {"party": "store", "tier": 9}])
+
+    told = {"party": "referrer", "tier": 1, "who": friend.digest, "amount_minor": 50}
+    events = [sold(till, 1, 100, told) | {MEMBER: pair_text([friend])}, sold(till, 2, 90), sold(till, 3, 101)]
+    events.append(sold(till, 4, 100))
+    await deliver(store, till, [*events, till.give_back(events[-1])])
+    await deliver(store, other, [sold(other, 1, 100)])
+    await exported(store, "rewards", tmp_path / "w.csv")
+    rows = [tuple(row.values())[5:] for row in read(tmp_path / "w.csv")]
+    assert rows == [
+        ("assistant", "1", "B-7", "2", "190", "3", "301"),
+        ("referrer", "1", b"12345678".hex(), "1", "50", "0", "0"),
+    ]
 
 
 def run(*arguments: str) -> int:
