@@ -94,8 +94,9 @@ export function renderIssues(status) {
   const list = byId("issues");
   const messages = (status.messages ?? []).map((message) => el("li", "issue good",
     icon("arrow"), el("div", "", el("b", "", said(message)))));
-  list.hidden = issues.length + messages.length === 0;
-  list.replaceChildren(...messages, ...(status.conflicts ?? []).map(conflictItem), ...issues.map((issue) => {
+  const conflicts = (status.conflicts ?? []).map(conflictItem);
+  list.hidden = issues.length + messages.length + conflicts.length === 0;
+  list.replaceChildren(...messages, ...conflicts, ...issues.map((issue) => {
     const tone = { info: "good", warning: "warn" }[issue.severity] ?? "bad";
     return el("li", `issue ${tone}`, icon(issue.severity === "info" ? "arrow" : tone),
       el("div", "", el("b", "", said(issue)), el("span", "", said(issue, "action"))));

@@ -40,6 +40,24 @@ async def test_what_head_office_says_stands_above_the_problems(page: Page, till:
     await expect(page.locator("#issues")).to_be_hidden()
 
 
+async def test_a_coupon_redeemed_twice_is_said_until_somebody_has_seen_it(
+    page: Page, till: TillStandIn
+) -> None:
+    conflict = {
+        "id": 3,
+        "redemption_id": "T-0001-7",
+        "zh": "此券也在门店 S-18 核销",
+        "en": "also redeemed at store S-18",
+    }
+    till.status = status(conflicts=[conflict])
+    await visit(page, till)
+    item = page.locator(".issue")
+    await expect(item).to_contain_text("重复核销 T-0001-7")
+    await expect(item).to_contain_text("此券也在门店 S-18 核销")
+    await item.locator("button").click()
+    await expect(page.locator("#issues")).to_be_hidden()
+
+
 async def test_the_age_of_the_offers_says_what_it_means(page: Page, till: TillStandIn) -> None:
     bundle = status()["bundle"] | {
         "age": "stale",

@@ -191,6 +191,7 @@ class TillStandIn:
                 web.get("/v1/prints/{job}", self._print),
                 web.post("/v1/prints/{job}/confirm", self._confirm),
                 web.post("/v1/prints/{job}/reprint", self._reprint),
+                web.post("/v1/conflicts/{id}/seen", self._see),
                 web.get("/{name}", self._file),
             ]
         )
@@ -278,6 +279,11 @@ class TillStandIn:
         """The status with as many unconfirmed receipts as there are."""
         count = sum(job["state"] == "unconfirmed" for job in self.prints.values())
         await self.push("status", {**self.status, "prints": {**self.status["prints"], "unconfirmed": count}})
+
+    async def _see(self, request: web.Request) -> web.Response:
+        left = [one for one in self.status["conflicts"] if str(one["id"]) != request.match_info["id"]]
+        await self.push("status", {**self.status, "conflicts": left})
+        return web.json_response({"id": int(request.match_info["id"])})
 
     async def _print(self, request: web.Request) -> web.Response:
         return web.json_response(self.prints[request.match_info["job"]])

@@ -33,6 +33,7 @@ from agent.domain.parts import read_parts
 from agent.domain.status import StatusFault, state_hash
 from agent.domain.status_parts import read_lists
 from agent.domain.token import AAD, TokenError, TokenFault
+from tests.fuzz import line_targets
 
 VECTORS = Path(__file__).parents[1] / "vectors"
 CORPUS = VECTORS / "corpus"
@@ -351,6 +352,9 @@ TARGETS: dict[str, Target] = {
     "bundle file": Target(read_bundle_file, _bundle_file_seeds, 3_000),
     "code table": Target(read_code_table, lambda: [_code_seeds()[2]], 1_000),
     "receipt template": Target(read_receipt_template, _template_seeds, 1_500),
+    "verdicts": Target(line_targets.verdicts, line_targets.verdict_seeds, 2_000),
+    "news": Target(line_targets.news, line_targets.news_seeds, 200),
+    "reversal": Target(line_targets.reversal, line_targets.reversal_seeds, 1_000),
     "gaps": Target(read_gaps, lambda: [status_delta.encode_gaps((0, 1, 130, 20_000, 3_000_000))], 100),
 }
 
