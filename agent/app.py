@@ -44,6 +44,7 @@ from agent.health_report import report
 from agent.hub import Hub
 from agent.line import Line
 from agent.members import Members
+from agent.online import Checks
 from agent.ports import CommitUnknown, LedgerUnavailable, PrintJob
 from agent.printing import PrintQueue
 from agent.promos import Promos
@@ -69,6 +70,7 @@ from agent.store.prints import SqlPrints
 from agent.store.risk import read_uses
 from agent.till import Till, Wiring
 from agent.typed import asks
+from sync.ports import Asker
 
 log = logging.getLogger(__name__)
 
@@ -127,8 +129,8 @@ class App:
             self._line.start(till_id, SqlOutbox(self._database, till_id), uplink, fetches, silence_s)
         prints = SqlPrints(self._database, self._clock)
         await prints.recover_prints()
-        ask_typed = asks(uplink, self._state)
-        self.till = Till(self._wiring(folder, key, prints, refresher, conflicts, ask_typed))
+        asking = asks(uplink, self._state), self._checks(key, uplink)
+        self.till = Till(self._wiring(folder, key, prints, refresher, conflicts, asking))
         if uplink is not None:
             uplink.say_health = self._say_health
         await self._promos.settle()  # of what was printed and not recorded before the last end
@@ -144,6 +146,10 @@ class App:
         store = SqlConflicts(self._database, self._state.till)
         return Conflicts(store, uplink, self._state, self._clock, slip, self._wake_printing)
 
+    def _checks(self, key: SigningKey, asker: Asker | None) -> Checks | None:
+        wait_s = self._settings.cloud.check_wait_ms / 1000
+        return None if asker is None else Checks(self._state, self._clock, key, asker, wait_s)
+
     def _wake_printing(self) -> None:
         if self._print_queue is not None:
             self._print_queue.wake()
@@ -155,7 +161,7 @@ class App:
         prints: SqlPrints,
         refresher: Refresher,
         conflicts: Conflicts,
-        ask_typed: AskTyped,
+        asking: tuple[AskTyped, Checks | None],
     ) -> Wiring:
         settings = self._settings
         language = settings.till.language
@@ -170,7 +176,7 @@ class App:
                 prints, printers, self._tell_print, self._papers.lay_out, promos.settle
             )
         maker = receipt_maker(language) if printers else None
-        desk = Desk(self._state, ledger, self._clock, key, maker, settings.promo.enabled, ask_typed=ask_typed)
+        desk = Desk(self._state, ledger, self._clock, key, maker, settings.promo.enabled, *asking)
         members = Members(self._state, self._clock, ledger, key, pos_wins=settings.members.pos_wins)
         return Wiring(
             state=self._state,

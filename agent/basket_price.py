@@ -21,9 +21,11 @@ from agent.domain.decide import (
     facts_of,
     percent_of,
     presented_of,
+    unheard,
 )
 from agent.domain.eligibility import Facts, Member
 from agent.domain.objection import Key, Objection, Reason
+from agent.domain.online import Checked
 from agent.domain.outcome import OUTCOME_OF, Outcome
 from agent.domain.pricing import Applied, Quote, quote
 from agent.domain.risk import Asked, BadgeFault, Weighed, weigh
@@ -35,11 +37,15 @@ from agent.records import Moment
 
 @dataclass(frozen=True, slots=True)
 class Scanned:
-    """A text of the request: its place there, the coupon behind it or why there is none, and its hash for records."""
+    """A text of the request: its place there, the coupon behind it or why there is none, and its hash for records.
+
+    checked: what the cloud said of it, where it was asked.
+    """
 
     place: int
     found: Coupon | Refusal
     text_hash: str | None
+    checked: Checked | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +57,7 @@ class Offered:
     campaign: Campaign
     view: LedgerView
     text_hash: str | None
+    checked: Checked | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,13 +170,15 @@ def admitted(
         if isinstance(found, Refusal):
             why: Decision | None = Decision(found.outcome, detail=found.detail or None)
         else:
-            why = admit(found, contents, views[found.identity], setting)
+            why = admit(found, contents, views[found.identity], setting, one.checked)
+            if why is None:
+                why = unheard(contents.campaigns[found.identity[:2]], one.checked)
         if why is not None or isinstance(found, Refusal):
             assert why is not None, "a refusal is one"
             turned.append(turned_by(one.place, found, one.text_hash, why, at))
             continue
         campaign = contents.campaigns[found.identity[:2]]
-        fresh = Offered(one.place, found, campaign, views[found.identity], one.text_hash)
+        fresh = Offered(one.place, found, campaign, views[found.identity], one.text_hash, one.checked)
         if any(found.identity == other.coupon.identity for other in offered):
             turned.append(_turned_in_sale(fresh, Objection(Reason.PRESENTED_TWICE), currency))
         else:

@@ -13,6 +13,7 @@ from agent.domain import record
 from agent.domain.campaign import Campaign
 from agent.domain.decide import Decision, LedgerView
 from agent.domain.eligibility import Member
+from agent.domain.online import UNASKED, Checked
 from agent.domain.outcome import Outcome
 from agent.domain.parts import Contents
 from agent.domain.risk import BADGE_USES_DAY, Asked, BadgeFault, Shown, shown
@@ -57,6 +58,11 @@ def explained(decision: Decision, stand: Stand) -> Decision:
 def supervisor_facts(badge: str, asked: Asked) -> dict[str, Any]:
     """What the record of a redemption says of who let it through; nothing where nobody was asked."""
     return {"supervisor": {"badge": badge, "asked": asked.value}} if asked else {}
+
+
+def checked_facts(checked: Checked | None) -> dict[str, Any]:
+    """What a record says of the online check; nothing where the cloud was not asked."""
+    return {} if checked in (None, UNASKED) else {"checked": checked.word.value}
 
 
 def view_of(

@@ -16,10 +16,11 @@ from typing import Any
 from agent import guard, points
 from agent.disk import DiskLevel
 from agent.domain import record, time
-from agent.domain.decide import Decision, LedgerView, PriorUse, Refusal, Setting, decide, verify_scan
+from agent.domain.decide import Decision, LedgerView, PriorUse, Refusal, verify_scan
 from agent.domain.eligibility import Member
 from agent.domain.keys import SigningKey
 from agent.domain.member_card import CardRefused
+from agent.domain.online import UNASKED
 from agent.domain.outcome import SOMETHING_ELSE, Outcome
 from agent.domain.parts import Contents, PromoCode
 from agent.domain.promo import Choice
@@ -27,7 +28,9 @@ from agent.domain.sale import Sale
 from agent.domain.settlement import settled
 from agent.domain.token import Coupon
 from agent.domain.verdict import Verdict, make_verdict
+from agent.judging import heard, judge
 from agent.members import NOBODY, Customer
+from agent.online import Checks
 from agent.ports import AnsweredBefore, Clock, CommitUnknown, Ledger, LedgerUnavailable, Transaction
 from agent.promotion import AskTyped, Issuing, hand_out, nobody, read_typed_promo
 from agent.records import (
@@ -65,6 +68,7 @@ class Redeemer:
         make_receipt: ReceiptMaker | None,
         promos: bool = True,
         ask_typed: AskTyped = nobody,
+        checks: Checks | None = None,
     ) -> None:
         self._state = state
         self._ledger = ledger
@@ -75,6 +79,7 @@ class Redeemer:
         self._make_receipt = make_receipt
         self._promos = promos
         self._ask_typed = ask_typed
+        self._checks = checks
 
     async def redeem(self, request: Request) -> Verdict:
         """Judge, record and answer. Raises KeyReused, CardRefused; everything else is a verdict."""
@@ -96,6 +101,8 @@ class Redeemer:
             # Nothing was refused and nothing is kept: the number of somebody's card least of all.
             answered = await self._answered_before(request)
             return answered or self._bare(request, Decision(found.outcome, detail=found.detail or None))
+        if self._checks is not None and isinstance(found, Coupon):
+            request = await heard(self._checks, request, trust, found, self._state.now(self._clock))
         work = _Work(self, request, trust, found)
         try:
             verdict = await self._ledger.write(work.run, work.read_back)
@@ -133,7 +140,8 @@ class Redeemer:
             return self._bare(request, Decision(Outcome.TILL_STOPPED, detail="no_bundle"))
         found = _read(text, trust)
         now = self._state.now(self._clock)
-        decision = judge(found, trust, sale, LedgerView(), now, customer.member)
+        asks = None if self._checks is None else UNASKED
+        decision = judge(found, trust, sale, LedgerView(), now, customer.member, checked=asks)
         return self._verdict(request, trust, found, decision, None, now)
 
     def _bare(self, request: Request, decision: Decision) -> Verdict:
@@ -184,23 +192,6 @@ def _read(text: str, trust: Trust) -> Coupon | Refusal:
         return Refusal(Outcome.TILL_STOPPED, "codes_unreadable")
 
 
-def judge(
-    found: Coupon | Refusal,
-    trust: Trust,
-    sale: Sale | None,
-    view: LedgerView,
-    now: time.EffectiveTime,
-    member: Member | None = None,
-    stand: guard.Stand = guard.ALONE,
-) -> Decision:
-    """The decision on what `verify_scan` found."""
-    if isinstance(found, Refusal):
-        return Decision(found.outcome, detail=found.detail or None)
-    setting = Setting(now, trust.zone, trust.contents.place, trust.manifest.age(now.now))
-    decision = decide(found, trust.contents, sale, view, setting, member, supervised=stand.supervised)
-    return guard.explained(decision, stand)
-
-
 class _Work:
     """One request's transaction. `run` and `read_back` are called in the ledger's thread.
 
@@ -230,7 +221,7 @@ class _Work:
         view = self._view(tx, at)
         self._stand = guard.stand_by(tx, trust.contents, request.supervisor, day)
         member = self._paying(tx, at)
-        decision = judge(self._found, trust, request.sale, view, now, member, self._stand)
+        decision = judge(self._found, trust, request.sale, view, now, member, self._stand, request.checked)
         accepted = decision.outcome is Outcome.ACCEPTED
         lane = record.REDEMPTION_LANE if accepted else record.EVIDENCE_LANE
         previous = tx.head(lane)
@@ -347,6 +338,7 @@ class _Work:
             **base_facts(Moment(self._trust, now, day), offline=verdict.offline, sale=self._request.sale),
             "member": member_facts(self._request.member, veil),
         }
+        data |= guard.checked_facts(self._request.checked)
         if verdict.coupon is not None:
             data["coupon"] = coupon_facts(verdict.coupon, veil)
         if verdict.redemption_id is not None and verdict.campaign is not None:

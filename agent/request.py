@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from agent.domain.eligibility import Member
 from agent.domain.keys import SigningKey
+from agent.domain.online import Checked
 from agent.domain.sale import Sale
 from agent.members import NOBODY, Customer
 from agent.records import ENCODE
@@ -16,7 +17,7 @@ from agent.records import ENCODE
 @dataclass(frozen=True, slots=True)
 class Request:
     """One thing to judge. request_id: the caller's idempotency key; the same key gives the same answer. supervisor:
-    the text of a badge that is shown with it."""
+    the text of a badge that is shown with it. checked: what the cloud said of it, where it was asked."""
 
     text: str
     source: str
@@ -24,6 +25,7 @@ class Request:
     request_id: str | None = None
     customer: Customer = NOBODY
     supervisor: str = ""
+    checked: Checked | None = None
     scan_id: str = field(default_factory=lambda: secrets.token_hex(16))
 
     @property

@@ -33,6 +33,7 @@ from agent.domain.basket import basket_of
 from agent.domain.decide import Decision
 from agent.domain.eligibility import Member
 from agent.domain.hold import Call, Hold, HoldState, Step
+from agent.domain.online import UNASKED, Checked
 from agent.domain.outcome import Outcome
 from agent.domain.parts import PromoCode
 from agent.domain.pricing import Quote
@@ -42,7 +43,7 @@ from agent.domain.sale import Sale
 from agent.domain.settlement import settled
 from agent.domain.token import Coupon
 from agent.domain.verdict import Verdict, make_verdict
-from agent.guard import count_member, supervisor_facts
+from agent.guard import checked_facts, count_member, supervisor_facts
 from agent.members import Customer
 from agent.ports import Transaction
 from agent.promotion import Issuing, hand_out
@@ -139,7 +140,7 @@ def _settle(tx: Transaction, at: Moment, held: HeldSale, sale: Sale, *, late: bo
     why = Decision(Outcome.UNKNOWN_CAMPAIGN)
     conflicts = [turned_by(one.place, one.coupon, one.text_hash, why, at) for one in gone]
     if late:
-        scanned = [Scanned(one.place, one.coupon, one.text_hash) for one in known]
+        scanned = [Scanned(one.place, one.coupon, one.text_hash, _still(one, at)) for one in known]
         offered, turned = admitted(scanned, views, at, sale.currency)
         conflicts += turned
     else:
@@ -165,6 +166,13 @@ def _settle(tx: Transaction, at: Moment, held: HeldSale, sale: Sale, *, late: bo
     limits = [one for one in priced.turned if late and one.reason in RISKS]
     unused = [one for one in priced.turned if one not in limits]
     return _Settled(priced.quote, priced.counted, tuple(unused), (*conflicts, *limits))
+
+
+def _still(one: HeldCoupon, at: Moment) -> Checked:
+    """A yes of the hold's time holds while the cloud still keeps the coupon for this till."""
+    checked = one.checked
+    lasts = checked is not None and checked.until is not None and at.now.now < checked.until
+    return checked if checked is not None and lasts else UNASKED
 
 
 def _as_held(held: HeldSale, sale: Sale) -> bool:
@@ -224,7 +232,8 @@ def _redeem(desk: Desk, tx: Transaction, at: Moment, closing: _Closing, one: Cou
         **base_facts(at, offline=offline, sale=sale),
         **_facts(one, sale, held.member, veil),
         **points.note(tx, at, held.member, sale, closing.due_minor, applied),
-        **supervisor_facts(_badge_of(held, coupon), one.asked),
+        **supervisor_facts(_held_of(held, coupon).badge, one.asked),
+        **checked_facts(_held_of(held, coupon).checked),
         "scan_id": verdict.scan_id,
         "redemption_id": number,
         "hold_id": closing.hold.hold_id,
@@ -259,8 +268,8 @@ def _use(tx: Transaction, at: Moment, one: Counted, held: HeldSale, redemption_i
         count_member(tx, campaign, member, held.sale.sale_id, at.day, at.now.now)
 
 
-def _badge_of(held: HeldSale, coupon: Coupon) -> str:
-    return next(one.badge for one in held.coupons if one.coupon.identity == coupon.identity)
+def _held_of(held: HeldSale, coupon: Coupon) -> HeldCoupon:
+    return next(one for one in held.coupons if one.coupon.identity == coupon.identity)
 
 
 def _print(

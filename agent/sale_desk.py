@@ -19,6 +19,7 @@ from agent.domain.decide import LedgerView
 from agent.domain.eligibility import Member
 from agent.domain.hold import Call, Hold, Step
 from agent.domain.keys import SigningKey
+from agent.domain.online import Checked
 from agent.domain.outcome import SOMETHING_ELSE
 from agent.domain.pricing import Applied
 from agent.domain.risk import Asked
@@ -26,6 +27,7 @@ from agent.domain.sale import Line, Sale
 from agent.domain.token import Coupon
 from agent.guard import view_of
 from agent.members import NOBODY, Customer
+from agent.online import Checks
 from agent.ports import Clock, Ledger, Transaction
 from agent.promotion import AskTyped, nobody
 from agent.records import (
@@ -85,7 +87,7 @@ class Answered:
 
 @dataclass(frozen=True, slots=True)
 class HeldCoupon:
-    """badge: the digest of the badge that let it through, where one was asked for."""
+    """badge: the digest of the badge that let it through, where one was asked for. checked: what the cloud said."""
 
     place: int
     coupon: Coupon
@@ -94,6 +96,7 @@ class HeldCoupon:
     charge_minor: int
     asked: Asked = Asked.NOTHING
     badge: str = ""
+    checked: Checked | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +120,7 @@ class Desk(NamedTuple):
     make_receipt: ReceiptMaker | None
     promos: bool
     ask_typed: AskTyped = nobody
+    checks: Checks | None = None
 
 
 def views_of(

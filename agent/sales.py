@@ -27,8 +27,10 @@ from agent.basket_price import (
     with_fault,
 )
 from agent.domain import time
+from agent.domain.campaign import Campaign
 from agent.domain.decide import Refusal, verify_scan
 from agent.domain.hold import Call, Hold, HoldState, Reserved, Step
+from agent.domain.online import UNASKED
 from agent.domain.outcome import Outcome
 from agent.domain.token import Coupon
 from agent.guard import Stand, stand_by
@@ -82,7 +84,7 @@ class Sales:
     async def quote(self, ask: Ask) -> dict[str, Any]:
         """What the sale would cost with these coupons. Nothing is kept. SaleFault, LedgerUnavailable."""
         trust = self._trust()
-        scanned = await self._read(ask.texts, trust)
+        scanned = await self._heard(await self._read(ask.texts, trust), trust, "", 0)
 
         def work(tx: Transaction) -> dict[str, Any]:
             at = moment_of(self._desk.state, trust, self._desk.clock)
@@ -94,7 +96,9 @@ class Sales:
     async def hold(self, ask: Ask, lasts_s: int, key: str) -> Answered:
         """Reserve what counts for `lasts_s` seconds."""
         trust = self._desk.state.trust
-        scanned = [] if trust is None else await self._read(ask.texts, trust)
+        scanned: list[Scanned] = []
+        if trust is not None:
+            scanned = await self._heard(await self._read(ask.texts, trust), trust, key, lasts_s)
 
         def work(tx: Transaction, at: Moment) -> Answered:
             return _hold(self._desk, tx, at, ask, scanned, timedelta(seconds=lasts_s))
@@ -195,6 +199,29 @@ class Sales:
             scanned.append(Scanned(place, found, token_hash(text)))
         return scanned
 
+    async def _heard(self, scanned: list[Scanned], trust: Trust, key: str, lasts_s: int) -> list[Scanned]:
+        """With what the cloud says of those that are to be asked about. key: of the hold; a quote has none and has
+        nothing reserved."""
+        checks = self._desk.checks
+        if checks is None:
+            return scanned
+        wanted: list[tuple[Coupon, Campaign]] = []
+        for one in scanned:
+            if isinstance(one.found, Coupon):
+                campaign = trust.contents.campaigns.get(one.found.identity[:2])
+                if campaign is not None and checks.wants(campaign, one.found.identity):
+                    wanted.append((one.found, campaign))
+        if not wanted:
+            return scanned
+        unique = {coupon.identity: (coupon, campaign) for coupon, campaign in wanted}
+        heard = await checks.ask([*unique.values()], key, lasts_s, reserve=bool(key))
+        return [
+            replace(one, checked=heard.get(one.found.identity, UNASKED))
+            if isinstance(one.found, Coupon)
+            else one
+            for one in scanned
+        ]
+
 
 def _price(
     tx: Transaction, at: Moment, ask: Ask, scanned: Sequence[Scanned]
@@ -241,6 +268,7 @@ def _hold(
                 one.charge_minor,
                 one.asked,
                 stand.shown.badge if one.asked else "",
+                one.offered.checked,
             )
             for one in priced.counted
         ),

@@ -18,6 +18,7 @@ from agent.domain.keys import IssuerKey
 from agent.domain.parts import Place, PromoCode
 from agent.domain.statement import KeyChange
 from cloud.chain import ChainView, Entry, Ruling
+from cloud.checks import CheckStore
 from cloud.code_ports import CodeStore
 from cloud.holds import HeldLine, Released
 from cloud.lists import ListStore, Win
@@ -175,6 +176,7 @@ class CloudStore(
     TallyStore,
     PeopleStore,
     MemberStore,
+    CheckStore,
     Protocol,
 ):
     """The cloud's memory."""

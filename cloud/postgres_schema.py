@@ -36,7 +36,9 @@ DISTRIBUTED = {
         "till",
     ),
     **dict.fromkeys(("verdict", "verdict_head"), "till"),
-    **dict.fromkeys(("coupon", "coupon_order", "coupon_use", "conflict", "mark", "reversal"), "campaign"),
+    **dict.fromkeys(
+        ("coupon", "coupon_order", "coupon_use", "conflict", "mark", "reversal", "reservation"), "campaign"
+    ),
     **dict.fromkeys(("campaign", "campaign_value", "status_part", "code_table"), "campaign"),
     **dict.fromkeys(("tally_place", "tally_late"), "till"),
     **dict.fromkeys(("tally", "trial_code", "settled"), "campaign"),

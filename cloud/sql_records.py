@@ -8,7 +8,7 @@ from itertools import groupby
 
 from agent.domain.keys import key_id
 from agent.domain.status import Status
-from cloud import sql_disclosures, sql_feed, sql_promos, sql_returns, sql_verdicts
+from cloud import sql_checks, sql_disclosures, sql_feed, sql_promos, sql_returns, sql_verdicts
 from cloud.chain import JUMP_MAX, ChainView, Entry, Fate, Hole, Ruling, places, split
 from cloud.feed import CONFLICT
 from cloud.lists import Cursor, GapLine, Win
@@ -73,6 +73,7 @@ def append(db: Db, till: str, lane: str, entries: Sequence[Entry], judge: Judge,
     kept = (Fate.STORE, Fate.REFUSE)
     said = [(entry, ruling.place) for entry, ruling in decided if ruling.fate in kept]
     sql_disclosures.keep(db, till, lane, said)
+    sql_checks.arrived(db, till, (entry for entry, _ in said))
     for ruling in rulings:
         if ruling.fate is Fate.STORE and ruling.place < view.last:
             note_late(db, till, lane, ruling.place)

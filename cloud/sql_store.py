@@ -46,6 +46,7 @@ from cloud.ports import (
 from cloud.restore import Closed
 from cloud.sql import Db, Row, Threads, campaign_lock, till_lock
 from cloud.sql_campaigns import campaign_of, read_campaign
+from cloud.sql_checks import SqlChecks
 from cloud.sql_codes import SqlCodes
 from cloud.sql_list_store import SqlListStore
 from cloud.sql_members import SqlMembers
@@ -59,7 +60,7 @@ from cloud.tills import Till
 _OFFER = "SELECT document, promo_per_till, promo_valid_days, index_key, issued FROM campaign"
 
 
-class SqlStore(SqlListStore, SqlWebhooks, SqlStaff, SqlSeen, SqlTally, SqlPeople, SqlMembers):
+class SqlStore(SqlListStore, SqlWebhooks, SqlStaff, SqlSeen, SqlTally, SqlPeople, SqlMembers, SqlChecks):
     """Over the threads of either engine."""
 
     def __init__(self, threads: Threads) -> None:

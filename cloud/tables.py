@@ -673,6 +673,20 @@ CREATE INDEX member_store ON member (store, last_day);
 CREATE INDEX member_overdrawn ON member (pseudonym) WHERE points < 0;
 """
 
+# A use of a coupon that a till asked about and has not reported yet (cloud/checks.py).
+_0021 = """
+CREATE TABLE reservation (
+    issuer TEXT NOT NULL,
+    campaign INTEGER NOT NULL,
+    idx INTEGER NOT NULL,
+    till TEXT NOT NULL,
+    check_id TEXT NOT NULL,
+    until TEXT NOT NULL,
+    PRIMARY KEY (issuer, campaign, idx, till, check_id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX reservation_until ON reservation (issuer, campaign, until);
+"""
+
 SCRIPTS = (
     _0001,
     _0002,
@@ -694,6 +708,7 @@ SCRIPTS = (
     _0018,
     _0019,
     _0020,
+    _0021,
 )
 """One per schema version, never edited after a release: write the next one."""
 VERSION = len(SCRIPTS)

@@ -18,6 +18,7 @@ from agent.domain.statement import read_key_change
 from agent.domain.time import timestamp
 from cloud import forms
 from cloud.access import ENROL_CONTEXT, digest, plain_code
+from cloud.checks import CHECK_BYTES_MAX, read_check, told_json
 from cloud.errors import Refused
 from cloud.http import (
     CLOUD,
@@ -37,7 +38,7 @@ from cloud.news import WAIT_MAX_S
 from cloud.ports import PromoFate
 from cloud.seen import Word
 from cloud.verdicts import PAGE_MAX
-from sync import till_health, wire
+from sync import strict_json, till_health, wire
 from sync.missing import SPANS_MAX
 from sync.news import NEWS_TYPE
 from sync.promos import PROMOS_TYPE, PromoState
@@ -165,6 +166,21 @@ async def news(request: web.Request) -> web.Response:
     heard = await cloud.news.wait(till.till, query.get("seen", ""), int(wait))
     body = json.dumps({"mark": heard.mark, "spread_ms": heard.spread_ms})
     return web.Response(body=body.encode(), headers={"Content-Type": NEWS_TYPE, "Cache-Control": "no-store"})
+
+
+@ROUTES.post("/v1/tills/{till}/checks")
+async def check(request: web.Request) -> web.Response:
+    """What is known of coupons now, before the till accepts them; what it asks to be reserved, is."""
+    cloud = request.app[CLOUD]
+    sent = await read_body(request)
+    till = await signed_till(request, sent)
+    if request.content_type != "application/json":
+        raise Refused(415, "unsupported_media_type", "send application/json")
+    now = cloud.now()
+    asked = read_check(strict_json.loads(sent, max_bytes=CHECK_BYTES_MAX, max_depth=4), now)
+    async with slot(cloud):
+        found = await cloud.store.check(till.till, asked, timestamp(now))
+    return json_answer(told_json(found))
 
 
 @ROUTES.get("/v1/tills/{till}/verdicts")

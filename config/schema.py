@@ -63,6 +63,15 @@ class Cloud(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             description="Longest wait for a whole request and its answer, in seconds; not below connect_timeout_s.",
         ),
     ] = 30
+    check_wait_ms: Annotated[
+        int,
+        Meta(
+            ge=50,
+            le=10_000,
+            description="Longest wait for the cloud's word on a coupon that must be asked about before it is accepted, "
+            "in milliseconds.",
+        ),
+    ] = 800
     proxy: Annotated[
         ProxyUrl,
         Meta(

@@ -33,6 +33,11 @@ def key_path(till_id: str) -> str:
     return f"{till_path(till_id)}/key"
 
 
+def checks_path(till_id: str) -> str:
+    """Where a till asks about coupons before it accepts them."""
+    return f"{till_path(till_id)}/checks"
+
+
 def part_path(sha256_hex: str) -> str:
     """sha256_hex: 64 lowercase hex digits, from a verified manifest."""
     if not _SHA256_HEX.fullmatch(sha256_hex):

@@ -200,3 +200,10 @@ class Uplink(Protocol):
 
         max_bytes: longest body read, default `Limits.part_bytes`.
         """
+
+
+class Asker(Protocol):
+    """Questions that somebody waits for."""
+
+    async def ask(self, path: str, document: bytes, *, wait_s: float) -> Answer | Failure:
+        """POST JSON to a path of `sync.wire`; no answer within `wait_s` seconds is a Failure. Never raises."""

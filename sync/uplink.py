@@ -32,6 +32,8 @@ from sync.wire import DEFAULT_LIMITS, Limits
 USER_AGENT = "redeemd"
 COMPRESS_FROM_BYTES = 512
 """A shorter batch grows or gains nothing by gzip."""
+ASK_BYTES_MAX = 64 * 1024
+"""Longest answer to a question that somebody waits for."""
 _CHUNK_BYTES = 64 * 1024
 
 
@@ -142,6 +144,15 @@ class HttpUplink:
             headers[till_health.HEADER] = await self.say_health()
         most = self._limits.part_bytes if max_bytes is None else max_bytes
         return await self._request("GET", path, headers, b"", most)
+
+    async def ask(self, path: str, document: bytes, *, wait_s: float) -> Answer | Failure:
+        """`ports.Asker.ask`. Gives up after `wait_s` seconds, whatever it was waiting for."""
+        headers = {"Content-Type": "application/json", "Accept": f"application/json, {wire.PROBLEM_TYPE}"}
+        try:
+            async with asyncio.timeout(wait_s):
+                return await self._request("POST", path, headers, document, ASK_BYTES_MAX)
+        except TimeoutError:
+            return Failure(FailureKind.TIMEOUT, f"no answer within {wait_s:.1f} s")
 
     async def enrol(self, document: bytes) -> Answer | Failure:
         """Send an enrolment (JSON with the one-time code and the public key). Never signed: no key is known

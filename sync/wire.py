@@ -19,7 +19,16 @@ from typing import Any
 
 from sync import strict_json
 from sync.errors import SignatureError, SyncError, WireError
-from sync.paths import ENROL_PATH, batch_path, bundle_path, key_path, part_path, root_path, till_path
+from sync.paths import (
+    ENROL_PATH,
+    batch_path,
+    bundle_path,
+    checks_path,
+    key_path,
+    part_path,
+    root_path,
+    till_path,
+)
 from sync.signing import (
     SignatureParts,
     build_signature_base,
@@ -50,6 +59,7 @@ __all__ = [  # sync.paths and the request signing of sync.signing are part of th
     "batch_path",
     "build_signature_base",
     "bundle_path",
+    "checks_path",
     "content_digest",
     "decode_batch",
     "decode_problem",

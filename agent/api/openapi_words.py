@@ -130,8 +130,8 @@ other_channel, other_day, other_hour, member_needed, other_holder, level_too_low
 limit_reached, other_tender (`detail` says which count), total_needed (it pays a part: send the sale),
 item_missing, pieces_missing, sale_too_small, out_of_stock, points_missing, balance_empty, nothing_cheaper: the
 offer's rules and the sale. budget_reached, split_sale (a member's other sales), supervisor_needed (send it
-again with the text of a badge): risk. unknown_result: the disk did not answer, so nobody
-knows yet; never treat it as not redeemed.""",
+again with the text of a badge), online_needed (try again when the line is back): risk. unknown_result: the
+disk did not answer, so nobody knows yet; never treat it as not redeemed.""",
     "PrintState": "A receipt's life.",
     "Tone": "How to show a verdict.",
     "DeviceState": "Only ready means that it works now.",

@@ -25,7 +25,7 @@ from agent.domain.parts import Contents, Place, read_parts
 from agent.domain.time import day_text, effective_time
 from agent.domain.token import Coupon
 from agent.domain.verdict import make_verdict
-from agent.redeem import judge
+from agent.judging import judge
 from agent.state import Trust, make_trust
 from agent.store.codes import code_shelf
 from agent.store.database import StoreError, connect_read_only

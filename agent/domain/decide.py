@@ -19,6 +19,7 @@ from agent.domain.codes import CodeKind, Found
 from agent.domain.eligibility import Facts, Member, Presented, Uses, objection_to
 from agent.domain.keys import IssuerKey
 from agent.domain.objection import Objection, Reason
+from agent.domain.online import Checked, Word
 from agent.domain.outcome import OUTCOME_OF, Outcome
 from agent.domain.parts import Contents, Place
 from agent.domain.pricing import Applied, quote_one
@@ -29,7 +30,7 @@ from agent.domain.status import Status
 from agent.domain.token import Claims, Coupon, TokenFault
 
 ELSEWHERE = "elsewhere"
-"""The detail of `already_redeemed` where the status list says it and this till's ledger does not."""
+"""The detail of `already_redeemed` and `held` where others say it and this till's ledger does not."""
 DOUBT_CLASSES = frozenset({OfflineClass.BUDGETED, OfflineClass.OPEN})
 """What it takes at all then: where a budget or a low value bounds what a wrong date can cost."""
 
@@ -228,17 +229,31 @@ def decide(
     member: Member | None = None,
     *,
     supervised: bool = False,
+    checked: Checked | None = None,
 ) -> Decision:
     """Whether this coupon counts here and now. The first objection in the order of `Outcome` is the answer.
 
-    supervised: a supervisor stands by it.
+    supervised: a supervisor stands by it. checked: what came of asking the cloud; None where there is none to ask, or
+    it was not asked.
     """
-    return admit(coupon, contents, view, setting) or _price(
-        coupon, contents.campaigns[coupon.identity[:2]], sale, view, setting, member, supervised=supervised
-    )
+    against = admit(coupon, contents, view, setting, checked)
+    if against is not None:
+        return against
+    campaign = contents.campaigns[coupon.identity[:2]]
+    decision = _price(coupon, campaign, sale, view, setting, member, supervised=supervised)
+    return decision if decision.outcome is not Outcome.ACCEPTED else unheard(campaign, checked) or decision
 
 
-def admit(coupon: Coupon, contents: Contents, view: LedgerView, setting: Setting) -> Decision | None:
+def unheard(campaign: Campaign, checked: Checked | None) -> Decision | None:
+    """Class A without the cloud's yes. Found last: the cloud need not be asked about what is refused anyway."""
+    if campaign.offline_class is OfflineClass.ONLINE and (checked is None or checked.word is not Word.YES):
+        return Decision(Outcome.ONLINE_NEEDED)
+    return None
+
+
+def admit(
+    coupon: Coupon, contents: Contents, view: LedgerView, setting: Setting, checked: Checked | None = None
+) -> Decision | None:
     """What speaks against this coupon whatever is bought; None if nothing does."""
     # An opaque code has no issuer's key: the bundle itself speaks for it.
     key = None if coupon.code_hash else contents.keys[coupon.kid]
@@ -251,10 +266,10 @@ def admit(coupon: Coupon, contents: Contents, view: LedgerView, setting: Setting
     key_starts = 0 if key is None else key.not_before
     return (
         _window_objection(key, setting)
-        or _use_objection(coupon, contents, campaign, view)
+        or _use_objection(coupon, contents, campaign, view, checked)
         or _date_objection(coupon, campaign, setting)
         or _place_objection(coupon, campaign, setting.place)
-        or _till_objection(max(key_starts, _first_day(coupon, campaign)), campaign, setting)
+        or _till_objection(max(key_starts, _first_day(coupon, campaign)), campaign, setting, checked)
     )
 
 
@@ -267,19 +282,21 @@ def _window_objection(key: IssuerKey | None, setting: Setting) -> Decision | Non
 
 
 def _use_objection(
-    coupon: Coupon, contents: Contents, campaign: Campaign, view: LedgerView
+    coupon: Coupon, contents: Contents, campaign: Campaign, view: LedgerView, checked: Checked | None
 ) -> Decision | None:
-    known = find_status(coupon, contents)
-    if known is None or coupon.claims.index >= campaign.size:
+    known, word = find_status(coupon, contents), None if checked is None else checked.word
+    if known is None or coupon.claims.index >= campaign.size or word is Word.UNKNOWN:
         return Decision(Outcome.NEVER_ISSUED)
-    if known is Status.REVOKED:
+    if known is Status.REVOKED or word is Word.REVOKED:
         return Decision(Outcome.REVOKED)
     if view.unprinted:
         return Decision(Outcome.NEVER_ISSUED, detail="not_printed")
     if view.prior is not None and view.prior.uses >= campaign.uses:
         return Decision(Outcome.ALREADY_REDEEMED)
-    if known is Status.USED:
+    if known is Status.USED or word is Word.USED:
         return Decision(Outcome.ALREADY_REDEEMED, detail=ELSEWHERE)
+    if checked is not None and word is Word.RESERVED:
+        return Decision(Outcome.HELD, works_from=checked.until, detail=ELSEWHERE)
     if view.held is not None and view.uses >= campaign.uses:
         return Decision(Outcome.HELD, works_from=view.held.until)
     return None
@@ -320,13 +337,15 @@ def _place_objection(coupon: Coupon, campaign: Campaign, place: Place) -> Decisi
     return None
 
 
-def _till_objection(first_day: int, campaign: Campaign, setting: Setting) -> Decision | None:
+def _till_objection(
+    first_day: int, campaign: Campaign, setting: Setting, checked: Checked | None
+) -> Decision | None:
     if not percent_of(campaign, setting):
         return Decision(Outcome.BUNDLE_EXPIRED, detail=setting.age.value)
     if time.day_number(setting.time.now, setting.zone) < first_day:
         # A clock in doubt could not say "not yet" among the dates: the coupon is refused for what is wrong.
         return Decision(Outcome.CLOCK_UNTRUSTED, detail=setting.time.doubt)
-    if campaign.offline_class is OfflineClass.ONLINE:
+    if campaign.offline_class is OfflineClass.ONLINE and checked is None:
         return Decision(Outcome.ONLINE_ONLY)
     if setting.time.doubt and campaign.offline_class not in DOUBT_CLASSES:
         return Decision(Outcome.CLOCK_UNTRUSTED, detail=setting.time.doubt)

@@ -74,6 +74,7 @@ class Outcome(StrEnum):
     BUDGET_REACHED = "budget_reached"
     SPLIT_SALE = "split_sale"
     SUPERVISOR_NEEDED = "supervisor_needed"
+    ONLINE_NEEDED = "online_needed"
     # yes
     ACCEPTED = "accepted"
     # outside the rules: the ledger could not answer, so nobody knows yet
@@ -318,6 +319,14 @@ SAYINGS: Mapping[Outcome, Saying] = {
         "A supervisor must allow this",
         "请主管在一分钟内扫员工卡",
         "Ask a supervisor to scan a badge within a minute",
+    ),
+    Outcome.ONLINE_NEEDED: Saying(
+        Tone.WARN,
+        True,
+        "此券须联网核验，现在没有网络应答",
+        "This coupon must be checked online, and the cloud does not answer",
+        "网络恢复后再试",
+        "Try again when the line is back",
     ),
     Outcome.ACCEPTED: Saying(Tone.GOOD, False, "可用：{benefit}", "Accepted: {benefit}"),
     Outcome.UNKNOWN_RESULT: Saying(

@@ -134,6 +134,7 @@ const BIG = {
   budget_reached: ["额度已满", "LIMIT"],
   split_sale: ["刚刚用过", "JUST USED"],
   supervisor_needed: ["请主管确认", "SUPERVISOR"],
+  online_needed: ["等网络", "NO LINE"],
   unknown_result: ["结果未知", "UNKNOWN"],
   good: ["可用", "ACCEPTED"],
   warn: ["请留意", "CHECK"],

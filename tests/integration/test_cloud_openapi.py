@@ -187,6 +187,28 @@ async def test_real_answers_fit_it(document: dict[str, Any], tmp_path: Path) -> 
             check(document, document["components"]["schemas"]["Health"], json.loads(await response.text()))
 
 
+async def test_what_a_check_is_answered_fits_it(document: dict[str, Any], tmp_path: Path) -> None:
+    async with running_cloud(tmp_path / "cloud") as cloud:
+        await cloud.set_up()
+        one, two = await cloud.enrol("T-1"), await cloud.enrol("T-2", 2)
+        await one.post(one.till.redeem(1))
+        coupons = [{"issuer": ISSUER, "campaign": CAMPAIGN, "index": index} for index in (1, 9, 5_000)]
+        body = {"check": "0" * 32, "coupons": [coupons[0], coupons[1] | {"reserve": True}, coupons[2]]}
+        check(document, document["components"]["schemas"]["Check"], body)
+        async with two.uplink() as uplink:
+            heard = await uplink.ask(wire.checks_path("T-2"), json.dumps(body).encode(), wait_s=10)
+            other = await uplink.ask(wire.checks_path("T-1"), json.dumps(body).encode(), wait_s=10)
+            wrong = await uplink.ask(wire.checks_path("T-2"), b'{"check": "x"}', wait_s=10)
+        assert isinstance(heard, Answer)
+        assert isinstance(other, Answer)
+        assert isinstance(wrong, Answer)
+        check(document, document["components"]["schemas"]["Checked"], json.loads(heard.body))
+        assert [one["word"] for one in json.loads(heard.body)["coupons"]] == ["used", "yes", "unknown"]
+        assert (other.status, wrong.status) == (403, 422), (
+            "a till asks for itself, in the form that is written"
+        )
+
+
 async def test_what_is_answered_of_held_uses_fits_it(document: dict[str, Any], tmp_path: Path) -> None:
     async with running_cloud(tmp_path / "cloud") as cloud:
         await cloud.set_up()

@@ -22,6 +22,7 @@ from agent.domain.cose import Algorithm
 from agent.domain.decide import Decision, Held, LedgerView, PriorUse, Setting
 from agent.domain.eligibility import Member
 from agent.domain.keys import IssuerKey, SigningKey, signing_key_from_seed
+from agent.domain.online import Checked
 from agent.domain.parts import Contents, Place, PromoCode
 from agent.domain.sale import Line, Sale
 from agent.domain.status import Status
@@ -142,6 +143,7 @@ class World:
     member: Member | None = None
     sales: int = 0
     supervised: bool = False
+    checked: Checked | None = None
 
     def but(self, **changes: Any) -> World:
         return replace(self, **changes)
@@ -168,4 +170,5 @@ class World:
         coupon = Coupon(self.key.issuer, self.claims, self.key.kid)
         setting = Setting(EffectiveTime(self.now, self.now, self.doubt), self.zone, self.place, self.age)
         view = LedgerView(self.prior, self.used, held=self.held, sales=self.sales)
-        return decide.decide(coupon, known, self.sale, view, setting, self.member, supervised=self.supervised)
+        beside: dict[str, Any] = {"supervised": self.supervised, "checked": self.checked}
+        return decide.decide(coupon, known, self.sale, view, setting, self.member, **beside)

@@ -29,6 +29,7 @@ from agent.domain.decide import (
 from agent.domain.eligibility import Member, objection_to
 from agent.domain.objection import Reason
 from agent.domain.offer import Hours, Limits
+from agent.domain.online import SILENCE
 from agent.domain.outcome import OUTCOME_OF, Outcome
 from agent.domain.pricing import quote
 from agent.domain.sale import Line, Sale
@@ -113,10 +114,12 @@ OBJECTIONS = {
     Outcome.SUPERVISOR_NEEDED: lambda w: (
         w if w.campaign is None else w.with_campaign(budget=replace(w.campaign.budget, soft_percent=0))
     ),
+    Outcome.ONLINE_NEEDED: lambda w: w.with_campaign(offline_class=OfflineClass.ONLINE).but(checked=SILENCE),
 }
 ONE_OF = [  # each excludes the others of its line
     {Outcome.BEYOND_KEY_LIMIT, Outcome.UNKNOWN_CAMPAIGN},  # without a campaign nothing that speaks of one
     {Outcome.NOT_YET_VALID, Outcome.CLOCK_UNTRUSTED},
+    {Outcome.ONLINE_ONLY, Outcome.ONLINE_NEEDED},  # a till without a cloud, or with one
     {Outcome.ALREADY_REDEEMED, Outcome.LIMIT_REACHED, Outcome.BALANCE_EMPTY},  # one of many uses, or the last
     {
         Outcome.TOTAL_NEEDED,

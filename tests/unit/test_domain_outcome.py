@@ -24,7 +24,7 @@ CODES = """not_a_coupon truncated malformed member_card staff_badge pickup_code 
     bundle_expired clock_untrusted online_only wrong_currency other_channel other_day other_hour member_needed
     other_holder level_too_low not_first_visit not_absent limit_reached other_tender total_needed item_missing
     pieces_missing sale_too_small out_of_stock points_missing balance_empty nothing_cheaper budget_reached
-    split_sale supervisor_needed accepted unknown_result"""
+    split_sale supervisor_needed online_needed accepted unknown_result"""
 
 
 def test_the_codes_and_their_order():

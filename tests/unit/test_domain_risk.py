@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -10,8 +13,9 @@ from hypothesis import strategies as st
 
 from agent.domain.budget import LIMITS, BudgetUse, left_of
 from agent.domain.bundle import Age
-from agent.domain.campaign import Budget, Campaign, Risk, from_wire, to_wire
+from agent.domain.campaign import Budget, Campaign, OfflineClass, Risk, from_wire, to_wire
 from agent.domain.fields import FieldError
+from agent.domain.online import Standing, is_probed, word_of
 from agent.domain.outcome import Outcome
 from agent.domain.risk import Asked, BadgeFault, Shown, shown, weigh
 from agent.domain.shop import Badge, Badges, StaffRole, badge_digest
@@ -141,3 +145,39 @@ def test_the_wire_form_of_risk() -> None:
     ):
         with pytest.raises(FieldError):
             wired(risk=wrong)
+
+
+SECRET = bytes(range(32))
+
+
+@examples(20)
+@given(st.integers(0, 100), st.integers(0, 2**31), st.integers(0, 30_000))
+def test_who_is_probed_is_drawn_once_a_day(percent: int, index: int, day: int) -> None:
+    probed = replace(campaign(), risk=Risk(probe_percent=percent))
+    name = ("acme", 1, index)
+    drawn = is_probed(probed, name, day, SECRET)
+    assert drawn == is_probed(probed, name, day, SECRET), "scanned again it is no other"
+    assert not drawn or percent > 0
+    assert drawn or percent < 100
+    if drawn:  # a higher share draws all of a lower one
+        assert is_probed(replace(probed, risk=Risk(probe_percent=100)), name, day, SECRET)
+
+
+def test_a_share_of_the_scans_is_drawn_and_no_other_secret_draws_the_same() -> None:
+    probed = replace(campaign(), risk=Risk(probe_percent=10))
+    drawn = {index for index in range(5_000) if is_probed(probed, ("acme", 1, index), TODAY, SECRET)}
+    assert 400 < len(drawn) < 600
+    other = {index for index in range(5_000) if is_probed(probed, ("acme", 1, index), TODAY, SECRET[::-1])}
+    tomorrow = {index for index in range(5_000) if is_probed(probed, ("acme", 1, index), TODAY + 1, SECRET)}
+    assert len(drawn & other) < 100
+    assert len(drawn & tomorrow) < 100
+    online = replace(probed, offline_class=OfflineClass.ONLINE)
+    assert not any(is_probed(online, ("acme", 1, index), TODAY, SECRET) for index in range(200))
+
+
+CHECKS = json.loads((Path(__file__).resolve().parents[1] / "vectors" / "checks.json").read_text("utf-8"))
+
+
+@pytest.mark.parametrize("case", CHECKS["cases"], ids=lambda case: case["name"])
+def test_the_clouds_word(case: dict[str, Any]) -> None:
+    assert word_of(Standing(**case["standing"])) == case["word"]

@@ -381,6 +381,57 @@ def _by_risk() -> list[dict[str, Any]]:
     ]
 
 
+def _by_word() -> list[dict[str, Any]]:
+    """What the cloud said when it was asked: class A, and another class that was probed."""
+    yes, elsewhere = "accepted", {"detail": "elsewhere"}
+    until = "2026-11-27T11:10:00.000Z"
+    held = {"detail": "elsewhere", "works_from": until}
+    return [
+        _case("class A, the cloud says yes", _scan(4), yes, _off(3_000), word="yes", until=until),
+        _case("class A, no answer", _scan(4), "online_needed", word="silent"),
+        _case("class A, not asked", _scan(4), "online_needed", word="unasked"),
+        _case(
+            "class A, no answer, and too small a sale",
+            _scan(4),
+            "sale_too_small",
+            {"missing_minor": 1},
+            word="silent",
+            sale=SMALL,
+        ),
+        _case("class A, used elsewhere", _scan(4), "already_redeemed", elsewhere, word="used"),
+        _case(
+            "class A, used here, whatever the cloud says",
+            _scan(4),
+            "already_redeemed",
+            word="yes",
+            prior=True,
+        ),
+        _case("class A, reserved for another till", _scan(4), "held", held, word="reserved", until=until),
+        _case("class A, withdrawn", _scan(4), "revoked", word="revoked"),
+        _case("class A, not known to the cloud", _scan(4), "never_issued", word="unknown"),
+        _case(
+            "a yes does not renew an old bundle",
+            _scan(4),
+            "bundle_expired",
+            {"detail": "expired"},
+            word="yes",
+            age="expired",
+        ),
+        _case(
+            "nor a clock in doubt",
+            _scan(4),
+            "clock_untrusted",
+            {"detail": "ahead"},
+            word="yes",
+            doubt="ahead",
+        ),
+        _case("a probe, yes", _scan(2), yes, _off(500), word="yes"),
+        _case("a probe, no answer", _scan(2), yes, _off(500), word="silent"),
+        _case("a probe, used elsewhere", _scan(2), "already_redeemed", elsewhere, word="used"),
+        _case("a probe, withdrawn", _scan(2), "revoked", word="revoked"),
+    ]
+
+
 def _by_rules() -> list[dict[str, Any]]:
     """What an offer's own rules say; sale and member as the POS names them."""
     yes, pseudonym = "accepted", bytes.fromhex(str(MEMBER["pseudonym"]))
@@ -455,6 +506,6 @@ def vectors() -> dict[str, Any]:
         "codes": _plain(codes.tables_for_decisions()),
         "cases": [
             *(*_accepted(), *_of_codes(), *_of_the_scan(), *_refused(), *_refused_here()),
-            *(*_by_rules(), *_by_risk()),
+            *(*_by_rules(), *_by_risk(), *_by_word()),
         ],
     }

@@ -17,6 +17,7 @@ from typing import Any
 
 from tests.vectors import (
     bundles,
+    checks,
     codes,
     decisions,
     members,
@@ -31,6 +32,7 @@ from tests.vectors import (
 FOLDER = Path(__file__).parent
 FILES: dict[str, Callable[[], dict[str, Any]]] = {
     "tokens.json": tokens.vectors,
+    "checks.json": checks.vectors,
     "decisions.json": decisions.vectors,
     "records.json": records.vectors,
     "bundle.json": bundles.vectors,
