@@ -178,7 +178,7 @@ class Bench:
             Plug(
                 CAMERA,
                 lambda: guest.write(f"{VIVID}/bind", "vivid.0"),
-                lambda: guest.write(f"{VIVID}/unbind", "vivid.0"),
+                self._take_camera,
                 lambda text: None,
             ),
             Plug(
@@ -203,6 +203,11 @@ class Bench:
         self.guest.shell(
             f"until grep -qs '{name}' /sys/class/input/*/device/name; do sleep 0.2; done; udevadm settle"
         )
+
+    def _take_camera(self) -> None:
+        # Who sends to its output waits for more to send, does not see it go, and keeps its number from who comes next.
+        self.guest.try_to("systemctl", "stop", "picture.service")
+        self.guest.write(f"{VIVID}/unbind", "vivid.0")
 
     def show(self, number: int) -> None:
         """Hold picture `number` of the payload before the camera: vivid's input takes what its output was sent last."""

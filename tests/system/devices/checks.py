@@ -142,7 +142,17 @@ def test_a_virtual_keyboard_is_taken_away_and_made_again(bench: Bench) -> None:
     bench.until_state(VIRTUAL, "ready", gone)
     plug.scan("typed again")
     bench.until_scans(VIRTUAL, ["typed again"], after)
-    plug.pull()
+
+
+def test_a_keyboard_that_no_rule_names_is_left_to_others(bench: Bench) -> None:
+    bench.listen_once(SCANNERS)
+    guest, after = bench.guest, bench.here()
+    node = guest.shell(f"grep -l '{VIRTUAL_NAME}' /sys/class/input/event*/device/name").split("/")[4]
+    other = guest.shell(f"exec 3</dev/input/{node}; cat <&3 >/run/heard 2>/dev/null & echo $!")
+    bench.plugs[VIRTUAL].scan("the cashier types")
+    guest.shell(f"until [ -s /run/heard ]; do sleep 0.1; done; kill {other}")
+    assert [one for one in bench.said[after : bench.here()] if "scan" in one] == []
+    bench.plugs[VIRTUAL].pull()
 
 
 @pytest.mark.parametrize("name", [WEDGE, FTDI, ACM, HID])
