@@ -30,6 +30,7 @@ from agent.domain.budget import BudgetUse
 from agent.domain.bundle import BundleError
 from agent.domain.keys import SigningKey
 from agent.domain.time import day_number
+from agent.erasing import LOOK_EVERY_S, Erasing
 from agent.folder import (
     StartError,
     database_path,
@@ -178,6 +179,7 @@ class App:
         maker = receipt_maker(language) if printers else None
         desk = Desk(self._state, ledger, self._clock, key, maker, settings.promo.enabled, *asking)
         members = Members(self._state, self._clock, ledger, key, pos_wins=settings.members.pos_wins)
+        self._erasing = Erasing(self._state, self._clock, ledger, key, members.digest)
         return Wiring(
             state=self._state,
             redeemer=Redeemer(*desk),
@@ -253,6 +255,7 @@ class App:
             tasks.create_task(self.till.run_status(self._line.back), name="status")
             tasks.create_task(self._watch_disk(), name="disk")
             tasks.create_task(self._tidy(), name="tidy")
+            tasks.create_task(self._erase(), name="erase")
             for _, source in self._sources:
                 tasks.create_task(source.run(self.till.take, self.till.take_fault), name=source.name)
             for name, work in self._line.tasks():
@@ -284,6 +287,13 @@ class App:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(TIDY_EVERY_S):
                     await self._tidy_now.wait()
+
+    async def _erase(self) -> None:
+        """Bundles come on several roads: what matters is the one in force."""
+        while True:
+            if await self._erasing.look():
+                self._line.wake()
+            await asyncio.sleep(LOOK_EVERY_S)
 
     async def _watch_disk(self) -> None:
         storage, used = self._settings.storage, partial(self._database.run, used_bytes)

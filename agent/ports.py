@@ -18,6 +18,7 @@ from agent.domain.hold import Hold, HoldState, Reserved
 from agent.domain.parts import PromoCode
 from agent.domain.record import ChainHead
 from agent.domain.time import Anchor, BootTime
+from agent.erase_port import Erases
 from sync.verdicts import Verdict
 
 T = TypeVar("T")
@@ -201,7 +202,7 @@ class GuardLedger(Protocol):
     ) -> None: ...
 
 
-class Transaction(Holds, MemberLedger, GuardLedger, Protocol):
+class Transaction(Holds, MemberLedger, GuardLedger, Erases, Protocol):
     """The ledger within one transaction. Synchronous: it runs in the writer's thread."""
 
     def view(self, identity: tuple[str, int, int], day: int, at: datetime) -> LedgerView:

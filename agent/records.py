@@ -13,6 +13,7 @@ import msgspec
 from agent.domain import record, time
 from agent.domain.disclosure import SALT_BYTES, Disclosure, disclosure
 from agent.domain.eligibility import Member
+from agent.domain.erasure import NOBODY, Erased
 from agent.domain.keys import SigningKey
 from agent.domain.promo import Choice
 from agent.domain.sale import Sale
@@ -33,9 +34,11 @@ class Veil:
     Salts are drawn anew for each record and cannot be computed again by anybody: what was erased stays so.
     """
 
-    __slots__ = ("_found",)
+    __slots__ = ("_erased", "_found")
 
-    def __init__(self) -> None:
+    def __init__(self, erased: Erased = NOBODY) -> None:
+        """erased: whose pseudonyms are hidden and never disclosed: somebody may still show an old coupon of theirs."""
+        self._erased = erased
         self._found: dict[bytes, Disclosure] = {}
 
     def hide(self, pseudonym: bytes) -> str:
@@ -46,7 +49,7 @@ class Veil:
 
     @property
     def disclosed(self) -> tuple[Disclosure, ...]:
-        return tuple(self._found.values())
+        return tuple(one for named, one in self._found.items() if not self._erased.has(named))
 
 
 @dataclass(frozen=True, slots=True)

@@ -230,7 +230,7 @@ class _Work:
         if accepted:
             self._accept(tx, verdict, decision, at, view.prior)
         if accepted or state.disk < DiskLevel.SCARCE:
-            veil = Veil()
+            veil = Veil(trust.contents.erased)
             data = self._data(verdict, decision, now, day, veil)
             if not accepted and state.unrecorded:
                 data["unrecorded"] = state.unrecorded  # the cloud learns how many it will never see

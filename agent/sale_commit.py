@@ -227,7 +227,7 @@ def _redeem(desk: Desk, tx: Transaction, at: Moment, closing: _Closing, one: Cou
     )
     _use(tx, at, one, held, number)
     choice, promo = _print(desk, tx, at, sale, verdict, held.member, first=first)
-    veil = Veil()
+    veil = Veil(at.trust.contents.erased)
     data = {
         **base_facts(at, offline=offline, sale=sale),
         **_facts(one, sale, held.member, veil),

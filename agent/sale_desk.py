@@ -147,7 +147,7 @@ def note_refusals(
 def note_evidence(
     desk: Desk, tx: Transaction, at: Moment, ask: Ask, one: Turned, more: dict[str, Any]
 ) -> None:
-    veil = Veil()
+    veil = Veil(at.trust.contents.erased)
     data = {
         **base_facts(at, offline=not desk.state.online, sale=ask.sale),
         "member": member_facts(ask.member, veil),

@@ -71,6 +71,13 @@ class Reversal:
     lines: tuple[BackLine, ...] = ()
 
 
+class TillErased(NamedTuple):
+    """number: of the last erasure that the till knows. removed: how much it had."""
+
+    number: int
+    removed: int
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """One record of a batch, after its hash and signature were checked.
@@ -81,7 +88,7 @@ class Entry:
     is refused whatever the chain says; sentence: why.
     doubt: a code if it is signed by the till and yet may not stand at its place. signer: the key that signed it.
     unsettled: the shares of its lines and parties do not sum to its discount. text: without what it discloses.
-    reversal: what it gives back.
+    reversal: what it gives back. erased: what the till says that it erased.
     """
 
     record_id: str
@@ -102,6 +109,7 @@ class Entry:
     unsettled: bool = False
     disclosed: tuple[Disclosure, ...] = ()
     reversal: Reversal | None = None
+    erased: TillErased | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,12 +17,13 @@ from agent.domain.disclosure import Disclosure
 CONFLICT = "redeemd.conflict.v1"
 TILL_ENROLLED = "redeemd.till.enrolled.v1"
 TILL_REVOKED = "redeemd.till.revoked.v1"
+ERASED = "redeemd.erasure.v1"
 TEST = "redeemd.test.v1"
 """What a webhook is tried with: in no feed."""
 REVERSAL = "redeemd.reversal.v1"
 RECORD_TYPES = frozenset(("redeemd.redemption.v1", REVERSAL))
 """Records of tills that are told."""
-TYPES = RECORD_TYPES | {CONFLICT, TILL_ENROLLED, TILL_REVOKED}
+TYPES = RECORD_TYPES | {CONFLICT, TILL_ENROLLED, TILL_REVOKED, ERASED}
 """All that is told, a closed list."""
 CLOUD = "/cloud"
 """`source` of what the cloud itself found or did."""

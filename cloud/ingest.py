@@ -23,7 +23,17 @@ from agent.domain.settlement import unsettled
 from agent.domain.time import timestamp
 from agent.domain.token import UINT32_MAX
 from cloud import returns
-from cloud.chain import PROMO_STATES, UNKNOWN_HASH, ChainView, CouponRef, Entry, Fate, Ruling, judge
+from cloud.chain import (
+    PROMO_STATES,
+    UNKNOWN_HASH,
+    ChainView,
+    CouponRef,
+    Entry,
+    Fate,
+    Ruling,
+    TillErased,
+    judge,
+)
 from cloud.lists import Win
 from cloud.ports import Appended, CloudStore
 from cloud.tills import Till
@@ -33,11 +43,13 @@ from sync.wire import Limits, RecordResult, ResultStatus
 REDEMPTION = "redeemd.redemption.v1"
 REVERSAL = returns.KIND
 PROMO = "redeemd.promo.v1"
+ERASURE = "redeemd.erasure.v1"
 _LANE_OF = {
     REDEMPTION: record.REDEMPTION_LANE,
     REVERSAL: record.REDEMPTION_LANE,
     "redeemd.evidence.v1": record.EVIDENCE_LANE,
     PROMO: record.EVIDENCE_LANE,
+    ERASURE: record.EVIDENCE_LANE,
 }
 """Types that stand in one lane only: a use hidden in the other would escape the ledger's order."""
 UNREADABLE = "unreadable"
@@ -142,6 +154,14 @@ def _check(
             return _fault(
                 event, "malformed", text, "data is not a promo code's name with a state that is known"
             )
+    erased = None
+    if kind == ERASURE:
+        number, removed = _number(data, "erasure", UINT32_MAX), _number(data, "removed", UINT32_MAX)
+        if number is None or removed is None:
+            return _fault(
+                event, "malformed", text, "data says no number of an erasure, or not what was removed"
+            )
+        erased = TillErased(number, removed)
     back = None
     if kind == REVERSAL:
         try:
@@ -159,6 +179,7 @@ def _check(
         *said,
         unsettled=wrong,
         disclosed=disclosed,
+        erased=erased,
     )
     return entry if back is None else replace(entry, reversal=back)
 

@@ -28,6 +28,7 @@ from agent.domain import bundle
 from agent.domain.bundle import Root
 from agent.domain.time import timestamp
 from cloud import (
+    erasure_commands,
     export_commands,
     member_commands,
     report_commands,
@@ -243,6 +244,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     report_commands.add_arguments(
         actions.add_parser("report", help="campaign funnels, A/B arms, RFM layers, settlement of stores")
     )
+    erasure_commands.add_arguments(
+        actions.add_parser("erase", help="erase a person's pseudonym on request, and prove it")
+    )
     webhook_commands.add_arguments(
         actions.add_parser("webhook", help="webhooks: what happens is sent to ERP and CRM")
     )
@@ -301,6 +305,8 @@ def run(args: argparse.Namespace) -> int:
             asyncio.run(staff_commands.run(args, utc_now))
         elif args.cloud_action == "acts":
             asyncio.run(staff_commands.run_acts(args))
+        elif args.cloud_action == "erase":
+            asyncio.run(erasure_commands.run(args, utc_now, sys.stdin.readline))
         elif args.cloud_action == "webhook":
             asyncio.run(webhook_commands.run(args, utc_now))
         elif args.cloud_action == "report":

@@ -20,6 +20,7 @@ from agent.domain.statement import KeyChange
 from cloud.chain import ChainView, Entry, Ruling
 from cloud.checks import CheckStore
 from cloud.code_ports import CodeStore
+from cloud.erasures import ErasureStore
 from cloud.holds import HeldLine, Released
 from cloud.lists import ListStore, Win
 from cloud.members import MemberStore
@@ -171,6 +172,7 @@ class CloudStore(
     RestoreStore,
     OutwardStore,
     WebhookStore,
+    ErasureStore,
     StaffStore,
     SeenStore,
     TallyStore,

@@ -67,6 +67,7 @@ EVERYWHERE = frozenset(
         "news",
         "webhook",
         "delivery",
+        "till_erased",
     )
 )
 """Small tables that change rarely: whole on each machine (reference tables)."""

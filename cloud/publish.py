@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from agent.domain import bundle, campaign, cbor, codes
+from agent.domain import bundle, campaign, cbor, codes, erasure
 from agent.domain.bundle import Manifest, Part
 from agent.domain.campaign import Campaign
 from agent.domain.parts import (
@@ -61,6 +61,10 @@ class Ages:
     stale_after_s: int = 24 * 3600
     expires_after_s: int = 14 * 24 * 3600
     members_s: int = 900
+
+
+ERASED_KEEP = timedelta(days=400)
+"""For so long tills are told of an erasure: longer than they keep anything by which they would know the person."""
 
 
 class _Content(NamedTuple):
@@ -187,6 +191,9 @@ class Publisher:
             parts[TIME_PART] = statement
         parts |= await shop_parts(self._store, place.store)
         parts |= await member_part(self._store, place.store, now, self._ages.members_s)
+        number, names = await self._store.erased_names(timestamp(now - ERASED_KEEP))
+        if number:
+            parts[erasure.PART] = erasure.to_part(number, names)
         listed = await self._status.parts(
             [offer.campaign for offer in offers], len(all_offers), timestamp(now)
         )

@@ -47,6 +47,7 @@ def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
             "synchronous = FULL",
             "foreign_keys = ON",
             "trusted_schema = OFF",
+            "secure_delete = ON",  # what was erased is overwritten, not left lying
         ):
             connection.execute(f"PRAGMA {setting}")
         _migrate(connection)

@@ -17,6 +17,7 @@ from cloud import (
     admin_routes,
     bundle_routes,
     code_routes,
+    erasure_routes,
     feed_routes,
     issuer_routes,
     member_routes,
@@ -58,6 +59,7 @@ def make_app(cloud: Cloud) -> web.Application:
     feed_routes.add_to(app)
     app.add_routes(page_routes.ROUTES)
     app.add_routes(webhook_routes.ROUTES)
+    app.add_routes(erasure_routes.ROUTES)
     return app
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from agent.domain.record import SEQUENCE_MAX
-from cloud import sql_disclosures, sql_feed
+from cloud import sql_disclosures, sql_erasures, sql_feed
+from cloud.erasures import Erasure
 from cloud.feed import FeedCursor, FeedPage
 from cloud.sql import Lock, Threads
 
@@ -39,3 +40,15 @@ class SqlOutward:
         """Mostly there is nothing to do: then nothing is written or locked."""
         while await self._threads.read(sql_feed.waits):
             await self._threads.write(sql_feed.give_positions, _FEED)
+
+    async def erase(self, pseudonym: bytes, at: str) -> Erasure:
+        return await self._threads.write(lambda db: sql_erasures.erase(db, pseudonym, at))
+
+    async def erasures(self, limit: int) -> list[Erasure]:
+        return await self._threads.read(lambda db: sql_erasures.newest(db, limit))
+
+    async def erasure(self, number: int) -> Erasure | None:
+        return await self._threads.read(lambda db: sql_erasures.one(db, number))
+
+    async def erased_names(self, since: str) -> tuple[int, list[bytes]]:
+        return await self._threads.read(lambda db: sql_erasures.names(db, since))

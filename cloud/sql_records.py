@@ -8,7 +8,15 @@ from itertools import groupby
 
 from agent.domain.keys import key_id
 from agent.domain.status import Status
-from cloud import sql_checks, sql_disclosures, sql_feed, sql_promos, sql_returns, sql_verdicts
+from cloud import (
+    sql_checks,
+    sql_disclosures,
+    sql_erasures,
+    sql_feed,
+    sql_promos,
+    sql_returns,
+    sql_verdicts,
+)
 from cloud.chain import JUMP_MAX, ChainView, Entry, Fate, Hole, Ruling, places, split
 from cloud.feed import CONFLICT
 from cloud.lists import Cursor, GapLine, Win
@@ -97,6 +105,8 @@ def _append_one(
         won_by = _store(db, till, lane, entry, at, holds, told)
         holes = ((till, lane, hole.first, hole.last, hole.hash, at) for hole in ruling.holes)
         db.executemany(_INSERT_HOLE, holes)
+        if entry.erased is not None:
+            sql_erasures.note_done(db, till, entry, at)
     elif ruling.fate is Fate.DUPLICATE:
         won_by = _conflict_of(db, till, lane, entry)
     elif ruling.fate is Fate.REFUSE:

@@ -687,6 +687,20 @@ CREATE TABLE reservation (
 CREATE INDEX reservation_until ON reservation (issuer, campaign, until);
 """
 
+# A till says in a record that it erased all up to erasure `number`. removed: how much it had.
+_0022 = """
+CREATE TABLE till_erased (
+    till TEXT NOT NULL,
+    number INTEGER NOT NULL,
+    record_id TEXT NOT NULL,
+    hash TEXT NOT NULL,
+    received_at TEXT NOT NULL,
+    removed INTEGER NOT NULL,
+    PRIMARY KEY (till, number)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX erased_erasure ON erased (erasure);
+"""
+
 SCRIPTS = (
     _0001,
     _0002,
@@ -709,6 +723,7 @@ SCRIPTS = (
     _0019,
     _0020,
     _0021,
+    _0022,
 )
 """One per schema version, never edited after a release: write the next one."""
 VERSION = len(SCRIPTS)

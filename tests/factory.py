@@ -10,11 +10,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from agent.domain import bundle, campaign, cbor, codes, member_list, parts, status, token
+from agent.domain import bundle, campaign, cbor, codes, erasure, member_list, parts, status, token
 from agent.domain.bundle import CODES_PREFIX, Manifest, Root
 from agent.domain.campaign import Campaign, Words
 from agent.domain.codes import CodeKey, CodeKind, Codes, Form, TableHead
 from agent.domain.cose import Algorithm
+from agent.domain.disclosure import erased_digest
 from agent.domain.keys import IssuerKey, SigningKey, new_signing_key
 from agent.domain.member_list import MemberList
 from agent.domain.parts import Contents, Place, PromoCode
@@ -83,6 +84,8 @@ class Factory:
     rules: list[Rule] = field(default_factory=list)
     receipt_rules: dict[str, Any] = field(default_factory=dict)
     members: MemberList | None = None
+    erased: list[bytes] = field(default_factory=list)
+    """Pseudonyms, each an erasure of its own"""
     code_key: CodeKey = field(default_factory=lambda: CodeKey(os.urandom(8), "acme", os.urandom(32)))
     codes: dict[int, dict[str, int]] = field(default_factory=dict)
     """campaign number -> code in capitals and digits -> index"""
@@ -146,6 +149,9 @@ class Factory:
             made[BADGES_PART] = cbor.encode(badges_to_wire(badge_key, staff))
         if self.members is not None:
             made[member_list.PART] = cbor.encode(member_list.to_wire(self.members))
+        if self.erased:
+            gone = {erased_digest(name) for one in self.erased for name in erasure.names_of(one)}
+            made[erasure.PART] = erasure.to_part(len(self.erased), gone)
         if self.rules:
             made["scan_rules"] = cbor.encode([rule_to_wire(rule) for rule in self.rules])
         if self.codes:

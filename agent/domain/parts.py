@@ -10,10 +10,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from agent.domain import campaign as campaigns
-from agent.domain import cbor, codes, cose, member_list, receipt_rules, scan, token
+from agent.domain import cbor, codes, cose, erasure, member_list, receipt_rules, scan, token
 from agent.domain.bundle import PART_ITEMS_MAX, BundleError
 from agent.domain.campaign import Campaign, Words, words_from_wire, words_to_wire
 from agent.domain.codes import NO_CODES, CodeKey, Codes
+from agent.domain.erasure import NOBODY, Erased
 from agent.domain.fields import FieldError, Fields
 from agent.domain.keys import Delegation, IssuerKey, KeyFault
 from agent.domain.member_list import NO_MEMBERS, MemberList
@@ -85,6 +86,7 @@ class Contents:
     shop: Shop = NO_SHOP
     receipt_rules: ReceiptRules = NO_RULES
     members: MemberList = NO_MEMBERS
+    erased: Erased = NOBODY
 
 
 def read_parts(parts: Mapping[str, bytes]) -> Contents:
@@ -110,6 +112,8 @@ def read_parts(parts: Mapping[str, bytes]) -> Contents:
         rules_of_receipts = receipt_rules.read_part(parts)
         name = member_list.PART
         members = member_list.read_part(parts)
+        name = erasure.PART
+        erased = erasure.read_part(parts)
     except (cbor.CborError, FieldError, KeyFault) as error:
         raise BundleError("malformed", f"part {name}: {error}") from None
     return Contents(
@@ -124,6 +128,7 @@ def read_parts(parts: Mapping[str, bytes]) -> Contents:
         shop=shop,
         receipt_rules=rules_of_receipts,
         members=members,
+        erased=erased,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import TypeVar
 
@@ -17,11 +17,12 @@ from agent.domain.time import Anchor, from_timestamp, timestamp
 from agent.ports import AnsweredBefore, PrintState, PromoUse, Remembered
 from agent.store.bundle_cache import promo_row
 from agent.store.database import Database
+from agent.store.erase import erase
 from agent.store.guard import SqlGuard
 from agent.store.holds import SqlHolds
 from agent.store.inspect import TABLES, job_number, prior_of
 from agent.store.members import SqlMembers
-from agent.store.till_facts import put_anchor, start_of
+from agent.store.till_facts import put_anchor, put_setting, setting, start_of
 
 T = TypeVar("T")
 
@@ -87,6 +88,7 @@ _HEAD = {
     lane: f"SELECT sequence, hash FROM {table} WHERE sequence = (SELECT max(sequence) FROM {table})"
     for lane, table in TABLES.items()
 }
+_ERASED = "erased"
 _DISCLOSE = "INSERT INTO disclosure VALUES (?, ?, ?, ?, ?)"
 _APPEND = {lane: f"INSERT INTO {table} VALUES (?, ?, ?, 'waiting', NULL)" for lane, table in TABLES.items()}
 
@@ -144,6 +146,15 @@ class SqlTransaction(SqlHolds, SqlMembers, SqlGuard):
         for one in disclosed:
             self._execute(_DISCLOSE, (lane, head.sequence, *one))
         self._seen.heads[lane] = head
+
+    def erased(self) -> int:
+        return int(setting(self._connection, _ERASED) or "0")
+
+    def put_erased(self, number: int) -> None:
+        put_setting(self._connection, _ERASED, str(number))
+
+    def erase(self, is_erased: Callable[[bytes], bool], members: Iterable[bytes]) -> int:
+        return erase(self._connection, is_erased, members)
 
     def take_promo(self, redemption_id: str, day: int, campaign: tuple[str, int] | None) -> PromoCode | None:
         sql, of = (_TAKE_ANY, ()) if campaign is None else (_TAKE_OF, campaign)

@@ -18,6 +18,7 @@ from cloud import (
     admin_routes,
     bundle_routes,
     code_routes,
+    erasure_routes,
     feed_routes,
     issuer_routes,
     member_routes,
@@ -41,6 +42,7 @@ MODULES = (
     code_routes,
     staff_routes,
     report_routes,
+    erasure_routes,
     feed_routes,
     webhook_routes,
 )
@@ -89,6 +91,7 @@ def test_it_names_every_route_and_no_other(document: dict[str, Any]) -> None:
             member_routes,
             staff_routes,
             report_routes,
+            erasure_routes,
             feed_routes,
             webhook_routes,
         )

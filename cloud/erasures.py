@@ -1,0 +1,40 @@
+"""What the cloud keeps of erasures: that they were, never of whom."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Protocol
+
+
+class Done(NamedTuple):
+    """A till erased, and says so in this record."""
+
+    till: str
+    record_id: str
+    hash: str
+    received_at: str
+    removed: int
+
+
+class Erasure(NamedTuple):
+    """disclosures: how many the cloud had. names: digests of what was erased, in hex. done: by tills."""
+
+    number: int
+    at: str
+    disclosures: int
+    names: tuple[str, ...]
+    done: tuple[Done, ...]
+
+
+class ErasureStore(Protocol):
+    """The part of `cloud.ports.CloudStore` that erases."""
+
+    async def erase(self, pseudonym: bytes, at: str) -> Erasure:
+        """Erase it, with what follows from it. One that was erased before: that erasure again."""
+
+    async def erasures(self, limit: int) -> list[Erasure]:
+        """The newest first."""
+
+    async def erasure(self, number: int) -> Erasure | None: ...
+
+    async def erased_names(self, since: str) -> tuple[int, list[bytes]]:
+        """The number of the last erasure, 0 for none, and the names of those since then."""

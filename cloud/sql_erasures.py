@@ -1,0 +1,77 @@
+"""Erasures in SQL: functions on an open transaction."""
+
+from __future__ import annotations
+
+from agent.domain.disclosure import erased_digest
+from agent.domain.erasure import NAMES_MAX, names_of
+from cloud import sql_feed, sql_news
+from cloud.chain import Entry
+from cloud.erasures import Done, Erasure
+from cloud.feed import ERASED
+from cloud.sql import Db
+
+_DONE = "SELECT till, record_id, hash, received_at, removed FROM till_erased WHERE number >= ? ORDER BY till, number"
+
+
+def erase(db: Db, pseudonym: bytes, at: str) -> Erasure:
+    """`ErasureStore.erase`."""
+    named = names_of(pseudonym)
+    digests = [erased_digest(name) for name in named]
+    removed = sum(
+        db.execute("DELETE FROM disclosure WHERE pseudonym = ?", (name.hex(),)).rowcount for name in named
+    )
+    db.executemany("DELETE FROM member WHERE pseudonym = ?", [(name.hex(),) for name in named])
+    known = db.execute("SELECT erasure FROM erased WHERE digest = ?", digests[:1]).fetchone()
+    if known is not None:
+        found = one(db, known[0])
+        assert found is not None, "it was erased in it"
+        return found
+    (last,) = db.execute("SELECT coalesce(max(erasure), 0) FROM erasure").fetchone()
+    number = last + 1
+    db.execute("INSERT INTO erasure VALUES (?, ?, ?)", (number, at, removed))
+    rows = [(digest, number) for digest in digests]
+    db.executemany("INSERT INTO erased VALUES (?, ?) ON CONFLICT DO NOTHING", rows)
+    names = sorted(digest.hex() for digest in digests)
+    sql_feed.note(db, ERASED, f"erasure-{number}", str(number), at, {"erasure": number, "names": names})
+    sql_news.tell(db)
+    return Erasure(number, at, removed, tuple(names), ())
+
+
+def one(db: Db, number: int) -> Erasure | None:
+    """`ErasureStore.erasure`."""
+    row = db.execute("SELECT at, disclosures FROM erasure WHERE erasure = ?", (number,)).fetchone()
+    if row is None:
+        return None
+    names = [
+        digest.hex() for (digest,) in db.execute("SELECT digest FROM erased WHERE erasure = ?", (number,))
+    ]
+    done: dict[str, Done] = {}
+    for said in db.execute(_DONE, (number,)):
+        done.setdefault(said[0], Done(*said))
+    return Erasure(number, row[0], row[1], tuple(sorted(names)), tuple(done.values()))
+
+
+def newest(db: Db, limit: int) -> list[Erasure]:
+    """`ErasureStore.erasures`."""
+    numbers = db.execute("SELECT erasure FROM erasure ORDER BY erasure DESC LIMIT ?", (limit,)).fetchall()
+    return [found for (number,) in numbers if (found := one(db, number)) is not None]
+
+
+def names(db: Db, since: str) -> tuple[int, list[bytes]]:
+    """`ErasureStore.erased_names`."""
+    (last,) = db.execute("SELECT coalesce(max(erasure), 0) FROM erasure").fetchone()
+    rows = db.execute(
+        "SELECT e.digest FROM erased e JOIN erasure n ON n.erasure = e.erasure WHERE n.at >= ?"
+        " ORDER BY e.erasure DESC LIMIT ?",
+        (since, NAMES_MAX),
+    )
+    return int(last), [digest for (digest,) in rows]
+
+
+def note_done(db: Db, till: str, entry: Entry, at: str) -> None:
+    """A till says that it erased."""
+    assert entry.erased is not None, "it says up to which erasure"
+    db.execute(
+        "INSERT INTO till_erased VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+        (till, entry.erased.number, entry.record_id, entry.hash, at, entry.erased.removed),
+    )

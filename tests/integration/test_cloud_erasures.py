@@ -1,0 +1,77 @@
+"""Erasure on request, over HTTP and by command, up to a till's bundle."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from agent.domain.disclosure import disclosure, pair_text
+from cloud import main
+from cloud.erasing import proof_holds
+from tests.integration.cloud_server_kit import running_cloud
+from tests.integration.test_cloud_openapi import PAGE, check
+
+ANN = bytes.fromhex("a1a2a3a4a5a6a7a8")
+
+
+async def test_over_http_and_by_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    schemas = yaml.safe_load(PAGE.read_text(encoding="utf-8"))
+    folder = tmp_path / "cloud"
+
+    def fits(name: str, value: Any) -> None:
+        check(schemas, schemas["components"]["schemas"][name], value)
+
+    async with running_cloud(folder) as cloud:
+        await cloud.set_up()
+        client = await cloud.enrol("T-1")
+        assert (await client.refresh()).erased.number == 0
+        said = disclosure(bytes(16), ANN)
+        event = client.till.redeem(1, who=said.digest) | {"disclosed": pair_text([said])}
+        await client.post(event)
+        status, made = await cloud.admin("POST", "erasures", {"pseudonym": ANN.hex()})
+        assert (status, made["disclosures"], made["open"]) == (201, 1, ["T-1"])
+        fits("Erasure", made)
+        erased = (await client.refresh()).erased
+        assert (erased.number, erased.has(ANN), erased.has(bytes(8))) == (1, True, False)
+        report = client.till.seal({"erasure": 1, "removed": 3}, "evidence", "erasure")
+        await client.post(report, lane="evidence")
+        _, listed = await cloud.admin("GET", "erasures")
+        assert [(one["open"], one["tills"][0]["removed"]) for one in listed["erasures"]] == [([], 3)]
+        status, proved = await cloud.admin("GET", "erasures/1/proof")
+        fits("ErasureProof", proved)
+        assert cloud.cloud is not None
+        assert proof_holds(proved, cloud.cloud.roots.newest().manifest_key.public_key)
+        for path in ("erasures/2/proof", "erasures/x/proof"):
+            assert (await cloud.admin("GET", path))[0] == 404
+        for body in ({"pseudonym": "138001380000"}, {"pseudonym": ANN.hex(), "x": 1}, {}):
+            assert (await cloud.admin("POST", "erasures", body))[0] == 422
+        _, weak = await cloud.admin("POST", "tokens", {"role": "operator", "name": "o"})
+        assert (await cloud.admin("GET", "erasures", token=weak["token"]))[0] == 403
+        assert ANN.hex() not in str(await cloud.admin("GET", "acts")), "of whom is noted nowhere"
+
+    parser = argparse.ArgumentParser()
+    main.add_arguments(parser)
+
+    async def command(*words: str, status: int = 0) -> list[dict[str, Any]]:
+        arguments = parser.parse_args(["erase", words[0], str(folder), *words[1:]])
+        assert await asyncio.to_thread(main.run, arguments) == status
+        return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+    (again,) = await command("pseudonym", ANN.hex())
+    assert again["erasure"] == 1
+    (other,) = await command("pseudonym", "bb" * 12)
+    assert (other["erasure"], other["disclosures"], other["open"]) == (2, 0, ["T-1"])
+    assert [one["erasure"] for one in await command("list")] == [2, 1]
+    (proved,) = await command("proof", "1")
+    assert proved["proof"]["tills"][0]["record_id"] == "T-1-E1"
+    assert [chain["fault"] for chain in await command("check")] == ["", ""]
+    await command("pseudonym", "13800138000", status=1)
+    await command("proof", "9", status=1)
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    assert [file for file in files if ANN.hex().encode() in file.read_bytes()] == []
