@@ -15,6 +15,10 @@ import config
 from agent import checkout
 from tests.factory import Factory, amount_off
 from tests.integration.api_kit import RealTill, listening, real_till
+from tests.integration.member_kit import card
+from tests.integration.member_kit import factory as members
+from tests.integration.test_supervisor import BOSS, CLERK
+from tests.integration.test_supervisor import factory as guarded
 
 
 @pytest_asyncio.fixture
@@ -205,3 +209,27 @@ async def test_with_a_pos_there_is_no_checkout(tmp_path: Path) -> None:
     async with real_till(tmp_path / "state") as till:
         assert (await till.call("GET", "/v1/sale")).json["checkout"] is None
         assert (await till.call("POST", "/v1/sale/undo", {})).code == "nothing_to_undo"
+
+
+async def test_a_supervisors_badge_closes_the_sale_that_asks_for_one(tmp_path: Path) -> None:
+    async with shop(tmp_path / "state", guarded()) as till:
+        for index in (1, 2):
+            assert (await till.redeem(till.factory.coupon(index), total_minor=20_000)).json["accepted"]
+        await scan(till, till.factory.coupon(3))
+        asked = await total(till, 20_000)
+        assert (asked["state"], asked["priced"]["refused"][0]["reason"]) == ("refused", "supervisor_needed")
+        assert (await scan(till, CLERK))["accepted"] is False
+        assert (await now(till))["state"] == "refused"
+        verdict = await scan(till, BOSS)
+        assert (verdict["accepted"], verdict["discount_minor"]) == (True, 3_000)
+        assert (await now(till))["state"] == "closed"
+        assert (await scan(till, BOSS))["outcome"] == "staff_badge", "no sale asks for it now"
+
+
+async def test_a_member_card_is_for_the_sale_that_is_closed_next(tmp_path: Path) -> None:
+    async with shop(tmp_path / "state", members()) as till:
+        assert (await scan(till, card(till)))["outcome"] == "member_card"
+        await scan(till, till.coupon())
+        assert (await till.call("GET", "/v1/sale")).json["member"] is not None
+        assert (await total(till, 12_800))["state"] == "closed"
+        assert (await till.call("GET", "/v1/sale")).json["member"] is None
