@@ -26,8 +26,16 @@ _TERMS = (
     "SELECT c.document, c.size, v.most_minor FROM campaign c LEFT JOIN campaign_value v"
     " ON v.issuer = c.issuer AND v.campaign = c.campaign WHERE c.issuer = ? AND c.campaign = ?"
 )
-_RETURNED = "(SELECT issuer, campaign, idx FROM reversal WHERE state = 'waiting') AS returned"
-_READY = "(SELECT issuer, campaign, idx FROM promo WHERE out <> 1 AND out <> 3) AS ready"
+_USED, _READY, _RETURNED, _IN_CONFLICT = range(4)
+_KNOWN = (
+    f"SELECT {_USED} AS what, issuer, campaign, idx FROM coupon_use"
+    f" UNION ALL SELECT {_READY}, issuer, campaign, idx FROM promo WHERE out <> 1 AND out <> 3"
+    f" UNION ALL SELECT {_RETURNED}, issuer, campaign, idx FROM reversal WHERE state = 'waiting'"
+)
+_OPEN = f" UNION ALL SELECT {_IN_CONFLICT}, issuer, campaign, idx FROM conflict"
+_ASKED = "SELECT what, idx FROM ({known}) AS known WHERE issuer = ? AND campaign = ? AND idx {{keys}}"
+_ASK, _ASK_AGAIN = _ASKED.format(known=_KNOWN), _ASKED.format(known=_KNOWN + _OPEN)
+"""What there is of coupons, in one look: each further question costs more than what it finds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,12 +104,9 @@ def read_batch(db: Db, entries: Sequence[Entry], end: int, revoked: set[bytes], 
         found = db.execute(_TERMS, campaign).fetchone()
         if found is not None:
             batch.terms[campaign] = Terms(read_campaign(found[0]).uses, *found[1:])
-        tables = [(batch.used, "coupon_use"), (batch.ready, _READY), (batch.returned, _RETURNED)]
-        if again:
-            tables.append((batch.in_conflict, "conflict"))
-        for known, table in tables:
-            sql = f"SELECT idx FROM {table} WHERE issuer = ? AND campaign = ? AND idx {{keys}}"
-            known.update((*campaign, index) for (index,) in db.matching(sql, campaign, sorted(indexes)))
+        known = (batch.used, batch.ready, batch.returned, batch.in_conflict)
+        for what, index in db.matching(_ASK_AGAIN if again else _ASK, campaign, sorted(indexes)):
+            known[what].add((*campaign, index))
     return batch
 
 
