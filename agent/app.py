@@ -270,7 +270,12 @@ class App:
     async def _tidy(self) -> None:
         storage = self._settings.storage
         receipts = timedelta(days=self._settings.receipt.keep_days)
-        retention = Retention(storage.redemption_keep_days, storage.evidence_max_rows, print_keep=receipts)
+        retention = Retention(
+            storage.redemption_keep_days,
+            storage.evidence_max_rows,
+            print_keep=receipts,
+            pseudonym_keep=timedelta(days=storage.pseudonym_keep_days),
+        )
         await self._check_history()
         while True:
             # By signed time alone: a mark that a clock ahead has raised can be lowered again, and then a use that was

@@ -13,11 +13,13 @@ from aiohttp import web
 from cloud.errors import CloudError
 from cloud.http import CLOUD, Cloud
 from cloud.ports import CloudStore
+from cloud.retention import tidy
 
 log = logging.getLogger("redeemd.cloud")
 
 SEEN_EVERY_S = 5.0
 TALLY_EVERY_S = 10.0
+FORGET_EVERY_S = 3600.0
 TILLS_AT_ONCE = 50
 RECORDS_AT_ONCE = 500
 """Of one transaction: the writer of an embedded database is busy for some tens of milliseconds."""
@@ -50,9 +52,16 @@ async def count(cloud: Cloud) -> None:
     await count_all(cloud.store)
 
 
+async def forget(cloud: Cloud) -> None:
+    gone = await tidy(cloud.store, cloud.keep, cloud.now())
+    if any(gone.values()):
+        log.info("forgotten by age: %s", gone)
+
+
 DUTIES: dict[str, tuple[Callable[[Cloud], Awaitable[None]], float]] = {
     "seen": (write_seen, SEEN_EVERY_S),
     "tally": (count, TALLY_EVERY_S),
+    "retention": (forget, FORGET_EVERY_S),
 }
 """Name -> what is done, and after how many seconds again."""
 

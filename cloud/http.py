@@ -26,6 +26,7 @@ from cloud.keyring import Keyring
 from cloud.news import News
 from cloud.ports import CloudStore
 from cloud.publish import Publisher
+from cloud.retention import Keep
 from cloud.roots import Roots
 from cloud.seen import Gathered
 from cloud.tills import OUT_OF_USE, KeyStanding, Till, TillKey, TillState
@@ -61,6 +62,7 @@ class Cloud:
     typed: Attempts = field(default_factory=lambda: Attempts(10, 6.0, time.monotonic))
     seen: Gathered = field(default_factory=Gathered)
     webhook_networks: tuple[Network, ...] = ()
+    keep: Keep = field(default_factory=Keep)
     news: News = field(init=False)
     slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(BUSY_AFTER))
 

@@ -47,6 +47,7 @@ from cloud.http import Cloud, utc_now
 from cloud.keyring import MANIFEST, ROOT, Keyring, key_name, write_public
 from cloud.open_store import ELSEWHERE, EMBEDDED, check_driver, check_url, keep_url, open_store
 from cloud.publish import Ages, Publisher
+from cloud.retention import Keep
 from cloud.roots import Roots
 from cloud.schema import create
 from cloud.server import make_app
@@ -137,6 +138,7 @@ async def serve(
     tls: ssl.SSLContext | None = None,
     ages: Ages | None = None,
     webhook_networks: tuple[Network, ...] = (),
+    keep: Keep | None = None,
 ) -> None:
     """Serve until SIGTERM or SIGINT; prints one line with the URL once it listens. port 0: any free one.
 
@@ -144,7 +146,8 @@ async def serve(
     """
     if tls is None and not _is_loopback(host):
         raise SetupError(f"{host} can be reached from outside: give --tls-cert and --tls-key")
-    cloud = replace(open_cloud(data_dir, ages, SteadyClock(utc_now)), webhook_networks=webhook_networks)
+    cloud = open_cloud(data_dir, ages, SteadyClock(utc_now))
+    cloud = replace(cloud, webhook_networks=webhook_networks, keep=keep or Keep())
     # auto_decompress: signatures cover bodies as they were sent, and our own unpacking is bounded.
     runner = web.AppRunner(
         make_app(cloud), access_log=None, auto_decompress=False, shutdown_timeout=STOP_TIMEOUT_S
@@ -262,6 +265,12 @@ def _add_serving(serving: argparse.ArgumentParser) -> None:
     serving.add_argument("--tls-cert", help="PEM certificate chain; needed beyond this machine")
     serving.add_argument("--tls-key", help="PEM private key of the certificate")
     webhook_commands.add_network(serving)
+    for name, value, said in (
+        ("pseudonyms", Keep().pseudonyms, "pseudonyms are kept beside records"),
+        ("acts", Keep().acts, "notes of what staff did are kept"),
+    ):
+        text = f"for so many days {said} (default %(default)s)"
+        serving.add_argument(f"--keep-{name}-days", type=_seconds, default=value, metavar="DAYS", help=text)
     ages = Ages()
     for name, value, said in (
         ("refresh", ages.refresh_s, "an unchanged bundle is issued anew after this"),
@@ -322,7 +331,12 @@ def run(args: argparse.Namespace) -> int:
             ages = Ages(args.refresh_s, args.stale_after_s, args.expires_after_s, args.members_s)
             tls = server_tls(args.tls_cert, args.tls_key)
             networks = tuple(args.webhook_net)
-            asyncio.run(serve(args.dir, args.host, args.port, tls=tls, ages=ages, webhook_networks=networks))
+            keep = Keep(args.keep_pseudonyms_days, args.keep_acts_days)
+            asyncio.run(
+                serve(
+                    args.dir, args.host, args.port, tls=tls, ages=ages, webhook_networks=networks, keep=keep
+                )
+            )
     except CloudError as error:
         print(f"redeemd cloud: {error}", file=sys.stderr)
         return 1

@@ -28,6 +28,7 @@ from cloud.news import NewsStore
 from cloud.outward import OutwardStore
 from cloud.people import PeopleStore
 from cloud.restore import RestoreStore
+from cloud.retention import RetentionStore
 from cloud.seen import SeenStore
 from cloud.staff import StaffStore
 from cloud.tally import TallyStore
@@ -173,6 +174,7 @@ class CloudStore(
     OutwardStore,
     WebhookStore,
     ErasureStore,
+    RetentionStore,
     StaffStore,
     SeenStore,
     TallyStore,

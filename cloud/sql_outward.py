@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from agent.domain.record import SEQUENCE_MAX
-from cloud import sql_disclosures, sql_erasures, sql_feed
+from cloud import sql_disclosures, sql_erasures, sql_feed, sql_retention
 from cloud.erasures import Erasure
 from cloud.feed import FeedCursor, FeedPage
-from cloud.sql import Lock, Threads
+from cloud.sql import Lock, Threads, till_lock
 
 _EVENTS = "SELECT sequence, event FROM record WHERE till = ? AND lane = ? AND sequence > ? ORDER BY sequence LIMIT ?"
 
 
 _FEED: Lock = ("feed",)
+_RETENTION: Lock = ("retention",)
 
 
 class SqlOutward:
@@ -52,3 +53,17 @@ class SqlOutward:
 
     async def erased_names(self, since: str) -> tuple[int, list[bytes]]:
         return await self._threads.read(lambda db: sql_erasures.names(db, since))
+
+    async def lanes_disclosing(self) -> list[tuple[str, str]]:
+        return await self._threads.read(sql_retention.lanes)
+
+    async def forget_pseudonyms(self, till: str, lane: str, before: str) -> int:
+        return await self._threads.write(
+            lambda db: sql_retention.pseudonyms(db, till, lane, before), till_lock(till)
+        )
+
+    async def forget_acts(self, before: str) -> int:
+        return await self._threads.write(lambda db: sql_retention.acts(db, before), _RETENTION)
+
+    async def forget_deliveries(self, before: str) -> int:
+        return await self._threads.write(lambda db: sql_retention.deliveries(db, before), _RETENTION)

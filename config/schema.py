@@ -204,6 +204,15 @@ class Storage(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             "remembered until the coupon's own expiry, however small this is.",
         ),
     ] = 400
+    pseudonym_keep_days: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=3650,
+            description="Days a delivered record still says whose it is: then the pseudonyms beside it are erased. The "
+            "record itself stays.",
+        ),
+    ] = 30
     evidence_max_rows: Annotated[
         int,
         Meta(ge=100, le=10000000, description="Most refused scans kept as evidence."),

@@ -23,6 +23,7 @@ SPLIT_KEEP = timedelta(minutes=SPLIT_MINUTES_MAX)
 POINTS_KEEP_DAYS = 90
 """A list that old is of an expired bundle."""
 PRINT_KEEP = timedelta(days=30)
+PSEUDONYM_KEEP = timedelta(days=30)
 CONFLICT_KEEP = timedelta(days=90)
 """As long as the cloud tells of one."""
 TIGHT_KEEP = timedelta(days=1)
@@ -36,6 +37,7 @@ class Retention(NamedTuple):
     evidence_max_rows: int
     request_keep: timedelta = REQUEST_KEEP
     print_keep: timedelta = PRINT_KEEP
+    pseudonym_keep: timedelta = PSEUDONYM_KEEP
 
     def tight(self) -> Retention:
         """What is kept while the disk is short of room. Redemptions and what waits are kept as ever."""
@@ -53,7 +55,17 @@ async def tidy(database: Database, now: datetime, day: int, retention: Retention
             deleted[table] = deleted.get(table, 0) + count
             if count < ROWS_A_STEP:
                 break
+    await database.run(partial(_forget_holds, timestamp(now - retention.pseudonym_keep)))
     return deleted
+
+
+def _forget_holds(before: str, db: sqlite3.Connection) -> int:
+    """What was held of a sale that is over names its member; the answer, by which it may be returned, does not."""
+    return db.execute(
+        "UPDATE hold SET held = '{}' WHERE hold_id IN (SELECT hold_id FROM hold"
+        f" WHERE state <> 'open' AND expires_at < ? AND held <> '{{}}' LIMIT {ROWS_A_STEP})",
+        (before,),
+    ).rowcount
 
 
 # Only the oldest rows are looked at: a lane's sequence rises with time. Its last row stays: the chain goes on from it.
@@ -64,6 +76,13 @@ _OLDEST = (
 )
 
 
+_OLD_DISCLOSURES = (
+    "lane = '{lane}' AND sequence IN"
+    f" (SELECT sequence FROM disclosure WHERE lane = '{{lane}}' ORDER BY sequence LIMIT {ROWS_A_STEP})"
+    " AND NOT EXISTS (SELECT 1 FROM {table} r WHERE r.sequence = disclosure.sequence"
+    " AND (r.state IN ('waiting', 'quarantined') OR json_extract(r.event, '$.time') >= ?))"
+)
+"""Of records that are delivered and old, or gone."""
 _UNSETTLED = "state IN ('waiting', 'quarantined')"
 
 
@@ -71,6 +90,7 @@ def _rules(now: datetime, day: int, retention: Retention) -> list[tuple[str, str
     """(table, condition on its primary key's rows, parameters)"""
     redemptions, evidence = TABLES[REDEMPTION_LANE], TABLES[EVIDENCE_LANE]
     keep = timestamp(now - timedelta(days=retention.redemption_keep_days))
+    whose = timestamp(now - retention.pseudonym_keep)
     return [
         ("coupon_use", "forget_after < ?", (day,)),
         ("member_use", "day < ?", (month_start(day),)),
@@ -103,6 +123,10 @@ def _rules(now: datetime, day: int, retention: Retention) -> list[tuple[str, str
             (1, keep),
         ),
         (evidence, _OLDEST.format(table=evidence), (retention.evidence_max_rows,)),
+        *(
+            ("disclosure", _OLD_DISCLOSURES.format(lane=lane, table=table), (whose,))
+            for lane, table in TABLES.items()
+        ),
     ]
 
 
@@ -120,6 +144,7 @@ _KEYS = {
     "member_sale": "issuer, campaign, member, sale_id",
     "returned": "number, line",
     "conflict": "id",
+    "disclosure": "lane, sequence, digest",
     **dict.fromkeys(TABLES.values(), "sequence"),
 }
 

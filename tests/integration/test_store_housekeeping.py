@@ -142,6 +142,7 @@ async def test_prints_requests_and_budgets_have_their_time(database: Database) -
         "print_document": 2,
         "redemption_record": 0,
         "evidence_record": 0,
+        "disclosure": 0,
     }
     assert rows(database.path, "SELECT job_id FROM print_job ORDER BY number") == [
         ("queued-old",),
@@ -178,3 +179,34 @@ async def test_it_deletes_in_steps_that_are_short(
     monkeypatch.setattr(database, "run", counted)
     assert (await sweep(database))["coupon_use"] == count
     assert max(steps) == housekeeping.ROWS_A_STEP
+
+
+async def test_whose_a_record_is_goes_by_age_and_the_record_stays(database: Database) -> None:
+    old, new = event(31), event(29)
+    records = [
+        (1, old, "acknowledged"),
+        (2, old, "waiting"),
+        (3, old, "quarantined"),
+        (4, old, "conflict"),
+        (5, new, "acknowledged"),
+    ]
+    for lane in ("redemption", "evidence"):
+        await put(database, f"INSERT INTO {lane}_record VALUES (?, ?, '', ?, NULL)", *records)
+        said = [(lane, sequence, "d", "s", "p") for sequence in range(1, 7)]
+        await put(database, "INSERT INTO disclosure VALUES (?, ?, ?, ?, ?)", *said)
+    assert (await sweep(database))["disclosure"] == 6, "6 has no record any more"
+    left = rows(
+        database.path, "SELECT lane, group_concat(sequence) FROM disclosure GROUP BY lane ORDER BY lane"
+    )
+    assert left == [("evidence", "2,3,5"), ("redemption", "2,3,5")]
+    assert rows(database.path, "SELECT count(*) FROM record") == [(10,)]
+
+
+async def test_what_was_held_of_a_sale_that_is_over_is_forgotten(database: Database) -> None:
+    old, new = timestamp(NOW - timedelta(days=31)), timestamp(NOW - timedelta(days=29))
+    holds = [("a", "committed", old), ("b", "open", old), ("c", "committed", new)]
+    statement = "INSERT INTO hold VALUES (?, 's', ?, '', ?, '{\"member\": 1}', '{\"answer\": 1}')"
+    await put(database, statement, *holds)
+    await sweep(database)
+    assert rows(database.path, "SELECT hold_id FROM hold WHERE held = '{}'") == [("a",)]
+    assert rows(database.path, "SELECT DISTINCT answer FROM hold") == [('{"answer": 1}',)]
