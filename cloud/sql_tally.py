@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from agent.domain.campaign import Campaign
 from agent.domain.offer import PARTIES, Funding
@@ -11,7 +11,7 @@ from agent.domain.record import REDEMPTION_LANE
 from cloud.facts import Fact, Stored, least_minor, read_data, read_fact
 from cloud.lists import LedgerLine
 from cloud.returns import shares_of
-from cloud.sql import Db, Threads
+from cloud.sql import Db, Row, Threads
 from cloud.sql_campaigns import campaign_of
 from cloud.sql_lists import currency_of, questioned
 from cloud.sql_members import count_points
@@ -102,41 +102,60 @@ def note_late(db: Db, till: str, lane: str, sequence: int) -> None:
         db.execute("INSERT INTO tally_late VALUES (?, ?) ON CONFLICT DO NOTHING", (till, sequence))
 
 
+class _Range(NamedTuple):
+    """The records of a till behind what was counted. store: where the till stands."""
+
+    till: str
+    store: str
+    end: int
+    rows: list[Row]
+
+
 def count_up(db: Db, tills: Sequence[str], limit: int) -> int:
-    """`CloudStore.count_up`."""
-    batch, left = _Batch(db), limit
-    for till in tills:
-        records = _next(db, till, left)
-        batch.add(till, records)
-        left -= len(records)
-        if left <= 0:
-            break
-    batch.write()
-    return limit - left
+    """`CloudStore.count_up`.
 
-
-def _next(db: Db, till: str, limit: int) -> list[Stored]:
-    """The records of a till that were not counted, which are counted from now on.
-
-    The range is read before what is late: a record that comes in between shows as late, and is read by itself where
+    The ranges are read before what is late: a record that comes in between shows as late, and is read by itself where
     the range did not have it. One beyond the range is left for the next.
     """
-    place = db.execute("SELECT sequence FROM tally_place WHERE till = ?", (till,)).fetchone()
-    start = 0 if place is None else place[0]
-    rows = db.execute(f"{_STORED}{_RECORD} > ? ORDER BY sequence LIMIT ?", (till, start, limit)).fetchall()
-    end = max([start, *(row[0] for row in rows)])
-    late = [
-        one for (one,) in db.execute("SELECT sequence FROM tally_late WHERE till = ?", (till,)).fetchall()
-    ]
-    had = {row[0] for row in rows}
-    missed = sorted(one for one in late if one <= end and one not in had)
-    rows += db.matching(f"{_STORED}{_RECORD} {{keys}}", (till,), missed)
-    db.executemany("DELETE FROM tally_late WHERE till = ? AND sequence = ?", [(till, one) for one in late])
-    db.execute(
+    ranges, left = list[_Range](), limit
+    for till in tills:
+        ranges.append(_next(db, till, left))
+        left -= len(ranges[-1].rows)
+        if left <= 0:
+            break
+    if db.execute("SELECT 1 FROM tally_late LIMIT 1").fetchone() is not None:
+        ranges = [one._replace(rows=one.rows + _late(db, one)) for one in ranges]
+    batch = _Batch(db)
+    for till, store, _, rows in ranges:
+        batch.add(till, store, [Stored(*row) for row in rows])
+    batch.write()
+    db.executemany(
         "INSERT INTO tally_place VALUES (?, ?) ON CONFLICT (till) DO UPDATE SET sequence = excluded.sequence",
-        (till, end),
+        [(one.till, one.end) for one in ranges],
     )
-    return [Stored(*row) for row in rows]
+    return sum(len(one.rows) for one in ranges)
+
+
+def _next(db: Db, till: str, limit: int) -> _Range:
+    found = db.execute(
+        "SELECT t.store, coalesce(p.sequence, 0) FROM till t LEFT JOIN tally_place p ON p.till = t.till"
+        " WHERE t.till = ?",
+        (till,),
+    ).fetchone()
+    if found is None:
+        return _Range(till, "", 0, [])
+    store, start = found
+    rows = db.execute(f"{_STORED}{_RECORD} > ? ORDER BY sequence LIMIT ?", (till, start, limit)).fetchall()
+    return _Range(till, store, max([start, *(row[0] for row in rows)]), rows)
+
+
+def _late(db: Db, of: _Range) -> list[Row]:
+    """The late records that the range passed by; they are late no more."""
+    rows = db.execute("SELECT sequence FROM tally_late WHERE till = ?", (of.till,)).fetchall()
+    late, had = [one for (one,) in rows], {row[0] for row in of.rows}
+    db.executemany("DELETE FROM tally_late WHERE till = ? AND sequence = ?", [(of.till, one) for one in late])
+    missed = sorted(one for one in late if one <= of.end and one not in had)
+    return db.matching(f"{_STORED}{_RECORD} {{keys}}", (of.till,), missed)
 
 
 class _Batch:
@@ -149,11 +168,7 @@ class _Batch:
         self._settled: dict[tuple[Any, ...], list[int]] = {}
         self._redeemed: list[tuple[str, Fact]] = []
 
-    def add(self, till: str, records: Sequence[Stored]) -> None:
-        if not records:
-            return
-        row = self._db.execute("SELECT store FROM till WHERE till = ?", (till,)).fetchone()
-        store: str = row[0] if row else ""
+    def add(self, till: str, store: str, records: Sequence[Stored]) -> None:
         facts = []
         for stored in records:
             data, campaign = read_data(stored.event), self._campaign(stored)
