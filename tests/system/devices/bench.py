@@ -63,8 +63,13 @@ name = "{CAMERA}"
 source = "{CAMERA_PATH}"
 """
 _MODULES = """
+mkdir -p /run/udev/rules.d
 modprobe -a uhid uinput libcomposite softdog
 modprobe dummy_hcd num=2
+# 640 x 480 and not 1280 x 720, 60 of which a second keep an emulated processor busy; before the stable path is there.
+cat >/run/udev/rules.d/50-vivid.rules <<'end'
+SUBSYSTEM=="video4linux", ATTR{name}=="vivid-*", PROGRAM="/usr/bin/v4l2-ctl -d $devnode --set-dv-bt-timings index=0"
+end
 # One HDMI input, one HDMI output. Without its scaler: that of 6.1 reads past its buffer, and the kernel thread dies.
 modprobe vivid n_devs=1 node_types=0x101 num_inputs=1 input_types=3 num_outputs=1 output_types=1 \\
     ccs_cap_mode=0 ccs_out_mode=0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import segno
 
-COLUMNS, ROWS, PIXELS = 1280, 720, "BGR3"
+COLUMNS, ROWS, PIXELS = 640, 480, "BGR3"
 """What vivid's HDMI input and OpenCV agree on; PIXELS is V4L2's name of three bytes a pixel."""
 
 _GROUND = 128
