@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
@@ -130,3 +131,29 @@ def test_a_check_is_read_strictly(wrong: dict[str, Any]) -> None:
     assert read_check(usual, NOW).until == OVER
     with pytest.raises(FieldError):
         read_check(usual | wrong, NOW)
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3])
+async def test_tills_that_ask_never_use_a_coupon_too_often(store: CloudStore, limit: int) -> None:
+    """Whatever comes in between: checks that come to nothing, answers that are lost, records that arrive late."""
+    tills = await prepared(store, uses=limit)
+    dice = random.Random(limit)
+    for index in range(6):
+        made, waiting, names = dict.fromkeys(("T-1", "T-2"), 0), list[tuple[SealingTill, dict[str, Any]]](), 0
+        for _ in range(14):
+            till = dice.choice(tills)
+            if waiting and dice.random() < 0.3:
+                sealer, event = waiting.pop(0)
+                await deliver(store, sealer, [event])
+                continue
+            names += dice.random() < 0.8  # else the same check again: its answer was lost
+            (word,) = await words(store, till.name, asked(1000 * index + names, index))
+            # the till's own ledger knows what it did; a customer may walk away
+            if word == "yes" and made[till.name] < limit and dice.random() < 0.7:
+                names += 1
+                made[till.name] += 1
+                waiting.append((till, till.redeem(index, offline_class="A")))
+        assert sum(made.values()) <= limit, made
+        for sealer, event in waiting:
+            await deliver(store, sealer, [event])
+    assert await store.conflicts(10) == []
