@@ -271,3 +271,24 @@ async def test_after_the_window_a_member_is_as_any_other(till: RealTill) -> None
         )
     )
     assert (await counter.redeem(3, 3, "C", member=MEMBER))["accepted"]
+
+
+async def test_who_asks_for_none_of_it_pays_for_none_of_it(till: RealTill) -> None:
+    counter = Counter(till)
+    said: list[str] = []
+    await till.app._database.run(lambda db: db.set_trace_callback(said.append))
+
+    def asked() -> list[str]:
+        """But for housekeeping, which sweeps every table now and then."""
+        return [
+            text
+            for text in said
+            if ("badge_use" in text or "member_sale" in text) and not text.startswith("DELETE")
+        ]
+
+    assert (await counter.redeem(1, 1, member=MEMBER))["accepted"]
+    assert (await counter.redeem(2, 1))["accepted"]
+    assert said
+    assert asked() == []
+    assert (await counter.redeem(3, 3, member=MEMBER))["accepted"]
+    assert asked(), "it would be seen"
