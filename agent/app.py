@@ -126,8 +126,7 @@ class App:
         conflicts = self._conflicts(uplink)
         if uplink is not None:
             fetches = {"bundle": refresher.fetch, "verdicts": conflicts.fetch}
-            silence_s = int(self._settings.cloud.total_timeout_s / 2)
-            self._line.start(till_id, SqlOutbox(self._database, till_id), uplink, fetches, silence_s)
+            self._line.start(till_id, SqlOutbox(self._database, till_id), uplink, fetches, uplink.wait)
         prints = SqlPrints(self._database, self._clock)
         await prints.recover_prints()
         asking = asks(uplink, self._state), self._checks(key, uplink)

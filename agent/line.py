@@ -7,7 +7,7 @@ from typing import Any
 
 import config
 from agent.domain.record import LANES
-from agent.news import WAIT_S, NewsWatch
+from agent.news import Ask, NewsWatch
 from sync.backoff import Backoff
 from sync.lanes import LaneRunner, LaneState, Poller
 from sync.ports import Failure, Outbox, Uplink
@@ -30,9 +30,9 @@ class Line:
         return bool(self._lanes)
 
     def start(
-        self, till: str, outbox: Outbox, uplink: Uplink, fetches: Mapping[str, Fetch], wait_s: int
+        self, till: str, outbox: Outbox, uplink: Uplink, fetches: Mapping[str, Fetch], ask: Ask
     ) -> None:
-        """fetches: by the name of its lane, what is asked now and then. wait_s: how long the line may be silent."""
+        """fetches: by the name of its lane, what is asked now and then. ask: for a question that the cloud keeps."""
         settings = self._settings
         backoff = Backoff(settings.backoff_base_s, settings.backoff_cap_s)
         limits = Limits(batch_records=settings.batch_max_records, batch_bytes=settings.batch_max_bytes)
@@ -51,7 +51,7 @@ class Line:
             patient = Backoff(
                 settings.backoff_base_s, max(settings.backoff_cap_s, settings.bundle_interval_s)
             )
-            self._watch = NewsWatch(uplink, till, self.poll_now, patient, wait_s=min(WAIT_S, wait_s))
+            self._watch = NewsWatch(ask, till, self.poll_now, patient)
 
     def states(self) -> Sequence[LaneState]:
         return [

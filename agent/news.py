@@ -10,30 +10,37 @@ import asyncio
 import logging
 import random as random_module
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from sync.backoff import Backoff
 from sync.errors import WireError
 from sync.news import NEWS_BYTES_MAX, NEWS_TYPE, News, news_path, read_news
-from sync.ports import Answer, Uplink
+from sync.ports import Answer, Failure
 from sync.status import failure_of
 from sync.wire import media_type
 
 log = logging.getLogger(__name__)
 
-WAIT_S = 25
-"""Below the half minute after which proxies cut what is silent."""
+WAIT_S = 45
+"""Below the minute after which most proxies cut what is silent; where one is quicker, half of it is tried next."""
 WAIT_LEAST_S = 5
 REST_S = 1.0
 """At least between two questions: however much is new, the till asks once a second at most."""
 
 
+Ask = Callable[[str, int, float], Awaitable[Answer | Failure]]
+"""(path, longest body, seconds that the cloud may keep it) -> what came."""
+
+
 class NewsWatch:
-    """Never more than one request. woken: called when there is something new. rest_s, clock and random: for tests."""
+    """Never more than one request. ask: `HttpUplink.wait`. woken: called when there is something new.
+
+    rest_s, clock and random: for tests.
+    """
 
     def __init__(
         self,
-        uplink: Uplink,
+        ask: Ask,
         till: str,
         woken: Callable[[], None],
         backoff: Backoff,
@@ -43,7 +50,7 @@ class NewsWatch:
         clock: Callable[[], float] = time.monotonic,
         random: Callable[[], float] = random_module.random,
     ) -> None:
-        self._uplink = uplink
+        self._question = ask
         self._till = till
         self._woken = woken
         self._backoff = backoff
@@ -77,9 +84,8 @@ class NewsWatch:
 
     async def _ask(self) -> News | None:
         """None where nothing was learnt; the wait is shorter next time, in case something cuts what is silent."""
-        answer = await self._uplink.get(
-            news_path(self._till, self._seen, self._wait_s), max_bytes=NEWS_BYTES_MAX
-        )
+        path = news_path(self._till, self._seen, self._wait_s)
+        answer = await self._question(path, NEWS_BYTES_MAX, self._wait_s)
         if (
             isinstance(answer, Answer)
             and failure_of(answer) is None

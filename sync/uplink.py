@@ -154,6 +154,16 @@ class HttpUplink:
         except TimeoutError:
             return Failure(FailureKind.TIMEOUT, f"no answer within {wait_s:.1f} s")
 
+    async def wait(self, path: str, max_bytes: int, wait_s: float) -> Answer | Failure:
+        """`get` of what the cloud may keep for so long before it answers, whatever the time-outs say."""
+        waits = self._timeouts
+        longest = aiohttp.ClientTimeout(
+            total=waits.connect_s + wait_s + waits.idle_s,
+            connect=waits.connect_s,
+            sock_read=wait_s + waits.idle_s,
+        )
+        return await self._request("GET", path, {}, b"", max_bytes, timeout=longest)
+
     async def enrol(self, document: bytes) -> Answer | Failure:
         """Send an enrolment (JSON with the one-time code and the public key). Never signed: no key is known
         yet.
@@ -178,6 +188,7 @@ class HttpUplink:
         max_bytes: int,
         *,
         signed: bool = True,
+        timeout: aiohttp.ClientTimeout | None = None,
     ) -> Answer | Failure:
         assert self._session is not None, "use the uplink inside `async with`"
         url = URL(self._base + path, encoded=True)  # sent as it is signed, not normalised
@@ -191,6 +202,7 @@ class HttpUplink:
                 data=body if method == "POST" else None,
                 allow_redirects=False,
                 proxy=self._proxy,
+                timeout=timeout or self._session.timeout,
             ) as response:
                 answer = await _read_answer(response, max_bytes)
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:

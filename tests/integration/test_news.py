@@ -14,7 +14,7 @@ import pytest
 import config
 from agent.app import App, running
 from agent.commands.enrol import enrol
-from agent.news import WAIT_LEAST_S, NewsWatch
+from agent.news import WAIT_LEAST_S, WAIT_S, NewsWatch
 from cloud.indexes import new_index_key
 from cloud.ingest import ingest
 from cloud.main import init
@@ -191,18 +191,13 @@ class Scripted:
         self.asked: list[str] = []
         self.ended = asyncio.Event()
 
-    async def get(
-        self, path: str, etag: str | None = None, *, max_bytes: int | None = None
-    ) -> Answer | Failure:
+    async def wait(self, path: str, max_bytes: int, wait_s: float) -> Answer | Failure:
         self.asked.append(path)
         for answer in self.answers:
             return answer
         self.ended.set()
         await asyncio.Event().wait()
         raise AssertionError("it was cancelled")
-
-    async def post_batch(self, lane: str, body: bytes, idempotency_key: str) -> Answer | Failure:
-        raise AssertionError("not here")
 
 
 def told(mark: str, spread_ms: int = 0) -> Answer:
@@ -215,7 +210,7 @@ async def play(*answers: Answer | Failure, seconds: float = 100.0) -> tuple[list
     clock, woken = iter(range(0, 10**9, int(seconds) or 1)), []
     uplink = Scripted(iter(answers))
     watch = NewsWatch(
-        uplink,
+        uplink.wait,
         "T-1",
         lambda: woken.append(1),
         Backoff(0.001, 0.001),
@@ -234,7 +229,7 @@ async def play(*answers: Answer | Failure, seconds: float = 100.0) -> tuple[list
 async def test_it_wakes_for_another_mark_alone() -> None:
     asked, woken = await play(told("1.0"), told("1.0"), told("2.0"), told("2.0"), told("1.0"))
     seen = ["", "1.0", "1.0", "2.0", "2.0", "1.0"]
-    assert asked == [f"seen={mark}&wait=25" for mark in seen]
+    assert asked == [f"seen={mark}&wait={WAIT_S}" for mark in seen]
     assert woken == 2, "the first is no news, and a cloud that was restored is"
 
 
@@ -243,7 +238,7 @@ async def test_what_fails_shortens_the_wait_and_loses_no_mark() -> None:
     page = Answer(200, {"content-type": "text/html"}, b"<html>")
     asked, woken = await play(told("1.0"), cut, page, none, none, told("2.0"))
     waits = [int(query.rpartition("=")[2]) for query in asked]
-    assert waits == [25, 25, 12, 6, WAIT_LEAST_S, WAIT_LEAST_S, WAIT_LEAST_S]
+    assert waits == [45, 45, 22, 11, WAIT_LEAST_S, WAIT_LEAST_S, WAIT_LEAST_S]
     assert woken == 1
 
 
