@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from dataclasses import replace
 
 from agent.appeal import Appeal
 from agent.checkout import Checkout
@@ -13,6 +14,7 @@ from agent.domain.member_card import CardRefused, is_card
 from agent.domain.outcome import Outcome, Tone
 from agent.domain.sale import Sale
 from agent.domain.scan import route
+from agent.domain.shop import StaffRole
 from agent.domain.verdict import Verdict
 from agent.intake import Arrival
 from agent.members import Customer, Members, Told
@@ -41,6 +43,8 @@ class Counter:
         self._state, self._redeemer, self._members, self._clock = state, redeemer, members, clock
         self.checkout = checkout
         self._until = 0.0
+        self.assistant = ""
+        """The badge, as the bundle names it, of the cashier who was scanned last: sales are theirs from then on."""
         self.appeal = Appeal(state, clock)
 
     @property
@@ -55,6 +59,8 @@ class Counter:
         shown before the total was keyed in. No sale: the next customer. Gives and raises what `Checkout.total` does."""
         if sale is None or member is not None:
             self._name(member)
+        if sale is not None and not sale.assistant:
+            sale = replace(sale, assistant=self.assistant)
         if self.checkout is None:
             self._state.sale = sale
         elif sale is None:
@@ -71,6 +77,7 @@ class Counter:
         text = route(arrival.text).text
         if is_card(text):
             return await self._show_card(text, arrival)
+        self._notice_badge(text)
         state = self._state
         sale, member = state.sale, self.member
         customer = Customer(member=member)
@@ -82,6 +89,15 @@ class Counter:
         if verdict.redemption_id is not None and state.sale is sale and state.member is member:
             state.sale = state.member = None  # this sale is served: the next customer begins afresh
         return verdict
+
+    def _notice_badge(self, text: str) -> None:
+        """A cashier's badge says who serves; a manager's stands by a coupon and is nobody's sale."""
+        trust = self._state.trust
+        badge = None if trust is None else trust.contents.shop.badges.find(text)
+        if trust is None or badge is None or badge.role is not StaffRole.CASHIER:
+            return
+        if badge.counts(time.day_number(self._state.now(self._clock).now, trust.zone)):
+            self.assistant = badge.digest.hex()
 
     async def _show_card(self, text: str, arrival: Arrival) -> Verdict:
         """Nothing is recorded of a card."""

@@ -9,6 +9,7 @@ promotion pays for it.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 from agent.domain import token
@@ -24,6 +25,14 @@ from agent.domain.sale import Sale
 from agent.domain.token import Claims, Coupon
 from agent.ports import CommitUnknown, Ledger, LedgerUnavailable, Transaction
 from sync.promos import NamedPromo, PromoState
+
+
+def contents_for(contents: Contents, member: Member | None) -> Contents:
+    """What a receipt is made from: who is a member already is not asked to become one."""
+    rules = contents.receipt_rules
+    if member is None or rules.join is None:
+        return contents
+    return replace(contents, receipt_rules=replace(rules, join=None))
 
 
 async def read_typed_promo(

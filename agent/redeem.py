@@ -32,7 +32,7 @@ from agent.judging import heard, judge
 from agent.members import NOBODY, Customer
 from agent.online import Checks
 from agent.ports import AnsweredBefore, Clock, CommitUnknown, Ledger, LedgerUnavailable, Transaction
-from agent.promotion import AskTyped, Issuing, hand_out, nobody, read_typed_promo
+from agent.promotion import AskTyped, Issuing, contents_for, hand_out, nobody, read_typed_promo
 from agent.records import (
     ENCODE,
     Moment,
@@ -298,8 +298,9 @@ class _Work:
                 self._choice, self._promo = hand_out(
                     tx, where, coupon, self._request.sale, day, redemption_id, self._request.member
                 )
+            contents = contents_for(trust.contents, self._request.member)
             receipt = self._owner._make_receipt(
-                verdict, trust.contents, trust.zone, self._request.sale, self._promo
+                verdict, contents, trust.zone, self._request.sale, self._promo
             )
             tx.queue_print(verdict.print_job, redemption_id, receipt, verdict.at)
 

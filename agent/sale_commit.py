@@ -46,7 +46,7 @@ from agent.domain.verdict import Verdict, make_verdict
 from agent.guard import checked_facts, count_member, supervisor_facts
 from agent.members import Customer
 from agent.ports import Transaction
-from agent.promotion import Issuing, hand_out
+from agent.promotion import Issuing, contents_for, hand_out
 from agent.records import (
     ENCODE,
     Moment,
@@ -291,7 +291,9 @@ def _print(
         if desk.promos and first:  # one sale, one promotion
             issuing = Issuing(at.trust.contents, desk.key, desk.state.till)
             choice, promo = hand_out(tx, issuing, verdict.coupon, sale, at.day, number, member)
-        receipt = desk.make_receipt(verdict, at.trust.contents, at.trust.zone, sale, promo)
+        receipt = desk.make_receipt(
+            verdict, contents_for(at.trust.contents, member), at.trust.zone, sale, promo
+        )
         tx.queue_print(number, number, receipt, at.now.now)
     return choice, promo
 

@@ -39,7 +39,7 @@ from agent.risk import Risk
 from agent.sales import Sales, StillRunning
 from agent.signals import Signals
 from agent.state import TillState, bundle_age
-from agent.till_json import clock_json, device_json, fault_json, latest, member_json, sale_json
+from agent.till_json import clock_json, device_json, fault_json, join_json, latest, member_json, sale_json
 from drivers.ports import DeviceStatus, Scan, ScanFault
 from sync.lanes import LaneState
 
@@ -52,7 +52,7 @@ FAULT_EVERY_S = 0.5
 class StatusSource(Protocol):
     """The counts behind the status page."""
 
-    async def counts(self, day: int) -> tuple[Counts, dict[str, int]]:
+    async def counts(self, day: int) -> tuple[Counts, dict[str, Any]]:
         """What waits, and the tally of store day `day`."""
 
 
@@ -296,6 +296,8 @@ class Till:
             "sale": sale_json(state.sale),
             "checkout": None if self.counter.checkout is None else self.counter.checkout.said,
             "member": member_json(self.member),
+            "assistant": self.counter.assistant or None,
+            "join": None if self.member else join_json(state.trust),
             "today": today,
         }
 
@@ -320,12 +322,12 @@ class Till:
             template_faults=w.template_faults(),
         )
 
-    async def _numbers(self, day: int) -> tuple[Counts, dict[str, int]]:
+    async def _numbers(self, day: int) -> tuple[Counts, dict[str, Any]]:
         try:
             return await self._w.numbers.counts(day)
         except (LedgerUnavailable, CommitUnknown):
             self._w.state.ledger_fault = "ledger_unavailable"
-            nothing = {"accepted": 0, "refused": 0, "discount_minor": 0}
+            nothing = {"accepted": 0, "refused": 0, "discount_minor": 0, "assistants": []}
             return Counts({}, 0, 0, None, {}, 0), nothing
 
     def _line_json(self) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from agent.domain import time
 from agent.domain.eligibility import Member
 from agent.domain.outcome import Outcome, sentences
 from agent.domain.sale import Sale
+from agent.state import Trust
 from drivers.ports import DeviceStatus, ScanFault
 from sync.lanes import LaneState
 
@@ -34,6 +35,15 @@ def clock_json(doubt: str | None) -> dict[str, Any]:
         "zh": "本机时间可能不对" if doubt else "",
         "en": f"The till's clock is {doubt}" if doubt else "",
     }
+
+
+def join_json(trust: Trust | None) -> dict[str, Any] | None:
+    """Where a customer becomes a member, and what is said of it; None where head office named no such place."""
+    if trust is None or trust.contents.receipt_rules.join is None:
+        return None
+    rules = trust.contents.receipt_rules
+    words = trust.contents.receipt_rules.join.words
+    return {"url": rules.join_url(trust.contents.place.store), "zh": words.zh, "en": words.en}
 
 
 def device_json(role: str, status: DeviceStatus) -> dict[str, Any]:

@@ -237,12 +237,37 @@ class Words(Shape):
     en: str
 
 
+class Assistant(Shape):
+    """What one badge stands for today, at this till.
+
+    earned_minor: By the offers' rules, before returns; the cloud settles.
+    """
+
+    assistant: str
+    sales: Count
+    redemptions: Count
+    discount_minor: Minor
+    earned_minor: Count
+
+
 class Today(Shape):
-    """Of the store's calendar day."""
+    """Of the store's calendar day.
+
+    assistants: The busiest first.
+    """
 
     accepted: Count
     refused: Count
     discount_minor: Minor
+    assistants: Annotated[list[Assistant], Meta(max_length=20)]
+
+
+class Join(Shape):
+    """Where a customer becomes a member; its code is at /v1/join."""
+
+    url: str
+    zh: str
+    en: str
 
 
 class Status(Shape):
@@ -276,6 +301,8 @@ class Status(Shape):
     sale: SaleNow | None
     checkout: CheckoutNow | None
     member: MemberNow | None
+    assistant: str | None
+    join: Join | None
     today: Today
 
 

@@ -57,6 +57,7 @@ PROBLEMS: dict[str, Problem] = {
     "unknown_sale": Problem(404, "本机没有这笔交易的核销", "This till redeemed nothing for such a sale"),
     "unknown_campaign": Problem(404, "本机没有这个活动", "This till has no such campaign"),
     "unknown_conflict": Problem(404, "没有这条重复核销记录", "There is no such conflict"),
+    "no_join": Problem(404, "没有入会码", "There is no code for becoming a member now"),
     "unknown_job": Problem(404, "没有这张小票", "There is no such receipt"),
     "method_not_allowed": Problem(405, "不支持这种请求", "This method is not allowed here"),
     "body_timeout": Problem(408, "请求没有发完", "The body did not arrive in time"),

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 
+import segno
 from aiohttp import hdrs, web
 
 from agent.api.answers import CheckoutNow, VerdictAnswer
@@ -47,6 +49,23 @@ async def health(request: web.Request) -> web.Response:
     found = await request.app[TILL].status()
     body = {"ok": found["healthy"], "issues": found["issues"]}
     return web.json_response(body, status=200 if found["healthy"] else 503)
+
+
+@routes.get("/v1/join")
+@operation(
+    "join",
+    "till",
+    {200: Answer(str, "A QR code of `status.join`.", "image/svg+xml")},
+    errors=("no_join",),
+)
+async def join(request: web.Request) -> web.Response:
+    """The code by which a customer becomes a member, to show on a screen while no member is known."""
+    found = (await request.app[TILL].status())["join"]
+    if found is None:
+        raise ApiError("no_join")
+    drawn = io.BytesIO()
+    segno.make_qr(found["url"], error="m", boost_error=False).save(drawn, kind="svg", border=4)
+    return web.Response(body=drawn.getvalue(), content_type="image/svg+xml", charset="utf-8")
 
 
 @routes.get("/v1/events", allow_head=False)

@@ -27,6 +27,7 @@ BODY_WAIT_S = 5.0
 DEPTH_MAX = 8
 NAME_CHARS_MAX = 64
 TENDERS_MAX = 10
+TOUCHES_MAX = 16
 # No control characters: names reach receipts, and a printer obeys those. Nor what turns the direction of a text or ends
 # its line: a name must not look like another one. The joiners of Persian and of emoji (200C, 200D) stay.
 NAME_PATTERN = (
@@ -37,6 +38,7 @@ NAME_PATTERN = (
 Amount = Annotated[int, Meta(ge=0, le=AMOUNT_MAX_MINOR)]
 Name = Annotated[str, Meta(min_length=1, max_length=NAME_CHARS_MAX, pattern=NAME_PATTERN)]
 Word = Annotated[str, Meta(max_length=NAME_CHARS_MAX, pattern=NAME_PATTERN)]
+Touch = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9._:/-]{1,64}\Z")]
 Text = Annotated[str, Meta(min_length=1, max_length=MAX_SCAN_CHARS)]
 
 
@@ -66,6 +68,7 @@ class SaleBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     tenders: How it is paid, as offers name it, such as cash; absent while that is not known.
     out_of_stock: Articles that cannot be handed over.
     assistant: The badge of whoever serves, a pseudonym: earns where the offer says so.
+    touches: What brought the customer here, the first one first: names of posters, links, messages; of no person.
     """
 
     total_minor: Amount
@@ -76,6 +79,7 @@ class SaleBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     tenders: Annotated[tuple[Name, ...], Meta(min_length=1, max_length=TENDERS_MAX)] | None = None
     out_of_stock: Annotated[tuple[Name, ...], Meta(max_length=LINES_MAX)] = ()
     assistant: Word = ""
+    touches: Annotated[tuple[Touch, ...], Meta(max_length=TOUCHES_MAX)] = ()
 
 
 class ScanBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -217,6 +221,7 @@ def known_sale(body: SaleBody, currency: str, sale_id: str) -> Sale:
             tenders,
             frozenset(body.out_of_stock),
             body.assistant,
+            body.touches,
         )
     except ValueError as error:
         raise ApiError("bad_body", f"sale: {error}") from None

@@ -69,9 +69,11 @@ class ReceiptRules:
 
     def join_link(self, store: str, coupon: Coupon) -> str:
         """Empty for a coupon whose holder is known: who holds one is a member already."""
-        if self.join is None or coupon.claims.holder is not None:
-            return ""
-        return _with(self.join.url, "s", quote(store, safe=""))
+        return "" if coupon.claims.holder is not None else self.join_url(store)
+
+    def join_url(self, store: str) -> str:
+        """Where somebody in this store becomes a member; empty where head office named no place."""
+        return "" if self.join is None else _with(self.join.url, "s", quote(store, safe=""))
 
     def referral_link(self, coupon: Coupon) -> str:
         """Empty for a coupon without a holder: nobody could be thanked."""

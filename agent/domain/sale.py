@@ -42,6 +42,7 @@ class Sale:
     lines: at most LINES_MAX, empty where the till knows only the total; what is bought costs AMOUNT_MAX_MINOR at most.
     channel: the POS's word for the kind of sale. tenders: how it is paid, None while nobody knows. out_of_stock:
     articles that cannot be handed over. assistant: the badge of whoever served, a pseudonym, "" where it is not known.
+    touches: the points that brought the customer here, the first one first, as the POS or the app names them.
     ValueError beyond the limits: a discount on a negative total would be a surcharge and would give budget back.
     """
 
@@ -53,6 +54,7 @@ class Sale:
     tenders: frozenset[str] | None = None
     out_of_stock: frozenset[str] = frozenset()
     assistant: str = ""
+    touches: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not 0 <= self.total_minor <= AMOUNT_MAX_MINOR:

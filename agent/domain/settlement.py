@@ -38,6 +38,7 @@ def settled(
         "basket": None if basket is None else _summary(basket),
         "assistant": (sale.assistant or None) if sale else None,
         "tenders": sorted(sale.tenders or ()) if sale else [],
+        "touches": list(sale.touches) if sale else [],
         "incentives": list(_earned(campaign.offer.incentives, coupon, sale, applied, hide)),
     }
     if applied is None:

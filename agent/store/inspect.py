@@ -118,14 +118,38 @@ def outbox_count(connection: sqlite3.Connection, states: tuple[str, ...]) -> int
     return int(row[0])
 
 
+ASSISTANTS_SHOWN = 20
+
+
+@dataclass
+class Served:
+    """What one assistant's badge stands for on one day. sales: their ids. earned_minor: by the offers' rules."""
+
+    redemptions: int = 0
+    discount_minor: int = 0
+    earned_minor: int = 0
+    sales: set[str] = field(default_factory=set)
+
+    def add(self, discount_minor: int, sale_id: str | None, incentives: str | None) -> None:
+        self.redemptions += 1
+        self.discount_minor += discount_minor
+        if sale_id:
+            self.sales.add(sale_id)
+        earned = (
+            one["amount_minor"] for one in json.loads(incentives or "[]") if one["party"] == "assistant"
+        )
+        self.earned_minor += sum(earned)
+
+
 @dataclass
 class Tally:
-    """What happened on one store day: accepted and refused scans, discount given in minor units."""
+    """What happened on one store day: accepted and refused scans, discount given in minor units; by assistant too."""
 
     day: int
     accepted: int = 0
     refused: int = 0
     discount_minor: int = 0
+    assistants: dict[str, Served] = field(default_factory=dict)
     counted: dict[str, int] = field(default_factory=lambda: dict.fromkeys(LANES, 0))
     """The last record of each lane that is in it."""
 
@@ -135,10 +159,12 @@ class Tally:
         for lane, table in TABLES.items():
             rows = connection.execute(
                 "SELECT sequence, json_extract(event, '$.data.business_date'), json_extract(event, '$.data.outcome'),"
-                f" json_extract(event, '$.data.discount_minor') FROM {table} WHERE sequence > ? ORDER BY sequence DESC",
+                " json_extract(event, '$.data.discount_minor'), json_extract(event, '$.data.assistant'),"
+                " json_extract(event, '$.data.sale.sale_id'), json_extract(event, '$.data.incentives')"
+                f" FROM {table} WHERE sequence > ? ORDER BY sequence DESC",
                 (self.counted[lane],),
             )
-            for sequence, date, outcome, discount_minor in rows:
+            for sequence, date, outcome, discount_minor, assistant, sale_id, incentives in rows:
                 self.counted[lane] = max(self.counted[lane], sequence)
                 if date < today:
                     break
@@ -146,12 +172,30 @@ class Tally:
                     continue  # of a day that a clock set back has not reached yet
                 if outcome == Outcome.ACCEPTED:
                     self.accepted += 1
+                    if assistant:
+                        served = self.assistants.setdefault(assistant, Served())
+                        served.add(discount_minor or 0, sale_id, incentives)
                 elif outcome is not None:  # what became of a promo code is no scan
                     self.refused += 1
                 self.discount_minor += discount_minor or 0
 
-    def to_json(self) -> dict[str, int]:
-        return {"accepted": self.accepted, "refused": self.refused, "discount_minor": self.discount_minor}
+    def to_json(self) -> dict[str, Any]:
+        busiest = sorted(self.assistants.items(), key=lambda one: (-one[1].redemptions, one[0]))
+        return {
+            "accepted": self.accepted,
+            "refused": self.refused,
+            "discount_minor": self.discount_minor,
+            "assistants": [
+                {
+                    "assistant": name,
+                    "sales": len(served.sales),
+                    "redemptions": served.redemptions,
+                    "discount_minor": served.discount_minor,
+                    "earned_minor": served.earned_minor,
+                }
+                for name, served in busiest[:ASSISTANTS_SHOWN]
+            ],
+        }
 
 
 class StoredBundle(NamedTuple):
@@ -205,8 +249,8 @@ class SqlNumbers:
         self._database = database
         self._tally = Tally(-1)
 
-    async def counts(self, day: int) -> tuple[Counts, dict[str, int]]:
-        def read(connection: sqlite3.Connection) -> tuple[Counts, dict[str, int]]:
+    async def counts(self, day: int) -> tuple[Counts, dict[str, Any]]:
+        def read(connection: sqlite3.Connection) -> tuple[Counts, dict[str, Any]]:
             if self._tally.day != day:
                 self._tally = Tally(day)
             self._tally.add_new(connection)

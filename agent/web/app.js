@@ -1,7 +1,7 @@
 // The cashier page: holds what the daemon last said, and redraws the part that changed. It decides nothing.
 
 import { isAnswer, noteOf, renderCheckout, toneOf as toneOfSale, watchPad } from "./checkout.js";
-import { byId, icon, memory } from "./dom.js";
+import { byId, el, icon, memory } from "./dom.js";
 import { watchKeys } from "./keys.js";
 import { ApiError, call, follow } from "./link.js";
 import { renderHealth, renderIssues, renderPlace, renderReceipt, renderToday } from "./panels.js";
@@ -163,6 +163,7 @@ function drawSale() {
   const undoable = Boolean(page.status?.checkout?.undoable) && !sale.pending;
   byId("undo").hidden = !undoable;
   byId("sale-clear").hidden = undoable; // there is nothing to clear then
+  drawJoin();
   sale.form.classList.toggle("wrong", sale.wrong !== null);
   const waits = page.status?.checkout ? noteOf(page.status.checkout) : "";
   sale.note.textContent = sale.wrong?.() ?? (!sale.pending && waits ? waits : t(sale.pending ? "sale_pending" : current ? "sale_on" : "sale_none"));
@@ -202,6 +203,22 @@ async function undoSale() {
   } catch (error) {
     saleWrong(() => complaint(error));
   }
+}
+
+function drawJoin() {
+  const join = page.status?.join ?? null;
+  const drawn = JSON.stringify([join, getLanguage()]);
+  if (drawn === page.joinDrawn) return; // the picture is fetched once
+  page.joinDrawn = drawn;
+  byId("join").hidden = join === null;
+  byId("join").replaceChildren(...(join === null ? [] : [qrOf(join), el("figcaption", "", said(join))]));
+}
+
+function qrOf(join) {
+  const image = el("img", "");
+  image.alt = said(join);
+  image.src = `/v1/join?${new URLSearchParams({ u: join.url })}`; // another address, another picture
+  return image;
 }
 
 async function setSale() {

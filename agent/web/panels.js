@@ -103,7 +103,11 @@ export function renderIssues(status) {
   }));
 }
 
-export function renderToday({ today, currency }) {
+export function renderToday({ today, currency, assistant }) {
+  const served = today.assistants ?? [];
+  byId("assistants").hidden = served.length === 0;
+  byId("assistants").textContent = served.map((one) => t(one.assistant === assistant ? "assistant_now" : "assistant", {
+    name: one.assistant.slice(-6), n: one.redemptions, sales: one.sales, earned: money(one.earned_minor, currency) })).join(" · ");
   byId("today").textContent = [
     t("today_accepted", { n: today.accepted }),
     t("today_refused", { n: today.refused }),

@@ -66,7 +66,9 @@ def status(**changes: Any) -> Json:
         "sale": None,
         "checkout": None,
         "member": None,
-        "today": {"accepted": 46, "refused": 5, "discount_minor": 128650},
+        "assistant": None,
+        "join": None,
+        "today": {"accepted": 46, "refused": 5, "discount_minor": 128650, "assistants": []},
         **changes,
     }
 

@@ -10,6 +10,7 @@ from typing import Any
 from agent.domain.disclosure import disclosure
 from agent.domain.member_card import Card, sign
 from agent.domain.member_list import Known, MemberList, Program, name_of, pack
+from agent.domain.shop import StaffRole
 from tests.core_kit import promo_codes, rows
 from tests.factory import TILL, Factory, amount_off, today
 from tests.integration.api_kit import RealTill
@@ -18,6 +19,7 @@ WHO = "a1a2a3a4a5a6a7a8"
 LISTED, SILENT = b"listed-1", b"silent-1"
 AS_OF = datetime(2026, 3, 1, 8, tzinfo=UTC)
 MEMBER = {"pseudonym": WHO, "level": 2, "points": 1200, "consent": True}
+BADGES = {"9900-ann": StaffRole.CASHIER, "9900-bob": StaffRole.CASHIER, "9900-boss": StaffRole.MANAGER}
 SALE = {"sale_id": "S1", "total_minor": 20_000}
 OFF = {"kind": "amount_off", "steps": [{"from_minor": 10_000, "off_minor": 3_000}]}
 GOLD = {
@@ -65,7 +67,10 @@ def factory(program: Program | None = None, through: int = 0) -> Factory:
     made.members = MemberList(
         AS_OF, {TILL: through}, program, pack((name_of(who), known) for who, known in listed)
     )
-    made.receipt_rules = {"promos": [GOLD]}
+    join = {"url": "https://acme.example/join", "words": {"zh": "扫码入会", "en": "Become a member"}}
+    made.receipt_rules = {"promos": [GOLD], "join": join}
+    for text, role in BADGES.items():
+        made.badges[text] = (role, today() - 1, today() + 1)
     return made
 
 

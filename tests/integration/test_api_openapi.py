@@ -130,6 +130,7 @@ async def play_errors(checked: Checked) -> None:
     assert (await checked.call("POST", "/v1/verify", named)).code == "card_refused"
     quoted = {"sale": {"total_minor": 1}, "member": {"card": "RCM1"}}
     assert (await checked.call("POST", "/v1/quotes", quoted)).code == "card_refused"
+    await checked.call("GET", "/v1/join")
 
 
 SALES = ("quotes", "holds", "holds/x/commit", "reversals")
@@ -292,6 +293,13 @@ async def play_everywhere(contract: Contract, checked: Checked, **headers: str) 
         )
 
 
+async def play_join(contract: Contract, folder: Path) -> None:
+    join = {"url": "https://acme.example/join", "words": {"zh": "入会", "en": "Join"}}
+    async with real_till(folder, Factory(receipt_rules={"join": join})) as till:
+        assert (await till.call("GET", "/v1/join")).raw.startswith(b"<?xml")
+        contract.seen.add(("get", "/v1/join", 200))
+
+
 async def test_real_answers_of_every_route_fit_it(
     contract: Contract, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -335,6 +343,7 @@ async def test_real_answers_of_every_route_fit_it(
             await play_quarantine(checked, tmp_path / "one")
             await play_damaged_ledger(till, checked, tmp_path / "one")
     guarded = config.Api(port=0, token_file=str(tmp_path / "token"))
+    await play_join(contract, tmp_path / "joins")
     async with real_till(tmp_path / "two", api=guarded) as till:
         await play_everywhere(contract, Checked(till, contract))
     async with real_till(tmp_path / "three", enrolled=False, scan=config.Scan(queue_max=1)) as till:
