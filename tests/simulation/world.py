@@ -34,6 +34,7 @@ from typing import Any
 from agent.conflicts import Conflicts
 from agent.domain.campaign import Returns
 from agent.domain.decide import find_status
+from agent.domain.eligibility import Member
 from agent.domain.keys import SigningKey, new_signing_key
 from agent.domain.outcome import Outcome
 from agent.domain.record import LANES, REDEMPTION_LANE
@@ -43,6 +44,8 @@ from agent.domain.status import Status
 from agent.domain.time import timestamp
 from agent.domain.token import Claims, Coupon
 from agent.domain.verdict import Verdict
+from agent.erasing import Erasing
+from agent.members import Customer
 from agent.ports import LedgerUnavailable
 from agent.redeem import Redeemer
 from agent.refresh import Refresher
@@ -57,6 +60,7 @@ from agent.store.database import Database
 from agent.store.ledger import SqlLedger
 from agent.store.outbox import SqlOutbox
 from cloud.access import digest
+from cloud.erasing import check_chains
 from cloud.export import TABLES, Period
 from cloud.http import Cloud
 from cloud.ingest import REVERSAL, ingest
@@ -98,6 +102,8 @@ REFRESH_S = 240.0
 ACTIONS_MAX = 20_000
 SALE = Sale("sim", "CNY", 12_800, ())
 DISCOUNT_MINOR = 3_000
+PEOPLE = tuple(bytes([number]) * 8 for number in range(1, 4))
+"""Who holds the coupons, in turn."""
 RESULTS = {"content-type": wire.RESULTS_TYPE}
 
 
@@ -112,11 +118,14 @@ class Green:
 
 @dataclass
 class Oracle:
-    """returned: redemptions of which the goods came back; ended: those of them whose coupon may be used again."""
+    """returned: redemptions of which the goods came back; ended: those of them whose coupon may be used again.
+    erased: people who asked to be forgotten.
+    """
 
     greens: list[Green] = field(default_factory=list)
     returned: set[str] = field(default_factory=set)
     ended: set[str] = field(default_factory=set)
+    erased: set[bytes] = field(default_factory=set)
 
     def saw(self, till: str, index: int, verdict: Verdict) -> None:
         if verdict.outcome is Outcome.ACCEPTED:
@@ -235,6 +244,8 @@ class TillSide:
         self.redeemer, self.sales = Redeemer(*desk[:4], None), Sales(desk, lambda: None)
         conflicts = SqlConflicts(self.database, self.name)
         self.conflicts = Conflicts(conflicts, uplink, self.state, self.clock, None, lambda: None)
+        ledger = SqlLedger(self.database)
+        self.erasing = Erasing(self.state, self.clock, ledger, self.key, lambda name: name[:16])
         self.lanes = {lane: self.new_lane(lane) for lane in LANES}
         self.move_clock()
         await self.refresher.load()
@@ -259,7 +270,8 @@ class TillSide:
 
     async def scan(self, index: int) -> None:
         self.move_clock()
-        verdict = await self.redeemer.redeem(Request(self.world.coupons[index], "sim", SALE))
+        person = Customer(member=Member(PEOPLE[index % len(PEOPLE)], consent=True))
+        verdict = await self.redeemer.redeem(Request(self.world.coupons[index], "sim", SALE, customer=person))
         self.world.oracle.saw(self.name, index, verdict)
         if verdict.outcome is Outcome.ALREADY_REDEEMED:
             known = any(green.index == index for green in self.world.oracle.greens)
@@ -284,6 +296,7 @@ class TillSide:
         self.move_clock()
         await self.refresher.fetch()
         await self.conflicts.fetch()
+        await self.erasing.look()
 
     async def fill_disk(self, full: bool) -> None:
         """SQLite itself says that there is no room."""
@@ -474,8 +487,15 @@ class World:
             self.plan(self.chance.uniform(1, TROUBLE_S), partial(till.scan, index))
         for _ in range(self.chance.randrange(0, 8)):
             self.plan(self.chance.uniform(1, TROUBLE_S), self._trouble)
+        for person in PEOPLE:
+            if self.chance.random() < 0.3:
+                self.plan(self.chance.uniform(1, TROUBLE_S), partial(self._erase, person))
         for _ in range(self.chance.choice([0, 2, 10])):
             self.plan(self.chance.uniform(1, TROUBLE_S), self.chance.choice(self.tills).take_back)
+
+    async def _erase(self, person: bytes) -> None:
+        self.oracle.erased.add(person)
+        await self.side.cloud.store.erase(person, timestamp(self.time()))
 
     def _refreshing(self, till: TillSide) -> Callable[[], Awaitable[None]]:
         async def again() -> None:
@@ -575,6 +595,7 @@ class World:
             )
         await self._told()
         await self._settled()
+        await self._forgotten()
         for till in self.tills:
             await self._knows(till, uses)
 
@@ -590,6 +611,26 @@ class World:
             for one in await till.conflicts.listed(1000, unseen=True):
                 shown.add((one["redemption_id"], one["other"]["redemption_id"]))
         check(shown == truth, f"conflicts: the tills show {shown}, the truth is {truth}")
+
+    async def _forgotten(self) -> None:
+        """Who was erased is known to nobody, everybody else to all as before, and every chain verifies."""
+        store, erased = self.side.cloud.store, self.oracle.erased
+        for person in PEOPLE:
+            found = [
+                line for line in await store.disclosing(person.hex(), 10_000) if line[1] == REDEMPTION_LANE
+            ]
+            truth = [one for one in self.oracle.greens if PEOPLE[one.index % len(PEOPLE)] == person]
+            check(
+                len(found) == (0 if person in erased else len(truth)), f"{len(found)} records name {person!r}"
+            )
+        for till in self.tills:
+            known = {bytes.fromhex(text) for text in await till.database.run(_named)}
+            check(not known & erased, f"{till.name} knows {known & erased}")
+        for erasure in await store.erasures(10):
+            done = {one.till for one in erasure.done}
+            check(done == {till.name for till in self.tills}, f"only {done} say that they erased")
+        async for chain in check_chains(store):
+            check(not chain.fault, f"{chain.till}, {chain.lane}: {chain.fault}")
 
     async def _settled(self) -> None:
         """What is paid is what was given and did not come back."""
@@ -624,6 +665,10 @@ def _records(db: sqlite3.Connection) -> list[tuple[int, str, str, str | None]]:
     )
     sql = f"SELECT sequence, hash, state, {reverses} FROM redemption_record ORDER BY sequence"
     return list(db.execute(sql, (REVERSAL,)))
+
+
+def _named(db: sqlite3.Connection) -> list[str]:
+    return [text for (text,) in db.execute("SELECT DISTINCT pseudonym FROM disclosure")]
 
 
 def _head(db: sqlite3.Connection, lane: str) -> int:
