@@ -126,14 +126,15 @@ async def test_a_redemption_by_the_pos_leaves_the_pages_sale_alone(till: RealTil
 
 async def test_a_scan_is_judged_against_the_current_sale_and_ends_it(till: RealTill) -> None:
     put = await till.call("PUT", "/v1/sale", {"total_minor": 9_000, "sale_id": "S-9", "currency": "CNY"})
-    assert put.json == {"sale": {"sale_id": "S-9", "total_minor": 9_000, "currency": "CNY"}, "member": None}
+    set_to = {"sale_id": "S-9", "total_minor": 9_000, "currency": "CNY"}
+    assert put.json == {"sale": set_to, "member": None, "checkout": None}
     coupon, other = till.coupon(), till.coupon()
     small = (await till.call("POST", "/v1/scan", {"text": coupon})).json
     assert (small["outcome"], small["tone"], small["source"]) == ("sale_too_small", "warn", "screen")
     assert (await till.call("GET", "/v1/sale")).json["sale"]["sale_id"] == "S-9"
     await till.call("PUT", "/v1/sale", {"total_minor": 10_000})
     assert (await till.call("POST", "/v1/scan", {"text": other})).json["discount_minor"] == 3_000
-    assert (await till.call("GET", "/v1/sale")).json == {"sale": None, "member": None}
+    assert (await till.call("GET", "/v1/sale")).json == {"sale": None, "member": None, "checkout": None}
 
 
 async def test_the_same_scan_within_the_window_is_one_scan(till: RealTill) -> None:
