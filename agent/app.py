@@ -90,6 +90,7 @@ class App:
         self._stack = contextlib.AsyncExitStack()
         self._line = Line(settings.sync)
         self._print_queue: PrintQueue | None = None
+        self._rest = False
         self._sources = devices.scan_sources(settings)
         self._papers = Papers(settings.receipt.templates, lambda: self._state.templates())
         self._state = TillState("")
@@ -128,7 +129,8 @@ class App:
             fetches = {"bundle": refresher.fetch, "verdicts": conflicts.fetch}
             self._line.start(till_id, SqlOutbox(self._database, till_id), uplink, fetches, uplink.wait)
         prints = SqlPrints(self._database, self._clock)
-        await prints.recover_prints()
+        # What was being sent when the till ended, and what nobody has looked at since, may have been cut off.
+        self._rest = bool(await prints.recover_prints() or await prints.list_prints(1, unconfirmed=True))
         asking = asks(uplink, self._state), self._checks(key, uplink)
         self.till = Till(self._wiring(folder, key, prints, refresher, conflicts, asking))
         if uplink is not None:
@@ -172,8 +174,15 @@ class App:
         ledger = SqlLedger(self._database)
         promos = self._promos = Promos(self._state, ledger, self._clock, key, self._line.wake)
         if printers:
+            for device in printers if self._rest else ():
+                device.printer.expect_rest()
             self._print_queue = PrintQueue(
-                prints, printers, self._tell_print, self._papers.lay_out, promos.settle
+                prints,
+                printers,
+                self._tell_print,
+                self._papers.lay_out,
+                promos.settle,
+                self._papers.instead(),
             )
         maker = receipt_maker(language) if printers else None
         desk = Desk(self._state, ledger, self._clock, key, maker, settings.promo.enabled, *asking)

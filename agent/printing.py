@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from agent.ports import CommitUnknown, LedgerUnavailable, PrintJob, Prints, PrintState
 from drivers.escpos_commands import DRAWER_PULSE
-from drivers.ports import Delivery, PrinterCause, ReceiptPrinter, SendResult
+from drivers.ports import JOB_BYTES_MAX, Delivery, PrinterCause, ReceiptPrinter, SendResult
 
 log = logging.getLogger(__name__)
 
@@ -19,12 +19,6 @@ T = TypeVar("T")
 
 RETRY_LEAST_S, RETRY_MOST_S = 1.0, 8.0
 """Waits before a printer that took nothing is asked again."""
-
-_STATE_AFTER = {
-    Delivery.CONFIRMED: PrintState.PRINTED,
-    Delivery.UNCONFIRMED: PrintState.UNCONFIRMED,
-    Delivery.NOT_SENT: PrintState.QUEUED,
-}
 
 CAUSES: dict[str, tuple[str, str]] = {
     PrinterCause.PAPER_OUT: ("打印机缺纸，请换纸", "The printer is out of paper: put in a new roll"),
@@ -45,6 +39,7 @@ CAUSES: dict[str, tuple[str, str]] = {
     ),
     "given_up": ("已取消打印", "Not printed: somebody gave it up"),
     "unconfirmed": ("打印机没有确认，请看小票是否已出", "The printer did not confirm: is the receipt there?"),
+    "other_printer": ("由备用打印机打印", "It came out of the other printer"),
     "": ("", ""),
 }
 
@@ -62,6 +57,7 @@ class PrintQueue:
 
     lay_out: the document of a receipt's facts, both as JSON text. It is kept before the first byte goes out, so that a
     copy has the same words and codes whatever changes meanwhile. printed: told of every job that is on paper.
+    instead: shorter documents of the same facts, for a template that makes more of them than a printer takes.
     """
 
     def __init__(
@@ -71,12 +67,14 @@ class PrintQueue:
         tell: Callable[[PrintJob], None],
         lay_out: Callable[[str], str] = str,
         printed: Callable[[str], Awaitable[object]] | None = None,
+        instead: Sequence[Callable[[str], str]] = (),
     ) -> None:
         self._prints = prints
         self._devices = devices
         self._tell = tell
         self._lay_out = lay_out
         self._printed = printed
+        self._instead = instead
         self._wake = asyncio.Event()
 
     def wake(self) -> None:
@@ -114,25 +112,31 @@ class PrintQueue:
 
     async def _print(self, job: PrintJob) -> bool:
         """Send one job; False if no printer took a byte of it, so that it stays queued."""
-        result = SendResult(Delivery.NOT_SENT, PrinterCause.MISCONFIGURED, "no printer")
         document = await self._document(job)
+        tried: list[tuple[str, SendResult]] = []
         for device in self._devices:
-            # Characters that are drawn take milliseconds each: no verdict waits for that.
-            data = await asyncio.to_thread(device.render, document, job.copies)
-            result = await device.printer.send(data)
-            if result.delivery is not Delivery.NOT_SENT:
-                break
-        state = _STATE_AFTER[result.delivery]
-        cause = (
-            result.cause.value if result.cause else "unconfirmed" if state is PrintState.UNCONFIRMED else ""
-        )
+            data = await self._bytes(job, device, document)
+            if data is not None:
+                tried.append((device.printer.name, await device.printer.send(data)))
+                if tried[-1][1].delivery is not Delivery.NOT_SENT:
+                    break
+        state, cause, detail = _outcome(tried)
         await self._finish(job, state, cause)
         if state is PrintState.PRINTED and self._printed is not None:
             await self._printed(job.redemption_id)
-        log.info(
-            "print", extra={"job": job.job_id, "state": state.value, "cause": cause, "detail": result.detail}
-        )
+        log.info("print", extra={"job": job.job_id, "state": state.value, "cause": cause, "detail": detail})
         return state is not PrintState.QUEUED
+
+    async def _bytes(self, job: PrintJob, device: Device, document: str) -> bytes | None:
+        """What `device` is sent of the job; None where even the shortest is more than a printer takes."""
+        for other in (None, *self._instead):
+            made = document if other is None else other(job.receipt)
+            # Characters that are drawn take milliseconds each: no verdict waits for that.
+            data = await asyncio.to_thread(device.render, made, job.copies)
+            if len(data) <= JOB_BYTES_MAX:
+                return data
+            log.error("receipt %s: %d bytes are more than a printer takes", job.job_id, len(data))
+        return None
 
     async def _document(self, job: PrintJob) -> str:
         if job.document is not None:
@@ -165,6 +169,23 @@ class PrintQueue:
             except (LedgerUnavailable, CommitUnknown) as error:
                 log.error("print queue: %s", error)
                 await asyncio.sleep(RETRY_LEAST_S)
+
+
+def _outcome(tried: Sequence[tuple[str, SendResult]]) -> tuple[PrintState, str, str]:
+    """(state, cause, detail) of a job by what its printers said, in their order. The cause is one that somebody at the
+    till can mend, of the first printer where that can be; a printer that is not there says least."""
+    if not tried:
+        return PrintState.FAILED, PrinterCause.MISCONFIGURED.value, "no printer takes so long a receipt"
+    detail = "; ".join(f"{name}: {result.detail}" for name, result in tried if result.detail)
+    last = tried[-1][1]
+    if last.delivery is Delivery.CONFIRMED:
+        cause = last.cause.value if last.cause else "other_printer" if len(tried) > 1 else ""
+        return PrintState.PRINTED, cause, detail
+    if last.delivery is Delivery.UNCONFIRMED:
+        return PrintState.UNCONFIRMED, last.cause.value if last.cause else "unconfirmed", detail
+    causes = [result.cause for _, result in tried if result.cause is not None]
+    there = [cause for cause in causes if cause is not PrinterCause.UNREACHABLE]
+    return PrintState.QUEUED, (there or causes)[0].value if causes else "", detail
 
 
 def print_json(job: PrintJob) -> dict[str, Any]:

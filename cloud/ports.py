@@ -366,7 +366,7 @@ class CloudStore(
         """What became of the promo code of that coupon if `short` is its name."""
 
     async def promos_on_receipts(self, campaign: int, index: int, short: str) -> list[PromoFate]:
-        """Those of this name, of any issuer, that were handed out and whose token is known here."""
+        """Those of this name, of any issuer, that are on paper and whose token is known here."""
 
     async def promos(self, till: str) -> list[PromoRow]:
         """Those not handed out, in order of (expires, short)."""

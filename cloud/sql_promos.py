@@ -103,9 +103,7 @@ def on_receipts(db: Db, campaign: int, index: int, short: str) -> list[PromoFate
         "SELECT issuer FROM campaign WHERE campaign = ? ORDER BY issuer", (campaign,)
     ).fetchall()
     found = (named(db, issuer, campaign, index, short) for (issuer,) in issuers)
-    return [
-        fate for fate in found if fate is not None and fate.token and fate.state in ("handed_out", "printed")
-    ]
+    return [fate for fate in found if fate is not None and fate.token and fate.state == "printed"]
 
 
 # The lanes come in any order: what is on paper was handed out, whenever that is told. A code that the till signed is

@@ -24,8 +24,16 @@ from drivers.ipp import (
     read_answer,
     request,
 )
-from drivers.ports import Delivery, DeviceState, DeviceStatus, PrinterCause, PrinterStatus, SendResult
-from drivers.printer_conversation import BYTES_PER_S_MIN, JOB_BYTES_MAX
+from drivers.ports import (
+    JOB_BYTES_MAX,
+    Delivery,
+    DeviceState,
+    DeviceStatus,
+    PrinterCause,
+    PrinterStatus,
+    SendResult,
+)
+from drivers.printer_conversation import BYTES_PER_S_MIN
 
 if TYPE_CHECKING:
     import aiohttp
@@ -90,6 +98,9 @@ class IppPrinter:
     async def query(self) -> PrinterStatus:
         async with self._turn, self._session() as session:
             return await self._ask(session)
+
+    def expect_rest(self) -> None:
+        """The print server has whole jobs or none."""
 
     async def send(self, job: bytes) -> SendResult:
         if not 0 < len(job) <= JOB_BYTES_MAX:

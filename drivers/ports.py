@@ -116,6 +116,10 @@ class PrinterStatus:
     detail: str
 
 
+JOB_BYTES_MAX = 256 * 1024
+"""Of one job: a receipt is 2 kB, a whole one as a picture 110 kB."""
+
+
 class ReceiptPrinter(Protocol):
     """One printer. Every wait is bounded; nothing blocks the event loop; the connection is opened per job."""
 
@@ -126,6 +130,9 @@ class ReceiptPrinter(Protocol):
 
     async def query(self) -> PrinterStatus:
         """Ask the printer now. Raises nothing: an unreachable printer is a status."""
+
+    def expect_rest(self) -> None:
+        """An earlier process may have begun a job and not ended it: the printer may still be inside a command of it."""
 
     async def send(self, job: bytes) -> SendResult:
         """Send one whole job. Raises nothing: every end is a `SendResult`."""

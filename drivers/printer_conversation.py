@@ -16,11 +16,18 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 
 from drivers import printer_status
-from drivers.ports import Delivery, DeviceState, DeviceStatus, PrinterCause, PrinterStatus, SendResult
+from drivers.ports import (
+    JOB_BYTES_MAX,
+    Delivery,
+    DeviceState,
+    DeviceStatus,
+    PrinterCause,
+    PrinterStatus,
+    SendResult,
+)
 from drivers.printer_link import Link
 from drivers.printer_status import PAPER_SENSOR, Ask
 
-JOB_BYTES_MAX = 256 * 1024  # a receipt is 2 kB; a whole one as a picture 110 kB
 BYTES_PER_S_MIN = 480  # 4800 baud, the slowest line that is served
 ANSWER_S_MAX = 1.5  # real-time status is answered within milliseconds, over a bad network within a second
 PATIENCE_S = 1.0  # silence or standstill after which we ask, and say what is wrong while we go on waiting
@@ -94,6 +101,9 @@ class Conversation(ABC):
                 return await self._ask_status(link)
             finally:
                 link.close()
+
+    def expect_rest(self) -> None:
+        self._cut_off = True
 
     async def send(self, job: bytes) -> SendResult:
         if not 0 < len(job) <= JOB_BYTES_MAX:

@@ -32,6 +32,9 @@ class FakePrinter:
         self._state = DeviceState.READY if ready else DeviceState.LOST
         return PrinterStatus(ready, () if self.cause is None else (self.cause,), self.cause or "")
 
+    def expect_rest(self) -> None:
+        """It is never inside a command."""
+
     async def send(self, job: bytes) -> SendResult:
         if not job:
             return SendResult(Delivery.NOT_SENT, PrinterCause.MISCONFIGURED, "an empty job")

@@ -69,7 +69,7 @@ class LedgerView:
 
     used: what open holds reserve included. member_day, member_month: how often the member used the campaign
     here or is about to, where it limits that. sales: in how many other sales within its window, where it asks for that.
-    unprinted: it is a promo code of this till's pool that stands on no receipt yet.
+    unprinted: it is a promo code of this till's pool that is on no paper yet.
     """
 
     prior: PriorUse | None = None

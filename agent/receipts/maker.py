@@ -93,6 +93,12 @@ def lay_out(stored: str, pick: Pick) -> str:
             return papers(facts, chosen).to_json()
         except ReceiptError as error:
             log.error("receipt %s cannot be laid out: %s", facts.redemption_number, error)
+    return number_alone(stored)
+
+
+def number_alone(stored: str) -> str:
+    """The document of a receipt that cannot be printed otherwise."""
+    facts = msgspec.json.decode(stored, type=RedemptionFacts)
     return Receipt((Text(facts.redemption_number, Align.CENTER, bold=True), Cut())).to_json()
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from agent.domain import shop
-from agent.receipts.book import Book
-from agent.receipts.maker import document_of, lay_out
+from agent.receipts.book import Book, built_in
+from agent.receipts.maker import document_of, lay_out, number_alone
 
 SCREEN_COLUMNS = 32
 """Width of a receipt as plain text on a screen, which has no room for 48."""
@@ -26,6 +26,10 @@ class Papers:
     def lay_out(self, stored: str) -> str:
         """The document of a receipt's facts, both as JSON text (`maker.lay_out`)."""
         return lay_out(stored, self._current().pick)
+
+    def instead(self) -> Sequence[Callable[[str], str]]:
+        """Shorter documents of the same facts: by our own template, and the number alone."""
+        return (lambda stored: lay_out(stored, built_in)), number_alone
 
     def shown(self, stored: str, kept: str | None, copies: int) -> tuple[str, str]:
         """(plain text, HTML) of a receipt: what was printed, or what would be now."""

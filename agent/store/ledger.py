@@ -30,13 +30,13 @@ OFFLINE_DAY = -1
 # One statement for all that a decision asks: each further one costs more than what it looks up.
 _VIEW = """
 SELECT coupon_use.redemption_id, coupon_use.at, coupon_use.uses,
-    today.count, today.value_minor, alone.count, alone.value_minor, promo.short IS NOT NULL,
-    coupon_use.spent_minor{held}
+    today.count, today.value_minor, alone.count, alone.value_minor,
+    promo.short IS NOT NULL AND promo.redemption_id IS NULL, promo.redemption_id, coupon_use.spent_minor{held}
 FROM (SELECT ?1 AS issuer, ?2 AS campaign, ?3 AS idx) AS asked
 LEFT JOIN coupon_use USING (issuer, campaign, idx)
 LEFT JOIN budget AS today ON today.issuer = ?1 AND today.campaign = ?2 AND today.day = ?4
 LEFT JOIN budget AS alone ON alone.issuer = ?1 AND alone.campaign = ?2 AND alone.day = ?5
-LEFT JOIN promo ON promo.issuer = ?1 AND promo.campaign = ?2 AND promo.idx = ?3 AND promo.redemption_id IS NULL
+LEFT JOIN promo ON promo.issuer = ?1 AND promo.campaign = ?2 AND promo.idx = ?3
 {join}
 """
 _VIEW_WITHOUT_HOLDS = _VIEW.format(held="", join="")
@@ -64,7 +64,10 @@ ON CONFLICT DO UPDATE SET count = count + 1, value_minor = value_minor + exclude
 _TAKE_PROMO = """
 UPDATE promo SET redemption_id = ?1
 WHERE short = (
-    SELECT short FROM promo INDEXED BY {index} WHERE redemption_id IS NULL AND expires >= ?2 {of} ORDER BY short LIMIT 1
+    SELECT short FROM promo INDEXED BY {index} WHERE redemption_id IS NULL AND expires >= ?2 {of} AND NOT EXISTS (
+        SELECT 1 FROM coupon_use AS used
+        WHERE used.issuer = promo.issuer AND used.campaign = promo.campaign AND used.idx = promo.idx
+    ) ORDER BY short LIMIT 1
 )
 RETURNING short, token, texts
 """
@@ -79,6 +82,9 @@ SELECT short, redemption_id, issuer, campaign, idx FROM promo INDEXED BY promo_h
 WHERE redemption_id IS NOT NULL AND settled = 0
 """
 _JOB = "SELECT state FROM print_job WHERE number = ? AND job_id = ?"
+_UNPRINTED = """
+SELECT 1 FROM print_job WHERE number = ? AND job_id = ? AND state IN ('queued', 'failed') AND copies = 0
+"""
 _GIVE_UP = """
 UPDATE print_job SET state = 'failed', cause = 'given_up', updated_at = ?,
     receipt = json_set(receipt, '$.promo_token', NULL)
@@ -105,7 +111,7 @@ class SqlTransaction(SqlHolds, SqlMembers, SqlGuard):
         redemption_id, used_at, uses, count_day, value_day, count_offline, value_offline, unprinted = found[
             :8
         ]
-        spent, held_uses, held_minor, until, count, charge = found[8:]
+        receipt, spent, held_uses, held_minor, until, count, charge = found[8:]
         prior = None if redemption_id is None else prior_of(redemption_id, used_at, uses, spent)
         held = Held(held_uses, held_minor, from_timestamp(until)) if held_uses else None
         more = int(charge)
@@ -115,7 +121,14 @@ class SqlTransaction(SqlHolds, SqlMembers, SqlGuard):
             (count_offline or 0) + count,
             (value_offline or 0) + more,
         )
-        return LedgerView(prior, used, bool(unprinted), held)
+        return LedgerView(prior, used, bool(unprinted) or self._waits(receipt), held)
+
+    def _waits(self, receipt: str | None) -> bool:
+        """Whether the receipt that carries a promo code is known not to be on paper."""
+        if receipt is None:
+            return False
+        row = self._execute(_UNPRINTED, (job_number(receipt), receipt)).fetchone()
+        return row is not None
 
     def consume(
         self,

@@ -144,5 +144,6 @@ export function renderReceipt(receipt, prints, note) {
   byId("reprint").disabled = !receipt;
   byId("give-up").hidden = receipt?.state !== "queued" || receipt.copies > 0;
   const which = receipt?.state === "unconfirmed" && t("receipt_at", { job: receipt.job, t: clock(receipt.updated_at) });
-  byId("receipt-note").textContent = note || which || said({ zh: receipt?.cause_zh, en: receipt?.cause_en }) || printsNote(prints);
+  const cause = said({ zh: receipt?.cause_zh, en: receipt?.cause_en });
+  byId("receipt-note").textContent = note || [cause, which].filter(Boolean).join(" · ") || printsNote(prints);
 }

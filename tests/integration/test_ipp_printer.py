@@ -14,8 +14,7 @@ from hypothesis import strategies as st
 
 from drivers.ipp import Answer, IppError, Operation, read_answer, request
 from drivers.ipp_printer import IppPrinter
-from drivers.ports import Delivery, DeviceState, PrinterCause
-from drivers.printer_conversation import JOB_BYTES_MAX
+from drivers.ports import JOB_BYTES_MAX, Delivery, DeviceState, PrinterCause
 from tests.integration.cups_kit import Cups, running_cups, why_not
 
 JOB = b"\x1b@\x1c&" + "合计 ￥98.00".encode("gb18030") + b"\n\x1dVB\x00"

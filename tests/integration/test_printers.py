@@ -14,8 +14,7 @@ import pytest
 import serial
 
 from drivers.escpos_reader import read_receipt
-from drivers.ports import Delivery, DeviceState, PrinterCause
-from drivers.printer_conversation import JOB_BYTES_MAX
+from drivers.ports import JOB_BYTES_MAX, Delivery, DeviceState, PrinterCause
 from drivers.printers import FilePrinter, NetworkPrinter, SerialPrinter
 from drivers.virtual_printer import Fault, VirtualPrinter, save_receipt
 
@@ -132,6 +131,20 @@ async def test_a_job_cut_off_inside_a_picture_does_not_swallow_the_next_one():
         virtual.set_fault(Fault.STALL, on=False)
         assert (await printer.send(JOB)).delivery is Delivery.CONFIRMED
         assert virtual.jobs[-1].endswith(JOB)
+        assert read_receipt(virtual.jobs[-1]).text.endswith("谢谢惠顾\n" * 10 + "- " * 23 + "-\n")
+
+
+async def test_a_job_that_an_earlier_process_cut_off_does_not_swallow_the_next_one():
+    band = b"\x1dv0\x00\x48\x00\x60\x00" + b"\xaa" * (72 * 96)
+    async with VirtualPrinter() as virtual:
+        port = await virtual.open_pty()
+        virtual.set_fault(Fault.STALL, in_job=True)
+        before = SerialPrinter("p", port, flow="none", timeout_s=SOON_S)
+        assert (await before.send(b"\x1b@" + band * 20 + b"\x1dV\x00")).delivery is Delivery.UNCONFIRMED
+        virtual.set_fault(Fault.STALL, on=False)
+        printer = SerialPrinter("p", port, flow="none", timeout_s=SOON_S)
+        printer.expect_rest()
+        assert (await printer.send(JOB)).delivery is Delivery.CONFIRMED
         assert read_receipt(virtual.jobs[-1]).text.endswith("谢谢惠顾\n" * 10 + "- " * 23 + "-\n")
 
 

@@ -12,7 +12,7 @@ import pytest
 from agent import printing
 from agent.ports import LedgerUnavailable, PrintJob
 from agent.printing import Device, PrintQueue
-from drivers.ports import Delivery, DeviceState, PrinterCause, PrinterStatus, SendResult
+from drivers.ports import JOB_BYTES_MAX, Delivery, DeviceState, PrinterCause, PrinterStatus, SendResult
 from drivers.printers import NetworkPrinter
 from drivers.virtual_printer import Fault, VirtualPrinter
 from tests.core_kit import Core, core, install
@@ -212,6 +212,46 @@ async def test_the_second_printer_is_the_fallback_of_the_first(till: Core) -> No
         await desk.redeem(3)
         await desk.until(lambda: len(desk.told) == 3)
     assert len(second.printed) == 1, "what may be on paper is not sent to another printer"
+
+
+async def test_the_cause_is_one_that_somebody_at_the_till_can_mend(till: Core) -> None:
+    first, second = FakePrinter("first"), FakePrinter("second")
+    first.cause, second.cause = PrinterCause.PAPER_OUT, PrinterCause.COVER_OPEN
+    desk = Desk(till, fake(first), fake(second))
+    async with running(desk):
+        await desk.redeem(1)
+        await desk.until(lambda: len(desk.told) == 1)
+        second.cause = None
+        await desk.until(lambda: len(desk.told) == 2)
+        first.cause, second.cause = PrinterCause.UNREACHABLE, PrinterCause.COVER_OPEN
+        await desk.redeem(2)
+        await desk.until(lambda: len(desk.told) == 3)
+    assert [told[1:] for told in desk.told] == [
+        ("queued", "paper_out"),
+        ("printed", "other_printer"),
+        ("queued", "cover_open"),
+    ]
+
+
+async def test_a_receipt_that_no_printer_takes_is_printed_shorter_and_blocks_nobody(till: Core) -> None:
+    printer = FakePrinter()
+    desk = Desk(till)
+
+    def drawn(document: str, _copies: int) -> bytes:
+        return document.encode() * (JOB_BYTES_MAX if document in ("pictures", "long") else 1)
+
+    shorter: list[Callable[[str], str]] = [lambda _: "long", lambda _: "number"]
+    desk.queue = PrintQueue(
+        till.prints, [Device(printer, drawn)], desk.tell, lambda _: "pictures", instead=shorter
+    )
+    async with running(desk):
+        await desk.redeem(1)
+        await desk.until(lambda: len(desk.told) == 1)
+        shorter.pop()
+        await desk.redeem(2)
+        await desk.until(lambda: len(desk.told) == 2)
+    assert printer.printed == [b"number"]
+    assert [told[1:] for told in desk.told] == [("printed", ""), ("failed", "misconfigured")]
 
 
 async def test_a_store_that_fails_for_a_while_is_waited_for(

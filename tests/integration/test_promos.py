@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+import sqlite3
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
@@ -150,7 +152,28 @@ async def test_a_code_of_the_pool_is_no_coupon_before_it_is_printed(tmp_path: Pa
         refused = await till.redeem(stolen)
         assert (refused.outcome, refused.detail) == (Outcome.NEVER_ISSUED, "not_printed")
         assert [(await desk.redeem(n))["promo"] for n in (1, 2)] == ["P000", "P001"]
+        refused = await till.redeem(stolen)
+        assert (refused.outcome, refused.detail) == (Outcome.NEVER_ISSUED, "not_printed"), (
+            "the printer has no paper"
+        )
+        job = await till.prints.next_print()
+        assert job is not None
+        await till.prints.finish_print(job.job_id, PrintState.QUEUED, "paper_out")
+        assert (await till.redeem(made.promos[0].token)).outcome is Outcome.NEVER_ISSUED
+        await till.prints.finish_print("T-0001-2", PrintState.UNCONFIRMED, "unconfirmed")
         assert (await till.redeem(stolen)).outcome is Outcome.ACCEPTED, "it may be on paper"
+
+
+async def test_a_code_that_was_used_goes_to_nobody_else(till: Core) -> None:
+    """However it came back into the pool."""
+    desk = Desk(till)
+    await desk.redeem(1)
+    await till.prints.finish_print("T-0001-1", PrintState.PRINTED, "")
+    assert (await till.redeem(till.factory.promos[0].token)).outcome is Outcome.ACCEPTED
+    with contextlib.closing(sqlite3.connect(till.path)) as other:
+        other.execute("UPDATE promo SET redemption_id = NULL WHERE short = 'P000'")
+        other.commit()
+    assert (await desk.redeem(2))["promo"] == "Q000"
 
 
 async def test_a_printed_code_is_told_once_with_its_coupon(till: Core) -> None:

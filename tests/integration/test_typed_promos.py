@@ -11,6 +11,7 @@ from agent.domain import campaign as campaigns
 from agent.domain.decide import Refusal, verify_scan
 from agent.domain.outcome import Outcome
 from agent.domain.promo import letters_of
+from agent.domain.record import EVIDENCE_LANE
 from agent.domain.token import Coupon
 from agent.ports import Ledger
 from agent.promotion import read_typed_promo
@@ -45,6 +46,9 @@ async def printed(cloud: Running) -> str:
     assert [result.status.value for result in await one.post(one.till.redeem(1, promo=promo.short))] == [
         "stored"
     ]
+    assert await ask(one, promo.short) == (), "it may still wait for paper"
+    told = one.till.seal({"promo": promo.short, "state": "printed"}, EVIDENCE_LANE, "promo")
+    assert [result.status.value for result in await one.post(told, lane=EVIDENCE_LANE)] == ["stored"]
     return promo.short
 
 
