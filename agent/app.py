@@ -47,7 +47,7 @@ from agent.line import Line
 from agent.members import Members
 from agent.online import Checks
 from agent.ports import CommitUnknown, LedgerUnavailable, PrintJob
-from agent.printing import PrintQueue
+from agent.printing import Device, PrintQueue
 from agent.promos import Promos
 from agent.promotion import AskTyped
 from agent.receipts.maker import receipt_maker
@@ -173,17 +173,7 @@ class App:
             raise StartError(f"printer: {error}") from error
         ledger = SqlLedger(self._database)
         promos = self._promos = Promos(self._state, ledger, self._clock, key, self._line.wake)
-        if printers:
-            for device in printers if self._rest else ():
-                device.printer.expect_rest()
-            self._print_queue = PrintQueue(
-                prints,
-                printers,
-                self._tell_print,
-                self._papers.lay_out,
-                promos.settle,
-                self._papers.instead(),
-            )
+        self._print_queue = self._queue(prints, printers, promos)
         maker = receipt_maker(language) if printers else None
         desk = Desk(self._state, ledger, self._clock, key, maker, settings.promo.enabled, *asking)
         members = Members(self._state, self._clock, ledger, key, pos_wins=settings.members.pos_wins)
@@ -220,6 +210,14 @@ class App:
             queue_max=settings.scan.queue_max,
             without_pos=settings.till.without_pos,
         )
+
+    def _queue(self, prints: SqlPrints, printers: list[Device], promos: Promos) -> PrintQueue | None:
+        if not printers:
+            return None
+        for device in printers if self._rest else ():
+            device.printer.expect_rest()
+        papers = self._papers
+        return PrintQueue(prints, printers, self._tell_print, papers.lay_out, promos.settle, papers.instead())
 
     async def _uses(self, day: int, at: datetime) -> Mapping[tuple[str, int], BudgetUse]:
         """Of a connection of its own: a report keeps no verdict waiting."""
