@@ -7,8 +7,8 @@ and load balancers rewrite it; the key id names one till of one cloud.
 
 `created` is the till's clock and may be wrong by years: it is recorded, never a reason to refuse, because a
 dead clock battery must not lock a till out of the very bundle that tells it the time. A replayed request is
-harmless: uploads are idempotent per record id, everything else reads, and TLS keeps the answers from an
-onlooker.
+harmless: uploads are idempotent per record id, an online check again reserves for the till that signed it and
+for minutes at most, everything else reads, and TLS keeps the answers from an onlooker.
 
 Keys stay outside: signing and verifying are callables, so a key may live in a TPM.
 """

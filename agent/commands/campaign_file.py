@@ -61,7 +61,7 @@ _HINTS: dict[str, str] = {
     "starts": "use the first day, written 2026-11-22 without quotes",
     "ends": "use the last day, not before starts, written 2026-12-31 without quotes",
     "size": "use how many coupons there may ever be, at most 50000000; it cannot be changed later",
-    "offline_class": 'use "A" (never offline), "B" (one store), "C" (within budgets) or "D" (open)',
+    "offline_class": 'use "A" (asks the cloud), "B" (one store), "C" (within budgets) or "D" (open)',
     "uses": "use how often one coupon may be redeemed, 1 unless many people hold the same code",
     "returns": 'use "coupon" if a returned sale gives the coupon back, or leave it out',
     "version": "leave it out: versions are counted when the campaign is published",
@@ -87,7 +87,7 @@ size = 100000                # how many coupons there may ever be; cannot be cha
 # stores = [1, 7]            # numbers of the stores where it counts; without this line: all
 
 # What a till may do without the cloud, with a code that can be copied:
-# "A" nothing, "B" only in the one store a coupon names, "C" within the budget below, "D" anything
+# "A" nothing: it asks the cloud, "B" only in the one store a coupon names, "C" within the budget below, "D" anything
 offline_class = "C"
 stale_percent = 25           # share of the budget that holds when the till has not heard from the cloud for long
 expired_percent = 0          # and for very long; 0 refuses

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 
 from agent.domain.fields import FieldError
+from agent.domain.online import CHECK_COUPONS_MAX, CLOUDS_WORDS, Word
+from agent.online import read_words
+from cloud.checks import CHECK_BYTES_MAX, read_check
 from cloud.returns import Part, left_of, parts_back, read_reversal
 from sync import strict_json
 from sync.errors import WireError
 from sync.news import SPREAD_MAX_MS, is_mark, read_news
+from sync.ports import Answer
 from sync.verdicts import NUMBER_MAX, TEXT_CHARS_MAX, read_verdicts
 from tests.unit.test_sync_document import block
 
@@ -74,3 +79,34 @@ def news_seeds() -> list[bytes]:
 
 def reversal_seeds() -> list[bytes]:
     return [json.dumps(REVERSAL).encode(), json.dumps(REVERSAL | {"lines": []}).encode()]
+
+
+def check(data: bytes) -> None:
+    """What a till asks: a few coupons, each once, for a bounded time."""
+    now = datetime(2026, 3, 1, tzinfo=UTC)
+    try:
+        asked = read_check(strict_json.loads(data, max_bytes=CHECK_BYTES_MAX, max_depth=4), now)
+    except (WireError, FieldError):
+        return
+    assert 0 < len(asked.coupons) <= CHECK_COUPONS_MAX
+    assert len(set(asked.coupons)) == len(asked.coupons)
+    assert asked.until <= "2026-03-02T00:10:00.000Z"
+
+
+def checked(data: bytes) -> None:
+    """What the cloud answers: its own words alone, and an end of what is reserved for others."""
+    try:
+        found = read_words(Answer(200, {}, data))
+    except (WireError, FieldError, ValueError):
+        return
+    for said in found.values():
+        assert said.word in CLOUDS_WORDS
+        assert said.word is not Word.RESERVED or said.until is not None
+
+
+def check_seeds() -> list[bytes]:
+    return [block("json check").encode()]
+
+
+def checked_seeds() -> list[bytes]:
+    return [block("json checked").encode()]

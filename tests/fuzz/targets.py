@@ -353,6 +353,8 @@ TARGETS: dict[str, Target] = {
     "code table": Target(read_code_table, lambda: [_code_seeds()[2]], 1_000),
     "receipt template": Target(read_receipt_template, _template_seeds, 1_500),
     "verdicts": Target(line_targets.verdicts, line_targets.verdict_seeds, 2_000),
+    "check": Target(line_targets.check, line_targets.check_seeds, 1_000),
+    "checked": Target(line_targets.checked, line_targets.checked_seeds, 1_000),
     "news": Target(line_targets.news, line_targets.news_seeds, 200),
     "reversal": Target(line_targets.reversal, line_targets.reversal_seeds, 1_000),
     "till health": Target(report_targets.till_health, report_targets.health_seeds, 2_000),
