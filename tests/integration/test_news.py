@@ -18,7 +18,9 @@ from agent.news import WAIT_LEAST_S, WAIT_S, NewsWatch
 from cloud.indexes import new_index_key
 from cloud.ingest import ingest
 from cloud.main import init
+from cloud.news import News
 from cloud.ports import CloudStore, KeyState
+from cloud.postgres import PostgresStore, create
 from sync.backoff import Backoff
 from sync.errors import WireError
 from sync.news import NEWS_TYPE, SPREAD_MAX_MS, read_news
@@ -28,6 +30,7 @@ from tests.contract.test_cloud_store import issuer_key
 from tests.integration.api_kit import until
 from tests.integration.cloud_server_kit import STORE_BODY, Running, running_cloud
 from tests.integration.test_cloud_restored import day, issue, serving
+from tests.postgres_server import PostgresServer
 from tests.unit.cloud_kit import AT, CAMPAIGN, ISSUER, NOW, batch, campaign, enrolled, sealing_till
 
 AN_HOUR = 3600.0
@@ -57,6 +60,23 @@ async def test_what_is_news_and_what_is_not(store: CloudStore) -> None:
     await store.release_held("T-2", AT)
     assert await store.news("T-1") == (len(said) - 1, 1)
     assert await store.news_since(AT) == (len(said) - 1, {"T-1": 1, "T-2": 1})
+
+
+async def test_what_happens_at_one_receiver_wakes_who_waits_at_another(postgres: PostgresServer) -> None:
+    url = postgres.fresh_database()
+    await create(url, b"first", "admin", AT)
+    here, there = PostgresStore(url), PostgresStore(url)
+    try:
+        await here.put_campaign(campaign(), None, new_index_key())
+        news = News(there, lambda: NOW)
+        mark = (await news.wait("T-1", "", 0)).mark
+        waits = asyncio.create_task(news.wait("T-1", mark, 30))
+        await until(lambda: news.waiting == 1)
+        await here.revoke(ISSUER, CAMPAIGN, [5], AT)
+        assert (await waits).mark != mark
+    finally:
+        await here.close()
+        await there.close()
 
 
 async def test_the_cloud_keeps_a_question_and_answers_it(tmp_path: Path) -> None:
