@@ -136,3 +136,22 @@ def view_for(
     name = campaign.issuer, campaign.number
     day, month = tx.member_uses(name, member.digest, time.month_start(at.day), at.day, at.now.now)
     return replace(view, member_day=day, member_month=month)
+
+
+def as_now(
+    tx: Transaction, member: Member | None, campaigns: Iterable[Campaign | None], at: Moment
+) -> Member | None:
+    """The member with what may be spent and with the visits since the list was made; asks the ledger only for what the
+    campaigns look at. What the POS says of visits is the POS's."""
+    if member is None:
+        return None
+    known = [one for one in campaigns if one is not None]
+    if points.asks(known):
+        member = points.spendable(tx, member, at)
+    if member.as_of is None or not any(
+        one.offer.conditions.first_visit or one.offer.conditions.absent_days for one in known
+    ):
+        return member
+    through = at.trust.contents.members.through.get(at.trust.manifest.till, 0)
+    visits = tx.member_visits(member.digest, through, at.now.now)
+    return replace(member, visits=member.visits + visits, absent_days=0) if visits else member

@@ -20,7 +20,8 @@ from agent.domain.eligibility import Member
 from agent.domain.member_list import MemberList, Program
 from agent.domain.pricing import Applied
 from agent.domain.sale import Sale
-from agent.ports import PointsHere, Transaction
+from agent.member_port import PointsHere
+from agent.ports import Transaction
 from agent.records import Moment
 
 USUAL_PERCENT = 100
@@ -36,10 +37,8 @@ def balance(tx: Transaction, member: Member, at: Moment) -> Member:
     return _counted(member, at.trust.contents.members, _here(tx, member, at))
 
 
-def spendable(tx: Transaction, member: Member | None, at: Moment) -> Member | None:
+def spendable(tx: Transaction, member: Member, at: Moment) -> Member:
     """The member with the points that may be spent here now."""
-    if member is None:
-        return None
     members, here = at.trust.contents.members, _here(tx, member, at)
     counted = _counted(member, members, here)
     if members.program is None:

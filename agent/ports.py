@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from agent.domain.bundle import Part
 from agent.domain.codes import CodeKey, Codes
@@ -19,6 +19,7 @@ from agent.domain.parts import PromoCode
 from agent.domain.record import ChainHead
 from agent.domain.time import Anchor, BootTime
 from agent.erase_port import Erases
+from agent.member_port import MemberLedger
 from sync.verdicts import Verdict
 
 T = TypeVar("T")
@@ -143,45 +144,6 @@ class Holds(Protocol):
 
     def unuse(self, identity: tuple[str, int, int], spent_minor: int, *, whole: bool) -> None:
         """Give `spent_minor` back to a coupon's balance; whole: it has one use fewer, too."""
-
-
-class PointsHere(NamedTuple):
-    """Of one member at this till. change, spent, times: by records after the list's last; spent_day, times_day: of the
-    store's day; held: by open holds. Points, and how often some were spent."""
-
-    change: int
-    spent: int
-    times: int
-    spent_day: int
-    times_day: int
-    held: int
-
-
-class MemberLedger(Protocol):
-    """What members used here, within one transaction. member: the digest of `agent.members`."""
-
-    def member_uses(
-        self, campaign: tuple[str, int], member: bytes, since: int, day: int, at: datetime
-    ) -> tuple[int, int]:
-        """Uses of a campaign on store day `day`, and from `since` to it; held ones that last at `at` are of today."""
-
-    def count_member(self, campaign: tuple[str, int], member: bytes, day: int, number: int) -> None:
-        """The redemption of this number in its lane was this member's."""
-
-    def uncount_member(self, campaign: tuple[str, int], number: int) -> None:
-        """That redemption is undone: the use does not count any more."""
-
-    def points_here(self, member: bytes, through: int, day: int, at: datetime) -> PointsHere:
-        """What this till did to a member's points; through: the last record of it that is in the list's points."""
-
-    def earned_before(self, member: bytes, sale_id: str, day: int) -> bool:
-        """Whether this sale has earned points already."""
-
-    def add_points(self, number: int, member: bytes, day: int, sale_id: str, earned: int, spent: int) -> None:
-        """What the record of this number in the redemption lane earned and spent; below 0: what it gives back."""
-
-    def points_of(self, number: int) -> tuple[bytes, str, int, int] | None:
-        """(member, sale_id, earned, spent) of a redemption; None where it was about no points."""
 
 
 class GuardLedger(Protocol):

@@ -29,7 +29,7 @@ from agent.domain.settlement import settled
 from agent.domain.token import Coupon
 from agent.domain.verdict import Verdict, make_verdict
 from agent.judging import heard, judge
-from agent.members import NOBODY, Customer
+from agent.members import NOBODY, Customer, as_now
 from agent.online import Checks
 from agent.ports import AnsweredBefore, Clock, CommitUnknown, Ledger, LedgerUnavailable, Transaction
 from agent.promotion import AskTyped, Issuing, contents_for, hand_out, nobody, read_typed_promo
@@ -220,7 +220,7 @@ class _Work:
         at = Moment(trust, now, day)
         view = self._view(tx, at)
         self._stand = guard.stand_by(tx, trust.contents, request.supervisor, day)
-        member = self._paying(tx, at)
+        member = self._member(tx, at)
         decision = judge(self._found, trust, request.sale, view, now, member, self._stand, request.checked)
         accepted = decision.outcome is Outcome.ACCEPTED
         lane = record.REDEMPTION_LANE if accepted else record.EVIDENCE_LANE
@@ -261,13 +261,11 @@ class _Work:
         campaign = self._trust.contents.campaigns.get(self._found.identity[:2])
         return guard.view_of(tx, view, campaign, member, request.sale_id, at)
 
-    def _paying(self, tx: Transaction, at: Moment) -> Member | None:
-        """The member, with the points that may be spent where the coupon asks for points."""
-        member = self._request.member
-        if member is None or isinstance(self._found, Refusal):
-            return member
+    def _member(self, tx: Transaction, at: Moment) -> Member | None:
+        if self._request.member is None or isinstance(self._found, Refusal):
+            return self._request.member
         campaign = self._trust.contents.campaigns.get(self._found.identity[:2])
-        return points.spendable(tx, member, at) if points.asks((campaign,)) else member
+        return as_now(tx, self._request.member, (campaign,), at)
 
     def _accept(
         self, tx: Transaction, verdict: Verdict, decision: Decision, at: Moment, prior: PriorUse | None

@@ -44,7 +44,7 @@ from agent.domain.settlement import settled
 from agent.domain.token import Coupon
 from agent.domain.verdict import Verdict, make_verdict
 from agent.guard import checked_facts, count_member, supervisor_facts
-from agent.members import Customer
+from agent.members import Customer, as_now
 from agent.ports import Transaction
 from agent.promotion import Issuing, contents_for, hand_out
 from agent.records import (
@@ -157,8 +157,7 @@ def _settle(tx: Transaction, at: Moment, held: HeldSale, sale: Sale, *, late: bo
     if not late and not conflicts and _as_held(held, sale):
         counted = [_held_counted(one, other) for one, other in zip(offered, held.coupons, strict=True)]
         return _Settled(_quote_of(sale, counted), tuple(counted), (), ())
-    paying = points.asks(one.campaign for one in offered)
-    member = points.spendable(tx, held.member, at) if paying else held.member
+    member = as_now(tx, held.member, (one.campaign for one in offered), at)
     facts = with_day(facts_at(at, sale, member), held.day, held.minute)
     reserved = {} if late else {one.coupon.identity: one.charge_minor for one in held.coupons}
     granted = {one.coupon.identity: one.asked for one in held.coupons if one.asked}

@@ -15,7 +15,6 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from agent import points
 from agent.basket_price import (
     Priced,
     Scanned,
@@ -34,7 +33,7 @@ from agent.domain.online import UNASKED
 from agent.domain.outcome import Outcome
 from agent.domain.token import Coupon
 from agent.guard import Stand, stand_by
-from agent.members import kept_of
+from agent.members import as_now, kept_of
 from agent.ports import LedgerUnavailable, Transaction
 from agent.promotion import read_typed_promo
 from agent.records import (
@@ -232,8 +231,7 @@ def _price(
     stand = stand_by(tx, at.trust.contents, ask.supervisor, at.day)
     views = views_of(tx, coupons, at, ask.member, ask.sale.sale_id)
     offered, turned = admitted(scanned, views, at, ask.sale.currency)
-    asked = points.asks(one.campaign for one in offered)
-    member = points.spendable(tx, ask.member, at) if asked else ask.member
+    member = as_now(tx, ask.member, (one.campaign for one in offered), at)
     priced = price(offered, ask.sale, facts_at(at, ask.sale, member), at, grants=stand.left)
     fault = stand.shown.fault
     if fault is not None:

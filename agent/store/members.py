@@ -10,7 +10,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from agent.domain.time import timestamp
-from agent.ports import PointsHere
+from agent.member_port import PointsHere
 
 _USES = """
 SELECT count(*) FILTER (WHERE day = ?5), count(*) FROM (
@@ -25,6 +25,10 @@ FROM member_points WHERE member = ?1 AND number > ?2
 # Points of a day count though the list holds them already.
 _POINTS_DAY = """
 SELECT coalesce(sum(spent), 0), count(*) FILTER (WHERE spent > 0) FROM member_points WHERE member = ?1 AND day = ?2
+"""
+_VISITS = """
+SELECT (SELECT count(*) FROM member_use WHERE member = ?1 AND number > ?2)
+    + (SELECT count(*) FROM held_coupon WHERE member = ?1 AND until > ?3)
 """
 _HELD = "SELECT coalesce(sum(points), 0) FROM held_coupon WHERE member = ? AND until > ?"
 
@@ -47,6 +51,9 @@ class SqlMembers:
     def uncount_member(self, campaign: tuple[str, int], number: int) -> None:
         row = (*campaign, number)
         self._execute("DELETE FROM member_use WHERE issuer = ? AND campaign = ? AND number = ?", row)
+
+    def member_visits(self, member: bytes, through: int, at: datetime) -> int:
+        return int(self._execute(_VISITS, (member, through, timestamp(at))).fetchone()[0])
 
     def points_here(self, member: bytes, through: int, day: int, at: datetime) -> PointsHere:
         change, spent, times = self._execute(_POINTS, (member, through)).fetchone()
