@@ -8,7 +8,7 @@ import secrets
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from agent.domain import cbor, receipt_rules, shop
+from agent.domain import cbor, receipt_rules, shop, wording
 from agent.domain.fields import FieldError, Fields
 from agent.domain.receipt_template import TemplateError, read_template
 from agent.domain.shop import Badge, StaffRole, Template
@@ -45,7 +45,12 @@ def _read_badge(key: bytes, item: Any) -> Badge:
 
 async def put_messages(store: CloudStore, place: str, items: list[Any]) -> int:
     """Replace the messages of all stores or of one."""
-    messages = [shop.message_to_wire(shop.read_message(item)) for item in items]
+    read = [shop.read_message(item) for item in items]
+    for message in read:
+        said = (("zh", message.words.zh), ("en", message.words.en))
+        for language, promise in wording.faults(said):
+            raise FieldError(f"message.{language} {promise}")
+    messages = [shop.message_to_wire(message) for message in read]
     _check_total(await store.notices(shop.MESSAGES_PART, place), place, messages, shop.MESSAGES_MAX)
     await store.put_notice(shop.MESSAGES_PART, place, cbor.encode(messages))
     return len(messages)

@@ -31,6 +31,7 @@ QR_CHARS_MAX = (
     512  # at most QR version 18 at level M: fits 58 mm paper at 3 dots a module, quiet zone included
 )
 FEED_LINES_MAX = 10
+FEED_ALL_MAX = 40
 SIZE_MAX = 4
 MODULE_DOTS_MIN, MODULE_DOTS_MAX = 3, 8
 
@@ -212,9 +213,25 @@ def read_template(text: str) -> Template:
         raise TemplateError(f"line {lines[0][0] if lines else 1}: a template begins with: {allowed}")
     reader = _Reader(lines[1:])
     template = Template(head[1], head[2] or "", reader.block())
-    if NEEDED not in {name for one in _all(template.statements) for name in _named(one)}:
-        raise TemplateError(f"nothing says {{{NEEDED}}}: without it nobody finds the redemption again")
+    if not _says(template.statements, NEEDED):
+        raise TemplateError(
+            f"not every receipt says {{{NEEDED}}}, without which nobody finds the redemption again: "
+            "write it outside of any if"
+        )
+    feeds = sum(one.lines for one in _all(template.statements) if isinstance(one, Feed))
+    if feeds > FEED_ALL_MAX:
+        raise TemplateError(f"{feeds} lines are fed in all, at most {FEED_ALL_MAX} are allowed")
     return template
+
+
+def _says(statements: tuple[Statement, ...], name: str) -> bool:
+    """Whether the fact is printed whatever is known of the others."""
+    return any(
+        _says(one.then, name) and _says(one.otherwise, name)
+        if isinstance(one, Choice)
+        else name in _named(one)
+        for one in statements
+    )
 
 
 def _all(statements: tuple[Statement, ...]) -> Iterator[Statement]:

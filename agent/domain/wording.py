@@ -51,13 +51,17 @@ _TABLE: tuple[tuple[str, str], ...] = (
     (_between("返利"), "优惠"),
     (_between("提现"), "抵扣"),
     (_between("全额返还"), "优惠"),
+    (r"返[^\w]*(?:给)?[^\w]*[您你]?[^\w]*现[^\w]*金", "满减"),
+    (r"返[^\w]*(?:给)?[^\w]*[您你]?[^\w]*\d+[^\w]*[元块](?!券|优惠)", "立减"),
     (_between("必中"), "有机会获得"),
+    (_between("中奖"), "有机会获得"),
     (_between("稳赚"), "实惠"),
     (_between("保本"), "实惠"),
     (_between("零风险"), "实惠"),
     (_between("拉人头"), "推荐好友"),
     (_between("发展下线"), "推荐好友"),
     (_between("最低价"), "优惠价"),
+    (_between("最便宜"), "实惠"),
     (_between("史上最低"), "优惠价"),
     (_between("全网最低"), "优惠价"),
     (_between("国家级"), "优质"),
@@ -75,9 +79,17 @@ _TABLE: tuple[tuple[str, str], ...] = (
 _PROMISES = tuple((re.compile(pattern), neutral) for pattern, neutral in _TABLE)
 
 
+_TRADITIONAL = str.maketrans(
+    "現錢獎賺風險級價額還兌換紅勵發網國線東勝", "现钱奖赚风险级价额还兑换红励发网国线东胜"
+)
+_LOOK_ALIKE = str.maketrans("аеосрхукмнтіѕјԁһοαεκνρτυχ", "aeocpxykmhtisjdhoaekvptux")
+"""Letters of other alphabets that look like Latin ones."""
+
+
 def promises(text: str) -> Iterator[Promise]:
     """The forbidden promises of a text, in the order of the table; () for a text that makes none."""
     folded = unicodedata.normalize("NFKC", text[:TEXT_CHARS_MAX]).casefold()
+    folded = folded.translate(_TRADITIONAL).translate(_LOOK_ALIKE)
     folded = "".join(character for character in folded if unicodedata.category(character) != "Cf")
     taken: set[int] = set()
     for pattern, neutral in _PROMISES:

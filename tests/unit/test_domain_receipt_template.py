@@ -95,7 +95,10 @@ def test_no_fact_can_command_the_printer():
     [
         ("text: {number} {nmae}\n", "line 2: 'nmae' is no fact"),
         (NUMBER + "if sale\nend\n", "line 3: 'sale' is no fact"),
-        ("text: hello\n", "nothing says {number}"),
+        ("text: hello\n", "not every receipt says {number}"),
+        ("if offline\n text: {number}\nend\n", "not every receipt says {number}"),
+        ("if not number\n text: {number}\nend\n", "not every receipt says {number}"),
+        ("text: {number}\n" + "feed 10\n" * 5, "50 lines are fed"),
         (NUMBER + "if total\ntext: x\n", "line 3: if without end"),
         (NUMBER + "end\n", "line 3: end without if"),
         (NUMBER + "else\n", "line 3: else without if"),

@@ -42,6 +42,12 @@ def said(text: str) -> list[str]:
         ("get your money-back", ["money-back"]),
         ("a rebate of 5", ["rebate"]),
         ("risk-free", ["risk-free"]),
+        ("今日返現，可提現", ["返现", "提现"]),
+        ("返您现金", ["返您现金"]),
+        ("满100返30元", ["返30元"]),
+        ("恭喜中獎", ["中奖"]),
+        ("全城最便宜", ["最便宜"]),
+        ("C\u0430sh back", ["cash back"]),  # a Cyrillic a
     ],
 )
 def test_a_forbidden_promise_is_found_however_it_is_written(text, found):
@@ -53,6 +59,7 @@ def test_a_forbidden_promise_is_found_however_it_is_written(text, found):
     "text",
     [
         "满100减30",
+        "满100返30元券",
         "往返现场班车",
         "回到现场",
         "a cash backpack",
