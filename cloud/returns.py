@@ -84,16 +84,23 @@ def _read_line(item: Any) -> BackLine:
     )
 
 
+def told_lines(data: Any) -> list[dict[str, Any]]:
+    """The lines of a redemption's data where they add up to what came off; else none, whatever a till wrote there."""
+    if not isinstance(data, dict) or data.get("discount_minor") is None or unsettled(data):
+        return []
+    return data.get("lines") or []
+
+
 def shares_of(data: Mapping[str, Any], discount_minor: int, funding: Funding) -> dict[str, Part]:
     """What each line of a redemption carries, who pays it. One line, WHOLE, where the record says none that add up.
 
     By the offer's funding and not by what the till wrote of it: who pays is the issuer's word.
     """
-    lines = data.get("lines")
-    if not lines or unsettled(data):
+    lines = told_lines(data)
+    if not lines:
         whole = spread(discount_minor, [permille * discount_minor for permille in _permilles(funding)])
         return {WHOLE: Part(WHOLE, 1, tuple(whole))}
-    pieces = {str(line.get("line")): line.get("quantity") for line in lines}
+    pieces: dict[str, Any] = {str(line.get("line")): line.get("quantity") for line in lines}
     if len(pieces) != len(lines) or not all(type(count) is int and count > 0 for count in pieces.values()):
         return shares_of({}, discount_minor, funding)
     off = {str(line["line"]): line["share_minor"] for line in lines}

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from agent.domain.settlement import unsettled
 from cloud.lists import ConflictLine, Cursor, Earning, ImplausibleLine, LedgerLine, RefusalLine, Win
+from cloud.returns import told_lines
 from cloud.sql import Db
 
 _LEDGER = """
@@ -99,8 +99,7 @@ def _said(event: str) -> tuple[str | None, str | None, str | None, tuple[dict[st
     """Currency, store, sale and lines of a redemption: what a till says beside what the cloud reads, in any form."""
     data = json.loads(event).get("data")
     sale = _member(data, "sale")
-    lines = () if not isinstance(data, dict) or unsettled(data) else tuple(data.get("lines") or ())
-    return currency_of(data), _text(data, "store"), _text(sale, "sale_id"), lines
+    return currency_of(data), _text(data, "store"), _text(sale, "sale_id"), tuple(told_lines(data))
 
 
 def currency_of(data: Any) -> str | None:

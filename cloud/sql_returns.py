@@ -217,12 +217,6 @@ def _take_over(db: Db, coupon: CouponRef, following: tuple[object, ...]) -> None
     )
 
 
-def waiting(db: Db, campaign: tuple[str, int], indexes: list[int]) -> set[int]:
-    """Which of these coupons a return waits for."""
-    sql = "SELECT idx FROM reversal WHERE state = 'waiting' AND issuer = ? AND campaign = ? AND idx {keys}"
-    return {index for (index,) in db.matching(sql, campaign, indexes)}
-
-
 def release(db: Db, till: str, kid: str | None, told: list[Finding]) -> int:
     """The held returns of a till, or of one of its keys, act from now on; how many."""
     chosen = "till = ?1 AND state = 'held' AND (CAST(?2 AS TEXT) IS NULL OR kid = ?2)"

@@ -251,6 +251,20 @@ async def test_what_is_no_return_is_refused(store: CloudStore) -> None:
         assert await send(store, till, till.give_back(sale, **wrong)) == ["refused malformed"], wrong
 
 
+@pytest.mark.parametrize("said", [5, "abc", {"a": 1}, [5], [None], [{}], [{"share_minor": 3_000}]], ids=repr)
+@pytest.mark.parametrize("discount", [3_000, None])
+async def test_whatever_a_till_writes_for_lines_stops_neither_its_return_nor_a_list(
+    store: CloudStore, said: Any, discount: int | None
+) -> None:
+    till, *_ = await world(store)
+    sale = till.redeem(5, lines=said, discount_minor=discount)
+    back = till.give_back(sale, amount_minor=discount or 0)
+    assert await send(store, till, sale, back) == ["stored", "stored"]
+    assert [line.state for line in await store.reversals(10)] == ["applied"]
+    assert [line.lines for line in await store.ledger(None, ("", "", 0), 10)] == [(), ()]
+    assert sum(row["amount_minor"] + row["open_minor"] for row in await rows(store, "settlement")) == 0
+
+
 async def test_the_return_of_a_revoked_key_waits_for_a_person(store: CloudStore) -> None:
     till, *_ = await world(store)
     sale, other = till.redeem(5), till.redeem(6)
