@@ -33,7 +33,7 @@ from agent.domain.parts import read_parts
 from agent.domain.status import StatusFault, state_hash
 from agent.domain.status_parts import read_lists
 from agent.domain.token import AAD, TokenError, TokenFault
-from tests.fuzz import line_targets, people_targets, report_targets
+from tests.fuzz import line_targets, member_targets, people_targets, report_targets
 
 VECTORS = Path(__file__).parents[1] / "vectors"
 CORPUS = VECTORS / "corpus"
@@ -360,6 +360,9 @@ TARGETS: dict[str, Target] = {
     "till health": Target(report_targets.till_health, report_targets.health_seeds, 2_000),
     "disclosed": Target(people_targets.disclosed, people_targets.disclosed_seeds, 500),
     "erased": Target(people_targets.erased, people_targets.erased_seeds, 300),
+    "member card": Target(member_targets.card, member_targets.card_seeds, 300),
+    "members": Target(member_targets.listed, member_targets.list_seeds, 500),
+    "points": Target(member_targets.points, member_targets.point_seeds, 600),
     "facts": Target(report_targets.facts, report_targets.fact_seeds, 1_000),
     "gaps": Target(read_gaps, lambda: [status_delta.encode_gaps((0, 1, 130, 20_000, 3_000_000))], 100),
 }
