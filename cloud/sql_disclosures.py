@@ -9,6 +9,8 @@ from cloud.chain import Entry
 from cloud.sql import Db
 
 _INSERT = "INSERT INTO disclosure VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
+CHUNK = 50
+_ERASED = f"SELECT digest FROM erased WHERE digest IN ({', '.join('?' * CHUNK)})"
 
 
 def keep(db: Db, till: str, lane: str, placed: Sequence[tuple[Entry, int]]) -> None:
@@ -16,14 +18,20 @@ def keep(db: Db, till: str, lane: str, placed: Sequence[tuple[Entry, int]]) -> N
     found = [(entry.hash, place, one) for entry, place in placed for one in entry.disclosed]
     if not found:
         return
-    erased: dict[str, bool] = {}
-    for _, _, one in found:
-        if one.pseudonym not in erased:
-            digest = erased_digest(bytes.fromhex(one.pseudonym))
-            row = db.execute("SELECT 1 FROM erased WHERE digest = ?", (digest,)).fetchone()
-            erased[one.pseudonym] = row is not None
-    rows = ((till, lane, place, digest, *one) for digest, place, one in found if not erased[one.pseudonym])
+    gone = _erased(db, {one.pseudonym for _, _, one in found})
+    rows = ((till, lane, place, digest, *one) for digest, place, one in found if one.pseudonym not in gone)
     db.executemany(_INSERT, rows)
+
+
+def _erased(db: Db, pseudonyms: set[str]) -> set[str]:
+    """Those that were erased: one question for CHUNK of them, whose text is always the same."""
+    named = {erased_digest(bytes.fromhex(one)): one for one in pseudonyms}
+    digests, gone = list(named), set()
+    for first in range(0, len(digests), CHUNK):
+        chunk = digests[first : first + CHUNK]
+        chunk += chunk[-1:] * (CHUNK - len(chunk))
+        gone |= {named[digest] for (digest,) in db.execute(_ERASED, chunk)}
+    return gone
 
 
 def disclosing(db: Db, pseudonym: str, limit: int) -> list[tuple[str, str, int, str]]:
