@@ -61,7 +61,6 @@ _TABLE: tuple[tuple[str, str], ...] = (
     (_between("拉人头"), "推荐好友"),
     (_between("发展下线"), "推荐好友"),
     (_between("最低价"), "优惠价"),
-    (_between("最便宜"), "实惠"),
     (_between("史上最低"), "优惠价"),
     (_between("全网最低"), "优惠价"),
     (_between("国家级"), "优质"),

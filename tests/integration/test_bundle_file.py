@@ -18,8 +18,7 @@ from typing import Any
 
 import pytest
 
-from agent import cli
-from agent import till as agent_till
+from agent import bundle_desk, cli
 from agent.bundle_file import INBOX, import_file
 from agent.domain import bundle, bundle_file, cbor
 from agent.domain.bundle import BundleError
@@ -129,7 +128,7 @@ async def test_one_import_at_a_time(
         await go.wait()
         return await import_file(*what)
 
-    monkeypatch.setattr(agent_till, "import_file", held)
+    monkeypatch.setattr(bundle_desk, "import_file", held)
     async with real_till(tmp_path / "state", factory) as running:
         on_stick(tmp_path / "state" / INBOX, newer(factory))
         first = asyncio.create_task(running.call("POST", "/v1/bundle/import", {}))

@@ -228,7 +228,7 @@ async def test_counts_say_what_waits(till: Core, factory: Factory) -> None:
         "SELECT json_extract(event, '$.time') FROM record WHERE lane = 'redemption' AND sequence = 2"
     )
     assert counts.oldest_waiting == oldest[0]
-    assert tally == {"accepted": 3, "refused": 3, "discount_minor": 0}
+    assert tally == {"accepted": 3, "refused": 3, "discount_minor": 0, "assistants": []}
 
 
 async def test_a_store_that_cannot_answer_is_the_lanes_to_retry(till: Core) -> None:

@@ -153,6 +153,10 @@ async def test_what_a_person_types_is_found_here_and_at_the_cloud(scene: Played)
         assert (await scene.cloud.admin("GET", f"promos/{ISSUER}/{typed}"))[0] == 404
     refused = await scene.till.redeem(wrong, SALE)
     assert (refused.outcome, refused.detail) == (Outcome.UNKNOWN_CODE, "promo")
+    waits = await scene.till.redeem(short, SALE)
+    assert (waits.outcome, waits.detail) == (Outcome.NEVER_ISSUED, "not_printed"), "it is on no paper yet"
+    (job,) = await scene.till.prints.list_prints(1)
+    await scene.till.prints.finish_print(job.job_id, PrintState.UNCONFIRMED, "unconfirmed")
     accepted = await scene.till.redeem(f" {short.lower()}", SALE)
     assert accepted.outcome is Outcome.ACCEPTED
     assert accepted.coupon is not None

@@ -46,7 +46,6 @@ def said(text: str) -> list[str]:
         ("返您现金", ["返您现金"]),
         ("满100返30元", ["返30元"]),
         ("恭喜中獎", ["中奖"]),
-        ("全城最便宜", ["最便宜"]),
         ("C\u0430sh back", ["cash back"]),  # a Cyrillic a
     ],
 )
@@ -60,6 +59,7 @@ def test_a_forbidden_promise_is_found_however_it_is_written(text, found):
     [
         "满100减30",
         "满100返30元券",
+        "最便宜的一件半价",
         "往返现场班车",
         "回到现场",
         "a cash backpack",
