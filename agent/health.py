@@ -334,7 +334,8 @@ def _device_issues(facts: Facts) -> list[Issue]:
         Issue(
             f"device_{status.state.value}",
             "warning",
-            f"{_ROLE_ZH[role]}「{status.name}」不可用",
+            f"{_ROLE_ZH[role]}「{status.name}」不可用"
+            + (f"：{said[0]}" if (said := CAUSES.get(status.cause)) and said[0] else ""),
             f"The {role} {status.name!r} cannot be used",
             "请检查电源、连线和纸张" if role == "printer" else "请检查电源和连线",
             status.detail,

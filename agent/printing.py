@@ -11,14 +11,16 @@ from typing import Any, NamedTuple, TypeVar
 
 from agent.ports import CommitUnknown, LedgerUnavailable, PrintJob, Prints, PrintState
 from drivers.escpos_commands import DRAWER_PULSE
-from drivers.ports import JOB_BYTES_MAX, Delivery, PrinterCause, ReceiptPrinter, SendResult
+from drivers.ports import JOB_BYTES_MAX, Delivery, DeviceState, PrinterCause, ReceiptPrinter, SendResult
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-RETRY_LEAST_S, RETRY_MOST_S = 1.0, 8.0
-"""Waits before a printer that took nothing is asked again."""
+RETRY_LEAST_S, RETRY_MOST_S = 0.5, 2.0
+"""Waits before a printer that took nothing is asked again, while a receipt waits for it."""
+ASK_LOST_S = 5.0
+"""How often a printer that was lost is asked while nothing waits, so that the page tells when it is mended."""
 
 CAUSES: dict[str, tuple[str, str]] = {
     PrinterCause.PAPER_OUT: ("打印机缺纸，请换纸", "The printer is out of paper: put in a new roll"),
@@ -82,8 +84,14 @@ class PrintQueue:
         self._wake.set()
 
     async def open_drawer(self) -> SendResult:
-        """One pulse to the first printer, between receipts, never repeated: a drawer that opens twice is a loss."""
-        return await self._devices[0].printer.send(DRAWER_PULSE)
+        """One pulse between receipts, never repeated: a drawer that opens twice is a loss. It goes to the first printer
+        that takes it, for what took no byte opened nothing; where none does, what the first says."""
+        results = []
+        for device in self._devices:
+            results.append(await device.printer.send(DRAWER_PULSE))
+            if results[-1].delivery is not Delivery.NOT_SENT:
+                return results[-1]
+        return results[0]
 
     async def run(self) -> None:
         """Print until cancelled."""
@@ -105,8 +113,7 @@ class PrintQueue:
                 await asyncio.sleep(RETRY_LEAST_S)
                 continue
             if job is None:
-                await self._wake.wait()
-                self._wake.clear()
+                await self._rest()
             elif not await self._print(job):
                 await self._until_ready()
 
@@ -149,11 +156,29 @@ class PrintQueue:
         """Ask the printers now and then until one would print. Nothing is written meanwhile: flash wears."""
         wait_s = RETRY_LEAST_S
         while True:
-            await asyncio.sleep(wait_s)
+            await self._woken_within(wait_s)
             for device in self._devices:
                 if (await device.printer.query()).ready:
                     return
             wait_s = min(wait_s * 2, RETRY_MOST_S)
+
+    async def _rest(self) -> None:
+        """Until a job was committed. Who is lost is asked now and then; a printer that is well is left alone."""
+        while True:
+            lost = [device for device in self._devices if device.printer.status().state is DeviceState.LOST]
+            if await self._woken_within(ASK_LOST_S if lost else None):
+                return
+            for device in lost:
+                await device.printer.query()
+
+    async def _woken_within(self, wait_s: float | None) -> bool:
+        """Whether somebody came before the time was over: a sale, or one who asked for a receipt again."""
+        try:
+            await asyncio.wait_for(self._wake.wait(), wait_s)
+        except TimeoutError:
+            return False
+        self._wake.clear()
+        return True
 
     async def _finish(self, job: PrintJob, state: PrintState, cause: str) -> None:
         await self._surely(lambda: self._prints.finish_print(job.job_id, state, cause))

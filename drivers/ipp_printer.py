@@ -123,12 +123,13 @@ class IppPrinter:
         try:
             answer = await self._post(session, asked)
         except _Unreachable as error:
-            self._note(DeviceState.LOST, str(error))
+            self._note(DeviceState.LOST, str(error), error.cause)
             return PrinterStatus(False, (error.cause,), str(error))
         status = _printer_status(answer, self._url)
-        self._note(
-            DeviceState.READY if status.ready else DeviceState.LOST, "" if status.ready else status.detail
-        )
+        if status.ready:
+            self._note(DeviceState.READY, "")
+        else:
+            self._note(DeviceState.LOST, status.detail, status.causes[0])
         return status
 
     async def _print(self, session: aiohttp.ClientSession, job: bytes) -> SendResult:
@@ -140,7 +141,7 @@ class IppPrinter:
             try:
                 answer = await self._post(session, head + job)
             except _Unreachable as error:
-                self._note(DeviceState.LOST, str(error))
+                self._note(DeviceState.LOST, str(error), error.cause)
                 delivery = Delivery.UNCONFIRMED if error.began else Delivery.NOT_SENT
                 return SendResult(delivery, error.cause, str(error))
             if answer.done:
@@ -234,9 +235,9 @@ class IppPrinter:
             detail = f"{self._url}: what answers is no print server ({error})"
             raise _Unreachable(detail, PrinterCause.MISCONFIGURED, True) from error
 
-    def _note(self, state: DeviceState, detail: str) -> None:
+    def _note(self, state: DeviceState, detail: str, cause: str = "") -> None:
         since = self._status.since if self._status.state is state else time.monotonic()
-        self._status = DeviceStatus(self._name, self.kind, state, detail, since)
+        self._status = DeviceStatus(self._name, self.kind, state, detail, since, cause)
 
 
 def _printer_status(answer: Answer, url: str) -> PrinterStatus:

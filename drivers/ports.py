@@ -35,6 +35,7 @@ class DeviceStatus:
 
     name: the configured name. kind: serial, wedge, camera, tcp, ... detail: one sentence for store IT, what
     is wrong and what to do; empty while READY. since: `time.monotonic()` seconds of the last change of state.
+    cause: what a printer names, a `PrinterCause`; "" for other devices and while READY.
     """
 
     name: str
@@ -42,6 +43,7 @@ class DeviceStatus:
     state: DeviceState
     detail: str
     since: float
+    cause: str = ""
 
 
 @dataclass(frozen=True, slots=True)

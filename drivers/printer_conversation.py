@@ -35,6 +35,8 @@ STALE_BYTES_MAX = 4096  # read and passed over before we stop listening to noise
 UNANSWERED_MAX = 8
 ROUNDS_BEFORE_SECOND = 2  # of PATIENCE_S, then a second sentinel is sent
 FILLING = bytes(8192)  # NUL prints nothing; more than any picture band that receipts send
+TEXT_LEAST = 8  # characters in a row of answers, of which a printer out of paper sends three
+FOREIGN_LEAST = 3  # bytes that no printer sends; one or two are noise on the line
 QUIET_S = 0.3  # between two answers of a printer that has caught up lie milliseconds
 
 
@@ -46,6 +48,7 @@ _NO_PRINTER = PrinterStatus(
     (PrinterCause.MISCONFIGURED,),
     "what answers is no receipt printer, or at another speed: check address, device and baud",
 )
+_TAKES_NOTHING = "the printer takes no data: check that it is on and not busy"
 _FORGOTTEN = PrinterStatus(
     True, (), "the printer was switched off and on, or lost a part of the job; look at what is printed"
 )
@@ -76,6 +79,7 @@ class Conversation(ABC):
         self._unanswered = 0  # sentinels of earlier jobs that the device may still answer on the same line
         self._sensor = 0  # the last answer to a sentinel
         self._foreign = 0  # bytes read since the last question that no printer sends
+        self._text = 0  # characters in a row among what was read
         self._cut_off = False  # whether the printer may still be inside a command of an earlier job
         self._status = DeviceStatus(name, self.kind, DeviceState.STARTING, "not asked yet", time.monotonic())
 
@@ -95,7 +99,7 @@ class Conversation(ABC):
             try:
                 link = await self._open()
             except PrinterUnavailableError as error:
-                self._note(error.state, error.detail)
+                self._note(error.state, error.detail, error.cause)
                 return PrinterStatus(False, (error.cause,), error.detail)
             try:
                 return await self._ask_status(link)
@@ -113,7 +117,7 @@ class Conversation(ABC):
             try:
                 link = await self._open()
             except PrinterUnavailableError as error:
-                self._note(error.state, error.detail)
+                self._note(error.state, error.detail, error.cause)
                 return SendResult(Delivery.NOT_SENT, error.cause, error.detail)
             try:
                 return await self._deliver(link, job)
@@ -172,7 +176,7 @@ class Conversation(ABC):
             written += await link.write(data[written:], patience_s, deadline - time.monotonic())
             if written == len(data):
                 break
-            self._note(DeviceState.LOST, "the printer takes no data: check that it is on and not busy")
+            self._note(DeviceState.LOST, _TAKES_NOTHING, PrinterCause.UNREACHABLE)
             more = await link.write(data[written:], self._timeout_s - patience_s, deadline - time.monotonic())
             if more == 0:
                 break
@@ -181,7 +185,7 @@ class Conversation(ABC):
 
     async def _cut_short(self, link: Link, sent: int, size: int) -> SendResult:
         if sent == 0:
-            self._note(DeviceState.LOST, "the printer takes no data: check that it is on and not busy")
+            self._note(DeviceState.LOST, _TAKES_NOTHING, PrinterCause.UNREACHABLE)
             return SendResult(Delivery.NOT_SENT, PrinterCause.UNREACHABLE, self._status.detail)
         result = await self._unconfirmed(link, f"the line took {min(sent, size)} of {size} bytes")
         # What is known of the line outweighs a status that was answered around the full buffer.
@@ -203,7 +207,7 @@ class Conversation(ABC):
             return await self._unconfirmed(link, detail)
         last = self._sensor
         if printer_status.paper_out_after_job(last):
-            self._note(DeviceState.LOST, "out of paper: put in a new roll")
+            self._note(DeviceState.LOST, "out of paper: put in a new roll", PrinterCause.PAPER_OUT)
             return SendResult(
                 Delivery.UNCONFIRMED, PrinterCause.PAPER_OUT, "the paper ended; look at what is printed"
             )
@@ -263,17 +267,30 @@ class Conversation(ABC):
         """DLE EOT 1, 2, 4 one after the other; silence is not ready."""
         if not self._two_way:
             return self._blind_status()
-        for _ in range(STALE_BYTES_MAX):
-            if await self._next(link, lambda _byte: True, 0) is None:
-                break
+        self._text = 0  # a server may greet before it is asked
+        await self._pass_over(link)
         self._foreign = 0
         status = printer_status.decode(await self._ask(link, printer_status.ASKED))
-        if self._foreign and status.causes == (PrinterCause.UNREACHABLE,):
-            status = _NO_PRINTER
-        self._note(
-            DeviceState.READY if status.ready else DeviceState.LOST, "" if status.ready else status.detail
-        )
+        if not status.ready:
+            await self._pass_over(link)
+            if self._is_no_printer(status):
+                status = _NO_PRINTER
+        if status.ready:
+            self._note(DeviceState.READY, "")
+        else:
+            self._note(DeviceState.LOST, status.detail, status.causes[0])
         return status
+
+    async def _pass_over(self, link: Link) -> None:
+        """Read what is there already, as far as its end or text that no printer sends."""
+        for _ in range(STALE_BYTES_MAX):
+            if self._text >= TEXT_LEAST or await self._next(link, lambda _byte: True, 0) is None:
+                break
+
+    def _is_no_printer(self, status: PrinterStatus) -> bool:
+        """Letters of a server's greeting look like status bytes; so it is judged by all that it said."""
+        least = 1 if status.causes == (PrinterCause.UNREACHABLE,) else FOREIGN_LEAST
+        return self._text >= TEXT_LEAST or self._foreign >= least
 
     def _blind_status(self) -> PrinterStatus:
         self._note(DeviceState.READY, "")
@@ -303,6 +320,8 @@ class Conversation(ABC):
             byte = await link.read_byte(deadline - time.monotonic())
             if byte is None:
                 return None
+            if self._text < TEXT_LEAST:
+                self._text = self._text + 1 if printer_status.is_text(byte) else 0
             if skip:
                 skip -= 1
             elif printer_status.is_automatic(byte):
@@ -316,6 +335,6 @@ class Conversation(ABC):
                     return byte
         return None
 
-    def _note(self, state: DeviceState, detail: str) -> None:
+    def _note(self, state: DeviceState, detail: str, cause: str = "") -> None:
         since = self._status.since if self._status.state is state else time.monotonic()
-        self._status = DeviceStatus(self._name, self.kind, state, detail, since)
+        self._status = DeviceStatus(self._name, self.kind, state, detail, since, cause)

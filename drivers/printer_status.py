@@ -92,6 +92,11 @@ def is_automatic(byte: int) -> bool:
     return byte & _AUTOMATIC_MASK == _AUTOMATIC_FIXED
 
 
+def is_text(byte: int) -> bool:
+    """Whether this byte is of what people read: a printer sends a few such bytes, never a line of them."""
+    return 0x20 <= byte < 0x7F or byte in b"\r\n\t"
+
+
 def decode(answers: dict[Ask, int]) -> PrinterStatus:
     """The state from the answered status bytes. A question of ASKED without an answer means: not ready."""
     found = [meaning for meaning in _MEANINGS if answers.get(meaning.ask, 0) & meaning.mask]

@@ -126,7 +126,7 @@ async def give_up(request: web.Request) -> web.Response:
 @routes.post("/v1/drawer")
 @operation("openDrawer", "receipts", {200: Answer(Drawer, "The pulse was sent.")}, errors=("drawer_shut",))
 async def open_drawer(request: web.Request) -> web.Response:
-    """Open the cash drawer at the first printer, once.
+    """Open the cash drawer at the first printer that takes the pulse, once.
 
     One pulse between receipts, never repeated by the till: ask again only if the drawer is shut. No receipt and no
     reprint opens it.

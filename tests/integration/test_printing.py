@@ -323,3 +323,43 @@ async def test_through_a_real_socket_to_the_virtual_printer(till: Core) -> None:
         assert desk.told[1] == ("T-0001-1", "printed", "")
         assert desk.told[2][:2] == ("T-0001-2", "unconfirmed"), "cut off in the middle: nobody knows"
         assert b"T-0001-1" in virtual.jobs[0]
+
+
+async def test_whoever_asks_again_is_not_kept_waiting(till: Core, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(printing, "RETRY_LEAST_S", 3600.0)
+    printer = FakePrinter()
+    printer.cause = PrinterCause.PAPER_OUT
+    desk = Desk(till, fake(printer))
+    async with running(desk):
+        await desk.redeem(1)
+        await desk.until(lambda: bool(desk.told))
+        printer.cause = None
+        desk.queue.wake()
+        await desk.until(lambda: bool(printer.printed))
+
+
+async def test_a_lost_printer_is_seen_to_be_mended_while_nothing_waits(
+    till: Core, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(printing, "ASK_LOST_S", 0.01)
+    printer = FakePrinter()
+    printer.cause = PrinterCause.COVER_OPEN
+    desk = Desk(till, fake(printer))
+    await printer.query()
+    async with running(desk):
+        assert printer.status().state is DeviceState.LOST
+        printer.cause = None
+        await desk.until(lambda: printer.status().state is DeviceState.READY)
+
+
+async def test_the_drawer_is_opened_once_by_the_first_printer_that_takes_the_pulse(till: Core) -> None:
+    first, second = FakePrinter("first"), FakePrinter("second")
+    queue = Desk(till, fake(first), fake(second)).queue
+    first.cause = PrinterCause.PAPER_OUT
+    assert (await queue.open_drawer()).delivery is Delivery.CONFIRMED
+    assert (first.printed, len(second.printed)) == ([], 1)
+    first.cause, first.delivery = None, Delivery.UNCONFIRMED
+    assert (await queue.open_drawer()).delivery is Delivery.UNCONFIRMED
+    assert len(second.printed) == 1, "it may have opened"
+    first.cause, second.cause = PrinterCause.PAPER_OUT, PrinterCause.UNREACHABLE
+    assert (await queue.open_drawer()).cause is PrinterCause.PAPER_OUT

@@ -115,3 +115,9 @@ def test_json_has_every_field() -> None:
         "action_zh": "d",
         "action_en": "e",
     }
+
+
+def test_a_printer_that_cannot_print_says_why_in_chinese_too() -> None:
+    status = DeviceStatus("front", "tcp", DeviceState.LOST, "out of paper", 0.0, "paper_out")
+    (issue,) = health.issues(replace(WELL, devices=[("printer", status)]))
+    assert (issue.zh, issue.action_en) == ("打印机「front」不可用：打印机缺纸，请换纸", "out of paper")
