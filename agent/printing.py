@@ -11,16 +11,25 @@ from typing import Any, NamedTuple, TypeVar
 
 from agent.ports import CommitUnknown, LedgerUnavailable, PrintJob, Prints, PrintState
 from drivers.escpos_commands import DRAWER_PULSE
-from drivers.ports import JOB_BYTES_MAX, Delivery, DeviceState, PrinterCause, ReceiptPrinter, SendResult
+from drivers.ports import (
+    JOB_BYTES_MAX,
+    Delivery,
+    DeviceState,
+    PrinterCause,
+    PrinterStatus,
+    ReceiptPrinter,
+    SendResult,
+)
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-RETRY_LEAST_S, RETRY_MOST_S = 0.5, 2.0
+RETRY_LEAST_S, RETRY_MOST_S = 0.5, 1.0
 """Waits before a printer that took nothing is asked again, while a receipt waits for it."""
 ASK_LOST_S = 5.0
 """How often a printer that was lost is asked while nothing waits, so that the page tells when it is mended."""
+_MENDABLE = (DeviceState.LOST, DeviceState.DENIED)
 
 CAUSES: dict[str, tuple[str, str]] = {
     PrinterCause.PAPER_OUT: ("打印机缺纸，请换纸", "The printer is out of paper: put in a new roll"),
@@ -95,7 +104,7 @@ class PrintQueue:
 
     async def run(self) -> None:
         """Print until cancelled."""
-        asking = asyncio.gather(*(device.printer.query() for device in self._devices))
+        asking = asyncio.create_task(self._ask(self._devices))
         try:
             await self._work()
         finally:
@@ -157,19 +166,21 @@ class PrintQueue:
         wait_s = RETRY_LEAST_S
         while True:
             await self._woken_within(wait_s)
-            for device in self._devices:
-                if (await device.printer.query()).ready:
-                    return
+            # All at once: one that is not there takes its time to say so.
+            if any(status.ready for status in await self._ask(self._devices)):
+                return
             wait_s = min(wait_s * 2, RETRY_MOST_S)
 
     async def _rest(self) -> None:
         """Until a job was committed. Who is lost is asked now and then; a printer that is well is left alone."""
         while True:
-            lost = [device for device in self._devices if device.printer.status().state is DeviceState.LOST]
+            lost = [device for device in self._devices if device.printer.status().state in _MENDABLE]
             if await self._woken_within(ASK_LOST_S if lost else None):
                 return
-            for device in lost:
-                await device.printer.query()
+            await self._ask(lost)
+
+    async def _ask(self, devices: Sequence[Device]) -> list[PrinterStatus]:
+        return await asyncio.gather(*(device.printer.query() for device in devices))
 
     async def _woken_within(self, wait_s: float | None) -> bool:
         """Whether somebody came before the time was over: a sale, or one who asked for a receipt again."""

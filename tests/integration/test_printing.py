@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,15 @@ import pytest
 from agent import printing
 from agent.ports import LedgerUnavailable, PrintJob
 from agent.printing import Device, PrintQueue
-from drivers.ports import JOB_BYTES_MAX, Delivery, DeviceState, PrinterCause, PrinterStatus, SendResult
+from drivers.ports import (
+    JOB_BYTES_MAX,
+    Delivery,
+    DeviceState,
+    DeviceStatus,
+    PrinterCause,
+    PrinterStatus,
+    SendResult,
+)
 from drivers.printers import NetworkPrinter
 from drivers.virtual_printer import Fault, VirtualPrinter
 from tests.core_kit import Core, core, install
@@ -338,16 +347,23 @@ async def test_whoever_asks_again_is_not_kept_waiting(till: Core, monkeypatch: p
         await desk.until(lambda: bool(printer.printed))
 
 
+@pytest.mark.parametrize("state", [DeviceState.LOST, DeviceState.DENIED])
 async def test_a_lost_printer_is_seen_to_be_mended_while_nothing_waits(
-    till: Core, monkeypatch: pytest.MonkeyPatch
+    till: Core, monkeypatch: pytest.MonkeyPatch, state: DeviceState
 ) -> None:
     monkeypatch.setattr(printing, "ASK_LOST_S", 0.01)
-    printer = FakePrinter()
+
+    class Printer(FakePrinter):
+        def status(self) -> DeviceStatus:
+            told = super().status()
+            return replace(told, state=state) if told.state is DeviceState.LOST else told
+
+    printer = Printer()
     printer.cause = PrinterCause.COVER_OPEN
     desk = Desk(till, fake(printer))
     await printer.query()
     async with running(desk):
-        assert printer.status().state is DeviceState.LOST
+        assert printer.status().state is state
         printer.cause = None
         await desk.until(lambda: printer.status().state is DeviceState.READY)
 
