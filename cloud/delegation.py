@@ -81,6 +81,15 @@ async def put_signing(store: CloudStore, value: Any) -> Signing:
     return signing
 
 
+async def lent(store: CloudStore) -> set[tuple[str, int]]:
+    """The campaigns of which tills may sign coupons."""
+    return {(one.issuer, one.campaign) for one in await _signings(store) if one.count}
+
+
+async def _signings(store: CloudStore) -> list[Signing]:
+    return [Signing(**cbor.decode(document)) for document in await store.documents(SIGNING)]
+
+
 async def keys_for(
     store: CloudStore,
     keys: PrivateKeys,
@@ -91,7 +100,7 @@ async def keys_for(
     now: datetime,
 ) -> list[IssuerKey]:
     """The keys of tills that `till` is to trust for these offers, after it was given what it lacks."""
-    signings = [Signing(**cbor.decode(document)) for document in await store.documents(SIGNING)]
+    signings = await _signings(store)
     given = [_read(document) for document in await store.documents(DELEGATION)]
     if till.state is TillState.ENROLLED and till.public_key is not None:
         given += await _give(store, keys, till, signings, offers, given, today, now)

@@ -10,9 +10,12 @@ from typing import Any
 
 from agent.domain import cbor, receipt_rules, shop, wording
 from agent.domain.fields import FieldError, Fields
+from agent.domain.promo import Identity
+from agent.domain.receipt_rules import ReceiptRules
 from agent.domain.receipt_template import TemplateError, read_template
 from agent.domain.shop import Badge, StaffRole, Template
 from agent.domain.token import DAY_MAX, UINT32_MAX
+from cloud.delegation import lent
 from cloud.errors import Refused
 from cloud.ports import CloudStore
 
@@ -99,8 +102,30 @@ def _check_total(kept: list[bytes], place: str, items: list[Any], most: int) -> 
 async def put_receipt_rules(store: CloudStore, place: str, value: Any) -> int:
     """Replace what all stores, or one, are told of receipts; how many promotion rules it has."""
     rules = receipt_rules.read_rules(value)
+    await _check_campaigns(store, rules)
     await store.put_notice(receipt_rules.PART, place, cbor.encode(receipt_rules.to_wire(rules)))
     return len(rules.promos)
+
+
+async def _check_campaigns(store: CloudStore, rules: ReceiptRules) -> None:
+    """A rule whose campaign gives no codes leaves receipts without, and nobody would see why."""
+    offers = {(offer.campaign.issuer, offer.campaign.number): offer for offer in await store.offers()}
+    for name, campaigns in rules.named().items():
+        if unknown := sorted(campaigns - offers.keys()):
+            raise FieldError(f"{name} names campaign {_named(unknown[0])}, which is not published here")
+    given = {identity for identity, offer in offers.items() if offer.promo is not None}
+    given |= await lent(store)
+    for rule in rules.promos:
+        for arm in rule.arms:
+            if arm.campaign is not None and arm.campaign not in given:
+                raise FieldError(
+                    f"promos {rule.name!r}: tills hold no codes of campaign {_named(arm.campaign)}; write [promo] "
+                    "into its file and publish it again, or `redeemd campaign lend` it to them"
+                )
+
+
+def _named(campaign: Identity) -> str:
+    return f"{campaign[0]} {campaign[1]}"
 
 
 PUT: Mapping[str, Callable[[CloudStore, str, list[Any]], Any]] = {

@@ -58,6 +58,14 @@ class ReceiptRules:
     join: Link | None = None
     referral: Link | None = None
 
+    def named(self) -> dict[str, frozenset[Identity]]:
+        """The campaigns that must exist, by where they are named."""
+        found = {"slips": frozenset[Identity]().union(*(slip.campaigns or () for slip in self.slips))}
+        for rule in self.promos:
+            arms = {arm.campaign for arm in rule.arms if arm.campaign is not None}
+            found[f"promos {rule.name!r}"] = frozenset(arms | (rule.after or frozenset()))
+        return found
+
     def papers(self, campaign: Identity, benefit: str) -> tuple[str, ...]:
         """What is printed for a coupon of this campaign: the receipt first, each slip once."""
         found = (

@@ -11,8 +11,10 @@ import zxingcpp
 from PIL import Image
 
 from agent.cli import main
+from agent.domain import campaign
 from agent.receipts.samples import SAMPLES
 from tests.integration.cloud_server_kit import running_cloud
+from tests.unit import cloud_kit
 
 GOOD = "receipt 1 redemption zh\ntext center bold x2: {store}\ntext: {number}\nqr: {promo_code}\n"
 BAD = "receipt 1 redemption zh\ntext: {number}\ntext: 满100返现{total}\n"
@@ -131,8 +133,8 @@ async def test_templates_rules_and_lending_reach_the_till(tmp_path, template, ca
             return await asyncio.to_thread(main, [*arguments, *where])
 
         assert await run("receipt", "publish", str(template)) == 0
-        assert await run("receipt", "rules", str(rules)) == 0
         assert await run("campaign", "lend", "acme", "7", "--count", "5") == 0
+        assert await run("receipt", "rules", str(rules)) == 0
         said = capsys.readouterr().out
         contents = await (await cloud.enrol("T-1")).refresh()
         assert await run("receipt", "rules", str(rules), "--store", "nowhere") == 1
@@ -148,6 +150,44 @@ async def test_templates_rules_and_lending_reach_the_till(tmp_path, template, ca
     (rule,) = contents.receipt_rules.promos
     assert (rule.name, rule.starts, rule.arms[1].campaign) == ("autumn", 20_454, None)
     assert [key.delegation.till for key in contents.keys.values() if key.delegation] == ["T-1"]
+
+
+async def test_rules_name_campaigns_that_are_there_and_give_codes(tmp_path, capsys):
+    rules, token = tmp_path / "rules.toml", tmp_path / "token"
+    slip = RULES.replace('benefit = "item"', 'benefit = "item"\ncampaigns = [["acme", 7], ["acme", 6]]')
+    plan = {"per_till": 2, "valid_days": 5}
+    async with running_cloud(tmp_path / "cloud") as cloud:
+        await cloud.set_up()
+        token.write_text(cloud.token)
+
+        async def publish(text: str) -> tuple[int, str]:
+            rules.write_text(text, "utf-8")
+            where = ["--cloud", cloud.url, "--token-file", str(token)]
+            code = await asyncio.to_thread(main, ["receipt", "rules", str(rules), *where])
+            return code, capsys.readouterr().err
+
+        refused = [
+            await publish(RULES.replace('campaign = ["acme", 7]', 'campaign = ["acme", 8]')),
+            await publish(RULES.replace('after = [["acme", 7]]', 'after = [["other", 7]]')),
+            await publish(slip),
+            await publish(RULES),
+        ]
+        offer = {"campaign": campaign.to_wire(cloud_kit.campaign(version=2)), "promo": plan}
+        status, said = await cloud.admin("POST", "campaigns", offer)
+        assert status == 201, said
+        assert await publish(RULES) == (0, "")
+    assert {code for code, _ in refused} == {1}
+    for (_, error), words in zip(
+        refused,
+        (
+            "promos 'autumn' names campaign acme 8, which is not published here",
+            "promos 'autumn' names campaign other 7, which is",
+            "slips names campaign acme 6, which is not",
+            "promos 'autumn': tills hold no codes of campaign acme 7; write [promo] into its file",
+        ),
+        strict=True,
+    ):
+        assert words in error
 
 
 @pytest.mark.parametrize(
