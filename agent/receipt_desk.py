@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from agent.ports import PrintJob, Prints
+from agent.ports import PrintJob, Prints, PrintState
 from agent.printing import CAUSES, PrintQueue, print_json
 from agent.promos import Promos
-from drivers.ports import Delivery
+from drivers.ports import Delivery, PrinterCause
 
 
 class UnknownJob(LookupError):
@@ -28,7 +28,11 @@ class NotWaiting(Exception):
 
 
 class DrawerShut(Exception):
-    """Nothing was sent to the drawer. The text says why, for a cashier."""
+    """Nothing was sent to the drawer. zh, en: why, for a cashier."""
+
+    def __init__(self, zh: str, en: str) -> None:
+        super().__init__(en)
+        self.zh, self.en = zh, en
 
 
 class ReceiptDesk:
@@ -74,9 +78,10 @@ class ReceiptDesk:
         UnknownJob, ReceiptGone, NotWaiting."""
         given_up = await self._promos.give_up(job_id)
         job = await self._found(job_id, await self._prints.print_job(job_id))
-        if not given_up:
+        if given_up:
+            self._tell(job)
+        elif (job.state, job.cause) != (PrintState.FAILED, "given_up"):
             raise NotWaiting(job_id)
-        self._tell(job)
         return print_json(job)
 
     async def reprint(self, job_id: str) -> dict[str, Any]:
@@ -93,10 +98,10 @@ class ReceiptDesk:
     async def open_drawer(self) -> dict[str, Any]:
         """Open the cash drawer, once. DrawerShut where no printer took the pulse."""
         if self._queue is None:
-            raise DrawerShut("no printer is configured")
+            raise DrawerShut("没有配置打印机", "no printer is configured")
         result = await self._queue.open_drawer()
         if result.delivery is Delivery.NOT_SENT:
-            raise DrawerShut(CAUSES[result.cause.value if result.cause else "unreachable"][1])
+            raise DrawerShut(*CAUSES[result.cause or PrinterCause.UNREACHABLE])
         return {"confirmed": result.delivery is Delivery.CONFIRMED}
 
     async def _found(self, job_id: str, job: PrintJob | None) -> PrintJob:

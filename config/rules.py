@@ -10,7 +10,7 @@ from collections.abc import Collection
 from ipaddress import ip_address
 from urllib.parse import SplitResult, urlsplit
 
-_HOST = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]{0,252})\Z")
+_HOST = re.compile(r"(?=.{1,253}\Z)[A-Za-z0-9_][A-Za-z0-9_-]{0,62}(\.[A-Za-z0-9_-]{1,63})*\.?\Z")
 _SERIAL_URL = re.compile(r"(?:socket|rfc2217)://(\[[0-9A-Fa-f:.]+\]|[^\[\]/?#@:]+):([0-9]{1,5})\Z")
 _DEFAULT_PORT = {"http": 80, "https": 443}
 

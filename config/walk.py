@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal, TypeAlias, TypeGuard, Union, get_arg
 
 import msgspec
 
+from config import other_words
 from config.consistency import Finding, device_findings, table_findings
 from config.lines import Path
 from config.problem import quote
@@ -145,7 +146,7 @@ def _unknown(raw: dict[str, Any], struct: StructType, path: Path) -> Iterator[Fi
             wrong = "is no section of this file"
         else:
             wrong = "stands outside a section"
-        yield (*path, key), wrong, _suggest(key, known)
+        yield (*path, key), wrong, other_words.hint(path, key) + _suggest(key, known)
 
 
 def _suggest(key: str, known: list[str]) -> str:
@@ -176,7 +177,7 @@ def _value(value: Any, hint: Any, path: Path) -> Iterator[Finding]:
         wrong = f"is written [[{name}]]" if isinstance(value, list) else f"is {_KINDS[type(value)]}"
         yield path, wrong, f"use a table headed [{name}]"
     elif not _fits(value, hint, metas):
-        yield path, _wrong(value, bare), f"use {allowed(hint)}"
+        yield path, _wrong(value, bare), f"{other_words.hint(path, value)}use {allowed(hint)}"
 
 
 def _list(value: Any, hint: Any, path: Path) -> Iterator[Finding]:
@@ -222,7 +223,8 @@ def _choice(raw: dict[str, Any], structs: tuple[StructType, ...], path: Path) ->
         yield from _table(raw, by_tag[tag], path)
         return
     wrong = _wrong(tag, str) if tag_field in raw else "is missing"
-    yield (*path, tag_field), wrong, "use one of " + ", ".join(quote(str(tag)) for tag in by_tag)
+    known = ", ".join(quote(str(tag)) for tag in by_tag)
+    yield (*path, tag_field), wrong, f"{other_words.hint(path, tag)}use one of {known}"
 
 
 def _fits(value: Any, hint: Any, metas: list[msgspec.Meta]) -> bool:

@@ -10,6 +10,7 @@ does at a printer's own address.
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -216,12 +217,10 @@ class IppPrinter:
                 ):
                     data += more
         except (aiohttp.ClientConnectorError, aiohttp.InvalidURL) as error:
-            detail = (
-                f"{self._url}: {error.__class__.__name__}; is the print server on, and is this its address?"
-            )
+            detail = f"{self._url}: {_reason(error)}; is the print server on, and is this its address?"
             raise _Unreachable(detail, PrinterCause.UNREACHABLE, False) from error
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            detail = f"{self._url}: no answer ({error.__class__.__name__}); check the print server"
+            detail = f"{self._url}: {_reason(error)}; check the print server"
             connecting = isinstance(error, aiohttp.ConnectionTimeoutError)
             raise _Unreachable(detail, PrinterCause.UNREACHABLE, not connecting) from error
         if status != 200:
@@ -238,6 +237,18 @@ class IppPrinter:
     def _note(self, state: DeviceState, detail: str, cause: str = "") -> None:
         since = self._status.since if self._status.state is state else time.monotonic()
         self._status = DeviceStatus(self._name, self.kind, state, detail, since, cause)
+
+
+def _reason(error: Exception) -> str:
+    """Why no answer came, in words of people and not of aiohttp."""
+    import aiohttp
+
+    if isinstance(error, aiohttp.ClientConnectorDNSError):
+        return "this name is not known here"
+    if isinstance(error, aiohttp.ClientConnectorCertificateError | aiohttp.ClientSSLError):
+        return "its certificate is not trusted here"
+    number = error.errno if isinstance(error, OSError) else None
+    return os.strerror(number) if number and number > 0 else "no answer"
 
 
 def _printer_status(answer: Answer, url: str) -> PrinterStatus:

@@ -60,9 +60,12 @@ _TROUBLES = {
 
 
 def _unavailable(error: OSError, where: str) -> PrinterUnavailableError:
+    if isinstance(error, socket.gaierror):
+        detail = f"{where}: this name is not known here; is it written rightly, and is the network there?"
+        return PrinterUnavailableError(PrinterCause.UNREACHABLE, DeviceState.LOST, detail)
     trouble = _TROUBLES.get(error.errno or 0, _LOST)
-    # asyncio and pyserial put their own words into strerror; a name that does not resolve has a negative number.
-    reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror or str(error)
+    # asyncio and pyserial put their own words into strerror.
+    reason = os.strerror(error.errno) if error.errno else error.strerror or str(error)
     return PrinterUnavailableError(trouble.cause, trouble.state, f"{where}: {reason}; {trouble.hint}")
 
 
@@ -88,6 +91,8 @@ class NetworkPrinter(Conversation):
             raise PrinterUnavailableError(PrinterCause.UNREACHABLE, DeviceState.LOST, detail) from error
         except OSError as error:
             raise _unavailable(error, where) from error
+        except UnicodeError as error:  # a name with an empty part, or one of more than 63 characters
+            raise _unavailable(socket.gaierror(str(error)), where) from error
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return Link(connection.fileno(), lambda: _close_socket(connection))
 

@@ -127,16 +127,17 @@ PROBLEMS: dict[str, Problem] = {
 
 class ApiError(Exception):
     """What a handler raises; clients match `code`, a key of PROBLEMS. Made anew each time: one that is raised twice
-    keeps the frames of both."""
+    keeps the frames of both. reason_zh: where the reason is for a cashier too."""
 
-    def __init__(self, code: str, reason: str = "") -> None:
+    def __init__(self, code: str, reason: str = "", reason_zh: str = "") -> None:
         super().__init__(code, reason)
         self.code = code
         self.reason = reason[:REASON_CHARS_MAX]
+        self.reason_zh = reason_zh[:REASON_CHARS_MAX]
 
     def response(self, retry_after_s: int = RETRY_AFTER_S) -> web.Response:
         problem = PROBLEMS[self.code]
-        body = json.dumps(problem_json(self.code, self.reason), ensure_ascii=False).encode()
+        body = json.dumps(problem_json(self.code, self.reason, self.reason_zh), ensure_ascii=False).encode()
         headers = {hdrs.CONTENT_TYPE: PROBLEM_TYPE}
         response = web.Response(body=body, status=problem.status, headers=headers)
         if problem.retry:
@@ -146,10 +147,10 @@ class ApiError(Exception):
         return response
 
 
-def problem_json(code: str, reason: str = "") -> dict[str, str | int]:
+def problem_json(code: str, reason: str = "", reason_zh: str = "") -> dict[str, str | int]:
     """The problem `code` of PROBLEMS. title: what every one of its kind is called; detail and `en`: this one."""
     problem = PROBLEMS[code]
-    zh, en = (text.replace("{reason}", reason) for text in (problem.zh, problem.en))
+    zh, en = problem.zh.replace("{reason}", reason_zh or reason), problem.en.replace("{reason}", reason)
     return {
         "type": PROBLEM_NAME + code,
         "title": problem.en.removesuffix(": {reason}"),
@@ -203,7 +204,8 @@ def _error_answer(request: web.Request, error: Exception) -> web.StreamResponse:
             response.headers[hdrs.ALLOW] = error.headers[hdrs.ALLOW]
         return response
     except (web.RequestPayloadError, ConnectionError) as error:
-        return ApiError("bad_body", f"it did not arrive whole ({type(error).__name__})").response()
+        log.info("a body did not arrive whole: %r", error)
+        return ApiError("bad_body", "it did not arrive whole").response()
     except TooManyGuesses as error:
         return ApiError("too_many_guesses").response(math.ceil(error.wait_s))
     except LedgerUnavailable as error:

@@ -110,8 +110,8 @@ async def confirm(request: web.Request) -> web.Response:
 async def give_up(request: web.Request) -> web.Response:
     """Say that nobody wants a receipt that still waits for the printer.
 
-    It is not printed, and its promotion code goes to another receipt. Asked to reprint it, the till prints it without
-    that code.
+    It is not printed, and its promotion code goes to another receipt; who asks twice gets the same answer. Asked to
+    reprint it, the till prints it without that code.
     """
     try:
         return web.json_response(await request.app[TILL].receipts.give_up(request.match_info["job"]))
@@ -134,4 +134,4 @@ async def open_drawer(request: web.Request) -> web.Response:
     try:
         return web.json_response(await request.app[TILL].receipts.open_drawer())
     except DrawerShut as shut:
-        raise ApiError("drawer_shut", str(shut)) from None
+        raise ApiError("drawer_shut", shut.en, shut.zh) from None

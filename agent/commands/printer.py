@@ -25,11 +25,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the actions of `redeemd printer`; pass what they parse to `run`."""
     actions = parser.add_subparsers(dest="printer_action", required=True, metavar="ACTION")
 
-    def add(name: str, text: str, *, named: bool = True) -> argparse.ArgumentParser:
+    def add(name: str, text: str, without: str = "the first") -> argparse.ArgumentParser:
+        """without: which printer an action is for where none is named; empty where it is for none."""
         action = actions.add_parser(name, help=text, description=text)
-        if named:
+        if without:
             action.add_argument(
-                "name", nargs="?", help="the printer's name in the file; without it, the first"
+                "name", nargs="?", help=f"the printer's name in the file; without it, {without}"
             )
             action.add_argument(
                 "--config", type=Path, default=Path("/etc/redeemd/till.toml"), help="default: %(default)s"
@@ -41,9 +42,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--png", type=Path, metavar="FILE", help="draw the page into FILE instead of printing it"
     )
     testing.add_argument("--profile", help="for this page: another profile than the file says")
-    add("status", "Ask a printer how it is.")
+    add("status", "Ask a printer how it is.", "each")
     add("drawer", "Open the cash drawer at a printer, once.")
-    add("profiles", "Name every printer profile, with its columns and dots.", named=False)
+    add("profiles", "Name every printer profile, with its columns and dots.", "")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -53,9 +54,9 @@ def run(arguments: argparse.Namespace) -> int:
     settings = config.load(arguments.config)
     if action == "test" and arguments.png is not None:
         return _draw(_profile(settings, arguments), arguments.png)
-    printer, name = _printer(settings, arguments.name)
     if action == "status":
-        return asyncio.run(_status(printer, name))
+        return _statuses(settings, arguments.name)
+    printer, name = _printer(settings, arguments.name)
     if action == "drawer":
         return _say(name, asyncio.run(_open_drawer(printer)))
     from agent.receipts.trial_page import render_trial_page
@@ -110,6 +111,11 @@ def _draw(profile: PrinterProfile, path: Path) -> int:
         raise CommandError(f"{path} cannot be written: {error.strerror}") from error
     print(f"{path}: as a printer of profile {profile.name} with {profile.encoding} prints it")
     return 0
+
+
+def _statuses(settings: config.Config, name: str | None) -> int:
+    names = [name] if name or not settings.printer else [printer.name for printer in settings.printer]
+    return max([asyncio.run(_status(*_printer(settings, one))) for one in names])
 
 
 async def _status(printer: ReceiptPrinter, name: str) -> int:

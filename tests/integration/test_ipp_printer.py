@@ -16,6 +16,7 @@ from drivers.ipp import Answer, IppError, Operation, read_answer, request
 from drivers.ipp_printer import IppPrinter
 from drivers.ports import JOB_BYTES_MAX, Delivery, DeviceState, PrinterCause
 from tests.integration.cups_kit import Cups, running_cups, why_not
+from tests.integration.uplink_kit import unused_port
 
 JOB = b"\x1b@\x1c&" + "合计 ￥98.00".encode("gb18030") + b"\n\x1dVB\x00"
 
@@ -178,7 +179,20 @@ async def test_a_printer_of_its_own_address_confirms_and_takes_plain_bytes() -> 
     await runner.cleanup()
 
 
-# The words
+# No print server, and the words
+
+
+@pytest.mark.parametrize(
+    ("host", "said"),
+    [("127.0.0.1", "Connection refused"), ("printer.invalid", "this name is not known here")],
+)
+async def test_why_nobody_answers_is_said_in_words_of_people(host: str, said: str) -> None:
+    one = IppPrinter("queue", f"ipp://{host}:{unused_port()}/printers/x", 5.0, False)
+    status = await one.query()
+    assert status.causes == (PrinterCause.UNREACHABLE,)
+    assert said in status.detail
+    assert "Error" not in status.detail
+    assert one.status().detail == status.detail
 
 
 def test_a_request_reads_back_as_it_was_written() -> None:

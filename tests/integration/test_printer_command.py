@@ -130,6 +130,17 @@ def test_what_is_wrong_is_said(tmp_path, capsys):
     assert "it names front" in capsys.readouterr().err
 
 
+def test_without_a_name_every_printer_is_asked(tmp_path, capsys):
+    with serving() as virtual, serving(Fault.COVER_OPEN) as other:
+        path = write_config(tmp_path, virtual.port)
+        with open(path, "a", encoding="utf-8") as file:
+            file.write(f'[[printer]]\nkind = "tcp"\nname = "back"\nhost = "127.0.0.1"\nport = {other.port}\n')
+        assert main(["printer", "status", "--config", path]) == 1
+        assert main(["printer", "status", "front", "--config", path]) == 0
+    out = capsys.readouterr().out
+    assert out.splitlines()[:2] == ["front: ready", "back: not ready (cover_open)"]
+
+
 def test_the_drawer_is_opened_once_and_in_no_receipt(tmp_path):
     with serving() as virtual:
         assert main(["printer", "drawer", "--config", write_config(tmp_path, virtual.port)]) == 0

@@ -44,9 +44,11 @@ async def test_a_refused_connection_sends_nothing():
     assert printer.status().state is DeviceState.LOST
 
 
-async def test_a_name_without_address_is_unreachable():
-    result = await NetworkPrinter("p", "printer.invalid").send(JOB)
+@pytest.mark.parametrize("name", ["printer.invalid", "a..b", "x" * 64])
+async def test_a_name_without_address_is_unreachable(name: str):
+    result = await NetworkPrinter("p", name).send(JOB)
     assert (result.delivery, result.cause) == (Delivery.NOT_SENT, PrinterCause.UNREACHABLE)
+    assert "name is not known here" in result.detail
 
 
 async def test_a_printer_that_is_silent_before_the_job_gets_nothing():

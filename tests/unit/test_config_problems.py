@@ -13,6 +13,7 @@ import config
 from config.load import MAX_FILE_BYTES, MAX_PROBLEMS
 
 SERIAL = '[[scanner]]\nkind = "serial"\nname = "front"\nport = "/dev/ttyUSB0"\n'
+PRINTER = '[[printer]]\nkind = "serial"\nname = "front"\ndevice = "/dev/ttyS0"\n'
 WEDGE = '[[scanner]]\nkind = "wedge"\nname = "side"\n'
 CAMERA = '[[camera]]\nname = "eye"\nsource = "0"\n'
 TCP = '[[printer]]\nkind = "tcp"\nname = "paper"\nhost = "10.0.0.9"\n'
@@ -110,6 +111,11 @@ MISTAKES = [
         '"usb" is not',
         'one of "serial", "tcp", "wedge", "hid"',
     ),
+    ("[[scanner]]\nkind = 'USB'\n", 2, "scanner[0].kind", '"USB" is not', 'kind "hid" or "wedge"'),
+    ("[[printer]]\nkind = 'usb'\n", 2, "printer[0].kind", '"usb" is not', 'write kind = "file" and device'),
+    ("[[printer]]\nkind = 'cups'\n", 2, "printer[0].kind", '"cups" is not', 'write kind = "ipp"'),
+    (PRINTER + "dsrdtr = true\n", 5, "printer[0].dsrdtr", "is no key", 'write flow = "rtscts"'),
+    (PRINTER + "flow = 'dsrdtr'\n", 5, "printer[0].flow", '"dsrdtr" is not', 'write flow = "rtscts"'),
     (
         "[[scanner]]\nkind = 7\n",
         2,
@@ -142,6 +148,8 @@ MISTAKES = [
     (CAMERA + "decoders = ['zxing',\n'zbar']\n", 5, "camera[0].decoders[1]", '"zbar" is not', '"pyzbar"'),
     (CAMERA.replace('"0"', "0"), 3, "camera[0].source", "0 is a whole number", "text that is not empty"),
     (TCP + "columns = 40\n", 5, "printer[0].columns", "40 is not", "one of 0, 32, 42, 48"),
+    (TCP.replace("10.0.0.9", "a..b"), 4, "printer[0].host", "is not", "a host name"),
+    (TCP.replace("10.0.0.9", "x" * 64), 4, "printer[0].host", "is not", "a host name"),
     (TCP.replace("10.0.0.9", "10.0.0.9:9100"), 4, "printer[0].host", "is not", "without port"),
     (SERIAL + SERIAL.replace("USB0", "USB1"), 7, "scanner[1].name", "used by scanner[0]", "of its own"),
     (SERIAL + SERIAL.replace("front", "x"), 8, "scanner[1].port", "used by scanner[0]", "only one device"),
