@@ -337,7 +337,7 @@ def _device_issues(facts: Facts) -> list[Issue]:
             f"{_ROLE_ZH[role]}「{status.name}」不可用"
             + (f"：{said[0]}" if (said := CAUSES.get(status.cause)) and said[0] else ""),
             f"The {role} {status.name!r} cannot be used",
-            "请检查电源、连线和纸张" if role == "printer" else "请检查电源和连线",
+            "处理好后，等待的小票会自动打印" if role == "printer" else "请检查电源和连线",
             status.detail,
         )
         for role, status in facts.devices

@@ -27,6 +27,8 @@ T = TypeVar("T")
 
 RETRY_LEAST_S, RETRY_MOST_S = 0.5, 1.0
 """Waits before a printer that took nothing is asked again, while a receipt waits for it."""
+DRAWER_TURN_S = 5.0
+"""How long a drawer waits for the receipt before it: one that opens long after nobody stands there is a risk."""
 ASK_LOST_S = 5.0
 """How often a printer that was lost is asked while nothing waits, so that the page tells when it is mended."""
 _MENDABLE = (DeviceState.LOST, DeviceState.DENIED)
@@ -42,6 +44,10 @@ CAUSES: dict[str, tuple[str, str]] = {
     PrinterCause.UNREACHABLE: (
         "连不上打印机，请检查电源和线",
         "The printer does not answer: check power and cable",
+    ),
+    PrinterCause.BUSY: (
+        "打印机正忙，请稍后再试",
+        "The printer is busy with a receipt: try again in a moment",
     ),
     PrinterCause.MISCONFIGURED: ("打印机设置有误，请通知 IT", "The printer is set up wrongly: tell store IT"),
     "restart": (
@@ -97,7 +103,7 @@ class PrintQueue:
         that takes it, for what took no byte opened nothing; where none does, what the first says."""
         results = []
         for device in self._devices:
-            results.append(await device.printer.send(DRAWER_PULSE))
+            results.append(await device.printer.send(DRAWER_PULSE, DRAWER_TURN_S))
             if results[-1].delivery is not Delivery.NOT_SENT:
                 return results[-1]
         return results[0]

@@ -34,7 +34,7 @@ from drivers.ports import (
     PrinterStatus,
     SendResult,
 )
-from drivers.printer_conversation import BYTES_PER_S_MIN
+from drivers.printer_conversation import BUSY, BYTES_PER_S_MIN, turn
 
 if TYPE_CHECKING:
     import aiohttp
@@ -103,11 +103,13 @@ class IppPrinter:
     def expect_rest(self) -> None:
         """The print server has whole jobs or none."""
 
-    async def send(self, job: bytes) -> SendResult:
+    async def send(self, job: bytes, turn_s: float | None = None) -> SendResult:
         if not 0 < len(job) <= JOB_BYTES_MAX:
             detail = f"the job has {len(job)} bytes; it must have 1 to {JOB_BYTES_MAX}"
             return SendResult(Delivery.NOT_SENT, PrinterCause.MISCONFIGURED, detail)
-        async with self._turn, self._session() as session:
+        async with turn(self._turn, turn_s) as ours, self._session() as session:
+            if not ours:
+                return BUSY
             before = await self._ask(session)
             if not before.ready:
                 return SendResult(Delivery.NOT_SENT, before.causes[0], before.detail)

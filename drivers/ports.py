@@ -100,6 +100,7 @@ class PrinterCause(StrEnum):
     OFFLINE = "offline"
     UNREACHABLE = "unreachable"
     MISCONFIGURED = "misconfigured"
+    BUSY = "busy"  # with another job; only who would not wait is told so
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,5 +137,7 @@ class ReceiptPrinter(Protocol):
     def expect_rest(self) -> None:
         """An earlier process may have begun a job and not ended it: the printer may still be inside a command of it."""
 
-    async def send(self, job: bytes) -> SendResult:
-        """Send one whole job. Raises nothing: every end is a `SendResult`."""
+    async def send(self, job: bytes, turn_s: float | None = None) -> SendResult:
+        """Send one whole job. Raises nothing: every end is a `SendResult`.
+
+        turn_s: how long it waits for its turn before it is BUSY and nothing is sent; None: as long as it takes."""

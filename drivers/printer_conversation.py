@@ -13,7 +13,8 @@ from __future__ import annotations
 import asyncio
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 
 from drivers import printer_status
 from drivers.ports import (
@@ -30,7 +31,7 @@ from drivers.printer_status import PAPER_SENSOR, Ask
 
 BYTES_PER_S_MIN = 480  # 4800 baud, the slowest line that is served
 ANSWER_S_MAX = 1.5  # real-time status is answered within milliseconds, over a bad network within a second
-PATIENCE_S = 1.0  # silence or standstill after which we ask, and say what is wrong while we go on waiting
+PATIENCE_S = 0.8  # silence or standstill after which we ask, and say what is wrong while we go on waiting
 STALE_BYTES_MAX = 4096  # read and passed over before we stop listening to noise
 UNANSWERED_MAX = 8
 ROUNDS_BEFORE_SECOND = 2  # of PATIENCE_S, then a second sentinel is sent
@@ -52,6 +53,24 @@ _TAKES_NOTHING = "the printer takes no data: check that it is on and not busy"
 _FORGOTTEN = PrinterStatus(
     True, (), "the printer was switched off and on, or lost a part of the job; look at what is printed"
 )
+
+
+BUSY = SendResult(Delivery.NOT_SENT, PrinterCause.BUSY, "the printer is busy with another job")
+
+
+@asynccontextmanager
+async def turn(lock: asyncio.Lock, wait_s: float | None) -> AsyncIterator[bool]:
+    """Hold `lock`; False, without it, where it did not become free in time."""
+    try:
+        async with asyncio.timeout(wait_s):
+            await lock.acquire()
+    except TimeoutError:
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        lock.release()
 
 
 class PrinterUnavailableError(Exception):
@@ -109,11 +128,13 @@ class Conversation(ABC):
     def expect_rest(self) -> None:
         self._cut_off = True
 
-    async def send(self, job: bytes) -> SendResult:
+    async def send(self, job: bytes, turn_s: float | None = None) -> SendResult:
         if not 0 < len(job) <= JOB_BYTES_MAX:
             detail = f"the job has {len(job)} bytes; it must have 1 to {JOB_BYTES_MAX}"
             return SendResult(Delivery.NOT_SENT, PrinterCause.MISCONFIGURED, detail)
-        async with self._turn:
+        async with turn(self._turn, turn_s) as ours:
+            if not ours:
+                return BUSY
             try:
                 link = await self._open()
             except PrinterUnavailableError as error:

@@ -100,6 +100,8 @@ def is_text(byte: int) -> bool:
 def decode(answers: dict[Ask, int]) -> PrinterStatus:
     """The state from the answered status bytes. A question of ASKED without an answer means: not ready."""
     found = [meaning for meaning in _MEANINGS if answers.get(meaning.ask, 0) & meaning.mask]
+    if any(meaning.cause is PrinterCause.PAPER_OUT for meaning in found):
+        found = [meaning for meaning in found if meaning.cause is not PrinterCause.PAPER_LOW]
     causes = list(dict.fromkeys(meaning.cause for meaning in found))
     details = list(dict.fromkeys(meaning.detail for meaning in found))
     if any(cause not in (PrinterCause.OFFLINE, PrinterCause.PAPER_LOW) for cause in causes):

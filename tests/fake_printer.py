@@ -35,7 +35,7 @@ class FakePrinter:
     def expect_rest(self) -> None:
         """It is never inside a command."""
 
-    async def send(self, job: bytes) -> SendResult:
+    async def send(self, job: bytes, turn_s: float | None = None) -> SendResult:
         if not job:
             return SendResult(Delivery.NOT_SENT, PrinterCause.MISCONFIGURED, "an empty job")
         status = await self.query()

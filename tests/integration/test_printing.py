@@ -140,7 +140,7 @@ async def test_a_printer_that_never_answers_the_first_question_delays_no_job(til
             await asyncio.Event().wait()
             raise AssertionError
 
-        async def send(self, job: bytes) -> SendResult:
+        async def send(self, job: bytes, turn_s: float | None = None) -> SendResult:
             self.printed.append(job)
             return SendResult(Delivery.CONFIRMED, None, "")
 
@@ -189,7 +189,7 @@ async def test_a_printer_without_paper_is_asked_again_without_writing(till: Core
             asked += 1
             return await printer.query()
 
-        async def send(self, job: bytes) -> SendResult:
+        async def send(self, job: bytes, turn_s: float | None = None) -> SendResult:
             return await printer.send(job)
 
     desk = Desk(till, fake(Counting()))
@@ -296,7 +296,7 @@ async def test_a_dead_printer_never_delays_a_verdict(till: Core) -> None:
     sending = asyncio.Event()
 
     class Dead(FakePrinter):
-        async def send(self, job: bytes) -> SendResult:
+        async def send(self, job: bytes, turn_s: float | None = None) -> SendResult:
             sending.set()
             await asyncio.Event().wait()  # for ever
             raise AssertionError
@@ -366,16 +366,3 @@ async def test_a_lost_printer_is_seen_to_be_mended_while_nothing_waits(
         assert printer.status().state is state
         printer.cause = None
         await desk.until(lambda: printer.status().state is DeviceState.READY)
-
-
-async def test_the_drawer_is_opened_once_by_the_first_printer_that_takes_the_pulse(till: Core) -> None:
-    first, second = FakePrinter("first"), FakePrinter("second")
-    queue = Desk(till, fake(first), fake(second)).queue
-    first.cause = PrinterCause.PAPER_OUT
-    assert (await queue.open_drawer()).delivery is Delivery.CONFIRMED
-    assert (first.printed, len(second.printed)) == ([], 1)
-    first.cause, first.delivery = None, Delivery.UNCONFIRMED
-    assert (await queue.open_drawer()).delivery is Delivery.UNCONFIRMED
-    assert len(second.printed) == 1, "it may have opened"
-    first.cause, second.cause = PrinterCause.PAPER_OUT, PrinterCause.UNREACHABLE
-    assert (await queue.open_drawer()).cause is PrinterCause.PAPER_OUT

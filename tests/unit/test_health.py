@@ -121,3 +121,4 @@ def test_a_printer_that_cannot_print_says_why_in_chinese_too() -> None:
     status = DeviceStatus("front", "tcp", DeviceState.LOST, "out of paper", 0.0, "paper_out")
     (issue,) = health.issues(replace(WELL, devices=[("printer", status)]))
     assert (issue.zh, issue.action_en) == ("打印机「front」不可用：打印机缺纸，请换纸", "out of paper")
+    assert issue.action_zh == "处理好后，等待的小票会自动打印"

@@ -22,7 +22,7 @@ def answers(row: str) -> dict[Ask, int]:
         # As emupos 0.4.0 answers in each state (research page, section 1).
         ("16 12 12 12", True, ()),
         ("16 12 12 1e", True, (PrinterCause.PAPER_LOW,)),
-        ("1e 32 12 7e", False, (PrinterCause.PAPER_OUT, PrinterCause.PAPER_LOW)),
+        ("1e 32 12 7e", False, (PrinterCause.PAPER_OUT,)),
         ("1e 16 12 12", False, (PrinterCause.COVER_OPEN,)),
         ("1e 12 12 12", False, (PrinterCause.OFFLINE,)),
         # By the reference: both at once, a jammed cutter, a hot head, the feed button.
