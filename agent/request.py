@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import secrets
+import os
 from dataclasses import dataclass, field
 
 from agent.domain.eligibility import Member
@@ -26,7 +26,7 @@ class Request:
     customer: Customer = NOBODY
     supervisor: str = ""
     checked: Checked | None = None
-    scan_id: str = field(default_factory=lambda: secrets.token_hex(16))
+    scan_id: str = field(default_factory=lambda: os.urandom(16).hex())
 
     @property
     def member(self) -> Member | None:

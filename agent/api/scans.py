@@ -22,6 +22,7 @@ from agent.domain.member_card import CardRefused
 from agent.domain.verdict import Verdict
 from agent.hub import VERDICTS_KEPT
 from agent.intake import Overflow
+from agent.members import NOBODY
 from agent.request import KeyReused
 from agent.sales import StillRunning
 from agent.till import Till
@@ -81,7 +82,7 @@ async def redeemed(till: Till, request: web.Request) -> Verdict:
     body = await read_body(request, RedeemBody)
     try:
         sale = sale_of(body.sale, till.currency, key[:NAME_CHARS_MAX])
-        customer = till.members.customer(told_of(body.member))
+        customer = NOBODY if body.member is None else till.members.customer(told_of(body.member))
         verdict = await till.redeem(body.text, sale, key, customer, body.supervisor)
     except KeyReused:
         raise ApiError("key_reused") from None

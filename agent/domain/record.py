@@ -15,6 +15,7 @@ import base64
 import hashlib
 import json
 import re
+from binascii import b2a_base64
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -31,6 +32,7 @@ _CONTEXT = b"redeemd/record/v1\0"
 _CANONICAL = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"))
 NOT_HASHED = frozenset(("hash", "signature", "disclosed"))
 """Members of an event that stand beside what is signed."""
+_URL_SAFE = bytes.maketrans(b"+/", b"-_")
 _SEQUENCE = re.compile(r"[1-9][0-9]{0,14}", re.ASCII)
 
 
@@ -91,7 +93,7 @@ def _check_canonical(value: Any, depth: int) -> None:
 
 
 def _base64url(raw: bytes) -> str:
-    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+    return b2a_base64(raw, newline=False).translate(_URL_SAFE).rstrip(b"=").decode()
 
 
 def seal(

@@ -49,7 +49,11 @@ class SqlBundleCache:
     async def apply(
         self, manifest: bytes, parts: Mapping[str, bytes], promos: Sequence[PromoCode], mark: Anchor
     ) -> None:
-        await self._database.run(lambda connection: store_bundle(connection, manifest, parts, promos, mark))
+        def work(connection: sqlite3.Connection) -> None:
+            self._database.seen.no_promo.clear()
+            store_bundle(connection, manifest, parts, promos, mark)
+
+        await self._database.run(work)
 
     async def anchor(self) -> Anchor | None:
         return await self._database.run(till_facts.read_anchor)

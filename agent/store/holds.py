@@ -91,6 +91,7 @@ class SqlHolds:
 
     def unuse(self, identity: tuple[str, int, int], spent_minor: int, *, whole: bool) -> None:
         row = (*identity, spent_minor)
+        self._seen.no_promo.clear()  # what is unused may be a code of the pool
         if not whole:
             self._execute(
                 "UPDATE coupon_use SET spent_minor = max(spent_minor - ?4, 0)"

@@ -170,9 +170,12 @@ class SqlTransaction(SqlHolds, SqlMembers, SqlGuard):
         return erase(self._connection, is_erased, members)
 
     def take_promo(self, redemption_id: str, day: int, campaign: tuple[str, int] | None) -> PromoCode | None:
+        if (day, campaign) in self._seen.no_promo:
+            return None
         sql, of = (_TAKE_ANY, ()) if campaign is None else (_TAKE_OF, campaign)
         row = self._execute(sql, (redemption_id, day, *of)).fetchone()
         if row is None:
+            self._seen.no_promo.add((day, campaign))
             return None
         texts = json.loads(row[2])
         return PromoCode(row[1], row[0], Words(*texts["title"]), Words(*texts["conditions"]))
@@ -216,6 +219,7 @@ class SqlTransaction(SqlHolds, SqlMembers, SqlGuard):
         row = self._execute(f"{_HANDED_OUT} AND redemption_id = ?", (redemption_id,)).fetchone()
         if row is None:
             return None
+        self._seen.no_promo.clear()
         self._execute("UPDATE promo SET redemption_id = NULL WHERE short = ?", row[:1])
         return PromoUse(*row)
 

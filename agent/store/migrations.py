@@ -267,6 +267,19 @@ CREATE TABLE conflict (
 CREATE INDEX conflict_unseen ON conflict (id) WHERE kind = 'conflict' AND seen_at IS NULL;
 """
 
+_0011 = """
+-- Found by its key in one tree instead of two: a page less in each redemption. Answers are short enough to stay in it.
+CREATE TABLE request_by_key (
+    request_id TEXT PRIMARY KEY,
+    fingerprint TEXT NOT NULL,
+    answer TEXT NOT NULL,
+    at TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+INSERT INTO request_by_key SELECT request_id, fingerprint, answer, at FROM request;
+DROP TABLE request;
+ALTER TABLE request_by_key RENAME TO request;
+"""
+
 SCRIPTS: tuple[tuple[str, str], ...] = (
     ("0001_first_till", _0001),
     ("0002_print_documents", _0002),
@@ -278,6 +291,7 @@ SCRIPTS: tuple[tuple[str, str], ...] = (
     ("0008_members", _0008),
     ("0009_badges_and_split_sales", _0009),
     ("0010_conflicts", _0010),
+    ("0011_requests_by_key", _0011),
 )
 VERSION = len(SCRIPTS)
 
