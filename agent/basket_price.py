@@ -318,4 +318,4 @@ def priced_json(sale: Sale, priced: Priced, also: Sequence[Turned] = ()) -> dict
 
 def with_day(facts: Facts, day: int, minute: int) -> Facts:
     """The same at another time: a held price is that of the moment it was promised."""
-    return replace(facts, day=day, minute=minute)
+    return facts._replace(day=day, minute=minute)

@@ -51,7 +51,7 @@ def stand_by(tx: Transaction, contents: Contents, text: str, day: int) -> Stand:
 def explained(decision: Decision, stand: Stand) -> Decision:
     """With why the badge that was shown did nothing."""
     if decision.outcome is Outcome.SUPERVISOR_NEEDED and stand.shown.fault is not None:
-        return replace(decision, detail=stand.shown.fault.value)
+        return decision._replace(detail=stand.shown.fault.value)
     return decision
 
 
@@ -74,7 +74,7 @@ def view_of(
         return view
     since = at.now.now - timedelta(minutes=campaign.risk.split_minutes)
     name = campaign.issuer, campaign.number
-    return replace(view, sales=tx.member_sales(name, member.digest, sale_id, since, at.now.now))
+    return view._replace(sales=tx.member_sales(name, member.digest, sale_id, since, at.now.now))
 
 
 def count_member(

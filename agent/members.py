@@ -135,7 +135,7 @@ def view_for(
         return view
     name = campaign.issuer, campaign.number
     day, month = tx.member_uses(name, member.digest, time.month_start(at.day), at.day, at.now.now)
-    return replace(view, member_day=day, member_month=month)
+    return view._replace(member_day=day, member_month=month)
 
 
 def as_now(

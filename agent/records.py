@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -52,8 +51,7 @@ class Veil:
         return tuple(one for named, one in self._found.items() if not self._erased.has(named))
 
 
-@dataclass(frozen=True, slots=True)
-class Moment:
+class Moment(NamedTuple):
     """Where and when something is decided, the same for all of one transaction. day: the store's day number."""
 
     trust: Trust

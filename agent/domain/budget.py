@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from agent.domain.benefit import most_minor
 from agent.domain.bundle import Age
@@ -16,8 +17,7 @@ DOUBT_PERCENT = 25
 """The share of its budget that a till keeps while its clock is in doubt."""
 
 
-@dataclass(frozen=True, slots=True)
-class BudgetUse:
+class BudgetUse(NamedTuple):
     """What this till accepted of one campaign: today, and since it last reached the cloud."""
 
     count_day: int = 0
@@ -69,7 +69,7 @@ def room_for(campaign: Campaign, used: BudgetUse, charge_minor: int, percent: in
     return room
 
 
-LIMITS = tuple(BudgetUse.__slots__)
+LIMITS = BudgetUse._fields
 """The four limits, by the same names in what is used and in what may be."""
 assert set(LIMITS) <= set(Budget.__slots__), "each limit is counted"
 

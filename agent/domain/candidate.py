@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from agent.domain.basket import Basket
 from agent.domain.benefit import EVERYTHING, Benefit, Gift, Item, Items, Pickup, exposure_minor
@@ -30,8 +31,7 @@ class HandOver:
     pieces: int
 
 
-@dataclass(frozen=True, slots=True)
-class Effect:
+class Effect(NamedTuple):
     """What is left afterwards, what came off, what goes to the customer besides and what that is worth."""
 
     state: State
@@ -42,8 +42,7 @@ class Effect:
     hint: Hint | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(NamedTuple):
     """A coupon laid over a basket.
 
     counted: places of the lines that minimums and percentages count, their price before coupons and their pieces.

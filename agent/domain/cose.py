@@ -10,9 +10,8 @@ IANA registry, which all take one byte: the protected header always has 13.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from agent.domain import cbor
 from agent.domain.cbor import MAX_DEPTH, CborError, decode, decode_head, decode_item, encode, head
@@ -50,8 +49,7 @@ CODES = cbor.CODES | {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Envelope:
+class Envelope(NamedTuple):
     """A parsed and not yet verified COSE_Sign1. signed: the bytes of the Sig_structure that the signature covers."""
 
     algorithm: Algorithm

@@ -8,6 +8,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
+from typing import NamedTuple
 
 from agent.domain import time, token
 from agent.domain.basket import basket_of
@@ -63,8 +64,7 @@ class Held:
     until: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class LedgerView:
+class LedgerView(NamedTuple):
     """What the till's ledger says about one coupon, read in the transaction that will record the answer.
 
     used: what open holds reserve included. member_day, member_month: how often the member used the campaign
@@ -91,8 +91,7 @@ class LedgerView:
         return (self.prior.spent_minor if self.prior else 0) + (self.held.amount_minor if self.held else 0)
 
 
-@dataclass(frozen=True, slots=True)
-class Setting:
+class Setting(NamedTuple):
     """Where and when the decision is made."""
 
     time: time.EffectiveTime
@@ -101,8 +100,7 @@ class Setting:
     age: Age
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(NamedTuple):
     """The answer. discount_minor: what comes off, None where the till does not know. charge_minor: what it takes from
     the budget. works_from: when a refused coupon starts to count. objection: what the offer's rules have against it.
     applied: what it does to a known sale, line by line. asked: what a supervisor's badge was needed for.

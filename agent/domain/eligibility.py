@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from datetime import datetime
+from typing import NamedTuple
 
 from agent.domain.objection import Key, Objection, Reason
 from agent.domain.offer import NO_CONDITIONS, Conditions, Limits, Offer
@@ -36,8 +37,7 @@ class Member:
     as_of: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
+class Facts(NamedTuple):
     """Where, when and for whom. day: since 1970-01-01, minute: since midnight, both in the store's calendar.
 
     store, groups: numbers, merchant: name, as in the bundle's part "place". channel: the POS's word for the kind of
@@ -61,8 +61,7 @@ class Facts:
         return (self.day + 3) % 7 + 1
 
 
-@dataclass(frozen=True, slots=True)
-class Uses:
+class Uses(NamedTuple):
     """How often it was used already: this coupon; its campaign by this member, in this store, at this till."""
 
     coupon: int = 0
@@ -72,8 +71,7 @@ class Uses:
     till_day: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Presented:
+class Presented(NamedTuple):
     """A coupon that was verified and may be used (docs/architecture.md), with its offer.
 
     expires: its last day, for ties. value_minor: a personal value that lowers what the offer gives. balance_minor: what

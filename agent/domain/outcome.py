@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from agent.domain import objection
 from agent.domain.objection import Reason
@@ -341,8 +342,7 @@ SAYINGS: Mapping[Outcome, Saying] = {
 assert set(SAYINGS) == set(Outcome), "every outcome has its sentence"
 
 
-@dataclass(frozen=True, slots=True)
-class Sentences:
+class Sentences(NamedTuple):
     """What the page and the API show."""
 
     zh: str

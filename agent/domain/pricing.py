@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from agent.domain import line_effects, piece_effects
 from agent.domain.basket import Basket, spread
@@ -69,8 +69,7 @@ _LESS_LEFT = frozenset({Reason.SPEND_MISSING, Reason.PIECES_MISSING, Reason.NOTH
 """What a coupon that counts alone may lack beside others. More basket may feed the others first: no amount is named."""
 
 
-@dataclass(frozen=True, slots=True)
-class Share:
+class Share(NamedTuple):
     """What one line carries of one coupon. funded_minor: who pays it, in the order of PARTIES; sums to the amount."""
 
     line: str
@@ -78,8 +77,7 @@ class Share:
     funded_minor: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Applied:
+class Applied(NamedTuple):
     """A coupon that counts. amount_minor: what comes off, the sum of its shares (lines without one are left out).
 
     payment: points or stored value, which pay and are no discount. hand_over_minor: what the goods that are handed over
@@ -120,8 +118,7 @@ class Quote:
     refused: tuple[Refused, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class _Step:
+class _Step(NamedTuple):
     one: Candidate
     effect: Effect
 

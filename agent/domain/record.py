@@ -17,8 +17,7 @@ import json
 import re
 from binascii import b2a_base64
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 REDEMPTION_LANE = "redemption"
 EVIDENCE_LANE = "evidence"
@@ -50,8 +49,7 @@ class RecordFault(ValueError):
         self.detail = detail
 
 
-@dataclass(frozen=True, slots=True)
-class ChainHead:
+class ChainHead(NamedTuple):
     """The last record of a lane: its sequence (0 before the first) and hash (hex)."""
 
     sequence: int = 0

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from agent.domain.budget import BudgetUse, Room, room_for
 from agent.domain.campaign import Campaign
@@ -58,8 +59,7 @@ def shown(badges: Badges, text: str, day: int) -> Shown:
     return Shown(found.digest.hex(), fault)
 
 
-@dataclass(frozen=True, slots=True)
-class Weighed:
+class Weighed(NamedTuple):
     """outcome: ACCEPTED where nothing of this speaks against it. asked: what a supervisor was, or is, asked for."""
 
     outcome: Outcome

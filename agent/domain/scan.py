@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from agent.domain import gs1
 from agent.domain.fields import FieldError, Fields
@@ -39,8 +39,7 @@ class Kind(StrEnum):
     OTHER = "other"  # a code that somebody typed, or anything at all
 
 
-@dataclass(frozen=True, slots=True)
-class Routed:
+class Routed(NamedTuple):
     """text: what is judged: the token's text, the digits of a GCN or offer, else the scan without its framing.
 
     detail: a stable code, never a piece of the text.

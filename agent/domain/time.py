@@ -13,6 +13,7 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from functools import lru_cache
+from typing import NamedTuple
 
 SLACK = timedelta(hours=2)
 """How far the clock may be behind the mark before it counts as set back."""
@@ -28,8 +29,7 @@ _ELAPSED_MAX_S = 10 * 366 * 86400.0
 _TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", re.ASCII)
 
 
-@dataclass(frozen=True, slots=True)
-class BootTime:
+class BootTime(NamedTuple):
     """Seconds since the machine's start, sleep included, that only rise. boot: names that start; "" if not known."""
 
     boot: str
@@ -55,8 +55,7 @@ class Anchor:
         return f"{timestamp(self.at)} {self.reading.boot or '-'} {self.reading.elapsed_s:.3f}"
 
 
-@dataclass(frozen=True, slots=True)
-class EffectiveTime:
+class EffectiveTime(NamedTuple):
     """now: what decisions use, UTC. wall: what the clock said. doubt: "", "behind" or "ahead"."""
 
     now: datetime

@@ -12,7 +12,7 @@ from base64 import b32encode
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from agent.domain import cbor, cose
 from agent.domain.keys import IssuerKey, SigningKey
@@ -119,16 +119,14 @@ class Claims:
     source: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
+class Token(NamedTuple):
     """A parsed, not yet verified token."""
 
     envelope: cose.Envelope
     claims: Claims
 
 
-@dataclass(frozen=True, slots=True)
-class Coupon:
+class Coupon(NamedTuple):
     """A verified coupon. `identity` is what redemption is counted by.
 
     kid: of the key that signed it, empty for an opaque code. code_hash: of an opaque code, empty for a signed coupon.

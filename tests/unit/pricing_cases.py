@@ -51,7 +51,7 @@ def random_case(seed: int) -> Case:
     )
     coupons = [random_coupon(rng, number) for number in range(rng.randint(1, 5))]
     if len(coupons) > 1 and rng.random() < 0.3:  # two coupons of one campaign
-        coupons[1] = replace(coupons[0], key=("acme", 0, 9), expires=coupons[1].expires)
+        coupons[1] = coupons[0]._replace(key=("acme", 0, 9), expires=coupons[1].expires)
     return random_basket(rng), coupons, facts
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -29,7 +28,7 @@ def test_an_offer_is_priced_the_same_after_the_cloud_published_it(case: dict[str
         taken, _ = forms.offer({"campaign": json.loads(json.dumps(wire))})
         read = campaigns.from_wire(cbor.decode(cbor.encode(campaigns.to_wire(taken))))
         assert read.offer == one.offer
-        published.append(replace(one, offer=read.offer))
+        published.append(one._replace(offer=read.offer))
     assert quote(basket, published, facts) == quote(basket, coupons, facts)
 
 

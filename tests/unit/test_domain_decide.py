@@ -134,7 +134,7 @@ PAIRS = [pair for pair in combinations(OBJECTIONS, 2) if not any(set(pair) <= li
 
 def test_the_usual_world_is_accepted():
     decision = World().decide()
-    assert replace(decision, applied=None) == Decision(
+    assert decision._replace(applied=None) == Decision(
         Outcome.ACCEPTED, discount_minor=3_000, charge_minor=3_000
     )
     assert decision.applied is not None

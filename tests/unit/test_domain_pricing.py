@@ -170,11 +170,11 @@ def test_more_basket_never_makes_a_coupon_worse(seed: int) -> None:
     one = random_coupon(rng, 0)
     benefit = one.offer.benefit
     if isinstance(benefit, Item) and benefit.which is Which.CHEAPEST:
-        one = replace(one, offer=replace(one.offer, benefit=replace(benefit, which=Which.DEAREST)))
+        one = one._replace(offer=replace(one.offer, benefit=replace(benefit, which=Which.DEAREST)))
     if isinstance(benefit, Gift | Pickup) or not sale.lines_known:
         return
     more = replace(sale, lines=(*sale.lines, random_line(rng, "more")))
-    facts = replace(FACTS, member=Member(b"m", points=rng.choice((0, 25, 300))))
+    facts = FACTS._replace(member=Member(b"m", points=rng.choice((0, 25, 300))))
     less_off, more_off = (sum(a.amount_minor for a in quote(b, [one], facts).applied) for b in (sale, more))
     assert more_off >= less_off
 
@@ -184,12 +184,12 @@ def test_more_basket_never_makes_a_coupon_worse(seed: int) -> None:
 def test_what_is_missing_is_exactly_what_makes_it_apply(seed: int) -> None:
     rng = Random(seed)
     sale, one = replace(random_basket(rng), lines_known=True), random_coupon(rng, 0)
-    one = replace(one, offer=replace(one.offer, items=Items(), conditions=Conditions(min_spend_minor=40)))
+    one = one._replace(offer=replace(one.offer, items=Items(), conditions=Conditions(min_spend_minor=40)))
     if not isinstance(one.offer.benefit, AmountOff | PercentOff | SetOff | StoredValue | PointsSpend):
         return
     if isinstance(one.offer.benefit, SetOff) and one.offer.benefit.same_article:
         return  # so many more of the same article
-    one = replace(one, balance_minor=50, currency="CNY", value_minor=None)
+    one = one._replace(balance_minor=50, currency="CNY", value_minor=None)
     for refused in quote(sale, [one], FACTS).refused:
         missing, pieces = refused.objection.missing_minor, refused.objection.missing_pieces
         if refused.objection.reason is Reason.SPEND_MISSING:
@@ -262,7 +262,7 @@ def test_a_sale_wide_coupon_counted_first_leaves_pieces_uneven_and_nothing_is_lo
 
 def test_a_set_of_which_nothing_is_left_is_passed_over() -> None:
     free = coupon(1, AmountOff((AmountStep(0, 20),)), items=Items(skus=frozenset("A")), stacking=JOINT)
-    free = replace(free, offer=replace(free.offer, stacking=replace(JOINT, priority=1)))
+    free = free._replace(offer=replace(free.offer, stacking=replace(JOINT, priority=1)))
     two_for_1 = SetPrice(2, 1, 100, sets_max=2)
     priced = coupon(2, two_for_1, stacking=replace(JOINT, base=Base.ORIGINAL))
     answer = quote(basket(("A", 2, 10), ("B", 2, 8)), [free, priced], FACTS)
@@ -292,23 +292,23 @@ def test_a_coupon_may_give_more_beside_another_than_alone(
 
 
 def test_ties_go_to_fewer_coupons_then_to_those_that_expire_first() -> None:
-    ten = replace(coupon(9, AmountOff((AmountStep(0, 10),))), expires=20_009)
-    fives = [replace(coupon(n, OFF_5, stacking=JOINT), expires=20_000 - n) for n in range(3)]
+    ten = coupon(9, AmountOff((AmountStep(0, 10),)))._replace(expires=20_009)
+    fives = [coupon(n, OFF_5, stacking=JOINT)._replace(expires=20_000 - n) for n in range(3)]
     answer = quote(basket(("A", 1, 100)), [ten, *fives[:2]], FACTS)
     assert [one.key[1] for one in answer.applied] == [9]
-    two = [replace(one, offer=replace(one.offer, stacking=replace(JOINT, together_max=2))) for one in fives]
+    two = [one._replace(offer=replace(one.offer, stacking=replace(JOINT, together_max=2))) for one in fives]
     assert [one.key[1] for one in quote(basket(("A", 1, 100)), two, FACTS).applied] == [1, 2]
 
 
 def test_points_are_spent_once() -> None:
     spend = PointsSpend(10, 1, 100)
     two = [coupon(n, spend, stacking=JOINT) for n in (1, 2)]
-    answer = quote(basket(("A", 1, 50)), two, replace(FACTS, member=Member(b"m", points=35)))
+    answer = quote(basket(("A", 1, 50)), two, FACTS._replace(member=Member(b"m", points=35)))
     assert [(one.amount_minor, one.points_spent) for one in answer.applied] == [(3, 30)]
     (refused,) = answer.refused
     assert (refused.objection.reason, refused.objection.missing_points) == (Reason.POINTS_MISSING, 5)
     assert refused.objection.because == (("acme", 1, 0),)
-    nobody = quote(basket(("A", 1, 50)), two[:1], replace(FACTS, member=None))
+    nobody = quote(basket(("A", 1, 50)), two[:1], FACTS._replace(member=None))
     assert list(refusals(nobody).values()) == [Reason.MEMBER_NEEDED]
 
 
@@ -339,7 +339,7 @@ def test_a_limit_counts_the_coupons_of_this_sale_too() -> None:
 
 def test_marks_and_stored_value_stand_beside_an_exclusive_coupon() -> None:
     coupons = [coupon(1, OFF_5), coupon(2, Attribution()), coupon(3, Pickup())]
-    wallet = replace(coupon(4, StoredValue(100)), balance_minor=30)
+    wallet = coupon(4, StoredValue(100))._replace(balance_minor=30)
     answer = quote(basket(("A", 1, 20)), [*coupons, wallet], FACTS)
     assert (answer.discount_minor, answer.paid_minor, len(answer.applied)) == (5, 15, 4)
 

@@ -2,7 +2,7 @@
 
 import json
 import re
-from dataclasses import asdict, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -212,7 +212,7 @@ def test_a_decision(case, contents):
     checked = Checked(Word(case["word"]), until and from_timestamp(until)) if "word" in case else None
     beside = {"supervised": case.get("supervised", False), "checked": checked}
     found = decide(coupon, contents, sale, view, setting, member, **beside)
-    decision = asdict(replace(found, objection=None, applied=None))
+    decision = found._replace(objection=None, applied=None)._asdict()
     if not found.asked:  # said only where somebody is, or was, asked
         del decision["asked"]
     del decision["objection"], decision["applied"]
