@@ -239,7 +239,7 @@ class _Work:
         else:
             self.unrecorded = 1
         if request.request_id is not None:
-            object.__setattr__(verdict, "written", ENCODE(verdict.to_json()))
+            verdict.written = ENCODE(verdict.to_json())
             answer = verdict.written.decode()
             tx.remember(request.request_id, request.fingerprint(self._owner._secret), answer, now.now)
         self.mark = raise_mark(tx, state, self._owner._clock, at)

@@ -35,6 +35,8 @@ NAME_PATTERN = (
     r"\U000e0000-\U000e0fff]*\Z"
 )
 
+_DECODE = msgspec.json.Decoder().decode
+
 Amount = Annotated[int, Meta(ge=0, le=AMOUNT_MAX_MINOR)]
 Name = Annotated[str, Meta(min_length=1, max_length=NAME_CHARS_MAX, pattern=NAME_PATTERN)]
 Word = Annotated[str, Meta(max_length=NAME_CHARS_MAX, pattern=NAME_PATTERN)]
@@ -152,12 +154,37 @@ async def read_body(request: web.Request, kind: type[T]) -> T:
         except TimeoutError:
             raise ApiError("body_timeout") from None
     try:
-        value = strict_json.loads(raw, max_bytes=BODY_BYTES_MAX, max_depth=DEPTH_MAX)
-        return msgspec.convert(value, type=kind)
+        return msgspec.convert(_json_of(raw), type=kind)
     except WireError as error:
         raise ApiError("bad_body", error.sentence) from None
     except msgspec.ValidationError as error:
         raise ApiError("bad_body", str(error)) from None
+
+
+def _json_of(raw: bytes) -> Any:
+    """What `strict_json` makes of it, in a quarter of its time where nothing can be said against it; WireError.
+
+    msgspec keeps the last of two equal names and says nothing. But each name that was written has its colon: without
+    escapes, and with as many colons written as there are in what was read, no name was written twice. Numbers and
+    depth are the business of the type that it becomes.
+    """
+    if len(raw) <= BODY_BYTES_MAX and b"\\" not in raw:
+        try:
+            value = _DECODE(raw)
+            if _colons(value) == raw.count(b":"):
+                return value
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            pass  # what is wrong with it is said below
+    return strict_json.loads(raw, max_bytes=BODY_BYTES_MAX, max_depth=DEPTH_MAX)
+
+
+def _colons(value: Any) -> int:
+    """How many are written in a JSON text of `value` that has no escapes."""
+    if type(value) is str:
+        return value.count(":")
+    if type(value) is dict:
+        return sum([1 + name.count(":") + _colons(one) for name, one in value.items()])
+    return sum(map(_colons, value)) if type(value) is list else 0
 
 
 _COUNT = re.compile(r"[1-9][0-9]?")

@@ -16,12 +16,12 @@ from agent.domain.outcome import SAYINGS, Outcome, Tone, sentences
 from agent.domain.token import Coupon
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Verdict:
     """One answer. Amounts in minor units; times aware; texts by language. `to_json` gives the API's form.
 
     stored: the answer given before to the same request, repeated word for word; nothing new happened. ms: from the
-    scan's arrival to the committed answer, set by whoever measured it.
+    scan's arrival to the committed answer, set by whoever measured it. Of what it says nothing else changes once made.
     """
 
     scan_id: str
@@ -53,7 +53,7 @@ class Verdict:
 
     def measured(self, ms: float) -> Verdict:
         """Itself, with the time it took. Whoever waited for it says so once, before anybody else sees it."""
-        object.__setattr__(self, "ms", round(ms, 3))
+        self.ms = round(ms, 3)
         return self
 
     def to_bytes(self, encode: Callable[[Any], bytes]) -> bytes:
@@ -69,7 +69,7 @@ class Verdict:
         if self.stored is not None:
             return {**self.stored, "replayed": True}
         if self.said is None:
-            object.__setattr__(self, "said", self._json())
+            self.said = self._json()
         assert self.said is not None, "it was made"
         return {**self.said, "ms": self.ms}
 
