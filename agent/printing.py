@@ -31,7 +31,7 @@ DRAWER_TURN_S = 5.0
 """How long a drawer waits for the receipt before it: one that opens long after nobody stands there is a risk."""
 ASK_LOST_S = 5.0
 """How often a printer that was lost is asked while nothing waits, so that the page tells when it is mended."""
-_MENDABLE = (DeviceState.LOST, DeviceState.DENIED)
+_NOT_LOST = (DeviceState.READY, DeviceState.STARTING)
 
 CAUSES: dict[str, tuple[str, str]] = {
     PrinterCause.PAPER_OUT: ("打印机缺纸，请换纸", "The printer is out of paper: put in a new roll"),
@@ -168,22 +168,26 @@ class PrintQueue:
         return document
 
     async def _until_ready(self) -> None:
-        """Ask the printers now and then until one would print. Nothing is written meanwhile: flash wears."""
-        wait_s = RETRY_LEAST_S
+        """Ask the printers now and then until one would print or says another cause, which the job is then to name.
+        Nothing is written meanwhile: flash wears."""
+        wait_s, causes = RETRY_LEAST_S, self._causes()
         while True:
             await self._woken_within(wait_s)
             # All at once: one that is not there takes its time to say so.
-            if any(status.ready for status in await self._ask(self._devices)):
+            if any(status.ready for status in await self._ask(self._devices)) or self._causes() != causes:
                 return
             wait_s = min(wait_s * 2, RETRY_MOST_S)
 
     async def _rest(self) -> None:
         """Until a job was committed. Who is lost is asked now and then; a printer that is well is left alone."""
         while True:
-            lost = [device for device in self._devices if device.printer.status().state in _MENDABLE]
+            lost = [device for device in self._devices if device.printer.status().state not in _NOT_LOST]
             if await self._woken_within(ASK_LOST_S if lost else None):
                 return
             await self._ask(lost)
+
+    def _causes(self) -> list[str]:
+        return [device.printer.status().cause for device in self._devices]
 
     async def _ask(self, devices: Sequence[Device]) -> list[PrinterStatus]:
         return await asyncio.gather(*(device.printer.query() for device in devices))

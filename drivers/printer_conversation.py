@@ -292,10 +292,9 @@ class Conversation(ABC):
         await self._pass_over(link)
         self._foreign = 0
         status = printer_status.decode(await self._ask(link, printer_status.ASKED))
-        if not status.ready:
-            await self._pass_over(link)
-            if self._is_no_printer(status):
-                status = _NO_PRINTER
+        await self._pass_over(link)
+        if self._is_no_printer(status):
+            status = _NO_PRINTER
         if status.ready:
             self._note(DeviceState.READY, "")
         else:
@@ -309,9 +308,9 @@ class Conversation(ABC):
                 break
 
     def _is_no_printer(self, status: PrinterStatus) -> bool:
-        """Letters of a server's greeting look like status bytes; so it is judged by all that it said."""
+        """Bytes of a server's greeting look like status bytes; so it is judged by all that it said."""
         least = 1 if status.causes == (PrinterCause.UNREACHABLE,) else FOREIGN_LEAST
-        return self._text >= TEXT_LEAST or self._foreign >= least
+        return self._text >= TEXT_LEAST or (not status.ready and self._foreign >= least)
 
     def _blind_status(self) -> PrinterStatus:
         self._note(DeviceState.READY, "")
@@ -324,7 +323,7 @@ class Conversation(ABC):
             asked = printer_status.request(ask)
             if await link.write(asked, idle_s=timeout_s, total_s=timeout_s) < len(asked):
                 break
-            answer = await self._next(link, printer_status.is_status, timeout_s)
+            answer = await self._next(link, printer_status.is_status, timeout_s, talker=False)
             if answer is None:
                 break
             answers[ask] = answer
@@ -332,12 +331,16 @@ class Conversation(ABC):
             answers |= await self._ask(link, (Ask.ERROR_CAUSE,))
         return answers
 
-    async def _next(self, link: Link, wanted: Callable[[int], bool], timeout_s: float) -> int | None:
+    async def _next(
+        self, link: Link, wanted: Callable[[int], bool], timeout_s: float, *, talker: bool = True
+    ) -> int | None:
         """The next byte that is wanted; None when none came in time. Keeps account of sentinels answered late and
-        steps over automatic status, XON/XOFF and noise."""
+        steps over automatic status, XON/XOFF and noise. talker: whether to go on after text that no printer sends."""
         deadline = time.monotonic() + timeout_s
         skip = 0
         for _ in range(STALE_BYTES_MAX):
+            if not talker and self._text >= TEXT_LEAST:
+                return None
             byte = await link.read_byte(deadline - time.monotonic())
             if byte is None:
                 return None

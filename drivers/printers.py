@@ -42,6 +42,11 @@ _DENIED = _Trouble(
     PrinterCause.MISCONFIGURED, DeviceState.DENIED, "give the service access (group lp or dialout)"
 )
 _NO_DEVICE = _Trouble(PrinterCause.MISCONFIGURED, DeviceState.MISCONFIGURED, "name the printer's device file")
+_NO_LINE = _Trouble(
+    PrinterCause.MISCONFIGURED,
+    DeviceState.MISCONFIGURED,
+    'this is no serial line; a printer on USB is kind = "file"',
+)
 _TROUBLES = {
     errno.EACCES: _DENIED,
     errno.EPERM: _DENIED,
@@ -51,6 +56,7 @@ _TROUBLES = {
     errno.EAGAIN: _Trouble(
         PrinterCause.UNREACHABLE, DeviceState.DENIED, "another program holds the line: stop it"
     ),
+    errno.ENOTTY: _NO_LINE,
     errno.EISDIR: _NO_DEVICE,
     errno.ENOTDIR: _NO_DEVICE,
     errno.ECONNREFUSED: _Trouble(
@@ -163,9 +169,7 @@ class SerialPrinter(Conversation):
                 exclusive=True,
             )
         except serial.SerialException as error:
-            cause = error.__context__
-            known = OSError(error.errno or getattr(cause, "errno", None), str(error))
-            raise _unavailable(known, self._device) from error
+            raise _unavailable(OSError(_number(error), str(error)), self._device) from error
         except ValueError as error:
             detail = f"{self._device}: {error}; correct the line settings"
             raise PrinterUnavailableError(
@@ -177,6 +181,14 @@ class SerialPrinter(Conversation):
         settings[6][termios.VMIN] = 1  # with 0, "nothing yet" cannot be told from "hung up"
         termios.tcsetattr(descriptor, termios.TCSANOW, settings)
         return Link(descriptor, lambda: _close_line(line))
+
+
+def _number(error: serial.SerialException) -> int | None:
+    """The errno behind what pyserial says; termios has it as its first argument alone."""
+    below = error.__context__
+    if isinstance(below, termios.error):
+        return int(below.args[0])
+    return error.errno or getattr(below, "errno", None)
 
 
 def _close_line(line: serial.Serial) -> None:

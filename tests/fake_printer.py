@@ -25,7 +25,7 @@ class FakePrinter:
 
     def status(self) -> DeviceStatus:
         detail = self.cause.value if self._state is DeviceState.LOST and self.cause else ""
-        return DeviceStatus(self._name, "fake", self._state, detail, self._since)
+        return DeviceStatus(self._name, "fake", self._state, detail, self._since, detail)
 
     async def query(self) -> PrinterStatus:
         ready = self.cause in (None, PrinterCause.PAPER_LOW)

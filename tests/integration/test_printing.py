@@ -347,6 +347,18 @@ async def test_whoever_asks_again_is_not_kept_waiting(till: Core, monkeypatch: p
         await desk.until(lambda: bool(printer.printed))
 
 
+async def test_a_job_that_waits_names_what_is_the_matter_now(till: Core) -> None:
+    """A printer that was off, and is out of paper once it is on."""
+    printer = FakePrinter()
+    printer.cause = PrinterCause.UNREACHABLE
+    desk = Desk(till, fake(printer))
+    async with running(desk):
+        await desk.redeem(1)
+        await desk.until(lambda: desk.told == [("T-0001-1", "queued", "unreachable")])
+        printer.cause = PrinterCause.PAPER_OUT
+        await desk.until(lambda: desk.told[1:] == [("T-0001-1", "queued", "paper_out")])
+
+
 @pytest.mark.parametrize("state", [DeviceState.LOST, DeviceState.DENIED])
 async def test_a_lost_printer_is_seen_to_be_mended_while_nothing_waits(
     till: Core, monkeypatch: pytest.MonkeyPatch, state: DeviceState
