@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+from collections.abc import Mapping
 from pathlib import Path
 
 import config
@@ -18,6 +19,11 @@ _SAID = {
     Delivery.CONFIRMED: "printed, and the printer confirms it",
     Delivery.UNCONFIRMED: "sent; the printer does not confirm it: look at the paper",
     Delivery.NOT_SENT: "not printed",
+}
+_DRAWER_SAID = {
+    Delivery.CONFIRMED: "the pulse was sent, and the printer confirms it",
+    Delivery.UNCONFIRMED: "the pulse was sent; the printer does not confirm it: look at the drawer",
+    Delivery.NOT_SENT: "not opened",
 }
 
 
@@ -58,7 +64,7 @@ def run(arguments: argparse.Namespace) -> int:
         return _statuses(settings, arguments.name)
     printer, name = _printer(settings, arguments.name)
     if action == "drawer":
-        return _say(name, asyncio.run(_open_drawer(printer)))
+        return _say(name, asyncio.run(_open_drawer(printer)), _DRAWER_SAID)
     from agent.receipts.trial_page import render_trial_page
 
     return _say(name, asyncio.run(printer.send(render_trial_page(_profile(settings, arguments)))))
@@ -133,9 +139,9 @@ async def _open_drawer(printer: ReceiptPrinter) -> SendResult:
     return await printer.send(DRAWER_PULSE)
 
 
-def _say(name: str, result: SendResult) -> int:
+def _say(name: str, result: SendResult, said: Mapping[Delivery, str] = _SAID) -> int:
     cause = f" ({result.cause.value})" if result.cause else ""
-    print(f"{name}: {_SAID[result.delivery]}{cause}")
+    print(f"{name}: {said[result.delivery]}{cause}")
     if result.detail:
         print(f"  {result.detail}")
     return 0 if result.delivery is Delivery.CONFIRMED else 1

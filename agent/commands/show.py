@@ -81,6 +81,9 @@ def status_lines(status: dict[str, Any]) -> Iterator[str]:
     for conflict in status["conflicts"]:
         yield f"conflict  {conflict['id']}: {conflict['en']} / {conflict['zh']}"
     yield f"today     {status['today']['accepted']} accepted, {status['today']['refused']} refused"
+    prints = status["prints"]
+    if prints["waiting"] or prints["unconfirmed"]:
+        yield f"receipts  {prints['waiting']} waiting for a printer, {prints['unconfirmed']} not confirmed"
     for device in status["devices"]:
         detail = f": {device['detail']}" if device["detail"] else ""
         yield f"{device['role']:<9} {device['name']} ({device['kind']}) {device['state']}{detail}"

@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 import config
 from agent.api import server, wire
 from agent.bundle_file import INBOX
+from agent.commands.show import status_lines
 from agent.domain import bundle_file
 from agent.domain.bundle_file import Head
 from agent.domain.money import AMOUNT_MAX_MINOR
@@ -229,6 +230,8 @@ async def play_unconfirmed(till: RealTill, checked: Checked, printer: VirtualPri
     printer.set_fault(Fault.DROP, on=False)
     assert [(one["job"], one["state"]) for one in listed] == [(job, "unconfirmed")]
     assert (await checked.call("GET", "/v1/prints?limit=1")).json["prints"] == listed
+    status = (await checked.call("GET", "/v1/status")).json
+    assert "receipts  0 waiting for a printer, 1 not confirmed" in status_lines(status)
     confirmed = await checked.call("POST", f"/v1/prints/{job}/confirm", {})
     assert (confirmed.status, confirmed.json["state"], confirmed.json["cause"]) == (200, "printed", "")
     again = await checked.call("POST", f"/v1/prints/{job}/confirm", {})

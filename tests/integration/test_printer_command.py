@@ -141,10 +141,15 @@ def test_without_a_name_every_printer_is_asked(tmp_path, capsys):
     assert out.splitlines()[:2] == ["front: ready", "back: not ready (cover_open)"]
 
 
-def test_the_drawer_is_opened_once_and_in_no_receipt(tmp_path):
+def test_the_drawer_is_opened_once_and_in_no_receipt(tmp_path, capsys):
     with serving() as virtual:
         assert main(["printer", "drawer", "--config", write_config(tmp_path, virtual.port)]) == 0
     assert virtual.jobs == [DRAWER_PULSE]
+    with serving(Fault.PAPER_OUT) as virtual:
+        assert main(["printer", "drawer", "--config", write_config(tmp_path, virtual.port)]) == 1
+    out = capsys.readouterr().out
+    assert "front: the pulse was sent" in out
+    assert "front: not opened (paper_out)" in out
 
 
 def test_the_profiles_are_named(capsys):
