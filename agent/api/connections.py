@@ -12,21 +12,24 @@ from typing import Any
 
 from aiohttp import web
 
+from agent.api.front import Front
+
 CONNECTIONS_MAX = 128
 """Connections at the same time. The page needs two, a POS one."""
 
+MakeFront = Callable[[web.RequestHandler, Callable[[], object]], Front]
 Handle = Callable[[Any], Awaitable[web.StreamResponse]]
 
 
 class Connections:
-    """Those of `server`."""
+    """Those of `server`, each with its front. make_front: takes what answers behind it, and what to call at its end."""
 
-    def __init__(self, server: web.Server) -> None:
+    def __init__(self, server: web.Server, make_front: MakeFront) -> None:
         self._server = server
+        self._make_front = make_front
+        self._fronts: dict[object, Front] = {}
         self._asked: dict[object, web.Request] = {}
-        """Connection to the request that is being answered on it."""
-        self._served: set[object] = set()
-        """Connections on which something was answered."""
+        """Connection to the request that aiohttp answers on it now."""
         server.request_handler = self._watched(server.request_handler)
 
     def __len__(self) -> int:
@@ -35,32 +38,46 @@ class Connections:
     def new(self) -> asyncio.Protocol:
         """What answers a new connection."""
         open_ones = [one for one in self._server.connections if one.transport is not None]  # the oldest first
-        self._served.intersection_update(open_ones)
         if len(open_ones) >= CONNECTIONS_MAX and not self._close_one(open_ones):
             return _Refusal()
         connection = self._server()
         connection.keep_alive(True)  # else aiohttp waits for ever for a first request
-        return connection
+        front = self._fronts[connection] = self._make_front(
+            connection, lambda: self._fronts.pop(connection, None)
+        )
+        return front
+
+    async def settle(self, wait_s: float) -> None:
+        """Wait until what the fronts answer is answered, `wait_s` at most."""
+        if tasks := [front.task for front in self._fronts.values() if front.task is not None]:
+            await asyncio.wait(tasks, timeout=wait_s)
 
     def _close_one(self, open_ones: list[web.RequestHandler]) -> bool:
         """Close one that waits for its caller; False if something is being answered on all of them."""
         waiting = [
-            one for one in open_ones if one not in self._asked or not self._asked[one].content.is_eof()
+            one
+            for one in open_ones
+            if self._fronts[one].task is None
+            and (one not in self._asked or not self._asked[one].content.is_eof())
         ]
         if not waiting:
             return False
-        min(waiting, key=self._served.__contains__).force_close()
+        min(waiting, key=lambda one: self._fronts[one].served).force_close()
         return True
 
     def _watched(self, handle: Handle) -> Handle:
         async def watched(request: web.Request) -> web.StreamResponse:
             connection = request.protocol
+            front = self._fronts.get(connection)
+            if front is None:  # the caller has hung up meanwhile
+                return await handle(request)
             self._asked[connection] = request
+            front.begun_behind()
             try:
                 return await handle(request)
             finally:
                 self._asked.pop(connection, None)
-                self._served.add(connection)
+                front.answered_behind()
 
         return watched
 

@@ -73,13 +73,13 @@ async def redeem(request: web.Request) -> web.Response:
     A key belongs to one request: the same text, sale, member and supervisor. Make a new key for each attempt of a
     customer, an UUID for example, and keep it until you have an answer.
     """
-    return answer((await redeemed(request.app[TILL], request)).to_json())
-
-
-async def redeemed(till: Till, request: web.Request) -> Verdict:
-    """The verdict on a request to redeem; ApiError."""
     key = idempotency_key(request)
     body = await read_body(request, RedeemBody)
+    return answer((await redeemed(request.app[TILL], key, body)).to_json())
+
+
+async def redeemed(till: Till, key: str, body: RedeemBody) -> Verdict:
+    """The verdict on a request to redeem; ApiError."""
     try:
         sale = sale_of(body.sale, till.currency, key[:NAME_CHARS_MAX])
         customer = NOBODY if body.member is None else till.members.customer(told_of(body.member))
@@ -131,7 +131,13 @@ def idempotency_key(request: web.Request) -> str:
     keys = request.headers.getall("Idempotency-Key", [])
     if not any(keys):
         raise ApiError("key_missing")
-    key = keys[0]
-    if len(keys) > 1 or len(key) > KEY_CHARS_MAX or not key.isascii() or not key.isprintable():
+    if len(keys) > 1:
+        raise ApiError("key_form")
+    return fit_key(keys[0])
+
+
+def fit_key(key: str) -> str:
+    """`key` itself; ApiError key_form."""
+    if len(key) > KEY_CHARS_MAX or not key.isascii() or not key.isprintable():
         raise ApiError("key_form")
     return key

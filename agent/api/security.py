@@ -64,6 +64,15 @@ def make_guard(token: str, allowed_origins: tuple[str, ...]) -> Guard:
     return guard
 
 
+def make_fits(token: str) -> Callable[[str, str], bool]:
+    """The guard for a request that has no headers but a Host and an Authorization ("" for none), and a JSON body."""
+
+    def fits(host: str, authorization: str) -> bool:
+        return _is_loopback_host(host) and (not token or _is_token(_bearer(authorization), token))
+
+    return fits
+
+
 Signer = Callable[[web.Request, web.StreamResponse], Awaitable[None]]
 
 
@@ -126,12 +135,17 @@ def _preflight(request: web.Request) -> web.Response:
 
 def _knows_token(request: web.Request, token: str) -> bool:
     """By header (a POS), by cookie (the page), or in the page's first address: /?token=..."""
-    kind, _, said = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
-    candidates = [said.strip() if kind.lower() == "bearer" else "", request.cookies.get(COOKIE, "")]
+    candidates = [_bearer(request.headers.get(hdrs.AUTHORIZATION, "")), request.cookies.get(COOKIE, "")]
     if request.path == "/":
         candidates.append(request.query.get("token", ""))
+    return any(_is_token(candidate, token) for candidate in candidates)
+
+
+def _bearer(authorization: str) -> str:
+    kind, _, said = authorization.partition(" ")
+    return said.strip() if kind.lower() == "bearer" else ""
+
+
+def _is_token(said: str, token: str) -> bool:
     # headers hold whatever bytes were sent; compare_digest takes the same time wherever two texts differ
-    return any(
-        hmac.compare_digest(candidate.encode("utf-8", "surrogateescape"), token.encode())
-        for candidate in candidates
-    )
+    return hmac.compare_digest(said.encode("utf-8", "surrogateescape"), token.encode())

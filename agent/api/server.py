@@ -6,10 +6,12 @@ import asyncio
 import logging
 import os
 import signal
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+import msgspec
 from aiohttp import web
 
 import config
@@ -29,10 +31,10 @@ from agent.api import (
 )
 from agent.api.connections import Connections
 from agent.api.errors import make_answerer
-from agent.api.hot import hot_path
+from agent.api.front import Front
 from agent.api.keys import TILL
-from agent.api.security import make_guard, make_signer
-from agent.api.wire import BODY_BYTES_MAX
+from agent.api.security import make_fits, make_guard, make_signer
+from agent.api.wire import BODY_BYTES_MAX, RedeemBody, body_of
 from agent.till import Till
 
 log = logging.getLogger(__name__)
@@ -45,6 +47,7 @@ ROUTES = [
 """What the API document lists, in its order; the pages are beside them."""
 IDLE_S = 30
 """How long a connection may be silent, before its first request and between two."""
+SHUTDOWN_S = 2.0
 TOKEN_BYTES_MIN, TOKEN_BYTES_MAX = 16, 4096
 
 
@@ -84,13 +87,15 @@ class ApiServer:
         settings = self._settings
         token, origins = read_token(settings.token_file), settings.allowed_origins
         app = make_app(self._till, token, origins)
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=2.0, keepalive_timeout=IDLE_S)
+        self._runner = web.AppRunner(
+            app, access_log=None, shutdown_timeout=SHUTDOWN_S, keepalive_timeout=IDLE_S
+        )
         await self._runner.setup()
         server = self._runner.server
         assert server is not None, "it was set up"
-        answered = make_answerer(make_guard(token, origins), _end_process)
-        server.request_handler = hot_path(self._till, answered, make_signer(origins), server.request_handler)
-        self._connections = Connections(server)
+        self._connections = Connections(
+            server, partial(Front, redeem=self._redeem, fits=make_fits(token), idle_s=IDLE_S)
+        )
         try:
             self._listener = await asyncio.get_running_loop().create_server(
                 self._connections.new, settings.host, settings.port, reuse_address=True
@@ -105,6 +110,10 @@ class ApiServer:
         self.url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
         return self
 
+    async def _redeem(self, key: str, body: bytes) -> bytes:
+        verdict = await scans.redeemed(self._till, scans.fit_key(key), body_of(body, RedeemBody))
+        return verdict.to_bytes(msgspec.json.encode)
+
     @property
     def connections(self) -> int:
         """How many are open now."""
@@ -115,6 +124,8 @@ class ApiServer:
     ) -> None:
         if self._listener is not None:
             self._listener.close()
+        if self._connections is not None:
+            await self._connections.settle(SHUTDOWN_S)
         if self._runner is not None:
             await self._runner.cleanup()
 

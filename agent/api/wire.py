@@ -153,6 +153,11 @@ async def read_body(request: web.Request, kind: type[T]) -> T:
                 raw = await request.read()
         except TimeoutError:
             raise ApiError("body_timeout") from None
+    return body_of(raw, kind)
+
+
+def body_of(raw: bytes, kind: type[T]) -> T:
+    """A JSON body as `kind`; ApiError bad_body names the field."""
     try:
         return msgspec.convert(_json_of(raw), type=kind)
     except WireError as error:

@@ -17,6 +17,7 @@ import pytest
 from agent import printing
 from agent.domain.outcome import Outcome
 from agent.domain.sale import Sale
+from agent.domain.time import Anchor, BootTime
 from agent.domain.token import parse
 from agent.ports import LedgerUnavailable, PrintState
 from agent.printing import Device, PrintQueue
@@ -223,6 +224,26 @@ async def test_a_receipt_given_up_gives_its_code_back(till: Core) -> None:
     assert (await desk.redeem(2))["promo"] == "P000", "it is free again"
     assert desk.told_of("P000") == ["returned"]
     check_chain(till.path, till.factory)
+
+
+async def test_a_pool_that_had_none_left_is_looked_at_again_when_something_comes_in(till: Core) -> None:
+    """The till remembers that it is empty, and must forget it: by a receipt given up, and by a bundle."""
+    desk = Desk(till)
+    assert [(await desk.redeem(n))["promo"] for n in range(1, 7)] == [
+        "P000",
+        "P001",
+        "Q000",
+        "Q001",
+        None,
+        None,
+    ]
+    assert await desk.promos.give_up("T-0001-2") is True
+    assert [(await desk.redeem(n))["promo"] for n in (7, 8)] == ["P001", None]
+    fresh = replace(till.factory.promos[0], short="R000")
+    parts = till.factory.parts()
+    manifest = till.factory.manifest(parts)
+    await till.cache.apply(manifest, parts, [fresh], Anchor(till.factory.issued, BootTime("", 0.0)))
+    assert [(await desk.redeem(n))["promo"] for n in (9, 10)] == ["R000", None]
 
 
 async def test_a_receipt_given_up_is_printed_later_without_the_code(till: Core) -> None:
