@@ -59,6 +59,11 @@ _REASONS = (
     ("timed-out", PrinterCause.UNREACHABLE),
     ("media-low", PrinterCause.PAPER_LOW),
 )
+_NO_SERVER = "what answers is no print server"
+_NAME_IT = "name the queue, such as ipp://localhost/printers/receipts"
+_REFUSED = "the print server does not let this till print: allow it there"
+_STATUSES = {401: _REFUSED, 403: _REFUSED, 426: "it wants an encrypted line: write ipps://"}
+ASK_S_MAX = 2.5  # a print server answers in milliseconds; nothing is lost by asking again
 _OVER = (JobState.CANCELED, JobState.ABORTED, JobState.COMPLETED)
 
 
@@ -118,13 +123,12 @@ class IppPrinter:
     def _session(self) -> aiohttp.ClientSession:
         import aiohttp
 
-        timeout = aiohttp.ClientTimeout(total=self._timeout_s, connect=min(self._timeout_s, 2.5))
-        return aiohttp.ClientSession(timeout=timeout, auto_decompress=False, trust_env=False)
+        return aiohttp.ClientSession(auto_decompress=False, trust_env=False)
 
     async def _ask(self, session: aiohttp.ClientSession) -> PrinterStatus:
         asked = request(Operation.GET_PRINTER_ATTRIBUTES, self._uri, wanted=_PRINTER_WANTED)
         try:
-            answer = await self._post(session, asked)
+            answer = await self._post(session, asked, min(self._timeout_s, ASK_S_MAX))
         except _Unreachable as error:
             self._note(DeviceState.LOST, str(error), error.cause)
             return PrinterStatus(False, (error.cause,), str(error))
@@ -204,13 +208,19 @@ class IppPrinter:
         asked = request(Operation.GET_JOB_ATTRIBUTES, self._uri, job_id=job_id, wanted=("job-state", _BEGAN))
         return await self._post(session, asked)
 
-    async def _post(self, session: aiohttp.ClientSession, body: bytes) -> Answer:
+    async def _post(
+        self, session: aiohttp.ClientSession, body: bytes, timeout_s: float | None = None
+    ) -> Answer:
         import aiohttp
 
-        began = False
+        began, timeout = False, aiohttp.ClientTimeout(total=timeout_s or self._timeout_s, connect=ASK_S_MAX)
         try:
             async with session.post(
-                self._url, data=body, headers={"Content-Type": "application/ipp"}, allow_redirects=False
+                self._url,
+                data=body,
+                headers={"Content-Type": "application/ipp"},
+                allow_redirects=False,
+                timeout=timeout,
             ) as response:
                 began = True
                 status, data = response.status, await response.content.read(ANSWER_BYTES_MAX + 1)
@@ -221,19 +231,21 @@ class IppPrinter:
         except (aiohttp.ClientConnectorError, aiohttp.InvalidURL) as error:
             detail = f"{self._url}: {_reason(error)}; is the print server on, and is this its address?"
             raise _Unreachable(detail, PrinterCause.UNREACHABLE, False) from error
+        except aiohttp.ClientResponseError as error:
+            raise _Unreachable(f"{self._url}: {_NO_SERVER}", PrinterCause.MISCONFIGURED, True) from error
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             detail = f"{self._url}: {_reason(error)}; check the print server"
             connecting = isinstance(error, aiohttp.ConnectionTimeoutError)
             raise _Unreachable(detail, PrinterCause.UNREACHABLE, not connecting) from error
         if status != 200:
-            detail = f"{self._url}: HTTP status {status}; name the queue, such as ipp://localhost/printers/receipts"
+            detail = f"{self._url}: HTTP status {status}; {_STATUSES.get(status, _NAME_IT)}"
             raise _Unreachable(detail, PrinterCause.MISCONFIGURED, began and status >= 500)
         try:
             if len(data) > ANSWER_BYTES_MAX:
                 raise IppError(f"more than {ANSWER_BYTES_MAX} bytes")
             return read_answer(data)
         except IppError as error:
-            detail = f"{self._url}: what answers is no print server ({error})"
+            detail = f"{self._url}: {_NO_SERVER} ({error})"
             raise _Unreachable(detail, PrinterCause.MISCONFIGURED, True) from error
 
     def _note(self, state: DeviceState, detail: str, cause: str = "") -> None:

@@ -147,6 +147,27 @@ async def test_what_is_no_print_server_gets_no_job(body: bytes) -> None:
     await runner.cleanup()
 
 
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        (b"SSH-2.0-OpenSSH_9.2p1 Debian-2\r\n", "what answers is no print server"),
+        (b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n", "does not let this till print"),
+        (b"HTTP/1.1 426 Upgrade Required\r\nContent-Length: 0\r\n\r\n", "write ipps://"),
+    ],
+)
+async def test_what_refuses_is_a_wrong_setting(said: bytes, words: str) -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(4096)
+        writer.write(said)
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        url = f"ipp://127.0.0.1:{server.sockets[0].getsockname()[1]}/printers/x"
+        result = await IppPrinter("queue", url, 2.0).send(JOB)
+    assert (result.delivery, result.cause) == (Delivery.NOT_SENT, PrinterCause.MISCONFIGURED)
+    assert words in result.detail
+
+
 async def test_a_server_that_dies_over_the_job_leaves_it_unconfirmed() -> None:
     def answer(request: web.Request, body: bytes) -> web.StreamResponse:
         if body[2:4] == b"\x00\x02":
