@@ -31,7 +31,7 @@ GROUPS = {
         "agent.commands.scanner",
         "Scanners: the test card, and what it tells of a scanner's settings.",
     ),
-    "printer": ("agent.commands.printer", "Receipt printers: test, status, drawer, profiles."),
+    "printer": ("agent.commands.printer", "Receipt printers: test, status, drawer, profiles; a virtual one."),
     "receipt": ("agent.commands.receipt", "Receipts: show, check, preview, publish templates; rules."),
     "risk": ("agent.commands.risk", "What can be lost: accepted, left under each budget, at most."),
     "time": ("agent.commands.till_time", "This till's time: show, repair."),

@@ -3,15 +3,13 @@
 It behaves as real ones do where it matters to a till: real-time status is answered even while it is stopped, all else
 waits its turn; what it took while stopped it keeps and prints later; faults can be switched on and off at any time.
 
-    python -m drivers.virtual_printer --port 9100 --out DIR      writes N.escpos, N.txt and N.png for every job
+    redeemd printer virtual --port 9100 --out DIR      writes N.escpos, N.txt and N.png for every job
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import contextlib
-import itertools
 import os
 import pty
 import re
@@ -337,43 +335,3 @@ def save_receipt(job: bytes, folder: Path, number: int, dots: int = 576) -> Save
     saved.text.write_text(printed.text, encoding="utf-8")
     saved.png.write_bytes(draw_png(printed, side_dots=32))
     return saved
-
-
-async def _serve_for_ever(host: str, port: int, folder: Path, dots: int) -> None:
-    numbers = itertools.count(1)
-    loop = asyncio.get_running_loop()
-
-    def save(job: bytes) -> None:
-        # Drawing takes longer than a printer may take to answer.
-        loop.run_in_executor(None, _save_and_say, job, folder, next(numbers), dots)
-
-    async with VirtualPrinter(host, port, on_job=save) as printer:
-        print(f"virtual printer on {host}:{printer.port}, receipts go to {folder}", flush=True)
-        await asyncio.Event().wait()
-
-
-def _save_and_say(job: bytes, folder: Path, number: int, dots: int) -> None:
-    saved = save_receipt(job, folder, number, dots)
-    print(f"receipt {number}: {len(job)} bytes, {saved.png}", flush=True)
-
-
-def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m drivers.virtual_printer", description=__doc__.partition("\n")[0]
-    )
-    parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--port", type=int, default=9100, help="0 chooses a free one")
-    parser.add_argument(
-        "--out", type=Path, required=True, metavar="DIR", help="folder for N.escpos, N.txt and N.png"
-    )
-    parser.add_argument(
-        "--dots", type=int, default=576, choices=(384, 512, 576), help="printed width (default 576)"
-    )
-    options = parser.parse_args(arguments)
-    with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(_serve_for_ever(options.host, options.port, options.out, options.dots))
-    return 0
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

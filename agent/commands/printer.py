@@ -1,4 +1,4 @@
-"""`redeemd printer ...`: a page that shows which settings are right, how a printer is, the profiles, the cash drawer.
+"""`redeemd printer ...`: a page that shows which settings are right, how a printer is, the drawer, one in memory.
 
 Stop the till first where a printer is on a serial line or a device file: such a device serves one program at a time.
 """
@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import config
+from agent.commands import virtual_printer
 from agent.commands.errors import EX_CONFIG, CommandError
 from agent.receipts.profile import PrinterProfile
 from drivers.ports import Delivery, ReceiptPrinter, SendResult
@@ -50,6 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     testing.add_argument("--profile", help="for this page: another profile than the file says")
     add("status", "Ask a printer how it is.", "each")
     add("drawer", "Open the cash drawer at a printer, once.")
+    virtual_printer.add_arguments(actions)
     add("profiles", "Name every printer profile, with its columns and dots.", "")
 
 
@@ -57,6 +59,8 @@ def run(arguments: argparse.Namespace) -> int:
     action = arguments.printer_action
     if action == "profiles":
         return _profiles()
+    if action == "virtual":
+        return virtual_printer.run(arguments)
     settings = config.load(arguments.config)
     if action == "test" and arguments.png is not None:
         return _draw(_profile(settings, arguments), arguments.png)

@@ -6,9 +6,6 @@ import asyncio
 import contextlib
 import os
 import socket
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 import serial
@@ -335,22 +332,3 @@ def test_a_saved_receipt_is_bytes_text_and_picture(tmp_path):
     assert saved.text.read_text(encoding="utf-8").startswith("谢谢惠顾\n")
     assert saved.png.read_bytes().startswith(b"\x89PNG")
     assert {path.name for path in (tmp_path / "receipts").iterdir()} == {"7.escpos", "7.txt", "7.png"}
-
-
-async def test_the_virtual_printer_runs_by_itself(tmp_path):
-    program = await asyncio.create_subprocess_exec(
-        sys.executable,
-        *("-m", "drivers.virtual_printer", "--port", "0", "--out", str(tmp_path)),
-        stdout=subprocess.PIPE,
-        cwd=Path(__file__).parents[2],
-    )
-    assert program.stdout is not None
-    try:
-        port = int((await program.stdout.readline()).split(b":")[1].split(b",")[0])
-        result = await NetworkPrinter("p", "127.0.0.1", port).send(JOB)
-        assert result.delivery is Delivery.CONFIRMED
-        assert b"receipt 1" in await program.stdout.readline()
-    finally:
-        program.terminate()
-        await program.wait()
-    assert (tmp_path / "1.escpos").read_bytes() == JOB
