@@ -19,6 +19,7 @@ from cloud.errors import Refused
 from cloud.http import Cloud, json_answer, read_json
 from cloud.issue import add_issuer, issue, why_unsigned
 from cloud.ports import HeldKey, IssuedOrder, KeyState, Offer
+from cloud.shop import why_unprinted
 from cloud.staff import Permission
 from cloud.tills import TillState
 
@@ -57,10 +58,11 @@ async def change_issuer_key(request: web.Request) -> web.Response:
 async def put_campaign(request: web.Request) -> web.Response:
     cloud = await need(request, Permission.ISSUE)
     campaign, promo = forms.offer(await read_json(request))
+    unprinted = await why_unprinted(cloud.store, campaign, promo)
     await cloud.publisher.offer(campaign, promo)
     said = {"issuer": campaign.issuer, "campaign": campaign.number, "version": campaign.version}
-    unsigned = await why_unsigned(cloud.store, campaign)
-    return json_answer(said | {"warnings": [unsigned] if unsigned else []}, 201)
+    warnings = [text for text in (await why_unsigned(cloud.store, campaign), unprinted) if text]
+    return json_answer(said | {"warnings": warnings}, 201)
 
 
 @ROUTES.get("/v1/admin/campaigns")

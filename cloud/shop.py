@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from agent.domain import cbor, receipt_rules, shop, wording
+from agent.domain.campaign import Campaign
 from agent.domain.fields import FieldError, Fields
 from agent.domain.promo import Identity
 from agent.domain.receipt_rules import ReceiptRules
@@ -17,7 +18,7 @@ from agent.domain.shop import Badge, StaffRole, Template
 from agent.domain.token import DAY_MAX, UINT32_MAX
 from cloud.delegation import lent
 from cloud.errors import Refused
-from cloud.ports import CloudStore
+from cloud.ports import CloudStore, PromoPlan
 
 FORM_ITEMS_MAX = 10_000
 """Badges of one request; a larger staff is listed store by store."""
@@ -122,6 +123,25 @@ async def _check_campaigns(store: CloudStore, rules: ReceiptRules) -> None:
                     f"promos {rule.name!r}: tills hold no codes of campaign {_named(arm.campaign)}; write [promo] "
                     "into its file and publish it again, or `redeemd campaign lend` it to them"
                 )
+
+
+async def why_unprinted(store: CloudStore, campaign: Campaign, promo: PromoPlan | None) -> str | None:
+    """What to say where the next version of a campaign, not yet kept, would leave rules of receipts without codes."""
+    identity = campaign.issuer, campaign.number
+    before = await store.offer(*identity)
+    if promo is not None or before is None or before.promo is None or identity in await lent(store):
+        return None
+    rules: set[str] = set()
+    for place in ["", *(place.store for place in await store.places())]:
+        for document in await store.notices(receipt_rules.PART, place):
+            found = receipt_rules.read_part({receipt_rules.PART: document}).promos
+            rules |= {rule.name for rule in found if identity in {arm.campaign for arm in rule.arms}}
+    if not rules:
+        return None
+    return (
+        f"rules of receipts print it ({', '.join(sorted(rules))}), and tills get no codes of it any more: "
+        "write [promo] into its file, or change the rules"
+    )
 
 
 def _named(campaign: Identity) -> str:

@@ -176,6 +176,9 @@ async def test_rules_name_campaigns_that_are_there_and_give_codes(tmp_path, caps
         status, said = await cloud.admin("POST", "campaigns", offer)
         assert status == 201, said
         assert await publish(RULES) == (0, "")
+        offer = {"campaign": campaign.to_wire(cloud_kit.campaign(version=3))}
+        status, said = await cloud.admin("POST", "campaigns", offer)
+        assert (status, said["warnings"][0][:37]) == (201, "rules of receipts print it (autumn), ")
     assert {code for code, _ in refused} == {1}
     for (_, error), words in zip(
         refused,
