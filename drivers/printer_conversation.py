@@ -15,6 +15,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 from drivers import printer_status
 from drivers.ports import (
@@ -88,6 +89,7 @@ class Conversation(ABC):
     """
 
     kind: str
+    silence = "the printer does not answer: check power, cable and cover"
 
     def __init__(self, name: str, timeout_s: float, two_way: bool) -> None:
         assert timeout_s > 0, timeout_s
@@ -295,6 +297,8 @@ class Conversation(ABC):
         await self._pass_over(link)
         if self._is_no_printer(status):
             status = _NO_PRINTER
+        elif status.causes == (PrinterCause.UNREACHABLE,):
+            status = replace(status, detail=self.silence)
         if status.ready:
             self._note(DeviceState.READY, "")
         else:

@@ -79,6 +79,10 @@ class NetworkPrinter(Conversation):
     """A printer, or a print server before one, that takes raw bytes on a TCP port (9100 as a rule)."""
 
     kind = "tcp"
+    silence = (
+        "who is there takes the connection and answers nothing: check the printer's power and cover, and that this is "
+        "its port, 9100 as a rule"
+    )
 
     def __init__(
         self, name: str, host: str, port: int = 9100, timeout_s: float = 5.0, two_way: bool = True

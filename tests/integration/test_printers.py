@@ -53,6 +53,7 @@ async def test_a_printer_that_is_silent_before_the_job_gets_nothing():
         virtual.set_fault(Fault.STALL)
         result = await network(virtual, SOON_S).send(JOB)
         assert (result.delivery, result.cause) == (Delivery.NOT_SENT, PrinterCause.UNREACHABLE)
+        assert "that this is its port" in result.detail, "a web server waits like this for a line's end"
         virtual.set_fault(Fault.STALL, on=False)
         assert (await network(virtual).send(b"after\n\x1dV\x00")).delivery is Delivery.CONFIRMED
         assert virtual.jobs == [b"after\n\x1dV\x00"]
