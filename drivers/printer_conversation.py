@@ -169,6 +169,7 @@ class Conversation(ABC):
         sent = await self._write_job(link, job, line_s) if await self._fill_up(link) else 0
         if sent < len(job):
             return await self._cut_short(link, sent, len(job))
+        self._note(DeviceState.READY, "")
         if await link.drain(line_s):
             detail = "the line did not take the whole job; look at the paper"
         else:
@@ -317,7 +318,8 @@ class Conversation(ABC):
         return self._text >= TEXT_LEAST or (not status.ready and self._foreign >= least)
 
     def _blind_status(self) -> PrinterStatus:
-        self._note(DeviceState.READY, "")
+        if self._status.detail != _TAKES_NOTHING:  # that it takes data again is seen by sending alone
+            self._note(DeviceState.READY, "")
         return PrinterStatus(True, (), "this printer cannot tell its state")
 
     async def _ask(self, link: Link, asks: tuple[Ask, ...]) -> dict[Ask, int]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
+from pathlib import Path
 
 import pytest
 
 from drivers.ports import Delivery, DeviceState, PrinterCause
-from drivers.printers import NetworkPrinter, SerialPrinter
+from drivers.printers import FilePrinter, NetworkPrinter, SerialPrinter
 from drivers.virtual_printer import Fault, VirtualPrinter
 
 JOB = b"\x1b@" + "合计".encode("gb18030") + b"\n\x1dVB\x00"
@@ -54,6 +56,28 @@ async def test_a_printer_that_stopped_is_still_a_printer(fault: Fault) -> None:
         printer = NetworkPrinter("p", "127.0.0.1", virtual.port, timeout_s=5.0)
         assert (await printer.query()).causes != (PrinterCause.MISCONFIGURED,)
         assert printer.status().cause == (await printer.query()).causes[0]
+
+
+async def test_a_printer_that_cannot_answer_is_lost_until_it_takes_data_again(tmp_path: Path) -> None:
+    """To ask it says nothing: it would be shown as well a moment after it took no byte."""
+    device = tmp_path / "lp0"
+    os.mkfifo(device)
+    printer = FilePrinter("p", str(device), timeout_s=SOON_S)
+    reader = os.open(device, os.O_RDONLY | os.O_NONBLOCK)
+    writer = os.open(device, os.O_WRONLY | os.O_NONBLOCK)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            os.write(writer, bytes(4096))
+    assert (await printer.send(JOB)).delivery is Delivery.NOT_SENT
+    assert (await printer.query()).ready, "it may be tried"
+    assert printer.status().state is DeviceState.LOST
+    with contextlib.suppress(BlockingIOError):
+        while os.read(reader, 1 << 16):
+            pass
+    assert (await printer.send(JOB)).delivery is Delivery.UNCONFIRMED
+    assert printer.status().state is DeviceState.READY
+    os.close(reader)
+    os.close(writer)
 
 
 async def test_a_device_that_is_no_serial_line_is_a_wrong_setting() -> None:
