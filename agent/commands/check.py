@@ -6,7 +6,6 @@ Each check calls what the till itself will use and turns its complaint into a fi
 from __future__ import annotations
 
 from collections.abc import Iterator
-from difflib import get_close_matches
 from itertools import chain
 from pathlib import Path
 
@@ -105,11 +104,13 @@ def _device_path(key: tuple[str | int, ...], path: str) -> Iterator[Finding]:
 
 def _profile(key: tuple[str | int, ...], printer: config.Printer) -> Iterator[Finding]:
     from agent.receipts.model import ReceiptError
-    from agent.receipts.profile import BUILT_IN, configured_profile, profile_names
+    from agent.receipts.profile import BUILT_IN, configured_profile
 
     try:
         configured_profile(printer.profile, printer.columns, printer.encoding, printer.qr)
     except ReceiptError as error:
-        near = get_close_matches(printer.profile, profile_names(), n=1)
+        # The sentence begins with the key that is wrong; the profile's own begin with its name.
+        wrong = next((one for one in ("columns", "encoding") if str(error).startswith(f"printer {one} ")), "")
         generic = " or ".join(f'"{name}"' for name in BUILT_IN)
-        yield key, str(error), f'did you mean "{near[0]}"?' if near else f"use {generic}, or a model's name"
+        hint = "redeemd printer test shows which is right" if wrong else f"use {generic}, or a model's name"
+        yield (*key[:-1], wrong or "profile"), str(error), hint

@@ -74,7 +74,7 @@ def run(arguments: argparse.Namespace) -> int:
     return _say(name, asyncio.run(printer.send(render_trial_page(_profile(settings, arguments)))))
 
 
-def _chosen(settings: config.Config, name: str | None) -> config.Printer | None:
+def chosen_printer(settings: config.Config, name: str | None) -> config.Printer | None:
     """The named printer, else the first; None where none is configured and none is named."""
     if name is None:
         return settings.printer[0] if settings.printer else None
@@ -88,7 +88,7 @@ def _chosen(settings: config.Config, name: str | None) -> config.Printer | None:
 def _printer(settings: config.Config, name: str | None) -> tuple[ReceiptPrinter, str]:
     from agent.devices import receipt_printer
 
-    chosen = _chosen(settings, name)
+    chosen = chosen_printer(settings, name)
     if chosen is None:
         raise CommandError("the file names no printer: add a [[printer]] block", EX_CONFIG)
     return receipt_printer(chosen), chosen.name
@@ -98,7 +98,7 @@ def _profile(settings: config.Config, arguments: argparse.Namespace) -> PrinterP
     from agent.receipts.model import ReceiptError
     from agent.receipts.profile import configured_profile, printer_profile
 
-    chosen = _chosen(settings, arguments.name)
+    chosen = chosen_printer(settings, arguments.name)
     try:
         if arguments.profile is not None or chosen is None:
             return printer_profile(arguments.profile or "generic-80")

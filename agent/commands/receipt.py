@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal
 
 from agent.commands import receipt_cloud
 from agent.commands.arguments import at_least_one
-from agent.commands.errors import EX_CONFIG, EX_DATAERR, CommandError
+from agent.commands.errors import EX_CONFIG, EX_DATAERR, EX_USAGE, CommandError
 from agent.commands.receipt_cloud import read_template_file
 from agent.domain.receipt_template import LANGUAGES, PAPERS
 
@@ -46,9 +46,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--without", nargs="*", default=[], metavar="FACT", help="facts that are not known here"
     )
     preview.add_argument("--copy", type=at_least_one, default=0, metavar="N", help="as the n-th copy")
-    preview.add_argument(
-        "--profile", default="generic-80", help="the printer (redeemd printer profiles); default: %(default)s"
+    as_printed = preview.add_argument_group("as which printer")
+    as_printed.add_argument("--config", type=Path, metavar="FILE", help="a printer of this till.toml")
+    as_printed.add_argument("--printer", metavar="NAME", help="which one of --config; without it, the first")
+    as_printed.add_argument("--profile", help="redeemd printer profiles names them; without both: generic-80")
+    as_printed.add_argument(
+        "--columns", type=at_least_one, metavar="N", help="as the key of a [[printer]] block"
     )
+    as_printed.add_argument("--encoding", metavar="SET", help="likewise")
+    as_printed.add_argument("--qr", choices=("auto", "native", "picture"), help="likewise")
     receipt_cloud.add_arguments(actions)
     how = preview.add_mutually_exclusive_group()
     how.add_argument("--text", action="store_true", help="as plain text (the default)")
@@ -88,22 +94,41 @@ def _check(files: list[Path]) -> int:
 
 def _preview(arguments: argparse.Namespace) -> int:
     from agent.receipts.html import render_html
-    from agent.receipts.model import ReceiptError
     from agent.receipts.plain import render_text
-    from agent.receipts.profile import printer_profile
 
-    document = _document(arguments)
-    try:
-        profile = printer_profile(arguments.profile)
-    except ReceiptError as error:
-        raise CommandError(f"{error}; see: redeemd printer profiles", EX_CONFIG) from error
+    document, profile = _document(arguments), _profile(arguments)
     if arguments.png is not None:
         _write(arguments.png, _png(document, profile))
     elif arguments.html is not None:
         _write(arguments.html, _page(render_html(document)).encode())
     else:
-        sys.stdout.write(render_text(document, profile.columns))
+        sys.stdout.write(render_text(document, profile.columns, profile.encoding, profile.drawn))
     return 0
+
+
+def _profile(arguments: argparse.Namespace) -> PrinterProfile:
+    import config
+    from agent.commands.printer import chosen_printer
+    from agent.receipts.model import ReceiptError
+    from agent.receipts.profile import configured_profile
+
+    if arguments.printer is not None and arguments.config is None:
+        raise CommandError("--printer names a printer of a till.toml: give it with --config FILE", EX_USAGE)
+    chosen = None
+    if arguments.config is not None:
+        chosen = chosen_printer(config.load(arguments.config), arguments.printer)
+        if chosen is None:
+            raise CommandError(f"{arguments.config} names no printer: add a [[printer]] block", EX_CONFIG)
+    said = chosen or config.FilePrinter(name="preview", device="/dev/null")
+    try:
+        return configured_profile(
+            arguments.profile or said.profile,
+            arguments.columns or said.columns,
+            arguments.encoding or said.encoding,
+            arguments.qr or said.qr,
+        )
+    except ReceiptError as error:
+        raise CommandError(f"{error}; see: redeemd printer profiles", EX_CONFIG) from error
 
 
 def _document(arguments: argparse.Namespace) -> Receipt:

@@ -64,7 +64,7 @@ def publish(arguments: argparse.Namespace) -> int:
         for path in arguments.files
     ]
     said = _post(arguments, "/v1/admin/templates", {"templates": items})
-    print(f"{said['count']} templates published: tills have them with their next bundle")
+    print(f"templates published: {said['count']}; tills have them with their next bundle")
     return 0
 
 

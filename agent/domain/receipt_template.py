@@ -327,8 +327,10 @@ class _Reader:
         if strange := next((name for name in words.facts if not FACTS[name].ascii), None):
             allowed = ", ".join(name for name, fact in FACTS.items() if fact.ascii)
             raise self._error(f"{{{strange}}} may hold any letters; a QR code takes {allowed}")
-        if not all(" " <= sign <= "~" for part in words.parts for sign in part) or not content:
-            raise self._error("a QR code holds printable ASCII characters alone, at least one")
+        strangers = [sign for part in words.parts for sign in part if not " " <= sign <= "~"]
+        if strangers or not content:
+            which = f", not {strangers[0]!r}" if strangers else ", at least one"
+            raise self._error(f"a QR code holds printable ASCII characters alone{which}")
         return Qr(words, module_dots)
 
     def _style(self, options: list[str]) -> tuple[bool, int]:

@@ -117,8 +117,8 @@ class Qr(_Element, frozen=True, tag="qr"):
     def __post_init__(self) -> None:
         if not 1 <= len(self.data) <= QR_CHARS_MAX:
             raise ReceiptError(f"QR data must have 1 to {QR_CHARS_MAX} characters")
-        if not all(" " <= character <= "~" for character in self.data):
-            raise ReceiptError("QR data must be printable ASCII characters")
+        if strange := next((sign for sign in self.data if not " " <= sign <= "~"), ""):
+            raise ReceiptError(f"QR data must be printable ASCII characters; {strange!r} is none")
         msgspec.structs.force_setattr(self, "caption", _cleaned(self.caption, "caption"))
         if not MODULE_DOTS_MIN <= self.module_dots <= MODULE_DOTS_MAX:
             raise ReceiptError(

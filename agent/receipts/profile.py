@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
 from importlib.resources import files
 from typing import Any, Literal
 
@@ -15,8 +16,8 @@ from agent.receipts.charset import ENCODINGS, Encoding, Pictures, code_page
 from agent.receipts.layout import COLUMNS_MAX, COLUMNS_MIN
 from agent.receipts.model import ReceiptError
 
-DOTS_PER_COLUMN = 12  # font A is 12 dots wide on every model in the data base
-COLUMN_DOTS_MIN = 9  # font B, the smallest that a model prints by itself
+DOTS_PER_COLUMN = 12  # font A is 12 dots wide on every thermal model in the data base
+COLUMN_DOTS_MIN = 9  # the narrowest font A: that of an impact printer
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +90,16 @@ def printer_profile(name: str = "generic-80", **overrides: Any) -> PrinterProfil
     if profile is None:
         profile = _from_database(name, given.get("columns"))
     try:
-        return replace(profile, **given)
+        made = replace(profile, **given)
     except TypeError as error:
         raise ReceiptError(f"printer profile has no such setting: {error}") from error
+    # Receipts are printed in font A: more columns would be those of a smaller one, and lines would be broken in two.
+    most = max(profile.columns, made.dots // DOTS_PER_COLUMN)
+    if made.columns > most:
+        raise ReceiptError(
+            f"printer columns is {made.columns}; {name} prints at most {most} of font A on its {made.dots} dots"
+        )
+    return made
 
 
 def configured_profile(
@@ -114,17 +122,25 @@ def _database() -> dict[str, Any]:
     return profiles
 
 
+def _near(name: str) -> str:
+    """The name that was meant, however it is written, as the end of a sentence."""
+    known = {one.casefold(): one for one in profile_names()}
+    near = get_close_matches(name[:40].casefold(), known, n=1)
+    return f'; did you mean "{known[near[0]]}"?' if near else ""
+
+
 def _from_database(name: str, columns: int | None) -> PrinterProfile:
     entry = _database().get(name)
     if entry is None:
-        raise ReceiptError(f"printer profile {name!r} is not known")
-    columns = columns or int(entry["fonts"]["0"]["columns"])
+        raise ReceiptError(f"printer profile {name[:40]!r} is not known{_near(name)}")
+    own = int(entry["fonts"]["0"]["columns"])
+    wished = columns or own
     dots, features = entry["media"]["width"].get("pixels"), entry["features"]
     pages = {page.lower(): int(number) for number, page in reversed(entry["codePages"].items())}
     return PrinterProfile(
         name,
-        columns,
-        dots if isinstance(dots, int) else columns * DOTS_PER_COLUMN,
+        own if own >= COLUMNS_MIN else wished,  # of one that prints receipts the data base says 12
+        dots if isinstance(dots, int) else wished * DOTS_PER_COLUMN,
         native_qr=bool(features.get("qrCode")),
         cutter=bool(features.get("paperPartCut") or features.get("paperFullCut")),
         code_pages=pages,

@@ -34,6 +34,12 @@ def test_a_good_file_is_good_and_nothing_is_made(tmp_path: Path) -> None:
 PRINTER = '[[printer]]\nkind = "tcp"\nname = "p"\nhost = "127.0.0.1"\nprofile = "{}"\n'
 WRONG = {
     "profile": (PRINTER.format("TM-T88"), 7, "printer[0].profile", 'did you mean "TM-T88V"?'),
+    "columns of a small font": (
+        PRINTER.format("generic-58") + "columns = 42\n",
+        8,
+        "printer[0].columns",
+        "generic-58 prints at most 32 of font A",
+    ),
     "unlike any profile": (PRINTER.format("xxxx"), 7, "printer[0].profile", '"generic-80"'),
     "no token file": ('[api]\ntoken_file = "/nope/token"\n', 4, "api.token_file", "16"),
     "no CA file": ('[cloud]\nca_file = "/nope/ca.pem"\n', 4, "cloud.ca_file", "PEM"),
@@ -58,7 +64,7 @@ def test_what_only_this_machine_knows_is_named(tmp_path: Path, what: str) -> Non
     file = settings(tmp_path, more)
     problem = only(check(file))
     assert (problem.file, problem.line, problem.key) == (str(file), line, key)
-    assert allowed in problem.allowed
+    assert allowed in f"{problem.wrong} {problem.allowed}"
     assert check(file, file_only=True) == ()
 
 

@@ -65,6 +65,25 @@ def test_html_is_a_page_that_needs_nothing_else(tmp_path, template, capsys):
     assert "<script" not in page
 
 
+def test_it_is_set_as_the_tills_printer_prints_it(tmp_path, template, capsys):
+    path = tmp_path / "till.toml"
+    path.write_text(
+        f'[till]\nstate_dir = "{tmp_path}/state"\n[[printer]]\nkind = "tcp"\nname = "wide"\nhost = "127.0.0.1"\n'
+        '[[printer]]\nkind = "tcp"\nname = "narrow"\nhost = "127.0.0.1"\nprofile = "generic-58"\n',
+        "utf-8",
+    )
+    widths = []
+    for more in (
+        [],
+        ["--printer", "narrow"],
+        ["--printer", "narrow", "--columns", "28"],
+        ["--profile", "TM-T88V"],
+    ):
+        assert main(["receipt", "preview", "--config", str(path), *more]) == 0
+        widths.append(max(len(line) for line in capsys.readouterr().out.splitlines()))
+    assert widths == [48, 32, 28, 42]
+
+
 def test_facts_can_be_left_out_and_a_copy_is_marked(template, capsys):
     assert (
         main(["receipt", "preview", "--template", str(template), "--without", "promo_code", "--copy", "2"])
@@ -80,6 +99,11 @@ def test_facts_can_be_left_out_and_a_copy_is_marked(template, capsys):
     [
         (["--without", "prize"], "'prize' is no fact"),
         (["--profile", "no-such"], "no-such"),
+        (["--profile", "tm-t20ii"], 'did you mean "TM-T20II"?'),
+        (["--profile", "TM-T88V", "--columns", "56"], "TM-T88V prints at most 42 of font A on its 512 dots"),
+        (["--columns", "49"], "generic-80 prints at most 48 of font A"),
+        (["--encoding", "gbq"], "it must be one of gb18030"),
+        (["--printer", "front"], "give it with --config"),
         (["--template", "/nonexistent/x.receipt"], "cannot be read"),
         (["--png", "/nonexistent/x.png"], "cannot be written"),
     ],
@@ -139,7 +163,7 @@ async def test_templates_rules_and_lending_reach_the_till(tmp_path, template, ca
         contents = await (await cloud.enrol("T-1")).refresh()
         assert await run("receipt", "rules", str(rules), "--store", "nowhere") == 1
     for words in (
-        "1 templates published",
+        "templates published: 1",
         "coffee  90 %  acme 7",
         "hold-out  10 %  nothing",
         "may sign 5 coupons",
