@@ -76,6 +76,8 @@ def _bytes_of(character: str, encoding: Encoding) -> bytes | None:
         return None
     if character in _NOT_AS_ASCII.get(encoding, ()) or code.decode(_SETS[encoding].codec) != character:
         return None  # Microsoft's tables encode ¢ as its full-width twin, for one
+    if encoding == "ksx1001" and len(code) > 2:
+        return None  # Python spells a syllable that the set lacks by its letters; a printer would print these
     if encoding == "gb18030" and len(code) == 4:
         # GB 18030 has a code for all of Unicode. Printers have glyphs for what the standard of 2000 demands: the
         # Chinese characters of the basic plane (extension A), none beyond it.

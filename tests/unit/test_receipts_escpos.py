@@ -153,6 +153,9 @@ def test_profiles_and_what_the_store_knows_better():
 
 @settings(max_examples=50)
 @example([Text("\u3000")], GENERIC_80)  # an ideographic space is text, even at the end
+@example(
+    [Text("팏")], replace(GENERIC_80, encoding="ksx1001")
+)  # a syllable that KS X 1001 has only as its letters
 @given(st.lists(LINES, max_size=12), st.sampled_from(PROFILES))
 def test_what_is_printed_is_what_the_receipt_says(elements, profile):
     receipt = Receipt(tuple(elements))
