@@ -13,8 +13,10 @@ from agent.domain.basket import basket_of
 from agent.domain.benefit import most_minor
 from agent.domain.campaign import Campaign
 from agent.domain.decide import (
+    ELSEWHERE,
     Decision,
     LedgerView,
+    PriorUse,
     Refusal,
     Setting,
     admit,
@@ -103,9 +105,14 @@ def facts_at(at: Moment, sale: Sale, member: Member | None) -> Facts:
 
 
 def turned_by(
-    place: int, found: Coupon | Refusal, text_hash: str | None, why: Decision, at: Moment
+    place: int,
+    found: Coupon | Refusal,
+    text_hash: str | None,
+    why: Decision,
+    at: Moment,
+    prior: PriorUse | None = None,
 ) -> Turned:
-    """Refused for what it is, whatever is bought."""
+    """Refused for what it is, whatever is bought. prior: when and where this till's ledger has it used."""
     coupon = found if isinstance(found, Coupon) else None
     contents = at.trust.contents
     verdict = make_verdict(
@@ -117,6 +124,7 @@ def turned_by(
         currency=contents.place.currency,
         coupon=coupon,
         campaign=None if coupon is None else contents.campaigns.get(coupon.identity[:2]),
+        prior=prior,
     )
     said = {
         "reason": why.outcome.value,
@@ -175,7 +183,10 @@ def admitted(
                 why = unheard(contents.campaigns[found.identity[:2]], one.checked)
         if why is not None or isinstance(found, Refusal):
             assert why is not None, "a refusal is one"
-            turned.append(turned_by(one.place, found, one.text_hash, why, at))
+            prior = (
+                None if isinstance(found, Refusal) or why.detail == ELSEWHERE else views[found.identity].prior
+            )
+            turned.append(turned_by(one.place, found, one.text_hash, why, at, prior))
             continue
         campaign = contents.campaigns[found.identity[:2]]
         fresh = Offered(one.place, found, campaign, views[found.identity], one.text_hash, one.checked)

@@ -103,6 +103,11 @@ def commit(desk: Desk, tx: Transaction, at: Moment, hold_id: str, final: Final) 
         raise SaleFault("bad_body", f"sale: {error}") from None
     tx.settle_hold(hold_id, HoldState.COMMITTED, hold.answer)  # what it kept is free for itself
     settled = _settle(tx, at, held, sale, late=late)
+    unpaid = final.tenders is not None and not final.tenders and settled.quote.due_minor > 0
+    if unpaid and any(one.applied.if_tenders for one in settled.counted):
+        raise SaleFault(
+            "bad_body", "tenders: empty, though something is left to pay and a coupon asks how it is paid"
+        )
     promised = {one.coupon.identity: one.applied.amount_minor for one in held.coupons}
     applied: list[dict[str, Any]] = []
     closing = _Closing(hold, held, sale, late, max(settled.quote.due_minor, 0))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -204,6 +205,22 @@ async def test_a_coupon_for_a_means_of_payment(till: RealTill, pos: Pos) -> None
     assert [one["reason"] for one in cash["refused"]] == ["other_tender"]
     card = (await pos.commit(await pos.hold(text), tenders=["card"])).json
     assert len(card["applied"]) == 1
+
+
+async def test_how_it_is_paid_must_be_said_where_a_coupon_asks_for_it(till: RealTill, pos: Pos) -> None:
+    held = await pos.hold(till.factory.coupon(1, 4))
+    silent = await pos.commit(held, tenders=[])
+    assert (silent.status, silent.code) == (400, "bad_body")
+    assert "left to pay" in silent.json["en"]
+    assert len((await pos.commit(held, tenders=["card"])).json["applied"]) == 1, "nothing was lost"
+
+
+async def test_a_coupon_that_was_used_here_says_when(till: RealTill, pos: Pos) -> None:
+    text = till.factory.coupon(1, 2)
+    assert (await till.redeem(text, total_minor=20_000)).json["accepted"]
+    (refused,) = (await till.call("POST", "/v1/quotes", {"sale": SALE, "coupons": [text]})).json["refused"]
+    assert refused["reason"] == "already_redeemed"
+    assert re.fullmatch(r"Already used: \d\d:\d\d", refused["en"]), refused["en"]
 
 
 async def test_out_of_stock_leaves_the_coupon_unused(till: RealTill, pos: Pos) -> None:
