@@ -4,33 +4,21 @@ verdict waits for a printer, and the cashier is told the cause."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from agent import printing
-from agent.ports import PrintJob
-from agent.printing import Device, PrintQueue
-from agent.receipts.escpos import render_escpos
-from agent.receipts.model import Cut, Receipt, Text
 from agent.receipts.profile import PrinterProfile
-from agent.receipts.redemption import marked_copy
-from drivers import printer_conversation, virtual_printer
 from drivers.escpos_reader import read_receipt
-from drivers.ports import DeviceState, ReceiptPrinter
-from drivers.printers import NetworkPrinter, SerialPrinter
+from drivers.ports import DeviceState
 from drivers.virtual_printer import Fault, VirtualPrinter
 from tests.core_kit import Core, core, install
 from tests.factory import Factory
+from tests.faults.printer_kit import TEXT, Desk, hurry, printer_on
 
-WAIT_S = 30.0
-TIMEOUT_S = 0.4  # of the printer: these tests let it run out on purpose
 PICTURES = PrinterProfile("pictures", 32, 384, "none", native_qr=False)
-TEXT = PrinterProfile("text", 48, 576)
 
 
 @dataclass(frozen=True)
@@ -76,64 +64,17 @@ CASES = [(line, name) for name, plan in PLANS.items() for line in ("tcp", "pty")
 
 @pytest.fixture
 def till(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Core]:
-    monkeypatch.setattr(printing, "RETRY_LEAST_S", 0.05)
-    monkeypatch.setattr(printing, "RETRY_MOST_S", 0.1)
-    monkeypatch.setattr(printer_conversation, "BYTES_PER_S_MIN", 10_000)
-    monkeypatch.setattr(virtual_printer, "SLOW_BYTES_PER_S", 20_000)
-    monkeypatch.setattr(virtual_printer, "LATE_S", 2 * TIMEOUT_S)
+    hurry(monkeypatch)
     factory = Factory()
     with core(install(tmp_path / "till", factory), factory) as opened:
         yield opened
-
-
-class Desk:
-    """The queue at work; told: (job, state, cause) in order."""
-
-    def __init__(self, till: Core, printer: ReceiptPrinter, profile: PrinterProfile) -> None:
-        self.told: list[tuple[str, str, str]] = []
-        self.till = till
-        self.profile = profile
-        self.queue = PrintQueue(till.prints, [Device(printer, self.render)], self.tell)
-        self.task = asyncio.create_task(self.queue.run())
-
-    def render(self, document: str, copies: int) -> bytes:
-        number = document.partition("T-0001-")[2][:1]
-        receipt = Receipt(
-            (Text(f"RECEIPT {number}"), *(Text("谢谢惠顾" * 4) for _ in range(30)), Cut()), language="en"
-        )
-        return render_escpos(marked_copy(receipt, copies) if copies else receipt, self.profile)
-
-    def tell(self, job: PrintJob) -> None:
-        self.told.append((job.job_id, job.state.value, job.cause))
-
-    async def redeem(self, index: int) -> None:
-        assert (await self.till.redeem(self.till.factory.coupon(index))).outcome == "accepted"
-        self.queue.wake()
-
-    async def until_told(self, job: str, *states: str) -> tuple[str, str, str]:
-        async with asyncio.timeout(WAIT_S):
-            while True:
-                for said in self.told:
-                    if said[0] == job and said[1] in states:
-                        return said
-                assert not self.task.done(), "the queue's task ended"
-                await asyncio.sleep(0.005)
-
-    async def stop(self) -> None:
-        self.task.cancel()
-        with suppress(asyncio.CancelledError):
-            await self.task
 
 
 @pytest.mark.parametrize(("line", "name"), CASES, ids=[f"{line}-{name}" for line, name in CASES])
 async def test_no_receipt_is_lost_or_doubled_and_the_cause_is_named(line: str, name: str, till: Core) -> None:
     plan = PLANS[name]
     async with VirtualPrinter() as virtual:
-        printer: ReceiptPrinter = (
-            NetworkPrinter("p", "127.0.0.1", virtual.port, TIMEOUT_S)
-            if line == "tcp"
-            else SerialPrinter("p", await virtual.open_pty(), 115200, "none", TIMEOUT_S)
-        )
+        printer = await printer_on(line, virtual)
         desk = Desk(till, printer, plan.profile)
         try:
             await desk.redeem(1)
