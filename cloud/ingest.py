@@ -22,7 +22,7 @@ from agent.domain.money import AMOUNT_MAX_MINOR
 from agent.domain.settlement import unsettled
 from agent.domain.time import timestamp
 from agent.domain.token import UINT32_MAX
-from cloud import returns
+from cloud import event_form, returns
 from cloud.chain import (
     PROMO_STATES,
     UNKNOWN_HASH,
@@ -139,6 +139,8 @@ def _check(
     kind, time, prevhash, data = (event.get(name) for name in ("type", "time", "prevhash", "data"))
     if not (_short_text(kind) and _short_text(time) and _hash(prevhash)):
         return _fault(event, "malformed", text, "type, time or prevhash is not of the form it must have")
+    if sentence := event_form.fault_of(event):
+        return _fault(event, "malformed", text, sentence)
     if _LANE_OF.get(str(kind), lane) != lane:
         return _fault(event, "wrong_lane", text, f"{kind} belongs to the lane {_LANE_OF[str(kind)]}")
     coupon, discount_minor, promo, promo_state = None, None, None, ""
@@ -154,14 +156,9 @@ def _check(
             return _fault(
                 event, "malformed", text, "data is not a promo code's name with a state that is known"
             )
-    erased = None
-    if kind == ERASURE:
-        number, removed = _number(data, "erasure", UINT32_MAX), _number(data, "removed", UINT32_MAX)
-        if number is None or removed is None:
-            return _fault(
-                event, "malformed", text, "data says no number of an erasure, or not what was removed"
-            )
-        erased = TillErased(number, removed)
+    erased = _erased(data) if kind == ERASURE else None
+    if kind == ERASURE and erased is None:
+        return _fault(event, "malformed", text, "data says no number of an erasure, or not what was removed")
     back = None
     if kind == REVERSAL:
         try:
@@ -239,6 +236,11 @@ def _number(data: Any, name: str, greatest: int) -> int | None:
 def _promo(data: Any) -> str | None:
     value = data.get("promo") if isinstance(data, dict) else None
     return str(value) if _short_text(value, 40) else None
+
+
+def _erased(data: Any) -> TillErased | None:
+    number, removed = _number(data, "erasure", UINT32_MAX), _number(data, "removed", UINT32_MAX)
+    return None if number is None or removed is None else TillErased(number, removed)
 
 
 def _unreadable() -> Entry:

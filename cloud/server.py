@@ -10,7 +10,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 
-from aiohttp import web
+from aiohttp import hdrs, web
 
 from agent.domain.fields import FieldError
 from cloud import (
@@ -91,7 +91,10 @@ async def _answer_errors(request: web.Request, handler: Handler) -> web.StreamRe
 def _problem_for(error: Exception) -> web.Response:
     match error:
         case Refused():
-            return problem(error.status, error.code, error.sentence)
+            answer = problem(error.status, error.code, error.sentence)
+            if error.code == "unsupported_encoding":
+                answer.headers[hdrs.ACCEPT_ENCODING] = "gzip"  # RFC 9110, 15.5.16
+            return answer
         case TillRevoked():
             return revoked(error)
         case SignatureError():
@@ -111,6 +114,9 @@ def _problem_for(error: Exception) -> web.Response:
             return problem(413, "too_large", "the body is larger than a request may be", permanent=True)
         case web.HTTPException():
             code = error.reason.lower().replace(" ", "_").replace("-", "_").replace("'", "")
-            return problem(error.status, code, error.reason)
+            answer = problem(error.status, code, error.reason)
+            if hdrs.ALLOW in error.headers:
+                answer.headers[hdrs.ALLOW] = error.headers[hdrs.ALLOW]
+            return answer
     log.error("a request failed", exc_info=error)
     return problem(500, "internal", "the cloud made a mistake; nothing was acknowledged")

@@ -181,13 +181,15 @@ async def test_what_a_batch_may_not_be(tmp_path: Path) -> None:
             (four, {}, 413, "too_many"),
         ):
             sending = {"Content-Type": wire.BATCH_TYPE} | headers | client.signed("POST", path, sent)
-            status, _, problem = await raw(cloud, "POST", path, sent, sending)
+            status, said, problem = await raw(cloud, "POST", path, sent, sending)
             assert (status, problem.code) == (expected, code), sent[:40]
+            assert said.get("accept-encoding") == ("gzip" if code == "unsupported_encoding" else None)
         lane = wire.batch_path("T-1", "other")
         sending = {"Content-Type": wire.BATCH_TYPE} | client.signed("POST", lane, body)
         assert (await raw(cloud, "POST", lane, body, sending))[0] == 404
         assert (await raw(cloud, "GET", "/v1/none"))[0] == 404
-        assert (await raw(cloud, "DELETE", path))[0] == 405
+        status, said, _ = await raw(cloud, "DELETE", path)
+        assert (status, said.get("allow")) == (405, "POST")
         results = await client.post(json.loads(body)[0])
         assert results[0].status is ResultStatus.STORED, "none of it held up the record"
 

@@ -40,7 +40,7 @@ def settle_all(settle: Callable[..., Any]) -> Callable[..., Any]:
 def forget_uses(view: Callable[..., Any]) -> Callable[..., Any]:
     def sabotage(self: SqlTransaction, *asked: Any) -> Any:
         found = view(self, *asked)
-        return replace(found, prior=None) if isinstance(found.prior, PriorUse) else found
+        return found._replace(prior=None) if isinstance(found.prior, PriorUse) else found
 
     return sabotage
 
