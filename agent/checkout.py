@@ -45,6 +45,7 @@ NOTED = "noted"
 """The detail of `total_needed` where the coupon is kept for the total."""
 OPEN = {
     "sale_too_small",
+    "pieces_missing",
     "total_needed",
     "nothing_cheaper",
     "too_little_left",
@@ -52,8 +53,10 @@ OPEN = {
     "not_together",
 }
 """Reasons that another total can take away."""
-BY_EYE = {"lines_needed", "item_missing", "pieces_missing"}
-"""Reasons that only the lines of the sale could take away."""
+BY_EYE = "lines_needed"
+"""The reason that only the lines of the sale could take away; with a total alone no other is about articles."""
+OF_A_SUM = {"points_missing", "balance_empty"}
+"""Reasons that are none without a sale: stored value and points pay a part of a sum."""
 NOTED_WORDS = ("已记下，请输入金额", "Noted: key in the total")
 
 
@@ -177,10 +180,13 @@ class Checkout:
         sale = state.sale or Sale("checkout", state.currency(), 0)
         quoted = await self._sales.quote(Ask(sale, tuple(texts), request.customer))
         reason = next((one["reason"] for one in quoted["refused"] if one["place"] == texts.index(text)), "")
-        if reason in BY_EYE:
+        if reason == BY_EYE:
             return await self._redeemer.redeem(replace(request, sale=None))
         if reason and reason not in OPEN:
-            return await self._redeemer.redeem(replace(request, sale=sale))
+            against = (
+                sale if reason in OF_A_SUM else state.sale
+            )  # of a total that nobody keyed in nothing is too little
+            return await self._redeemer.redeem(replace(request, sale=against))
         if texts is not self._texts:
             self._texts, self._key = texts, ""
         if state.sale is None:

@@ -77,12 +77,13 @@ class Counter:
         text = route(arrival.text).text
         if is_card(text):
             return await self._show_card(text, arrival)
-        self._notice_badge(text)
+        serves = self._notice_badge(text)
         state = self._state
         sale, member = state.sale, self.member
         customer = Customer(member=member)
         if self.checkout is not None:
-            return await self.checkout.scan(Request(arrival.text, arrival.source, sale, customer=customer))
+            found = await self.checkout.scan(Request(arrival.text, arrival.source, sale, customer=customer))
+            return _without_pos(found, serves=serves)
         scan = self.appeal.heard(Request(arrival.text, arrival.source, sale, customer=customer))
         verdict = await self._redeemer.redeem(scan)
         self.appeal.note(scan, verdict)
@@ -90,14 +91,16 @@ class Counter:
             state.sale = state.member = None  # this sale is served: the next customer begins afresh
         return verdict
 
-    def _notice_badge(self, text: str) -> None:
-        """A cashier's badge says who serves; a manager's stands by a coupon and is nobody's sale."""
+    def _notice_badge(self, text: str) -> bool:
+        """A cashier's badge says who serves; a manager's stands by a coupon and is nobody's sale. Whether it did."""
         trust = self._state.trust
         badge = None if trust is None else trust.contents.shop.badges.find(text)
         if trust is None or badge is None or badge.role is not StaffRole.CASHIER:
-            return
-        if badge.counts(time.day_number(self._state.now(self._clock).now, trust.zone)):
-            self.assistant = badge.digest.hex()
+            return False
+        if not badge.counts(time.day_number(self._state.now(self._clock).now, trust.zone)):
+            return False
+        self.assistant = badge.digest.hex()
+        return True
 
     async def _show_card(self, text: str, arrival: Arrival) -> Verdict:
         """Nothing is recorded of a card."""
@@ -133,6 +136,23 @@ class Counter:
         )
 
 
+def _without_pos(verdict: Verdict, *, serves: bool) -> Verdict:
+    """Where there is no POS nobody is sent to one; a badge that says who serves was understood. serves: it does."""
+    if serves and verdict.outcome is Outcome.STAFF_BADGE:
+        return replace(verdict, zh=SERVES.zh, en=SERVES.en, next_zh="", next_en="", tone=Tone.GOOD)
+    words = INSTEAD.get(verdict.outcome)
+    return verdict if words is None else replace(verdict, next_zh=words.zh, next_en=words.en)
+
+
+SERVES = Words("之后的销售算这张员工卡", "The next sales are this badge's")
+INSTEAD = {
+    Outcome.STAFF_BADGE: Words("没有券在等主管，请扫券", "Nothing waits for a supervisor: scan the coupon"),
+    Outcome.PRODUCT_BARCODE: Words("请直接输入金额", "Key in the total instead"),
+    Outcome.PAYMENT_CODE: Words("请用收款设备收款", "Take the payment as usual"),
+    Outcome.PICKUP_CODE: Words("请查订单并交货", "Look up the order and hand it over"),
+    Outcome.UNSUPPORTED_CODE: Words("请按原价结账", "Charge the normal price"),
+}
+"""What to do where the sentence for a till with a POS sends somebody there."""
 NOTHING = Words("", "")
 REFUSED = Words("会员卡无效", "This member card does not count")
 ASK_AGAIN = Words("请顾客重新打开会员码", "Ask for a fresh member code")

@@ -313,7 +313,7 @@ async def photograph(browser: Browser, till: TillStandIn, name: str, folder: Pat
         "Promise.allSettled(document.getAnimations().filter((one) => one.effect.getTiming().duration < 5000)"
         ".map((one) => one.finished)).then(() => null)"
     )
-    await page.screenshot(path=folder / f"{name}.png", full_page=width < 821)
+    await page.screenshot(path=folder / f"{name}.png", full_page=width < height)
     if name in ("accepted", "duplicate"):
         session = await context.new_cdp_session(page)
         for vision in ("deuteranopia", "achromatopsia"):

@@ -14,6 +14,7 @@ from agent import checkout
 from drivers.virtual_scanner import VirtualScanner
 from tests.browser.page_kit import IN_CHROMIUM
 from tests.browser.test_cashier_real import browser, page
+from tests.factory import Factory, amount_off
 from tests.integration.api_kit import RealTill, real_till
 
 __all__ = ["browser", "page"]
@@ -180,3 +181,21 @@ async def test_it_fits_the_screen_and_fingers(browser: Browser, shop: Shop) -> N
         )
         assert overlap <= 0, "the side does not run into the strip"
         await context.close()
+
+
+async def test_a_small_screen_holds_keys_and_verdict_and_says_how_it_must_be_paid(
+    page: Page, tmp_path: Path
+) -> None:
+    off = {"kind": "amount_off", "steps": [{"from_minor": 10_000, "off_minor": 3_000}]}
+    offer = {"benefit": off, "conditions": {"tenders": ["cash"]}}
+    factory = Factory(campaigns=[amount_off(offer=offer)])
+    async with real_till(tmp_path / "state", factory, without_pos=True) as till:
+        await page.set_viewport_size({"width": 800, "height": 600})
+        await page.goto(till.url)
+        await till.call("POST", "/v1/scan", {"text": factory.coupon(1)})
+        await expect(page.locator("#stage")).to_have_attribute("data-checkout", "noted")
+        await page.keyboard.type("200", delay=80)
+        await page.keyboard.press("Enter")
+        await expect(page.locator("#stage")).to_contain_text("仅限付款方式：cash")
+        assert await page.evaluate("document.documentElement.scrollHeight <= innerHeight")
+        await expect(page.locator("#keypad button").last).to_be_in_viewport(ratio=1)

@@ -178,6 +178,38 @@ async def test_what_needs_the_lines_is_checked_by_the_cashier(tmp_path: Path) ->
         assert verdict["next_en"].startswith("Check: ")
 
 
+async def test_a_percentage_waits_for_the_total_and_counts_beside_another(tmp_path: Path) -> None:
+    joint = {"stacking": {"mode": "joint"}}
+    off = {"kind": "amount_off", "steps": [{"from_minor": 10_000, "off_minor": 3_000}]}
+    tenth = {"kind": "percent_off", "steps": [{"percent": 10}], "cap_minor": 5_000}
+    campaigns = [
+        amount_off(1, offer={"benefit": off} | joint),
+        amount_off(2, offer={"benefit": tenth} | joint),
+    ]
+    factory = Factory(campaigns=campaigns)
+    async with shop(tmp_path / "state", factory) as till:
+        for number in (1, 2):
+            noted = await scan(till, factory.coupon(1, number))
+            assert (noted["outcome"], noted["detail"]) == ("total_needed", "noted"), noted
+        assert await accepted(till) == 0
+        closed = await total(till, 20_000)
+        assert closed["priced"]["due_minor"] == 20_000 - 3_000 - 1_700
+        assert await accepted(till) == 2
+
+
+async def test_who_serves_is_said_and_no_pos_is_named_where_there_is_none(tmp_path: Path) -> None:
+    async with shop(tmp_path / "state", guarded()) as till:
+        served = await scan(till, CLERK)
+        assert (served["tone"], served["en"]) == ("good", "The next sales are this badge's")
+        assert (await till.call("GET", "/v1/status")).json["assistant"]
+        for text in (BOSS, "6901234567892"):
+            told = await scan(till, text)
+            assert told["tone"] == "warn"
+            assert "POS" not in told["next_en"], told
+            assert told["next_en"]
+            assert "收银软件" not in told["next_zh"]
+
+
 async def test_total_and_scan_at_once_use_the_coupon_once(till: RealTill) -> None:
     text = till.coupon()
     await asyncio.gather(scan(till, text), total(till, 12_800), scan(till, text))

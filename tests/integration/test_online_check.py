@@ -58,12 +58,14 @@ class Shop:
     folder: Path
     stack: AsyncExitStack
 
-    async def till(self, name: str, wait_ms: int = PATIENT_MS, *, alone: bool = False) -> RealTill:
+    async def till(
+        self, name: str, wait_ms: int = PATIENT_MS, *, alone: bool = False, without_pos: bool = False
+    ) -> RealTill:
         """A till that runs; its first contact with the cloud is over."""
         status, made = await self.cloud.admin("POST", "tills", {"till": name, "store": STORE_BODY["store"]})
         assert status == 201, made
         settings = config.Config(
-            till=config.Till(state_dir=str(self.folder / name), language="en"),
+            till=config.Till(state_dir=str(self.folder / name), language="en", without_pos=without_pos),
             api=config.Api(port=0),
             cloud=config.Cloud(url=self.line.url, check_wait_ms=wait_ms),
             sync=config.Sync(backoff_base_s=0.1, backoff_cap_s=0.2, push=False),
@@ -146,6 +148,15 @@ def last(app: App, lane: str = "redemption") -> Any:
 async def post(till: RealTill, path: str, body: Any) -> Answer:
     till.keys += 1
     return await till.call("POST", path, body, Idempotency_Key=f"p{till.keys}")
+
+
+async def test_without_a_pos_a_silent_cloud_is_said_before_the_total(shop: Shop) -> None:
+    till = await shop.till("T-1", SHORT_MS, without_pos=True)
+    (text,) = await shop.coupons(ONLINE, 1)
+    shop.line.silent = True
+    verdict = (await till.call("POST", "/v1/scan", {"text": text})).json
+    assert verdict["outcome"] == "online_needed", "nobody keyed in a total that could be too small"
+    shop.line.let_go.set()
 
 
 async def test_class_a_is_accepted_at_one_till_and_no_other(shop: Shop) -> None:
