@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from agent.domain.disclosure import Disclosure
+from cloud.returns import REVOKED_KEY
 
 CONFLICT = "redeemd.conflict.v1"
 TILL_ENROLLED = "redeemd.till.enrolled.v1"
@@ -87,6 +88,13 @@ def standing_of(held: str, implausible: str | None, conflict: str | None) -> str
     if conflict is not None:
         return "conflict"
     return "counts" if implausible is None else "implausible"
+
+
+def return_standing(state: str, reason: str) -> str:
+    """Of a return, by what became of it: only one of a revoked key is `refused`; what cannot go back is implausible."""
+    if state == "applied":
+        return "counts"
+    return "implausible" if state == "refused" and reason != REVOKED_KEY else state
 
 
 def record_event(kept: KeptRecord, disclosed: Iterable[Disclosure]) -> dict[str, Any]:

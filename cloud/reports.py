@@ -58,7 +58,7 @@ BREAKDOWNS = (*AXES[1:], *_OF_STORES)
 """group: of stores, such as a region, by its number."""
 _SUMS = (
     *("redemptions", "discount_minor", "baskets", "basket_minor", "average_basket_minor"),
-    *("measured", "extra_minor", "returns", "returned_minor"),
+    *("measured", "extra_minor", "returns", "returned_minor", "net_minor"),
 )
 _CAMPAIGN = ("issuer", "campaign", "title_zh", "title_en", "currency")
 _CAMPAIGNS = (*_CAMPAIGN, "starts", "ends", "issued", *_SUMS, "conflicts", "rate_percent")
@@ -79,7 +79,8 @@ async def campaigns(store: CloudStore, asked: Asked) -> Report:
     """The funnel of each campaign: issued, redeemed, what came off, what was sold with it.
 
     rate_percent: redemptions that were not in conflict of coupons issued here; None where none were. extra_minor: what
-    lies above the least sale that the offer asks for, of the sales that are known (`measured`).
+    lies above the least sale that the offer asks for, of the sales that are known (`measured`). net_minor: what came
+    off less what went back.
     """
     lines = await store.tallies("total", *asked.days(), asked.campaign)
     sums = {(line.issuer, line.campaign): line.sums for line in lines}
@@ -330,6 +331,7 @@ def _named(offer: Offer) -> Row:
 
 def _sums(sums: Sums) -> Row:
     found = sums._asdict() | {"average_basket_minor": _average(sums.basket_minor, sums.baskets)}
+    found["net_minor"] = sums.discount_minor - sums.returned_minor
     return {name: found[name] for name in _SUMS}
 
 

@@ -23,6 +23,8 @@ from cloud.chain import BackLine, CouponRef, Reversal
 KIND = "redeemd.reversal.v1"
 WHOLE = "*"
 """The one line of a redemption that knows no lines."""
+REVOKED_KEY = "revoked_key"
+"""Why a return that was held is refused: a person said so. All other reasons are what cannot go back."""
 NAME_MAX = 128
 PIECES_MAX = 10**9
 _REDEMPTION_ID = re.compile(r"([A-Za-z0-9._-]{1,64})-([1-9][0-9]{0,14})", re.ASCII)

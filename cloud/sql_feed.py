@@ -24,10 +24,12 @@ from cloud.feed import (
     KeptRecord,
     cloud_event,
     record_event,
+    return_standing,
     spans,
     standing_of,
 )
 from cloud.sql import Db
+from cloud.sql_issued import Issued
 
 SEQUENCED_AT_ONCE = 2000
 RESTORE_JUMP = 10**12
@@ -37,7 +39,7 @@ ROWS_MAX = 2000
 _NEWEST = "SELECT position FROM feed WHERE position IS NOT NULL ORDER BY position DESC LIMIT 1"
 _WAITING = "SELECT arrival FROM feed WHERE position IS NULL ORDER BY arrival LIMIT ?"
 _REVERSAL = (
-    "SELECT state FROM reversal WHERE issuer = ? AND campaign = ? AND idx = ? AND redemption_id = ?"
+    "SELECT state, reason FROM reversal WHERE issuer = ? AND campaign = ? AND idx = ? AND redemption_id = ?"
     " AND till = ? AND sequence = ? AND hash = ?"
 )
 _RECORDS = """
@@ -93,6 +95,7 @@ def page(db: Db, after: FeedCursor, limit: int, types: Collection[str]) -> FeedP
         sentence = "this cursor is ahead of the feed: the cloud was put back from a backup"
         raise Refused(409, "cursor_ahead", f"{sentence}; it wants: redeemd cloud restored DIR")
     found: list[FeedEvent] = []
+    issued = Issued(db)
     looked_at = 0
     rows = db.execute(
         "SELECT position, kind, till, lane, first, last, event FROM feed WHERE position >= ?"
@@ -112,7 +115,7 @@ def page(db: Db, after: FeedCursor, limit: int, types: Collection[str]) -> FeedP
             behind = max(first - 1, after.sequence if begun else 0)
             most = min(limit - len(found), ROWS_MAX)
             records = _records(db, (till, lane), behind, last, most)
-            told = [_with_fate(db, till, kept) for kept in records if kept.kind in types]
+            told = [_with_fate(db, issued, till, kept) for kept in records if kept.kind in types]
             disclosed = _disclosed(db, till, lane, told)
             for kept in told:
                 cursor = FeedCursor(position, kept.sequence)
@@ -134,14 +137,16 @@ def _records(db: Db, lane: tuple[str, str], behind: int, last: int, limit: int) 
     ]
 
 
-def _with_fate(db: Db, till: str, kept: KeptRecord) -> KeptRecord:
-    """A return stands as it was settled."""
-    if kept.kind != REVERSAL:
+def _with_fate(db: Db, issued: Issued, till: str, kept: KeptRecord) -> KeptRecord:
+    """A return stands as it was settled. That a coupon was never issued is listed by the tally, seconds later."""
+    if kept.kind != REVERSAL and kept.standing != "counts":
         return kept
     data = json.loads(kept.event)["data"]
     coupon = [data["coupon"][name] for name in ("issuer", "campaign", "index")]
+    if kept.kind != REVERSAL:
+        return kept._replace(standing="implausible") if issued.never(*coupon) else kept
     row = db.execute(_REVERSAL, (*coupon, data["redemption_id"], till, kept.sequence, kept.hash)).fetchone()
-    return kept if row is None or row[0] == "applied" else kept._replace(standing=row[0])
+    return kept if row is None else kept._replace(standing=return_standing(*row))
 
 
 def _disclosed(db: Db, till: str, lane: str, told: Sequence[KeptRecord]) -> dict[str, list[Disclosure]]:

@@ -12,11 +12,12 @@ from agent.domain.record import REDEMPTION_LANE
 from agent.domain.status import Status
 from cloud.chain import BackLine, CouponRef, Entry, Reversal
 from cloud.lists import Cursor, ReversalLine
-from cloud.returns import Part, left_of, nothing_left, parts_back, shares_of
+from cloud.returns import REVOKED_KEY, Part, left_of, nothing_left, parts_back, shares_of
 from cloud.sql import Db
 from cloud.sql_campaigns import campaign_of
 from cloud.sql_lists import currency_of, page
 from cloud.sql_status import mark
+from cloud.sql_tally import note_late
 from cloud.verdicts import Finding, Side
 
 TOLD_MAX = 100
@@ -87,6 +88,7 @@ def settle(db: Db, coupon: CouponRef, redemption_id: str, told: list[Finding]) -
             db.execute(_NOTE, (place[0], REDEMPTION_LANE, place[1], place[2], f"return_{done}", *said))
         else:
             _end(db, row, "applied", "", json.dumps(done))
+            note_late(db, str(place[0]), REDEMPTION_LANE, int(str(place[1])))
 
 
 def _end(db: Db, row: tuple[object, ...], state: str, reason: str, parts: str | None) -> None:
@@ -232,7 +234,7 @@ def release(db: Db, till: str, kid: str | None, told: list[Finding]) -> int:
 def refuse(db: Db, till: str, kid: str | None) -> int:
     """Those that are held shall not act; how many."""
     return db.execute(
-        "UPDATE reversal SET state = 'refused', reason = 'revoked_key'"
+        f"UPDATE reversal SET state = 'refused', reason = '{REVOKED_KEY}'"
         " WHERE till = ?1 AND state = 'held' AND (CAST(?2 AS TEXT) IS NULL OR kid = ?2)",
         (till, kid),
     ).rowcount

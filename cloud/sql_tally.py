@@ -13,6 +13,7 @@ from cloud.lists import LedgerLine
 from cloud.returns import shares_of
 from cloud.sql import Db, Row, Threads
 from cloud.sql_campaigns import campaign_of
+from cloud.sql_issued import Issued, note
 from cloud.sql_lists import currency_of, questioned
 from cloud.sql_members import count_points
 from cloud.tally import ArmKey, ArmLine, ArmSums, Key, SettledLine, Sums, TallyLine, tally
@@ -97,7 +98,8 @@ class SqlTally:
 
 
 def note_late(db: Db, till: str, lane: str, sequence: int) -> None:
-    """A record took a place below the end of its lane: it may lie behind what was counted."""
+    """A record is to be counted that may lie behind what was counted: it took a place below the end of its lane, or is
+    a return that acts only now."""
     if lane == REDEMPTION_LANE:
         db.execute("INSERT INTO tally_late VALUES (?, ?) ON CONFLICT DO NOTHING", (till, sequence))
 
@@ -164,22 +166,27 @@ class _Batch:
     def __init__(self, db: Db) -> None:
         self._db = db
         self._campaigns: dict[tuple[str, int], Campaign | None] = {}
+        self._issued = Issued(db)
         self._sums: dict[Key, Sums] = {}
         self._settled: dict[tuple[Any, ...], list[int]] = {}
         self._redeemed: list[tuple[str, Fact]] = []
 
     def add(self, till: str, store: str, records: Sequence[Stored]) -> None:
-        facts = []
+        """What is in question is listed before its sums are there."""
+        facts, made_up = [], []
         for stored in records:
             data, campaign = read_data(stored.event), self._campaign(stored)
             count_points(self._db, till, store, stored, data)
             fact = read_fact(stored, data, least_minor(campaign))
-            if fact is None:
+            if fact is None or (fact.returned and not _went_back(self._db, till, stored.sequence, fact)):
                 continue
             facts.append(fact)
             if not fact.returned:
                 self._redeemed.append((till, fact))
                 self._settle(store, stored, data, campaign)
+                if self._issued.never(fact.issuer, fact.campaign, fact.index):
+                    made_up.append(stored.sequence)
+        note(self._db, till, made_up)
         for key, sums in tally(facts, store).items():
             before = self._sums.get(key)
             self._sums[key] = sums if before is None else before.plus(sums)
@@ -211,6 +218,13 @@ class _Batch:
         for key, more in _come_back(db, [fact for _, fact in self._redeemed]).items():
             arms[key] = arms.get(key, ArmSums()).plus(more)
         db.executemany(_ADD_ARM, [(*key, *sums) for key, sums in sorted(arms.items())])
+
+
+def _went_back(db: Db, till: str, sequence: int, fact: Fact) -> bool:
+    """Whether a return did what it says. One that waits is noted as late when it does (`cloud.sql_returns`)."""
+    sql = "SELECT 1 FROM reversal WHERE issuer = ? AND campaign = ? AND idx = ? AND till = ? AND sequence = ?"
+    of = (fact.issuer, fact.campaign, fact.index, till, sequence)
+    return db.execute(f"{sql} AND state = 'applied'", of).fetchone() is not None
 
 
 def _handed_out(db: Db, facts: Sequence[tuple[str, Fact]]) -> dict[ArmKey, ArmSums]:

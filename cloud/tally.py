@@ -31,7 +31,7 @@ class Key(NamedTuple):
 
 class Sums(NamedTuple):
     """baskets: redemptions whose sale is known; basket_minor: of them. measured: those of an offer with a least sale;
-    extra_minor: what of their sales lies above it. returns: whole or in part."""
+    extra_minor: what of their sales lies above it. returns: whole or in part, that did what they say."""
 
     redemptions: int = 0
     discount_minor: int = 0

@@ -17,6 +17,7 @@ from cloud.background import count_all
 from cloud.export import TABLES, Period
 from cloud.indexes import new_index_key
 from cloud.ingest import ingest
+from cloud.lists import NEWEST
 from cloud.ports import CloudStore, PromoRow
 from cloud.settling import period_of, settlement
 from cloud.sql_tally import SqlTally
@@ -79,8 +80,12 @@ async def events_of(store: CloudStore) -> list[tuple[str, dict[str, Any]]]:
     return found
 
 
-def naive(events: Sequence[tuple[str, dict[str, Any]]], axis: str) -> dict[tuple[Any, ...], Counter[str]]:
-    """By hand: one event after the other. The campaign of these tests asks for 10000 at least."""
+def naive(
+    events: Sequence[tuple[str, dict[str, Any]]], axis: str, went_back: set[str]
+) -> dict[tuple[Any, ...], Counter[str]]:
+    """By hand: one event after the other. The campaign of these tests asks for 10000 at least.
+
+    went_back: hashes of the returns that did what they say."""
     sums: dict[tuple[Any, ...], Counter[str]] = {}
     for _, event in events:
         data = event["data"]
@@ -94,6 +99,8 @@ def naive(events: Sequence[tuple[str, dict[str, Any]]], axis: str) -> dict[tuple
             value = str(touch) if touch in (3, 4) else ""
         one = sums.setdefault((ISSUER, data["coupon"]["campaign"], value), Counter())
         if event["type"] == "redeemd.reversal.v1":
+            if event["hash"] not in went_back:
+                continue
             one["returns"] += 1
             one["returned_minor"] += data["amount_minor"]
             continue
@@ -138,12 +145,33 @@ async def test_sums_are_those_of_a_plain_reading(store: CloudStore, seed: int) -
     assert await count_all(store) == 0
     stored = await events_of(store)
     assert len(stored) >= 30
+    went_back = {line.hash for line in await store.reversals(1000, NEWEST) if line.state == "applied"}
     for axis in AXES:
         lines = await store.tallies(axis, *ALL)
         found = {line[:3]: {name: n for name, n in line.sums._asdict().items() if n} for line in lines}
         assert found == {
-            key: {n: c for n, c in one.items() if c} for key, one in naive(stored, axis).items()
+            key: {n: c for n, c in one.items() if c} for key, one in naive(stored, axis, went_back).items()
         }, axis
+    await same_as_the_export(store)
+
+
+async def test_a_return_counts_once_and_only_when_it_goes_back(store: CloudStore) -> None:
+    """Too much, from another store, before its redemption: counted in between each time."""
+    till = sealing_till("T-1", 1)
+    await enrolled(store, till)
+    await store.put_campaign(campaign(), None, new_index_key())
+    first = till.redeem(5)
+    part = till.give_back(first, amount_minor=1_000, whole=False)
+    too_much = till.give_back(first, amount_minor=9_000)
+    rest = till.give_back(first, amount_minor=2_000)
+    for events in ([part, too_much], [rest], [first]):
+        await deliver(store, till, events)
+        await count_all(store)
+        lines = await store.tallies("total", *ALL)
+        if events != [first]:
+            assert all(line.sums == Sums() for line in lines), "its redemption is not here yet"
+    (line,) = lines
+    assert line.sums == Sums(redemptions=1, discount_minor=3_000, returns=2, returned_minor=3_000)
     await same_as_the_export(store)
 
 

@@ -60,17 +60,19 @@ def sale(minor: int) -> dict[str, Any]:
 async def a_day(cloud: Running) -> tuple[Client, Client]:
     """Ten coupons issued; T-1 redeems three and gives one back, T-2 one more and one that T-1 had used."""
     order = {"issuer": ISSUER, "campaign": CAMPAIGN, "count": 10, "not_before": TODAY, "expires": TODAY}
-    assert (await cloud.admin("POST", "coupons", order))[0] == 201
+    status, made = await cloud.admin("POST", "coupons", order)
+    assert status == 201
+    a, b, c, d = (one["index"] for one in made["coupons"][:4])
     one, two = await cloud.enrol("T-1"), await cloud.enrol("T-2", 2)
     first = [
-        one.till.redeem(1, business_date="2026-03-01", hour=9, **sale(12_000)),
-        one.till.redeem(2, business_date="2026-03-01", hour=21, **sale(9_000)),
-        one.till.redeem(3, business_date="2026-03-02", hour=9),
+        one.till.redeem(a, business_date="2026-03-01", hour=9, **sale(12_000)),
+        one.till.redeem(b, business_date="2026-03-01", hour=21, **sale(9_000)),
+        one.till.redeem(c, business_date="2026-03-02", hour=9),
     ]
     await one.post(*first, one.till.give_back(first[1]))
     await two.post(
-        two.till.redeem(4, business_date="2026-03-02", hour=9, **sale(30_001)),
-        two.till.redeem(1, **sale(10_000)),
+        two.till.redeem(d, business_date="2026-03-02", hour=9, **sale(30_001)),
+        two.till.redeem(a, **sale(10_000)),
     )
     return one, two
 
@@ -96,6 +98,7 @@ async def test_the_funnel_of_a_campaign(cloud: Running) -> None:
         "extra_minor": 2_000 + 0 + 20_001 + 0,
         "returns": 1,
         "returned_minor": 3_000,
+        "net_minor": 12_000,
         "conflicts": 1,
         "rate_percent": 40.0,
     }

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cloud.indexes import KEY_BYTES, coupon_index, new_index_key
+from cloud.indexes import KEY_BYTES, coupon_index, coupon_number, new_index_key
 from tests.unit.domain_kit import examples
 
 KEY = bytes(range(KEY_BYTES))
@@ -18,6 +18,13 @@ KEY = bytes(range(KEY_BYTES))
 @given(st.integers(1, 700), st.binary(min_size=KEY_BYTES, max_size=KEY_BYTES))
 def test_every_index_below_the_size_comes_once(size: int, key: bytes) -> None:
     assert sorted(coupon_index(key, size, number) for number in range(size)) == list(range(size))
+
+
+@examples(100)
+@given(st.integers(1, 2**32), st.data(), st.binary(min_size=KEY_BYTES, max_size=KEY_BYTES))
+def test_an_index_tells_its_number(size: int, data: st.DataObject, key: bytes) -> None:
+    number = data.draw(st.integers(0, size - 1))
+    assert coupon_number(key, size, coupon_index(key, size, number)) == number
 
 
 @pytest.mark.parametrize("size", [50_000_000, 2**32])
