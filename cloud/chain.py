@@ -173,6 +173,8 @@ def places(entries: Sequence[Entry], head: int, farthest: int) -> list[int]:
         None if entry.sequence is None or entry.sequence > farthest else entry.sequence for entry in entries
     ]
     known = [(at, sequence) for at, sequence in enumerate(said) if sequence is not None]
+    if len(known) == len(said):
+        return [sequence for _, sequence in known]
     first = head + 1 if not known else max(1, known[0][1] - known[0][0])
     found: list[int] = []
     for sequence in said:
@@ -192,6 +194,9 @@ class _Working:
 
     def __init__(self, view: ChainView) -> None:
         self.last = view.last
+        self.end = (
+            view.stored[view.last][0] if view.last in view.stored else GENESIS if view.last == 0 else None
+        )
         self.farthest = view.farthest
         self.starts = view.starts
         self.stored = dict(view.stored)
@@ -200,6 +205,9 @@ class _Working:
     def rule(self, entry: Entry, place: int) -> Ruling:
         if entry.fault:
             return self._refuse(entry, place, entry.fault, entry.sentence)
+        follows = place == self.last + 1 and entry.prevhash == self.end
+        if follows and place <= self.farthest and not entry.doubt:  # as nearly all do: no more is to be asked
+            return self._store(entry, place, ())
         if entry.sequence is not None and entry.sequence > self.farthest:
             sentence = f"the cloud takes records up to sequence {self.farthest} of this lane for now"
             return Ruling(Fate.WAIT, place, "too_far", sentence)
@@ -215,10 +223,13 @@ class _Working:
             return self._refuse(
                 entry, place, "broken_chain", f"prevhash does not name the record before sequence {place}"
             )
-        holes = self._holes_before(place, entry.prevhash)
+        return self._store(entry, place, self._holes_before(place, entry.prevhash))
+
+    def _store(self, entry: Entry, place: int, holes: tuple[Hole, ...]) -> Ruling:
         self.stored[place] = (entry.hash, entry.prevhash)
-        self.last = max(self.last, place)
-        return Ruling(Fate.STORE, place, holes=holes, accounts=True)
+        if place > self.last:
+            self.last, self.end = place, entry.hash
+        return Ruling(Fate.STORE, place, "", "", holes, True)
 
     def _holes_before(self, place: int, prevhash: str) -> tuple[Hole, ...]:
         """Between the last stored record and a new one: what was neither stored nor refused."""

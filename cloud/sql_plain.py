@@ -22,27 +22,28 @@ Coupon = tuple[str, int, int]
 PLAIN_KINDS = frozenset(("redeemd.redemption.v1", "redeemd.evidence.v1"))
 """Records of these types do nothing but what `store_plain` writes; a type that does more is not plain."""
 _NO_COUPON = (None, None, None)
-_TERMS = (
-    "SELECT c.document, c.size, v.most_minor FROM campaign c LEFT JOIN campaign_value v"
-    " ON v.issuer = c.issuer AND v.campaign = c.campaign WHERE c.issuer = ? AND c.campaign = ?"
-)
+_TERMS = """
+SELECT c.document, c.size, v.most_minor,
+    (SELECT change FROM mark m WHERE m.issuer = c.issuer AND m.campaign = c.campaign ORDER BY change DESC LIMIT 1),
+    EXISTS (SELECT 1 FROM promo p WHERE p.issuer = c.issuer AND p.campaign = c.campaign AND p.out <> 1),
+    EXISTS (SELECT 1 FROM reversal r WHERE r.issuer = c.issuer AND r.campaign = c.campaign AND r.state = 'waiting')
+FROM campaign c LEFT JOIN campaign_value v ON v.issuer = c.issuer AND v.campaign = c.campaign
+WHERE c.issuer = ? AND c.campaign = ?
+"""
 _USED, _READY, _RETURNED, _IN_CONFLICT = range(4)
-_KNOWN = (
-    f"SELECT {_USED} AS what, issuer, campaign, idx FROM coupon_use"
-    f" UNION ALL SELECT {_READY}, issuer, campaign, idx FROM promo WHERE out <> 1 AND out <> 3"
-    f" UNION ALL SELECT {_RETURNED}, issuer, campaign, idx FROM reversal WHERE state = 'waiting'"
+_FROM = (
+    "coupon_use",
+    "promo WHERE out <> 1 AND out <> 3",
+    "reversal WHERE state = 'waiting'",
+    "conflict",
 )
-_OPEN = f" UNION ALL SELECT {_IN_CONFLICT}, issuer, campaign, idx FROM conflict"
-_ASKED = "SELECT what, idx FROM ({known}) AS known WHERE issuer = ? AND campaign = ? AND idx {{keys}}"
-_ASK, _ASK_AGAIN = _ASKED.format(known=_KNOWN), _ASKED.format(known=_KNOWN + _OPEN)
-"""What there is of coupons, in one look: each further question costs more than what it finds."""
 
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """Of a campaign. uses: how often a coupon of it may be redeemed. most_minor: what one may take off at most."""
+    """Of a campaign. once: each coupon of it may be redeemed once. size, most_minor: as `implausible_because` asks."""
 
-    uses: int
+    once: bool
     size: int
     most_minor: int | None
 
@@ -51,44 +52,40 @@ class Terms:
 class Batch:
     """What tells plain records. end: the highest place that is taken. touched: coupons of the records seen so far.
 
-    ready: coupons that are promo codes which nobody handed out yet, as far as it is known. returned: coupons with a
-    return that waits for its redemption.
+    odd: coupons that were used before, or that a return waits for. ready: those that are promo codes which nobody
+    handed out yet, as far as it is known. marks: the last mark of a campaign, while nobody else gives one.
     """
 
     revoked: set[bytes]
     end: int
     terms: dict[tuple[str, int], Terms] = field(default_factory=dict)
-    used: set[Coupon] = field(default_factory=set)
+    marks: dict[tuple[str, int], int] = field(default_factory=dict)
+    odd: set[Coupon] = field(default_factory=set)
     in_conflict: set[Coupon] = field(default_factory=set)
     ready: set[Coupon] = field(default_factory=set)
-    returned: set[Coupon] = field(default_factory=set)
     touched: set[Coupon] = field(default_factory=set)
 
     def is_plain(self, entry: Entry, ruling: Ruling) -> bool:
         """Ask once for each record, in their order."""
-        coupon = entry.coupon
-        if ruling.fate is Fate.DUPLICATE:
+        coupon, fate, place = entry.coupon, ruling.fate, ruling.place
+        if fate is Fate.DUPLICATE:
             return coupon is None or (coupon not in self.in_conflict and coupon not in self.touched)
-        plain = ruling.fate is Fate.STORE and self._is_plain_here(entry, ruling) and self._is_first_use(entry)
-        if ruling.fate is Fate.STORE:
-            self.end = max(self.end, ruling.place)
+        plain = False
+        if fate is Fate.STORE:
+            # Behind all that is known there is no hole that it could fill.
+            plain = place > self.end and not ruling.holes and entry.kind in PLAIN_KINDS
+            plain = plain and not entry.promo_state and entry.signer not in self.revoked
+            self.end = max(place, self.end)
         if coupon is not None:
+            fresh = coupon not in self.odd and coupon not in self.touched
+            plain = plain and fresh and self._is_plausible(entry)
             self.touched.add(coupon)
         return plain
 
-    def _is_plain_here(self, entry: Entry, ruling: Ruling) -> bool:
-        # Behind all that is known there is no hole that it could fill.
-        in_order = not ruling.holes and ruling.place > self.end
-        known = entry.kind in PLAIN_KINDS and not entry.promo_state
-        return in_order and known and entry.signer not in self.revoked
-
-    def _is_first_use(self, entry: Entry) -> bool:
-        if entry.coupon is None:
-            return True
-        coupon, terms = entry.coupon, self.terms.get((entry.coupon.issuer, entry.coupon.campaign))
-        if terms is None or coupon in self.used or coupon in self.touched or coupon in self.returned:
-            return False
-        return not implausible_because((terms.size, terms.most_minor), entry)
+    def _is_plausible(self, entry: Entry) -> bool:
+        assert entry.coupon is not None, "only redemptions are asked about"
+        terms = self.terms.get(entry.coupon[:2])
+        return terms is not None and not implausible_because((terms.size, terms.most_minor), entry)
 
 
 def read_batch(db: Db, entries: Sequence[Entry], end: int, revoked: set[bytes], again: bool) -> Batch:
@@ -102,12 +99,25 @@ def read_batch(db: Db, entries: Sequence[Entry], end: int, revoked: set[bytes], 
         wanted.setdefault((coupon.issuer, coupon.campaign), set()).add(coupon.index)
     for campaign, indexes in wanted.items():
         found = db.execute(_TERMS, campaign).fetchone()
+        promos = returns = True
         if found is not None:
-            batch.terms[campaign] = Terms(read_campaign(found[0]).uses, *found[1:])
-        known = (batch.used, batch.ready, batch.returned, batch.in_conflict)
-        for what, index in db.matching(_ASK_AGAIN if again else _ASK, campaign, sorted(indexes)):
+            document, size, most_minor, last, promos, returns = found
+            batch.terms[campaign] = Terms(read_campaign(document).uses == 1, size, most_minor)
+            batch.marks[campaign] = last or 0
+        # Each further table costs half a look more for each coupon: what is empty for all of them is left out.
+        tables = [_USED, *[_READY] * promos, *[_RETURNED] * returns, *[_IN_CONFLICT] * again]
+        known = {_USED: batch.odd, _READY: batch.ready, _RETURNED: batch.odd, _IN_CONFLICT: batch.in_conflict}
+        for what, index in db.matching(_asked(tables), campaign, sorted(indexes)):
             known[what].add((*campaign, index))
     return batch
+
+
+def _asked(tables: Sequence[int]) -> str:
+    """What these tables know of coupons, in one look: each further question costs more than what it finds."""
+    known = " UNION ALL ".join(
+        f"SELECT {what} AS what, issuer, campaign, idx FROM {_FROM[what]}" for what in tables
+    )
+    return f"SELECT what, idx FROM ({known}) AS known WHERE issuer = ? AND campaign = ? AND idx {{keys}}"
 
 
 def store_plain(db: Db, till: str, lane: str, entries: Sequence[Entry], at: str, batch: Batch) -> None:
@@ -115,26 +125,19 @@ def store_plain(db: Db, till: str, lane: str, entries: Sequence[Entry], at: str,
     records: list[Row] = []
     uses: list[Row] = []
     used: dict[tuple[str, int], list[int]] = {}
-    for entry in entries:
-        coupon, record_id, sequence, digest = entry.coupon, entry.record_id, entry.sequence, entry.hash
-        said = (
-            record_id,
-            entry.kind,
-            entry.time,
-            *(coupon or _NO_COUPON),
-            entry.discount_minor,
-            entry.text,
-            at,
-        )
-        records.append((till, lane, sequence, digest, entry.prevhash, *said))
+    for one in entries:
+        coupon, record_id, sequence, digest = one.coupon, one.record_id, one.sequence, one.hash
+        said = (record_id, one.kind, one.time, *(coupon or _NO_COUPON), one.discount_minor, one.text, at)
+        records.append((till, lane, sequence, digest, one.prevhash, *said))
         if coupon is not None:
-            uses.append((*coupon, till, lane, sequence, record_id, at, entry.time, digest, 1))
-            used.setdefault(coupon[:2], []).append(coupon.index)
+            uses.append((*coupon, till, lane, sequence, record_id, at, one.time, digest, 1))
+            used.setdefault(coupon[:2], []).append(coupon[2])
     db.insert("record", records)
     db.insert("coupon_use", uses)
     for campaign, indexes in used.items():
-        if batch.terms[campaign].uses == 1:
-            mark(db, *campaign, [(index, Status.USED) for index in indexes])
+        if batch.terms[campaign].once:
+            found = [(index, Status.USED) for index in indexes]
+            batch.marks[campaign] = mark(db, *campaign, found, batch.marks.get(campaign))
     sql_promos.tell(db, till, [entry.promo for entry in entries if entry.promo is not None])
     # A promo code that comes back was handed out, whether or not the till has said so.
     back = [entry.coupon for entry in entries if entry.coupon in batch.ready]

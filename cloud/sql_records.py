@@ -28,7 +28,7 @@ from cloud.sql_plain import read_batch, store_plain
 from cloud.sql_plausible import note
 from cloud.sql_status import mark
 from cloud.sql_tally import note_late
-from cloud.sql_tills import KeyOf, given, keys_of, last_stored, revoked_keys, starts
+from cloud.sql_tills import KeyOf, given, keys_of, revoked_keys, starts
 from cloud.verdicts import Finding, Side
 
 STORED = "stored"
@@ -53,6 +53,13 @@ _INSERT_HELD = (
     " ON CONFLICT (till, lane, sequence, hash) DO UPDATE SET code = excluded.code"
 )
 _INSERT_HOLE = "INSERT INTO hole VALUES (?, ?, ?, ?, ?, ?)"
+_OF_LANE = "WHERE till = ?1 AND lane = ?2 ORDER BY sequence DESC LIMIT 1"
+_ENDS = (
+    "SELECT stored.sequence, stored.hash, stored.prevhash, refused.sequence FROM (SELECT 1) AS one"
+    f" LEFT JOIN (SELECT sequence, hash, prevhash FROM record {_OF_LANE}) AS stored ON 1 = 1"
+    f" LEFT JOIN (SELECT sequence FROM refusal {_OF_LANE}) AS refused ON 1 = 1"
+)
+"""The last record of a lane and the place of the last refused one, where there are any."""
 _WIN = "SELECT till, lane, sequence, redemption_id, received_at, time, hash FROM coupon_use"
 
 
@@ -64,7 +71,7 @@ def append(db: Db, till: str, lane: str, entries: Sequence[Entry], judge: Judge,
     decided = list(zip(entries, rulings, strict=True))
     stored = [(ruling.place, entry.kind) for entry, ruling in decided if ruling.fate is Fate.STORE]
     sql_feed.note_records(db, till, lane, stored)
-    again = any(ruling.fate is Fate.DUPLICATE for ruling in rulings)
+    again = Fate.DUPLICATE in {ruling.fate for ruling in rulings}
     batch = read_batch(db, entries, view.last, revoked_keys(keys), again)
     done: list[Appended] = []
     told: list[Finding] = []
@@ -75,6 +82,7 @@ def append(db: Db, till: str, lane: str, entries: Sequence[Entry], judge: Judge,
             store_plain(db, till, lane, new, at, batch)
             done += [Appended(ruling) for _, ruling in together]
         else:
+            batch.marks.clear()  # these give some, too
             done += [
                 _append_one(db, till, lane, entry, ruling, at, batch.revoked, told) for entry, ruling in run
             ]
@@ -136,17 +144,15 @@ def _take_from_hole(db: Db, till: str, lane: str, place: int, prevhash: str) -> 
 
 def chain_view(db: Db, till: str, lane: str, entries: Sequence[Entry], keys: Sequence[KeyOf]) -> ChainView:
     """The lane's end, and what stands at, before and behind each sequence that the entries may be placed at."""
-    key, end = (till, lane), last_stored(db, till, lane)
-    last = 0 if end is None else end[0]
-    refused_last = db.execute(
-        "SELECT sequence FROM refusal WHERE till = ? AND lane = ? ORDER BY sequence DESC LIMIT 1", key
-    ).fetchone()
-    head = max(last, 0 if refused_last is None else refused_last[0])
+    key = (till, lane)
+    *end, refused_last = db.execute(_ENDS, key).fetchone()
+    last = end[0] or 0
+    head = max(last, refused_last or 0)
     farthest = given(keys, lane, last) + JUMP_MAX
-    wanted = {place + step for place in places(entries, head, farthest) for step in (-1, 0, 1)}
-    within = sorted(place for place in wanted if place <= last)
+    near = [place for place in places(entries, head, farthest) if place <= last + 1]
+    within = sorted({place + step for place in near for step in (-1, 0, 1) if place + step <= last})
     known = "SELECT sequence, hash, prevhash FROM record WHERE till = ? AND lane = ? AND sequence {keys}"
-    at_end = [] if end is None else [end]  # mostly all that is asked for
+    at_end = [tuple(end)] if last else []  # mostly all that is asked for
     rows = at_end if within == [last] else db.matching(known, key, within)
     stored = {sequence: (own, before) for sequence, own, before in rows}
     refused: dict[int, frozenset[str]] = {}

@@ -16,13 +16,19 @@ PART_KEEP_DAYS = 30
 """How long a part that no till was given any more is kept: a slow download may still want it."""
 
 
-def mark(db: Db, issuer: str, campaign: int, marked: Iterable[tuple[int, Status]]) -> None:
-    """Number what became known of coupons (pairs of index and status)."""
-    if found := list(marked):
-        numbered = enumerate(found, last_mark(db, issuer, campaign) + 1)
-        db.insert(
-            "mark", [(issuer, campaign, change, index, int(status)) for change, (index, status) in numbered]
-        )
+def mark(
+    db: Db, issuer: str, campaign: int, marked: Iterable[tuple[int, Status]], last: int | None = None
+) -> int:
+    """Number what became known of coupons (pairs of index and status). last: the number of the last mark before, asked
+    for if it is not known. The last number now.
+    """
+    last = last_mark(db, issuer, campaign) if last is None else last
+    rows = [
+        (issuer, campaign, last + place, index, status.value)
+        for place, (index, status) in enumerate(marked, 1)
+    ]
+    db.insert("mark", rows)
+    return last + len(rows)
 
 
 def last_mark(db: Db, issuer: str, campaign: int) -> int:

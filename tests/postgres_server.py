@@ -76,6 +76,7 @@ class PostgresServer:
     def kill(self) -> None:
         """End every process of it at once, as a power cut does. Its children are in sessions of their own."""
         assert self._process is not None, "it runs"
+        os.kill(self._process.pid, signal.SIGSTOP)  # it starts no further one that nobody would end
         children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text().split()
         for number in (self._process.pid, *map(int, children)):
             with contextlib.suppress(ProcessLookupError):
