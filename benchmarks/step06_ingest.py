@@ -12,8 +12,9 @@ from typing import Any, TypeVar
 import uvloop
 
 from agent.domain.cose import Algorithm
+from agent.domain.disclosure import MEMBER, disclosure, pair_text
 from agent.domain.keys import load_public_key, signature_ok
-from benchmarks.common import Benchmark, Figure, Options, Timed, alone, figure, paired
+from benchmarks.common import Benchmark, Figure, Options, Rounds, Timed, alone, figure, paired
 from cloud import postgres, postgres_schema
 from cloud.chain import Entry, judge
 from cloud.ingest import check_events
@@ -26,7 +27,14 @@ T = TypeVar("T")
 RECORDS = wire.DEFAULT_LIMITS.batch_records
 BAR = 2.0
 """At least half the rows per second of the COPY."""
-_TABLES = ("record", "coupon_use", "mark")
+_TABLES = {
+    "record": None,
+    "coupon_use": None,
+    "mark": None,
+    "disclosure": None,
+    "feed": ("kind", "till", "lane", "first", "last"),
+}
+"""All tables that a batch writes to, with the columns that it gives where the database gives others."""
 
 
 def ingest(options: Options) -> Iterator[Figure]:
@@ -34,19 +42,32 @@ def ingest(options: Options) -> Iterator[Figure]:
         print("06 ingest: PostgreSQL is not installed, so it is not measured")
         return
     rounds = options.rounds(20)
+    yield figure(
+        f"06 ingest: PostgreSQL, a batch of {RECORDS} records",
+        "ms",
+        _measured(rounds, members=False),
+        bar=BAR,
+    )
+    name = "06 ingest: the same, each with a member's pseudonym"
+    yield figure(name, "ms", _measured(rounds, members=True), bar=BAR)
+    yield from _checks(rounds)
+
+
+def _measured(rounds: int, *, members: bool) -> Rounds:
+    """members: each record discloses a pseudonym, another one each time."""
     with postgres_server() as server, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         ours, bare = server.fresh_database(), server.fresh_database()
-        floor, subject, closing = runner.run(_prepare(runner, ours, bare, rounds * 3 + 5))
+        floor, subject, closing = runner.run(_prepare(runner, ours, bare, rounds * 3 + 5, members))
         gc.collect()
         gc.freeze()  # what waits to be sent is the benchmark's own
         found = paired(floor, subject, rounds=rounds, each=3, warm_up=5)
         runner.run(closing)
-    yield figure(f"06 ingest: PostgreSQL, a batch of {RECORDS} records", "ms", found, bar=BAR)
-    yield from _checks(rounds)
+        gc.unfreeze()
+    return found
 
 
 async def _prepare(
-    runner: asyncio.Runner, ours: str, bare: str, batches: int
+    runner: asyncio.Runner, ours: str, bare: str, batches: int, members: bool
 ) -> tuple[Timed, Timed, Coroutine[Any, Any, None]]:
     import asyncpg
 
@@ -57,7 +78,7 @@ async def _prepare(
     till = sealing_till("T-1")
     await enrolled(store, till)
     await store.put_campaign(campaign(size=RECORDS * batches), None, bytes(16))
-    given = [_entries(till, number) for number in range(batches)]
+    given = [_entries(till, number, members) for number in range(batches)]
     turn, copied = count(), count()
 
     def subject() -> float:
@@ -70,8 +91,9 @@ async def _prepare(
 
     async def copy(rows: list[list[tuple[Any, ...]]]) -> None:
         async with connection.transaction():
-            for table, some in zip(_TABLES, rows, strict=True):
-                await connection.copy_records_to_table(table, records=some)
+            for (table, columns), some in zip(_TABLES.items(), rows, strict=True):
+                if some:
+                    await connection.copy_records_to_table(table, records=some, columns=columns)
 
     def floor() -> float:
         number = next(copied)
@@ -87,15 +109,21 @@ async def _prepare(
     return floor, subject, close()
 
 
-def _entries(till: SealingTill, number: int) -> list[Entry]:
+def _entries(till: SealingTill, number: int, members: bool) -> list[Entry]:
     """One batch as a till sends it, read and checked."""
-    events = [till.redeem(number * RECORDS + each) for each in range(RECORDS)]
+    events = []
+    for index in range(number * RECORDS, (number + 1) * RECORDS):
+        if members:
+            one = disclosure(index.to_bytes(16), index.to_bytes(16))
+            events.append(till.redeem(index, member={"pseudonym": one.digest}) | {MEMBER: pair_text([one])})
+        else:
+            events.append(till.redeem(index))
     return check_events(events, till.known(), "redemption", wire.DEFAULT_LIMITS)
 
 
 def _rows(entries: list[Entry], number: int) -> list[list[tuple[Any, ...]]]:
     """What a batch leaves in the tables of _TABLES."""
-    records, uses, marks = [], [], []
+    records, uses, marks, disclosures = [], [], [], []
     for place, one in enumerate(entries, number * RECORDS + 1):
         assert one.coupon is not None
         coupon = (ISSUER, CAMPAIGN, one.coupon.index)
@@ -104,7 +132,9 @@ def _rows(entries: list[Entry], number: int) -> list[list[tuple[Any, ...]]]:
         records.append((*at, one.hash, one.prevhash, *said))
         uses.append((*coupon, *at, one.record_id, AT, one.time, one.hash, 1))
         marks.append((ISSUER, CAMPAIGN, place, one.coupon.index, 1))
-    return [records, uses, marks]
+        disclosures += [("T-1", "redemption", one.sequence, one.hash, *each) for each in one.disclosed]
+    told = ("records", "T-1", "redemption", number * RECORDS + 1, (number + 1) * RECORDS)
+    return [records, uses, marks, disclosures, [told]]
 
 
 def _checks(rounds: int) -> Iterator[Figure]:

@@ -9,28 +9,38 @@ from cloud.chain import Entry
 from cloud.sql import Db
 
 _INSERT = "INSERT INTO disclosure VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
-CHUNK = 50
-_ERASED = f"SELECT digest FROM erased WHERE digest IN ({', '.join('?' * CHUNK)})"
+CHUNK, CHUNK_MOST = 50, 500
+_ERASED = {
+    size: f"SELECT digest FROM erased WHERE digest IN ({', '.join('?' * size)})"
+    for size in (CHUNK, CHUNK_MOST)
+}
 
 
-def keep(db: Db, till: str, lane: str, placed: Sequence[tuple[Entry, int]]) -> None:
-    """What entries disclose, each with the place that its record has; of an erased pseudonym nothing."""
+def keep(db: Db, till: str, lane: str, placed: Sequence[tuple[Entry, int]], *, new: bool) -> None:
+    """What entries disclose, each with the place that its record has; of an erased pseudonym nothing.
+
+    new: none of these records was kept before, stored or refused.
+    """
     found = [(entry.hash, place, one) for entry, place in placed for one in entry.disclosed]
     if not found:
         return
     gone = _erased(db, {one.pseudonym for _, _, one in found})
-    rows = ((till, lane, place, digest, *one) for digest, place, one in found if one.pseudonym not in gone)
-    db.executemany(_INSERT, rows)
+    rows = [(till, lane, place, digest, *one) for digest, place, one in found if one.pseudonym not in gone]
+    if new:
+        db.insert("disclosure", rows)
+    else:
+        db.executemany(_INSERT, rows)
 
 
 def _erased(db: Db, pseudonyms: set[str]) -> set[str]:
-    """Those that were erased: one question for CHUNK of them, whose text is always the same."""
+    """Those that were erased: one question for a chunk of them, in one of two texts that are always the same."""
     named = {erased_digest(bytes.fromhex(one)): one for one in pseudonyms}
     digests, gone = list(named), set()
-    for first in range(0, len(digests), CHUNK):
-        chunk = digests[first : first + CHUNK]
-        chunk += chunk[-1:] * (CHUNK - len(chunk))
-        gone |= {named[digest] for (digest,) in db.execute(_ERASED, chunk)}
+    size = CHUNK if len(digests) <= CHUNK else CHUNK_MOST
+    for first in range(0, len(digests), size):
+        chunk = digests[first : first + size]
+        chunk += chunk[-1:] * (size - len(chunk))
+        gone |= {named[digest] for (digest,) in db.execute(_ERASED[size], chunk)}
     return gone
 
 

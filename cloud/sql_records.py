@@ -71,8 +71,8 @@ def append(db: Db, till: str, lane: str, entries: Sequence[Entry], judge: Judge,
     decided = list(zip(entries, rulings, strict=True))
     stored = [(ruling.place, entry.kind) for entry, ruling in decided if ruling.fate is Fate.STORE]
     sql_feed.note_records(db, till, lane, stored)
-    again = Fate.DUPLICATE in {ruling.fate for ruling in rulings}
-    batch = read_batch(db, entries, view.last, revoked_keys(keys), again)
+    fates = {ruling.fate for ruling in rulings}
+    batch = read_batch(db, entries, view.last, revoked_keys(keys), Fate.DUPLICATE in fates)
     done: list[Appended] = []
     told: list[Finding] = []
     for plain, run in groupby(decided, key=lambda pair: batch.is_plain(*pair)):
@@ -88,7 +88,9 @@ def append(db: Db, till: str, lane: str, entries: Sequence[Entry], judge: Judge,
             ]
     kept = (Fate.STORE, Fate.REFUSE)
     said = [(entry, ruling.place) for entry, ruling in decided if ruling.fate in kept]
-    sql_disclosures.keep(db, till, lane, said)
+    # A record that was refused may be stored later: what it discloses is there already, for no refusal is ever deleted.
+    unheard = not view.refused and Fate.REFUSE not in fates
+    sql_disclosures.keep(db, till, lane, said, new=unheard)
     sql_checks.arrived(db, till, (entry for entry, _ in said))
     for ruling in rulings:
         if ruling.fate is Fate.STORE and ruling.place < view.last:

@@ -124,6 +124,18 @@ async def test_who_is_erased_is_gone_everywhere_and_every_chain_verifies(store: 
     assert (await disclosing(store, ANN), sorted(await disclosing(store, BOB))) == ([], [1, 1, 2, 3])
 
 
+@pytest.mark.parametrize("many", [40, 60])
+async def test_of_many_people_in_one_batch_the_erased_one_is_left_out(store: CloudStore, many: int) -> None:
+    till = sealing_till("T-1")
+    await enrolled(store, till)
+    await store.erase(ANN, AT)
+    people = [bytes([number]) * 8 for number in range(many)]
+    events = [brought_by(till, index, one, ANN) for index, one in enumerate(people)]
+    assert await send(store, till, *events) == ["stored"] * many
+    assert await disclosing(store, ANN) == []
+    assert [await disclosing(store, one) for one in people] == [[place] for place in range(1, many + 1)]
+
+
 async def test_tills_are_told_and_what_they_say_proves_it(store: CloudStore) -> None:
     one, two = sealing_till("T-1"), sealing_till("T-2", 2)
     await enrolled(store, one, two)
