@@ -83,7 +83,8 @@ starts = {starts}        # first and last day, both included
 ends = {ends}
 grace_days = 0               # how many days after its last day a coupon is still taken
 size = 100000                # how many coupons there may ever be; cannot be changed later
-# uses = 100                 # how often one coupon may be used: for a promo code that many people hold
+{uses}
+# returns = "coupon"         # all of it went back: the coupon may be used again; usual: the money alone goes back
 # stores = [1, 7]            # numbers of the stores where it counts; without this line: all
 
 # What a till may do without the cloud, with a code that can be copied:

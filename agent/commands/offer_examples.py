@@ -115,6 +115,14 @@ MORE = """
 """
 
 
+ONE_USE = (
+    "# uses = 100                 # how often one coupon may be used: for a promo code that many people hold"
+)
+SPENT_IN_PARTS = (
+    "uses = 100                   # how often one coupon may be spent; with 1 what is left on it is lost"
+)
+
+
 def example_campaign(kind: str, issuer: str, number: int, starts: date, ends: date) -> str:
     """A campaign file (TOML) to edit, with a benefit of this kind; what a shopper reads fits what it gives."""
     if kind == "amount_off":
@@ -125,7 +133,13 @@ def example_campaign(kind: str, issuer: str, number: int, starts: date, ends: da
     else:
         benefit = benefit_wire.from_wire(tomllib.loads(EXAMPLES[kind])["offer"]["benefit"])
         title, line = benefit_words(benefit, "CNY"), Words("每单一张", "One per sale")
-    offer = EXAMPLES[kind] + MORE
     return TEMPLATE.format(
-        issuer=issuer, number=number, starts=starts, ends=ends, offer=offer, title=title, line=line
+        issuer=issuer,
+        number=number,
+        starts=starts,
+        ends=ends,
+        uses=SPENT_IN_PARTS if kind == "stored_value" else ONE_USE,
+        offer=EXAMPLES[kind] + MORE,
+        title=title,
+        line=line,
     )

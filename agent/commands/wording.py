@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from agent.commands.keyfile import NAME_OF
-from agent.domain.benefit import AmountStep
+from agent.domain.benefit import AmountStep, StoredValue
 from agent.domain.campaign import Campaign, OfflineClass, Words
 from agent.domain.exposure import exposure
 from agent.domain.keys import IssuerKey
@@ -62,6 +62,10 @@ def doubt_lines(campaign: Campaign, today: int) -> Iterator[str]:
             continue
         said = f"{_money(step.off_minor, campaign)} off from {_money(step.from_minor, campaign)} on"
         yield f"doubt: {said}: the coupon is worth more than the sale that it needs"
+    benefit = campaign.offer.benefit
+    if isinstance(benefit, StoredValue) and not benefit.whole and campaign.uses == 1:
+        said = "what the first sale leaves on a coupon is lost"
+        yield f"doubt: uses is 1: {said}; say how often it may be spent, or whole = true"
     if campaign.ends + campaign.grace_days < today:
         yield f"doubt: its last day, {day_text(campaign.ends)}, is over: no till takes a coupon of it"
 
@@ -74,8 +78,7 @@ def loss_lines(
     count = campaign.size if coupons is None else coupons
     yield (
         f"promise: {count} {'coupon' if count == 1 else 'coupons'} of at most {_money(found.coupon_minor, campaign)}, "
-        f"{_money(found.promise_minor, campaign)} if every one is used"
-        + (f" {campaign.uses} times" if campaign.uses > 1 else "")
+        f"{_money(found.promise_minor, campaign)} if every one is used" + _times(campaign)
     )
     if reward := campaign.offer.incentives.most_minor:
         yield f"incentives: at most {_money(reward, campaign)} for each redemption beside it"
@@ -101,6 +104,13 @@ def key_lines(key: IssuerKey, state: str = "") -> Iterator[str]:
     yield f"  days       {day_text(key.not_before)} to {day_text(key.expires)}"
     yield f"  at most    {key.value_max_minor} minor units a coupon"
     yield f"  public     {NAME_OF[key.algorithm]} {key.public_key.hex()}"
+
+
+def _times(campaign: Campaign) -> str:
+    if campaign.uses == 1:
+        return ""
+    parts = isinstance(campaign.offer.benefit, StoredValue)
+    return f" up, in at most {campaign.uses} parts" if parts else f" {campaign.uses} times"
 
 
 def both(words: Words) -> str:

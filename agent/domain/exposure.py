@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from agent.domain.benefit import most_minor
+from agent.domain.benefit import StoredValue, most_minor
 from agent.domain.campaign import Campaign, OfflineClass
 
 
@@ -16,7 +16,8 @@ from agent.domain.campaign import Campaign, OfflineClass
 class Exposure:
     """Amounts in minor units of the campaign's currency; None: not bounded by anything.
 
-    coupon_minor: the most that one coupon can cost. promise_minor: all coupons, each used as often as it may be.
+    coupon_minor: the most that one coupon can cost. promise_minor: all coupons, each used as often as it may be;
+    a stored value is spent but once, in however many parts.
     till_day_minor, till_offline_minor: the most that one till accepts a day, and from one contact with the cloud to
     the next. day_minor, offline_minor: the same of all tills together. Copies cannot cost more than that.
     """
@@ -40,7 +41,10 @@ def exposure(
     so fewer tills than `tills` can take its copies: the bound is on the safe side.
     """
     each = most_minor(campaign.offer.benefit, value_minor)
-    promise = each * (campaign.size if coupons is None else coupons) * campaign.uses
+    uses = (
+        1 if isinstance(campaign.offer.benefit, StoredValue) else campaign.uses
+    )  # its uses share one balance
+    promise = each * (campaign.size if coupons is None else coupons) * uses
     day: int | None
     offline: int | None
     if campaign.offline_class is OfflineClass.ONLINE:

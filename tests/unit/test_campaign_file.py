@@ -215,6 +215,23 @@ def test_what_is_hardly_meant_is_said(path: Path) -> None:
     assert "300.00 CNY off from 100.00 CNY" in amount
 
 
+def test_a_stored_value_that_is_spent_once_is_doubted_and_the_example_is_not(path: Path) -> None:
+    text = example_campaign("stored_value", "acme", 7, date(2026, 11, 22), date(2027, 2, 20))
+    path.write_text(text, "utf-8")
+    campaign = read_campaign(path).campaign
+    assert campaign.uses == 100
+    assert list(doubt_lines(campaign, campaign.ends)) == []
+    (promise, *_) = loss_lines(campaign, 3, 10)
+    assert "1000.00 CNY if every one is used up, in at most 100 parts" in promise, (
+        "one balance, not a hundred"
+    )
+    path.write_text(text.replace("uses = 100 ", "uses = 1 "), "utf-8")
+    (lost,) = doubt_lines(read_campaign(path).campaign, campaign.ends)
+    assert "what the first sale leaves on a coupon is lost" in lost
+    path.write_text(text.replace('# returns = "coupon"', 'returns = "coupon"'), "utf-8")
+    assert read_campaign(path).campaign.returns.value == "coupon"
+
+
 @pytest.mark.parametrize("code", ["RMB", "YEN", "cny", "XXX"])
 def test_a_currency_that_is_none_is_refused(path: Path, code: str) -> None:
     path.write_text(GOOD.replace('"CNY"', f'"{code}"'), "utf-8")
