@@ -289,10 +289,10 @@ def test_a_campaign_file_is_checked_with_lines(shell: Shell) -> None:
     assert "满 100 减 30" in shell("campaign", "check", shell.campaign)
     text = shell.campaign.read_text("utf-8").replace("off_minor = 3000 }]\n#", "off_minor = 0 }]\n#")
     shell.campaign.write_text(text, "utf-8")
-    assert "autumn.toml:24: offer.benefit.steps[0].off_minor:" in shell(
+    assert "autumn.toml:25: offer.benefit.steps[0].off_minor:" in shell(
         "campaign", "check", shell.campaign, code=78
     )
     shell.own_key()
-    assert "autumn.toml:24: offer.benefit.steps[0].off_minor:" in shell.issue(
+    assert "autumn.toml:25: offer.benefit.steps[0].off_minor:" in shell.issue(
         "--json", "--new-ledger", code=78
     )
