@@ -175,7 +175,12 @@ def test_a_run_that_is_interrupted_says_how_to_go_on(shell: Shell, number: signa
         shell.folder / "c.csv",
     )
     command = [sys.executable, "-m", "agent.cli", *map(str, what), "--new-ledger", "--json"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+    with subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),  # under nohup it is ignored, and that is inherited
+    ) as process:
         assert process.stdout is not None
         process.stdout.readline()
         process.send_signal(number)
