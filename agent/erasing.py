@@ -8,7 +8,7 @@ from collections.abc import Callable
 from agent.domain import erasure, record, time
 from agent.domain.erasure import Erased
 from agent.domain.keys import SigningKey
-from agent.ports import Clock, CommitUnknown, Ledger, LedgerUnavailable, Transaction
+from agent.ports import Clock, CommitUnknown, LedgerUnavailable, ScrubbedLedger, Transaction
 from agent.records import base_facts, moment_of, seal_into
 from agent.state import TillState, Trust
 
@@ -24,7 +24,7 @@ class Erasing:
         self,
         state: TillState,
         clock: Clock,
-        ledger: Ledger,
+        ledger: ScrubbedLedger,
         key: SigningKey,
         member_digest: Callable[[bytes], bytes],
     ) -> None:
@@ -42,6 +42,7 @@ class Erasing:
             known = await self._ledger.write(
                 lambda tx: self._work(tx, trust, wanted), lambda tx: tx.erased() >= wanted.number or None
             )
+            await self._ledger.scrub()
         except (LedgerUnavailable, CommitUnknown) as error:
             log.error("what was erased elsewhere is not erased here yet: %s", error)
             return False

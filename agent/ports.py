@@ -243,6 +243,14 @@ class Ledger(Protocol):
         """
 
 
+class ScrubbedLedger(Ledger, Protocol):
+    """One that forgets for good."""
+
+    async def scrub(self) -> None:
+        """Leave nothing of what was deleted on the disk: the log forgets it, too. LedgerUnavailable: it may still be
+        there, and should be tried again."""
+
+
 class Prints(Protocol):
     """The print queue's side of the store."""
 

@@ -122,6 +122,9 @@ class PostgresThreads:
         self._own = threading.local()
         self._workers: list[_Worker] = []
 
+    async def scrub(self) -> None:
+        """Nothing: VACUUM and the age of its log are the server's (docs/operations.md)."""
+
     async def write(self, work: Callable[[Db], T], *locks: Lock) -> T:
         """`cloud.sql.Threads.write`"""
 

@@ -63,6 +63,9 @@ class Threads(Protocol):
     async def read(self, work: Callable[[Db], T]) -> T:
         """Run `work` on one snapshot."""
 
+    async def scrub(self) -> None:
+        """Leave nothing of what was deleted on the disk, as far as it is this program's to decide."""
+
     async def close(self) -> None: ...
 
 

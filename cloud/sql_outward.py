@@ -43,7 +43,9 @@ class SqlOutward:
             await self._threads.write(sql_feed.give_positions, _FEED)
 
     async def erase(self, pseudonym: bytes, at: str) -> Erasure:
-        return await self._threads.write(lambda db: sql_erasures.erase(db, pseudonym, at))
+        done = await self._threads.write(lambda db: sql_erasures.erase(db, pseudonym, at))
+        await self._threads.scrub()
+        return done
 
     async def erasures(self, limit: int) -> list[Erasure]:
         return await self._threads.read(lambda db: sql_erasures.newest(db, limit))

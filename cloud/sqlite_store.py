@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import logging
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -21,6 +22,8 @@ from cloud.sql import Db, Lock, Row, run_in
 from cloud.sql_store import SqlStore
 
 T = TypeVar("T")
+
+log = logging.getLogger(__name__)
 
 
 class SqliteDb:
@@ -69,6 +72,20 @@ class SqliteThreads:
     async def read(self, work: Callable[[Db], T]) -> T:
         """Run `work` on one snapshot."""
         return await run_in(self._reader, self._look, work)
+
+    async def scrub(self) -> None:
+        """The log is written into the database, where deleted rows are overwritten, and ends."""
+        if not await run_in(self._writer, self._end_log):
+            log.error("%s-wal still holds what was erased: somebody reads the database", self._path)
+
+    def _end_log(self) -> bool:
+        try:
+            if self._writing is None:
+                self._writing = connect(self._path)
+            busy, _, _ = self._writing.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        except (sqlite3.Error, SetupError):
+            return False
+        return not busy
 
     async def close(self) -> None:
         """Finish what is queued and let go."""

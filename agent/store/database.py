@@ -27,6 +27,7 @@ from typing import Any, TypeVar
 
 from agent.domain.record import ChainHead
 from agent.ports import CommitUnknown, LedgerUnavailable
+from agent.store.log_file import lay_out_log
 from agent.store.migrations import APPLICATION_ID, VERSION, migrate
 
 T = TypeVar("T")
@@ -35,8 +36,6 @@ QUEUE_MAX = 1000
 BUSY_TIMEOUT_MS = 2000
 BRISK_S = 0.005
 """A disk whose last commit took longer than this is left to the writer's thread."""
-LOG_BYTES = 4 << 20
-"""How long SQLite lets the log grow before it begins anew at its start (1000 pages of 4 kB)."""
 LEDGER_TABLES = (
     *("coupon_use", "budget", "request", "setting", "promo", "root", "bundle"),
     *("hold", "held_coupon", "returned", "member_use", "member_points", "badge_use", "member_sale"),
@@ -131,13 +130,32 @@ class Database:
                 return self._transact(work, read_back)
             finally:
                 self._turn.release()
+        return await self._in_turn(lambda: self._transact(work, read_back))
+
+    async def scrub(self) -> None:
+        """Write the log into the database and begin it anew: what was deleted stays in it until it is overwritten."""
+        if self._thread is None:
+            raise LedgerUnavailable(f"{self.path} is closed")
+        await self._in_turn(self._end_log)
+
+    def _end_log(self) -> None:
+        try:
+            busy, _, _ = self._usable().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        except sqlite3.Error as error:
+            raise LedgerUnavailable(f"{self.path}: {error}") from error
+        if busy:
+            raise LedgerUnavailable(f"{self.path}: somebody reads it, so that its log cannot end")
+        lay_out_log(self.path)
+
+    async def _in_turn(self, call: Callable[[], T]) -> T:
+        """What `call` gives in the writer's thread, after what waits there already."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
 
         def job() -> None:
             try:
                 with self._turn:
-                    result = self._transact(work, read_back)
+                    result = call()
             except BaseException as error:  # the caller gets it, whatever it is
                 _tell(loop, future, None, error)
             else:
@@ -266,25 +284,6 @@ def connect(path: Path) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
-
-
-def lay_out_log(path: Path) -> None:
-    """Fill the log's file with zeros up to the length that it reaches by itself, while nobody else writes.
-
-    A commit that makes a file longer waits for the file system's own journal too, and for whoever else does; one into
-    blocks that are there does not (docs/benchmarks.md). SQLite reads a log up to the first frame whose checksum
-    is wrong, and behind the last one lies old data in any log that began anew. (sqlite.org/fileformat2.html, 4)
-    """
-    with contextlib.suppress(OSError):  # without room it is left as it is, and only slower
-        handle = os.open(path.with_name(path.name + "-wal"), os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
-        with os.fdopen(handle, "wb", buffering=0) as log:
-            room = os.fstatvfs(handle)
-            missing = LOG_BYTES - os.fstat(handle).st_size
-            if room.f_bavail * room.f_frsize < 16 * LOG_BYTES:
-                return
-            while missing > 0:
-                missing -= log.write(bytes(min(missing, 1 << 16)))
-            os.fsync(handle)
 
 
 def connect_read_only(path: Path) -> sqlite3.Connection:

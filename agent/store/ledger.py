@@ -265,3 +265,6 @@ class SqlLedger:
             lambda connection: read_back(SqlTransaction(connection, self._database.seen)),
             brief=True,
         )
+
+    async def scrub(self) -> None:
+        await self._database.scrub()

@@ -14,8 +14,11 @@ import yaml
 from agent.domain.disclosure import disclosure, pair_text
 from cloud import main
 from cloud.erasing import proof_holds
+from cloud.sqlite_store import SqliteStore
+from tests.contract.test_cloud_disclosures import BOB, brought_by, send
 from tests.integration.cloud_server_kit import running_cloud
 from tests.integration.test_cloud_openapi import PAGE, check
+from tests.unit.cloud_kit import AT, enrolled, sealing_till
 
 ANN = bytes.fromhex("a1a2a3a4a5a6a7a8")
 
@@ -75,3 +78,18 @@ async def test_over_http_and_by_command(tmp_path: Path, capsys: pytest.CaptureFi
     await command("proof", "9", status=1)
     files = [path for path in folder.rglob("*") if path.is_file()]
     assert [file for file in files if ANN.hex().encode() in file.read_bytes()] == []
+
+
+async def test_nothing_of_the_erased_is_left_in_the_files(tmp_path: Path) -> None:
+    """Neither in the database nor in its log, while the cloud runs on."""
+    store, till = SqliteStore(tmp_path / "cloud.db"), sealing_till("T-1")
+    await enrolled(store, till)
+    assert await send(store, till, brought_by(till, 1, ANN, BOB)) == ["stored"]
+
+    def held(person: bytes) -> bool:
+        return any(person.hex().encode() in file.read_bytes() for file in tmp_path.iterdir())
+
+    assert (held(ANN), held(BOB)) == (True, True)
+    await store.erase(ANN, AT)
+    assert (held(ANN), held(BOB)) == (False, True)
+    await store.close()

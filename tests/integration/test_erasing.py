@@ -79,6 +79,10 @@ async def test_whom_the_bundle_says_is_forgotten_and_nobody_else(tmp_path: Path)
     await new_bundle(path, made)
     async with real_till(state, made, enrolled=False) as till:
         await until(lambda: bool(reports(path)))
+        await until(
+            lambda: not any(ANN.hex().encode() in file.read_bytes() for file in state.glob("till.db*"))
+        )
+        assert any(BOB.hex().encode() in file.read_bytes() for file in state.glob("till.db*"))
         await sell(till, 21, ANN, ANN, 1)
         await sell(till, 31, BOB, BOB, 1)
     (report,) = reports(path)

@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -159,6 +160,15 @@ def test_a_killed_run_leaves_no_file_that_looks_whole(shell: Shell) -> None:
     assert json.loads(again[0]) == first
 
 
+@pytest.fixture
+def _signals_of_a_shell() -> Iterator[None]:
+    """Under nohup SIGHUP is ignored, and a child inherits that."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.usefixtures("_signals_of_a_shell")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_run_that_is_interrupted_says_how_to_go_on(shell: Shell, number: signal.Signals) -> None:
     key = shell.folder / "open.pem"
@@ -179,7 +189,6 @@ def test_a_run_that_is_interrupted_says_how_to_go_on(shell: Shell, number: signa
         command,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),  # under nohup it is ignored, and that is inherited
     ) as process:
         assert process.stdout is not None
         process.stdout.readline()

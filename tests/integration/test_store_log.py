@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from agent.store.database import LOG_BYTES, Database, connect, lay_out_log
+from agent.store.database import Database, connect
+from agent.store.log_file import LOG_BYTES, lay_out_log
 from tests.core_kit import rows
 
 
