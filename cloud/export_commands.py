@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 from agent.domain.time import timestamp
+from cloud.background import count_all
 from cloud.export import TABLES, Period
 from cloud.export_files import writing
 from cloud.open_store import open_store
@@ -32,6 +33,7 @@ async def run(args: argparse.Namespace, now: Callable[[], datetime]) -> None:
     count = 0
     store = open_store(args.dir)
     try:
+        await count_all(store)  # what was never issued is listed by then
         with writing(args.file, table.columns) as put:
             async for rows in table.pages(store, period):
                 put(rows)

@@ -13,7 +13,7 @@ from aiohttp import web
 
 from agent.domain.time import timestamp
 from cloud.admission import need
-from cloud.background import write_seen
+from cloud.background import count_all, write_seen
 from cloud.errors import Refused, StoreUnavailable
 from cloud.export import TABLES, Period
 from cloud.export_files import csv_line
@@ -100,6 +100,7 @@ async def export(request: web.Request) -> web.StreamResponse:
         TABLES[name],
         Period(_moment(query, "since") or "", _moment(query, "until") or timestamp(cloud.now())),
     )
+    await count_all(cloud.store)  # what was never issued is listed by then
     response = web.StreamResponse(headers=_as_file(f"{name}.csv"))
     await response.prepare(request)
     try:

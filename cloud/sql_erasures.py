@@ -32,7 +32,9 @@ def erase(db: Db, pseudonym: bytes, at: str) -> Erasure:
     rows = [(digest, number) for digest in digests]
     db.executemany("INSERT INTO erased VALUES (?, ?) ON CONFLICT DO NOTHING", rows)
     names = sorted(digest.hex() for digest in digests)
-    sql_feed.note(db, ERASED, f"erasure-{number}", str(number), at, {"erasure": number, "names": names})
+    # A restored copy counts anew: by the number alone another person's erasure would be one that was told already.
+    identity = f"erasure-{number}-{names[0][:16]}"
+    sql_feed.note(db, ERASED, identity, str(number), at, {"erasure": number, "names": names})
     sql_news.tell(db)
     return Erasure(number, at, removed, tuple(names), ())
 

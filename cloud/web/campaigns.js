@@ -52,11 +52,17 @@ function columns() {
 
 function sums() {
   return [
-    { label: t("discount"), sort: "discount_minor", order: "down", className: "figure", cell: (row) => money(row.discount_minor, row.currency) },
+    { label: t("discount"), sort: "net_minor", order: "down", className: "figure", cell: discount },
     { label: t("basket"), sort: "average_basket_minor", order: "down", className: "figure", cell: (row) => money(row.average_basket_minor, row.currency) },
     { label: t("extra"), sort: "extra_minor", order: "down", className: "figure", cell: extra },
     { label: t("returns"), sort: "returned_minor", order: "down", className: "figure", cell: returns },
   ];
+}
+
+/** Less what went back; in small what came off before. */
+function discount(row) {
+  const net = el("span", "", money(row.net_minor, row.currency));
+  return row.returned_minor ? [net, el("small", "", t("before_returns", { m: money(row.discount_minor, row.currency) }))] : net;
 }
 
 function extra(row) {

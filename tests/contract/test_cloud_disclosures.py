@@ -116,6 +116,7 @@ async def test_who_is_erased_is_gone_everywhere_and_every_chain_verifies(store: 
     }
     told = (await store.feed(FeedCursor(), 100, TYPES)).events
     assert ANN.hex() not in str(told)
+    assert told[-1].event["id"] == f"erasure-1-{erasure.names[0][:16]}", "a restored cloud numbers anew"
     assert told[-1].event["data"] == {"erasure": 1, "names": list(erasure.names)}
     assert await store.put_members(members, LATER) == 1, "nor may the loyalty system bring her back"
     assert [one.pseudonym for one in await store.members("", 10)] == [BOB.hex()]

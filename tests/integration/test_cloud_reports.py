@@ -304,3 +304,14 @@ async def test_the_commands(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     assert await asyncio.to_thread(command, "report", str(folder), "campaigns") == 0
     assert "average_basket_minor" in capsys.readouterr().out
     assert await asyncio.to_thread(command, "report", str(folder), "campaigns", "--campaign", "seven") == 1
+
+
+async def test_an_export_knows_at_once_what_was_never_issued(cloud: Running) -> None:
+    order = {"issuer": ISSUER, "campaign": CAMPAIGN, "count": 1, "not_before": TODAY, "expires": TODAY}
+    status, made = await cloud.admin("POST", "coupons", order)
+    assert status == 201
+    one = await cloud.enrol("T-1")
+    issued = made["coupons"][0]["index"]
+    await one.post(one.till.redeem(issued), one.till.redeem((issued + 1) % 1000))
+    _, text, _ = await ask(cloud, "exports/redemptions.csv?until=2026-12-31")
+    assert [row["implausible"] for row in csv.DictReader(io.StringIO(text))] == ["", "never_issued"]
