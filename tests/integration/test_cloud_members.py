@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import aiohttp
 import pytest
@@ -17,6 +19,7 @@ from agent.cli import main
 from agent.commands.enrol import enrol
 from agent.domain.benefit import PointsSpend
 from agent.domain.offer import Offer
+from agent.domain.time import day_number
 from cloud.background import count_all
 from cloud.main import init
 from cloud.publish import Ages
@@ -29,6 +32,11 @@ from tests.unit.cloud_kit import CAMPAIGN, ISSUER
 
 WHO = "a1a2a3a4a5a6a7a8"
 PROGRAM = {"earn_minor": 100, "count_day": 5, "points_day": 900, "count_offline": 5, "points_offline": 900}
+
+
+def shop_day() -> int:
+    """Today where the store is: in its evening that is another day than in UTC."""
+    return day_number(datetime.now(UTC), ZoneInfo(str(STORE_BODY["zone"])))
 
 
 async def until(app: App, holds: Callable[[], bool]) -> None:
@@ -107,7 +115,7 @@ async def test_points_are_spent_offline_and_the_next_list_holds_them(tmp_path: P
 
             await counted()
             found = listed().find(bytes.fromhex(WHO))
-            assert (found.points, found.visits, found.last_day) == (left, 4, day())
+            assert (found.points, found.visits, found.last_day) == (left, 4, shop_day())
             assert (listed().through, await shown()) == ({"T-1": 1}, left), "not counted twice"
         (line,) = (await cloud.admin("GET", "members"))[1]["members"]
         assert (line["points"], line["level"]) == (left, 2)
