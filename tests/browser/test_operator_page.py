@@ -91,6 +91,7 @@ async def test_tills_are_filtered_sorted_and_paged(page: Page) -> None:
     silent = page.locator("tbody tr", has_text="T-0017").locator(".badge.bad").first
     await expect(silent).to_be_visible()
     await page.locator(".chip").nth(0).click()
+    await expect(page.locator("tbody tr")).to_have_count(50)
     await page.locator("#search").press_sequentially("s-0031")
     await expect(page.locator("tbody tr")).to_have_count(21)
     await expect(page.locator("#search")).to_be_focused()
