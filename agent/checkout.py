@@ -183,9 +183,8 @@ class Checkout:
         if reason == BY_EYE:
             return await self._redeemer.redeem(replace(request, sale=None))
         if reason and reason not in OPEN:
-            against = (
-                sale if reason in OF_A_SUM else state.sale
-            )  # of a total that nobody keyed in nothing is too little
+            # Of a total that nobody keyed in nothing is too little.
+            against = sale if reason in OF_A_SUM else state.sale
             return await self._redeemer.redeem(replace(request, sale=against))
         if texts is not self._texts:
             self._texts, self._key = texts, ""

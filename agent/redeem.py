@@ -231,7 +231,7 @@ class _Work:
             self._accept(tx, verdict, decision, at, view.prior)
         if accepted or state.disk < DiskLevel.SCARCE:
             veil = Veil(trust.contents.erased)
-            data = self._data(verdict, decision, now, day, veil)
+            data = self._data(verdict, decision, at, veil)
             if not accepted and state.unrecorded:
                 data["unrecorded"] = state.unrecorded  # the cloud learns how many it will never see
                 self.unrecorded = -state.unrecorded
@@ -324,9 +324,7 @@ class _Work:
         )
         self._sealed = lane, head, verdict
 
-    def _data(
-        self, verdict: Verdict, decision: Decision, now: time.EffectiveTime, day: int, veil: Veil
-    ) -> dict[str, Any]:
+    def _data(self, verdict: Verdict, decision: Decision, at: Moment, veil: Veil) -> dict[str, Any]:
         """What the record says: facts the cloud can settle by; never the coupon's text, never a person."""
         data: dict[str, Any] = {
             "outcome": verdict.outcome.value,
@@ -334,7 +332,7 @@ class _Work:
             "token_sha256": token_hash(self._request.text),
             "source": verdict.source,
             "detail": verdict.detail,
-            **base_facts(Moment(self._trust, now, day), offline=verdict.offline, sale=self._request.sale),
+            **base_facts(at, offline=verdict.offline, sale=self._request.sale),
             "member": member_facts(self._request.member, veil),
         }
         data |= guard.checked_facts(self._request.checked)

@@ -8,10 +8,15 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeGuard
 
 _TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?Z")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
+
+
+def is_digest(value: Any) -> TypeGuard[str]:
+    """Whether it is 32 bytes in hexadecimal digits, as hashes of records and what hides a pseudonym are written."""
+    return isinstance(value, str) and _DIGEST.fullmatch(value) is not None
 
 
 def fault_of(event: Mapping[str, Any]) -> str:
@@ -51,4 +56,4 @@ def _named_openly(data: Any) -> str:
 
 
 def _is_hidden(value: Any) -> bool:
-    return value is None or (isinstance(value, str) and _DIGEST.fullmatch(value) is not None)
+    return value is None or is_digest(value)

@@ -56,7 +56,6 @@ UNREADABLE = "unreadable"
 CONFLICT_FOLLOWS = "recorded"
 """What follows a conflict: both records stand and the coupon is on the status list; no policy settles it yet."""
 
-_HASH = re.compile(r"[0-9a-f]{64}")
 _SEQUENCE = re.compile(r"[1-9][0-9]{0,14}", re.ASCII)
 _SENTENCES = {
     "wrong_till": "the event names another till as its source",
@@ -211,7 +210,7 @@ def _fault(event: Mapping[str, Any], code: str, text: str, sentence: str = "") -
 
 
 def _hash(value: Any) -> str:
-    return value if isinstance(value, str) and _HASH.fullmatch(value) else UNKNOWN_HASH
+    return value if event_form.is_digest(value) else UNKNOWN_HASH
 
 
 def _short_text(value: Any, most: int = 64) -> bool:

@@ -15,6 +15,7 @@ from agent.domain.fields import FieldError, Fields
 from agent.domain.member_list import POINTS_MAX
 from agent.domain.record import SEQUENCE_MAX
 from agent.domain.token import DAY_MAX
+from cloud.event_form import is_digest
 from cloud.facts import REDEMPTION, REVERSAL, Stored
 
 FORM_MEMBERS_MAX = 10_000
@@ -22,7 +23,6 @@ FORM_MEMBERS_MAX = 10_000
 RECORD_POINTS_MAX = 10**9
 """Points that one record may earn or spend; what says more counts for none."""
 _PSEUDONYM = re.compile(r"(?:[0-9a-f]{2}){8,16}", re.ASCII)
-_DIGEST = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
 
 class NewMember(NamedTuple):
@@ -111,7 +111,7 @@ def change_of(
         return None
     member = _map(named, "member")
     digest = member.get("pseudonym")
-    if not isinstance(digest, str) or not _DIGEST.fullmatch(digest):
+    if not is_digest(digest):
         return None
     level, day, sale = member.get("level"), data.get("business_date"), _map(data, "sale").get("sale_id")
     return Change(

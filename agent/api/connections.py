@@ -28,8 +28,6 @@ class Connections:
         self._server = server
         self._make_front = make_front
         self._fronts: dict[object, Front] = {}
-        self._asked: dict[object, web.Request] = {}
-        """Connection to the request that aiohttp answers on it now."""
         server.request_handler = self._watched(server.request_handler)
 
     def __len__(self) -> int:
@@ -54,12 +52,7 @@ class Connections:
 
     def _close_one(self, open_ones: list[web.RequestHandler]) -> bool:
         """Close one that waits for its caller; False if something is being answered on all of them."""
-        waiting = [
-            one
-            for one in open_ones
-            if self._fronts[one].task is None
-            and (one not in self._asked or not self._asked[one].content.is_eof())
-        ]
+        waiting = [one for one in open_ones if self._fronts[one].waits]
         if not waiting:
             return False
         min(waiting, key=lambda one: self._fronts[one].served).force_close()
@@ -67,16 +60,13 @@ class Connections:
 
     def _watched(self, handle: Handle) -> Handle:
         async def watched(request: web.Request) -> web.StreamResponse:
-            connection = request.protocol
-            front = self._fronts.get(connection)
+            front = self._fronts.get(request.protocol)
             if front is None:  # the caller has hung up meanwhile
                 return await handle(request)
-            self._asked[connection] = request
-            front.begun_behind()
+            front.asked_behind = request
             try:
                 return await handle(request)
             finally:
-                self._asked.pop(connection, None)
                 front.answered_behind()
 
         return watched

@@ -113,15 +113,19 @@ class Front(asyncio.Protocol):
         self._timer: asyncio.TimerHandle | None = None
         self.task: asyncio.Task[None] | None = None
         """Answers a request now."""
-        self.busy_behind = False
+        self.asked_behind: web.Request | None = None
+        """What aiohttp answers now."""
         self.served = False
 
-    def begun_behind(self) -> None:
-        self.busy_behind = True
+    @property
+    def waits(self) -> bool:
+        """Whether it is the caller's turn: nothing is answered, or what is has not come whole."""
+        asked = self.asked_behind
+        return self.task is None and (asked is None or not asked.content.is_eof())
 
     def answered_behind(self) -> None:
         self._handed_over -= 1
-        self.busy_behind, self.served = False, True
+        self.asked_behind, self.served = None, True
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
@@ -182,21 +186,22 @@ class Front(asyncio.Protocol):
     async def _answer(self, key: str, held: bytes, start: int) -> None:
         try:
             said = await self._redeem(key, held[start:])
-        except (
-            Exception
-        ):  # the usual way finds the same and has the words for it; the key keeps it from doing twice
-            self._held = held + self._held
-            self.task = None
-            self._hand_over()
-        else:
-            if self._transport is not None:  # else the caller has hung up
-                self._transport.write(_ANSWER % len(said) + said)
-            self.task, self.served = None, True
-            self._start_timer(self._idle_s, self._idle)
-            if self._held:
-                self._next()
+        except Exception:
+            # The usual way finds the same and has the words for it; the key keeps it from doing anything twice.
+            said = b""
+        self.task = None
         if self._transport is not None and not self._transport.is_reading():
             self._transport.resume_reading()
+        if not said:
+            self._held = held + self._held
+            self._hand_over()
+            return
+        if self._transport is not None:  # else the caller has hung up
+            self._transport.write(_ANSWER % len(said) + said)
+        self.served = True
+        self._start_timer(self._idle_s, self._idle)
+        if self._held:
+            self._next()
 
     def _start_timer(self, wait_s: float, then: Callable[[], None]) -> None:
         self._stop_timer()
@@ -210,5 +215,5 @@ class Front(asyncio.Protocol):
 
     def _idle(self) -> None:
         """Close what was silent for so long; what aiohttp answers now is its own affair, and so is its end."""
-        if self._transport is not None and self.task is None and not self.busy_behind:
+        if self._transport is not None and self.task is None and self.asked_behind is None:
             self._transport.close()

@@ -109,8 +109,10 @@ def _profile(key: tuple[str | int, ...], printer: config.Printer) -> Iterator[Fi
     try:
         configured_profile(printer.profile, printer.columns, printer.encoding, printer.qr)
     except ReceiptError as error:
-        # The sentence begins with the key that is wrong; the profile's own begin with its name.
-        wrong = next((one for one in ("columns", "encoding") if str(error).startswith(f"printer {one} ")), "")
         generic = " or ".join(f'"{name}"' for name in BUILT_IN)
-        hint = "redeemd printer test shows which is right" if wrong else f"use {generic}, or a model's name"
-        yield (*key[:-1], wrong or "profile"), str(error), hint
+        hint = (
+            "redeemd printer test shows which is right"
+            if error.setting
+            else f"use {generic}, or a model's name"
+        )
+        yield (*key[:-1], error.setting or "profile"), str(error), hint

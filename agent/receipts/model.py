@@ -34,7 +34,14 @@ _SPACES = frozenset({"Zs", "Zl", "Zp"})
 
 
 class ReceiptError(ValueError):
-    """A receipt, a profile or an amount that cannot be printed as it stands. The message says which and why."""
+    """A receipt, a profile or an amount that cannot be printed as it stands. The message says which and why.
+
+    setting: the key of a [[printer]] block that is wrong, where one is; empty for the profile's own name.
+    """
+
+    def __init__(self, message: str, setting: str = "") -> None:
+        super().__init__(message)
+        self.setting = setting
 
 
 class Align(StrEnum):

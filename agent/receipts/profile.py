@@ -43,21 +43,25 @@ class PrinterProfile:
     def __post_init__(self) -> None:
         if not COLUMNS_MIN <= self.columns <= COLUMNS_MAX:
             raise ReceiptError(
-                f"printer columns is {self.columns}; it must be {COLUMNS_MIN} to {COLUMNS_MAX}"
+                f"printer columns is {self.columns}; it must be {COLUMNS_MIN} to {COLUMNS_MAX}",
+                "columns",
             )
         if not 300 <= self.dots <= 1200:
             raise ReceiptError(f"printer dots is {self.dots}; it must be 300 to 1200")
         if self.encoding == "utf-8" or self.encoding not in ENCODINGS:
             known = ", ".join(name for name in ENCODINGS if name != "utf-8")
-            raise ReceiptError(f"printer encoding is {self.encoding!r}; it must be one of {known}")
+            raise ReceiptError(
+                f"printer encoding is {self.encoding!r}; it must be one of {known}", "encoding"
+            )
         if not 24 <= self.line_dots <= 60:
             raise ReceiptError(f"printer line_dots is {self.line_dots}; it must be 24 to 60")
         if self.columns * COLUMN_DOTS_MIN > self.dots:
-            raise ReceiptError(f"{self.columns} columns do not fit {self.dots} dots of paper")
+            raise ReceiptError(f"{self.columns} columns do not fit {self.dots} dots of paper", "columns")
         if self.code_page is not None and self.code_pages and self.encoding not in ("none", *self.code_pages):
             known = ", ".join(name for name in ENCODINGS if name in self.code_pages)
             raise ReceiptError(
-                f"printer {self.name} has no page {self.encoding}; it has {known or 'none we know'}"
+                f"printer {self.name} has no page {self.encoding}; it has {known or 'none we know'}",
+                "encoding",
             )
 
     @property
@@ -97,7 +101,8 @@ def printer_profile(name: str = "generic-80", **overrides: Any) -> PrinterProfil
     most = max(profile.columns, made.dots // DOTS_PER_COLUMN)
     if made.columns > most:
         raise ReceiptError(
-            f"printer columns is {made.columns}; {name} prints at most {most} of font A on its {made.dots} dots"
+            f"printer columns is {made.columns}; {name} prints at most {most} of font A on its {made.dots} dots",
+            "columns",
         )
     return made
 
