@@ -55,11 +55,13 @@ async function show(quiet = false) {
   const main = byId("main");
   const page = PAGES[place.name];
   if (!session.may.includes(page.NEEDS)) {
+    main.ariaBusy = "false";
     main.replaceChildren(el("div", "empty", el("strong", "", t("no_right", { role: word(`role_${session.role}`, session.role) })), el("p", "", t("no_right_do"))));
     return;
   }
   const other = shown !== place.path;
   if (other) main.replaceChildren(el("p", "loading", t("loading")));
+  main.ariaBusy = "true";
   try {
     const content = await page.show(place, session);
     if (mine !== turn) return;
@@ -70,6 +72,8 @@ async function show(quiet = false) {
     byId("updated").textContent = t("updated", { t: hourly(Date.now()) });
   } catch (error) {
     if (mine === turn) failed(main, error, other);
+  } finally {
+    if (mine === turn) main.ariaBusy = "false";
   }
 }
 

@@ -100,14 +100,15 @@ async def fill(cloud: Running, tills: int = 64, records: int = 600) -> None:
         }
         assert (await cloud.admin("POST", "stores", body))[0] == 201
     assert (await cloud.admin("POST", "issuers", KEY_BODY))[0] == 201
+    issued = {}
     for offer in offers():
         assert (await cloud.admin("POST", "campaigns", {"campaign": campaigns.to_wire(offer)}))[0] == 201
-        await store.allot(
-            ISSUER, offer.number, CAMPAIGNS[offer.number][2], Terms(0, TODAY + 40), timestamp(NOW)
-        )
+        count, terms = CAMPAIGNS[offer.number][2], Terms(0, TODAY + 40)
+        issued[offer.number] = await store.allot(ISSUER, offer.number, count, terms, timestamp(NOW))
     fleet = await _enrol(store, tills)
     await _say(store, tills, chance)
-    await _sell(store, fleet[:8], records, chance)
+    await _promos(store, fleet[0].name, issued[PROMO])
+    await _sell(store, fleet[:8], records, chance, issued)
     await count_all(store)
 
 
@@ -146,8 +147,13 @@ async def _say(store: CloudStore, tills: int, chance: random.Random) -> None:
     await store.put_seen(seen)
 
 
-async def _sell(store: CloudStore, tills: list[SealingTill], records: int, chance: random.Random) -> None:
-    await _promos(store, tills[0].name)
+async def _sell(
+    store: CloudStore,
+    tills: list[SealingTill],
+    records: int,
+    chance: random.Random,
+    issued: dict[int, list[int]],
+) -> None:
     handed = 0
     for till in tills:
         events = []
@@ -161,10 +167,10 @@ async def _sell(store: CloudStore, tills: list[SealingTill], records: int, chanc
             more["discount_minor"] = 3_000 if number == 7 else 2_000
             if till is tills[0]:
                 arm = chance.choice(["15 yuan", "15 yuan", "gift", "none"])
-                promo = None if arm == "none" else f"{PROMO}-{handed:05}-AAAAA"
+                promo = None if arm == "none" else promo_code(handed)
                 handed += arm != "none"
                 more |= {"promo": promo, "promotion": {"rule": "weekday lunch", "arm": arm, "unit": "00"}}
-            coupon = {"issuer": ISSUER, "campaign": number, "index": chance.randrange(2_400)}
+            coupon = {"issuer": ISSUER, "campaign": number, "index": chance.choice(issued[number][:2_400])}
             events.append(
                 till.redeem(0, coupon=coupon | {"touch": chance.choice([1, 1, 2, 3, None])}, **more)
             )
@@ -178,7 +184,10 @@ async def _sell(store: CloudStore, tills: list[SealingTill], records: int, chanc
                 "hour": 12,
                 "discount_minor": 1_500,
             }
-            coupons = [{"issuer": ISSUER, "campaign": PROMO, "index": one} for one in sorted(set(back))]
+            coupons = [
+                {"issuer": ISSUER, "campaign": PROMO, "index": issued[PROMO][one]}
+                for one in sorted(set(back))
+            ]
             events += [till.redeem(0, coupon=coupon, **sold) for coupon in coupons]
         if till is tills[2]:
             events.append(till.redeem(2_500) | {"subject": "damaged on its way"})
@@ -192,13 +201,15 @@ async def _sell(store: CloudStore, tills: list[SealingTill], records: int, chanc
             await ingest(store, known, "redemption", body, always(at))
 
 
-async def _promos(store: CloudStore, till: str) -> None:
+def promo_code(number: int) -> str:
+    return f"{PROMO}-{number:05}-AAAAA"
+
+
+async def _promos(store: CloudStore, till: str, issued: list[int]) -> None:
     words = Words("下次再来", "Come again")
     rows = [
-        PromoRow(
-            PromoCode("RC1", f"{PROMO}-{index:05}-AAAAA", words, words), ISSUER, PROMO, index, TODAY + 40
-        )
-        for index in range(200)
+        PromoRow(PromoCode("RC1", promo_code(number), words, words), ISSUER, PROMO, index, TODAY + 40)
+        for number, index in enumerate(issued[:200])
     ]
     await store.add_promos(till, rows)
 
