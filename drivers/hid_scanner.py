@@ -10,15 +10,14 @@ import errno
 import fcntl
 import os
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from drivers.discover import HidDevice, fits, hid_devices
 from drivers.framing import REPORT, Framer
 from drivers.hid_report import DescriptorError, ReportError, ScanReport, scan_report
-from drivers.ports import DeviceState, DeviceStatus, Scan, ScanFault
-from drivers.reading import Found, read_until_cancelled
-from drivers.state import DeviceUnavailable, StatusBoard
+from drivers.ports import DeviceState
+from drivers.reading import Found, Scanner
+from drivers.state import DeviceUnavailable
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,26 +38,16 @@ class HidSettings:
         return fits(device, self.vendor, self.product, self.serial, self.device_name)
 
 
-class HidScanner:
+class HidScanner(Scanner):
     """A `ScanSource` over one HID POS scanner. Raises LookupError for an unknown encoding."""
 
     def __init__(self, settings: HidSettings):
         self._settings = settings
-        self._framer = Framer(settings.name, REPORT, settings.encoding)
-        self._board = StatusBoard(settings.name, "hid")
+        super().__init__(
+            settings.name, "hid", Framer(settings.name, REPORT, settings.encoding), self._open_first
+        )
 
-    @property
-    def name(self) -> str:
-        return self._settings.name
-
-    def status(self) -> DeviceStatus:
-        return self._board.current
-
-    async def run(self, on_scan: Callable[[Scan], None], on_fault: Callable[[ScanFault], None]) -> None:
-        """Read until cancelled."""
-        await read_until_cancelled(self._open, self._framer, self._board, on_scan, on_fault)
-
-    def _open(self) -> _Hidraw:
+    def _open_first(self) -> _Hidraw:
         refusal = DeviceUnavailable(
             DeviceState.LOST,
             "no scanner in HID POS mode is plugged in that fits: plug it in, scan the code USB HID POS"

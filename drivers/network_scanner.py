@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from drivers import rfc2217
-from drivers.commanded import NO_COMMANDS, Commands, Mouth
+from drivers.commanded import NO_COMMANDS, Commands
 from drivers.framing import GAP_S, Framer
-from drivers.ports import DeviceState, DeviceStatus, Scan, ScanFault
-from drivers.reading import Found, read_until_cancelled
-from drivers.state import DeviceUnavailable, StatusBoard
+from drivers.ports import DeviceState
+from drivers.reading import Found, Scanner
+from drivers.state import DeviceUnavailable
 
 CONNECT_TIMEOUT_S = 5.0
 """Longest wait for the connection, and once more for a device server to set its line."""
@@ -45,29 +45,14 @@ class NetworkSettings:
     commands: Commands = NO_COMMANDS
 
 
-class NetworkScanner:
+class NetworkScanner(Scanner):
     """A `ScanSource` over one TCP connection. Raises ValueError or LookupError for a bad suffix or encoding."""
 
     def __init__(self, settings: NetworkSettings):
         self._settings = settings
-        self._framer = Framer(
-            settings.name, settings.suffix, settings.encoding, settings.gap_s, settings.prefix
-        )
-        self._board = StatusBoard(settings.name, "tcp")
-        self.mouth = Mouth(settings.commands)
-
-    @property
-    def name(self) -> str:
-        return self._settings.name
-
-    def status(self) -> DeviceStatus:
-        return self._board.current
-
-    async def run(self, on_scan: Callable[[Scan], None], on_fault: Callable[[ScanFault], None]) -> None:
-        """Read until cancelled; connect again whenever the scanner goes away."""
-        host, port = self._settings.host, self._settings.port
-        await read_until_cancelled(
-            lambda: SocketLine(host, port), self._framer, self._board, on_scan, on_fault, self.mouth
+        framer = Framer(settings.name, settings.suffix, settings.encoding, settings.gap_s, settings.prefix)
+        super().__init__(
+            settings.name, "tcp", framer, lambda: SocketLine(settings.host, settings.port), settings.commands
         )
 
 

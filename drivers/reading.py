@@ -13,9 +13,9 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Protocol
 
-from drivers.commanded import Mouth, Writable
+from drivers.commanded import Commands, Mouth, Writable
 from drivers.framing import Framer
-from drivers.ports import DeviceState, Scan, ScanFault
+from drivers.ports import DeviceState, DeviceStatus, Scan, ScanFault
 from drivers.state import DeviceUnavailable, RetryDelay, StatusBoard
 
 _GAP_CHECK_S = 0.1
@@ -35,19 +35,45 @@ class OpenDevice(Protocol):
     def close(self) -> None: ...
 
 
-async def read_until_cancelled(
+class Scanner:
+    """A `ScanSource` over one device at a time.
+
+    kind: of its status. open_device: blocks, raises DeviceUnavailable; MISCONFIGURED is final, nothing more is tried.
+    commands: what the device takes, None where it takes none; `mouth` says them while a device is there.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        kind: str,
+        framer: Framer,
+        open_device: Callable[[], OpenDevice],
+        commands: Commands | None = None,
+    ):
+        self.name = name
+        self._framer = framer
+        self._board = StatusBoard(name, kind)
+        self._open_device = open_device
+        self.mouth = None if commands is None else Mouth(commands)
+
+    def status(self) -> DeviceStatus:
+        return self._board.current
+
+    async def run(self, on_scan: Callable[[Scan], None], on_fault: Callable[[ScanFault], None]) -> None:
+        """Read until cancelled; open again whenever the device goes away."""
+        await _read_until_cancelled(
+            self._open_device, self._framer, self._board, on_scan, on_fault, self.mouth
+        )
+
+
+async def _read_until_cancelled(
     open_device: Callable[[], OpenDevice],
     framer: Framer,
     board: StatusBoard,
     on_scan: Callable[[Scan], None],
     on_fault: Callable[[ScanFault], None],
-    mouth: Mouth | None = None,
+    mouth: Mouth | None,
 ) -> None:
-    """The `run` of a scan source. `open_device` blocks and raises DeviceUnavailable; MISCONFIGURED is final.
-
-    mouth: told when a device that takes commands is there.
-    """
-
     def emit(found: Found) -> None:
         for one in found:
             if isinstance(one, Scan):

@@ -9,18 +9,17 @@ import errno
 import os
 import termios
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import serial
 
-from drivers.commanded import NO_COMMANDS, Commands, Mouth
+from drivers.commanded import NO_COMMANDS, Commands
 from drivers.framing import GAP_S, Framer
 from drivers.network_scanner import line_for_url
-from drivers.ports import DeviceState, DeviceStatus, Scan, ScanFault
-from drivers.reading import Found, OpenDevice, read_until_cancelled
+from drivers.ports import DeviceState
+from drivers.reading import Found, OpenDevice, Scanner
 from drivers.rfc2217 import line_settings
-from drivers.state import DeviceUnavailable, StatusBoard
+from drivers.state import DeviceUnavailable
 
 _READ_SIZE = 4096
 
@@ -45,29 +44,13 @@ class SerialSettings:
     commands: Commands = NO_COMMANDS
 
 
-class SerialScanner:
+class SerialScanner(Scanner):
     """A `ScanSource` over one serial line. Raises ValueError or LookupError for a bad suffix or encoding."""
 
     def __init__(self, settings: SerialSettings):
         self._settings = settings
-        self._framer = Framer(
-            settings.name, settings.suffix, settings.encoding, settings.gap_s, settings.prefix
-        )
-        self._board = StatusBoard(settings.name, "serial")
-        self.mouth = Mouth(settings.commands)
-
-    @property
-    def name(self) -> str:
-        return self._settings.name
-
-    def status(self) -> DeviceStatus:
-        return self._board.current
-
-    async def run(self, on_scan: Callable[[Scan], None], on_fault: Callable[[ScanFault], None]) -> None:
-        """Read until cancelled. A setting the line refuses is final: MISCONFIGURED, nothing more is tried."""
-        await read_until_cancelled(
-            lambda: _open(self._settings), self._framer, self._board, on_scan, on_fault, self.mouth
-        )
+        framer = Framer(settings.name, settings.suffix, settings.encoding, settings.gap_s, settings.prefix)
+        super().__init__(settings.name, "serial", framer, lambda: _open(settings), settings.commands)
 
 
 def _open(settings: SerialSettings) -> OpenDevice:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import errno
 import time
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from fcntl import ioctl
@@ -18,9 +17,9 @@ from typing import TYPE_CHECKING
 from drivers.discover import InputDevice, fits, input_devices
 from drivers.framing import GAP_S, Framer
 from drivers.keymap import EV_SYN, LED_CAPSL, SYN_DROPPED, KeyDecoder, UnknownKeyError
-from drivers.ports import DeviceState, DeviceStatus, Scan, ScanFault
-from drivers.reading import Found, read_until_cancelled
-from drivers.state import DeviceUnavailable, StatusBoard
+from drivers.ports import DeviceState
+from drivers.reading import Found, Scanner
+from drivers.state import DeviceUnavailable
 
 if TYPE_CHECKING:
     import evdev
@@ -55,29 +54,21 @@ class WedgeSettings:
         return ", ".join(f"{key} {value}" for key in named if (value := getattr(self, key)))
 
 
-class WedgeScanner:
-    """A `ScanSource` over one keyboard-like scanner. Raises ValueError for an unknown layout."""
+class WedgeScanner(Scanner):
+    """A `ScanSource` over one keyboard-like scanner. Raises ValueError for an unknown layout.
+
+    A rule that names no device is final: MISCONFIGURED.
+    """
 
     def __init__(self, settings: WedgeSettings):
         self._settings = settings
-        self._framer = Framer(
+        self._keys = KeyDecoder(settings.layout)
+        framer = Framer(
             settings.name, settings.suffix, gap_s=settings.gap_s, prefix=settings.prefix, typed=True
         )
-        self._keys = KeyDecoder(settings.layout)
-        self._board = StatusBoard(settings.name, "wedge")
+        super().__init__(settings.name, "wedge", framer, self._open_first)
 
-    @property
-    def name(self) -> str:
-        return self._settings.name
-
-    def status(self) -> DeviceStatus:
-        return self._board.current
-
-    async def run(self, on_scan: Callable[[Scan], None], on_fault: Callable[[ScanFault], None]) -> None:
-        """Read until cancelled. A rule that names no device is final: MISCONFIGURED."""
-        await read_until_cancelled(self._open, self._framer, self._board, on_scan, on_fault)
-
-    def _open(self) -> _Keyboard:
+    def _open_first(self) -> _Keyboard:
         settings = self._settings
         if not settings.rule():
             raise DeviceUnavailable(

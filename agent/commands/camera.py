@@ -10,7 +10,7 @@ import argparse
 import asyncio
 import signal
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,7 @@ from agent.commands.errors import CommandError
 from agent.domain.scan import Kind, route
 
 if TYPE_CHECKING:
+    from agent.commands.camera_page import Newest
     from drivers.decode import Decoded
     from drivers.frames import FrameSource
     from drivers.opencv import Gray
@@ -135,16 +136,6 @@ def framed(gray: Gray, found: list[Decoded], region: tuple[int, ...]) -> bytes:
     return bytes(packed)
 
 
-@dataclass
-class Newest:
-    """What the page asks for; written by the camera's thread, read by the event loop."""
-
-    jpeg: bytes = b""
-    state: dict[str, Any] = field(default_factory=dict)
-    number: int = 0
-    ended: str = ""
-
-
 def watch(source: FrameSource, chain: Any, region: tuple[int, ...], newest: Newest, stop: Any) -> None:
     """Look at frames until `stop` is set or the source ends; FPS of them a second at most."""
     from drivers.live import FrameReader
@@ -222,7 +213,7 @@ async def _serve(camera: config.Camera, port: int) -> None:
     """Until Ctrl-C, the end of the source, or OPEN_MINUTES."""
     import threading
 
-    from agent.commands.camera_page import serving
+    from agent.commands.camera_page import Newest, serving
     from drivers.decode import load_chain
     from drivers.frames import open_source
     from drivers.ports import DriverError

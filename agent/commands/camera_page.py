@@ -5,16 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import Any
 
 from aiohttp import web
 
 from agent.api.errors import make_answerer
 from agent.api.security import PAGE_HEADERS, make_guard
 from agent.commands.errors import CommandError
-
-if TYPE_CHECKING:
-    from agent.commands.camera import Newest
 
 WAIT_S = 2.0
 _JPEG = {"Content-Type": "image/jpeg", "Cache-Control": "no-store"}
@@ -84,6 +82,16 @@ function say(hint, codes) {
 }
 follow();
 """
+
+
+@dataclass
+class Newest:
+    """What the page asks for; written by the camera's thread, read by the event loop."""
+
+    jpeg: bytes = b""
+    state: dict[str, Any] = field(default_factory=dict)
+    number: int = 0
+    ended: str = ""
 
 
 @contextlib.asynccontextmanager

@@ -125,6 +125,8 @@ async def test_a_network_scanner_hears_too() -> None:
     server = socket.create_server(("127.0.0.1", 0))
     port = server.getsockname()[1]
     scanner = NetworkScanner(NetworkSettings("net", "127.0.0.1", port, commands=Commands(beep_bad=b"\x07")))
+    mouth = scanner.mouth
+    assert mouth is not None
 
     def nothing(_: object) -> None:
         pass
@@ -132,11 +134,11 @@ async def test_a_network_scanner_hears_too() -> None:
     run = asyncio.create_task(scanner.run(nothing, nothing))
     peer, _ = await asyncio.to_thread(server.accept)
     await until(lambda: scanner.status().state is DeviceState.READY)
-    assert scanner.mouth.say(scanner.mouth.commands.beep_bad)
+    assert mouth.say(mouth.commands.beep_bad)
     peer.settimeout(WAIT_S)
     assert await asyncio.to_thread(peer.recv, 10) == b"\x07"
     run.cancel()
     await asyncio.gather(run, return_exceptions=True)
-    assert not scanner.mouth.say(b"x"), "nobody is there any more"
+    assert not mouth.say(b"x"), "nobody is there any more"
     peer.close()
     server.close()
