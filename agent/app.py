@@ -43,6 +43,7 @@ from agent.folder import (
 )
 from agent.health_report import report
 from agent.hub import Hub
+from agent.lane_desk import LaneDesk
 from agent.line import Line
 from agent.members import Members
 from agent.online import Checks
@@ -174,6 +175,7 @@ class App:
         ledger = SqlLedger(self._database)
         promos = self._promos = Promos(self._state, ledger, self._clock, key, self._line.wake)
         self._print_queue = self._queue(prints, printers, promos)
+        numbers = SqlNumbers(self._database)
         maker = receipt_maker(language) if printers else None
         desk = Desk(self._state, ledger, self._clock, key, maker, settings.promo.enabled, *asking)
         members = Members(self._state, self._clock, ledger, key, pos_wins=settings.members.pos_wins)
@@ -189,7 +191,7 @@ class App:
             hub=Hub(),
             signals=self._signals(),
             clock=self._clock,
-            numbers=SqlNumbers(self._database),
+            numbers=numbers,
             prints=prints,
             print_queue=self._print_queue,
             promos=promos,
@@ -200,6 +202,7 @@ class App:
                 *(("printer", device.printer.status) for device in printers),
             ],
             lanes=self._line.states,
+            lane_desk=LaneDesk(self._line.all_states, numbers, self._clock),
             committed=self._line.wake,
             requeue=self._requeue,
             version=importlib.metadata.version("redeemd"),

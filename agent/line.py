@@ -9,7 +9,8 @@ import config
 from agent.domain.record import LANES
 from agent.news import Ask, NewsWatch
 from sync.backoff import Backoff
-from sync.lanes import LaneRunner, LaneState, Poller
+from sync.lane_state import LaneState
+from sync.lanes import LaneRunner, Poller
 from sync.ports import Failure, Outbox, Uplink
 from sync.wire import Limits
 
@@ -54,10 +55,14 @@ class Line:
             self._watch = NewsWatch(ask, till, self.poll_now, patient)
 
     def states(self) -> Sequence[LaneState]:
+        """Of those that say whether the line is there; a cloud may have no news."""
         return [
             *(lane.state() for lane in self._lanes),
             *(poller.state() for poller in self._pollers.values()),
         ]
+
+    def all_states(self) -> Sequence[LaneState]:
+        return [*self.states(), *(() if self._watch is None else (self._watch.state(),))]
 
     def wake(self) -> None:
         """A record was committed."""

@@ -14,8 +14,9 @@ from collections.abc import Awaitable, Callable
 
 from sync.backoff import Backoff
 from sync.errors import WireError
+from sync.lane_state import LANE_TALLY, LaneState, Tally
 from sync.news import NEWS_BYTES_MAX, NEWS_TYPE, News, news_path, read_news
-from sync.ports import Answer, Failure
+from sync.ports import Answer, Failure, FailureKind
 from sync.status import failure_of
 from sync.wire import media_type
 
@@ -60,42 +61,76 @@ class NewsWatch:
         self._random = random
         self._seen = ""
         self._failures = 0
+        self._failure: Failure | None = None
+        self._failure_at: float | None = None
+        self._success_at: float | None = None
+        self._next_at: float | None = None
+        self._tally = Tally()
+
+    def state(self) -> LaneState:
+        asking = self._next_at is None
+        state = "fetching" if asking else "waiting" if self._failures else "idle"
+        return LaneState(
+            "news",
+            state,
+            self._success_at,
+            self._next_at,
+            self._failures,
+            self._failure,
+            self._failure_at,
+            tally=self._tally,
+        )
 
     async def run(self) -> None:
         """Wait for news until cancelled."""
+        LANE_TALLY.set(self._tally)
         while True:
-            asked_at = self._clock()
+            asked_at, self._next_at = self._clock(), None
+            self._tally.attempts += 1
             news = await self._ask()
-            if news is None:
-                self._failures += 1
-                await asyncio.sleep(self._rest_s + self._backoff.delay_s(self._failures, self._random))
+            if isinstance(news, Failure):
+                await self._failed(news)
             elif news.mark != self._seen:
-                first, self._seen, self._failures = not self._seen, news.mark, 0
+                first, self._seen = not self._seen, news.mark
+                self._succeeded()
                 # A fleet that was woken together does not ask together.
-                await asyncio.sleep(news.spread_ms / 1000 * self._random())
+                await self._rest(news.spread_ms / 1000 * self._random())
                 if not first:  # at the start everything is asked for anyway
                     self._woken()
-                await asyncio.sleep(self._rest_s)
-            elif self._clock() - asked_at < self._wait_s / 2:  # it does not keep the question
-                self._failures += 1
-                await asyncio.sleep(self._rest_s + self._backoff.delay_s(self._failures, self._random))
+                await self._rest(self._rest_s)
+            elif self._clock() - asked_at < self._wait_s / 2:
+                await self._failed(Failure(FailureKind.PROTOCOL, "the cloud does not keep the question"))
             else:
-                self._failures = 0
+                self._succeeded()
 
-    async def _ask(self) -> News | None:
-        """None where nothing was learnt; the wait is shorter next time, in case something cuts what is silent."""
+    def _succeeded(self) -> None:
+        self._failures, self._success_at = 0, self._clock()
+
+    async def _failed(self, failure: Failure) -> None:
+        self._failures += 1
+        self._failure, self._failure_at = failure, self._clock()
+        self._tally.failures[failure.kind] += 1
+        wait_s = failure.retry_after_s or 0.0
+        await self._rest(self._rest_s + wait_s + self._backoff.delay_s(self._failures, self._random))
+
+    async def _rest(self, seconds: float) -> None:
+        self._next_at = self._clock() + seconds
+        await asyncio.sleep(seconds)
+
+    async def _ask(self) -> News | Failure:
+        """A Failure where nothing was learnt; the wait is shorter next time, in case something cuts what is silent."""
         path = news_path(self._till, self._seen, self._wait_s)
         answer = await self._question(path, NEWS_BYTES_MAX, self._wait_s)
-        if (
-            isinstance(answer, Answer)
-            and failure_of(answer) is None
-            and media_type(answer.headers) == NEWS_TYPE
-        ):
-            try:
-                return read_news(answer.body)
-            except WireError as error:
-                log.debug("news: %s", error)
-                return None
-        log.debug("news: %s", answer)
+        failure = answer if isinstance(answer, Failure) else failure_of(answer)
+        if isinstance(answer, Answer) and failure is None:
+            if media_type(answer.headers) == NEWS_TYPE:
+                try:
+                    return read_news(answer.body)
+                except WireError as error:
+                    log.debug("news: %s", error)
+                    return Failure(FailureKind.PROTOCOL, str(error))
+            failure = Failure(FailureKind.PROTOCOL, f"expected {NEWS_TYPE}")
+        assert failure is not None, "an answer is usable or a failure"
+        log.debug("news: %s", failure)
         self._wait_s = max(self._wait_s // 2, min(WAIT_LEAST_S, self._wait_s))
-        return None
+        return failure

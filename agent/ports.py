@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from agent.domain.bundle import Part
 from agent.domain.codes import CodeKey, Codes
@@ -115,6 +115,21 @@ class Counts:
     prints: Mapping[str, int]
     promos_free: int
     forked: int = 0
+
+
+class OutboxNow(NamedTuple):
+    """oldest: the time of the first record that waits; None where none does."""
+
+    waiting: int
+    oldest: str | None
+    quarantined: int
+
+
+class LaneNumbers(Protocol):
+    """The outbox behind the lanes that deliver."""
+
+    async def outboxes(self) -> Mapping[str, OutboxNow]:
+        """By lane. Raises LedgerUnavailable or CommitUnknown."""
 
 
 class Holds(Protocol):

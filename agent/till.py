@@ -27,6 +27,7 @@ from agent.domain.verdict import Verdict
 from agent.guesses import Guesses
 from agent.hub import Hub
 from agent.intake import Arrival, Intake, Overflow
+from agent.lane_desk import LaneDesk
 from agent.members import NOBODY, Customer, Members
 from agent.ports import Clock, CommitUnknown, Counts, LedgerUnavailable, PrintJob, Prints
 from agent.printing import PrintQueue, print_json
@@ -41,7 +42,7 @@ from agent.signals import Signals
 from agent.state import TillState, bundle_age
 from agent.till_json import clock_json, device_json, fault_json, join_json, latest, member_json, sale_json
 from drivers.ports import DeviceStatus, Scan, ScanFault
-from sync.lanes import LaneState
+from sync.lane_state import LaneState
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +59,7 @@ class StatusSource(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Wiring:
-    """The parts that app.py made. devices: (role, how to ask for its status). lanes: states of uploads and pulls."""
+    """The parts that app.py made. devices: (role, how to ask for its status). lanes: those that tell of the line."""
 
     state: TillState
     redeemer: Redeemer
@@ -79,6 +80,7 @@ class Wiring:
     template_faults: Callable[[], Sequence[str]]
     devices: Sequence[tuple[str, Callable[[], DeviceStatus]]]
     lanes: Callable[[], Sequence[LaneState]]
+    lane_desk: LaneDesk
     committed: Callable[[], None]
     """Called after every committed record: wakes the uploads."""
     requeue: Callable[[str | None, int | None], Awaitable[int]]
@@ -97,13 +99,13 @@ class Till:
     def __init__(self, wiring: Wiring) -> None:
         self._w = wiring
         self.hub, self.requeue = wiring.hub, wiring.requeue
-        self.signals, self.sales = wiring.signals, wiring.sales
+        self.signals, self.sales, self.lanes = wiring.signals, wiring.sales, wiring.lane_desk
         self.risk, self.members, self.conflicts = wiring.risk, wiring.members, wiring.conflicts
         self.receipts = ReceiptDesk(
             wiring.prints, wiring.print_queue, wiring.promos, wiring.shown, self.tell_print
         )
         w, checkout = wiring, Checkout(self.sales, wiring.redeemer, wiring.state, wiring.clock)
-        alone = checkout if wiring.without_pos else None
+        alone = checkout if w.without_pos else None
         self.counter = Counter(w.state, w.redeemer, w.members, w.clock, alone)
         self._intake = Intake(
             self.counter.judge,

@@ -12,7 +12,7 @@ from agent.domain.outcome import Outcome, sentences
 from agent.domain.sale import Sale
 from agent.state import Trust
 from drivers.ports import DeviceStatus, ScanFault
-from sync.lanes import LaneState
+from sync.lane_state import LaneState
 
 
 def sale_json(sale: Sale | None) -> dict[str, Any] | None:

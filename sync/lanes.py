@@ -13,10 +13,11 @@ import logging
 import random as random_module
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from sync.backoff import Backoff
 from sync.errors import OutboxUnavailable
+from sync.lane_state import LANE_TALLY, LaneState, Tally
 from sync.missing import RESEND_MAX, Span
 from sync.ports import Answer, Failure, Outbox, Uplink
 from sync.protocol import (
@@ -38,26 +39,6 @@ from sync.protocol import (
 from sync.wire import DEFAULT_LIMITS, Limits
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class LaneState:
-    """What `redeemd status` shows of one lane or poller. Times are seconds of the runner's clock (monotonic).
-
-    state: `protocol.State` for a lane; idle, fetching or waiting for a poller. failure: the last one, kept
-    after a success for the reader; consecutive_failures is 0 when all is well now. next_try_at: None while
-    at work.
-    """
-
-    name: str
-    state: str
-    last_success_at: float | None
-    next_try_at: float | None
-    consecutive_failures: int
-    failure: Failure | None
-    failure_at: float | None
-    set_aside: int = 0
-    batch_records: int = 0
 
 
 class LaneRunner:
@@ -86,6 +67,7 @@ class LaneRunner:
         self._failure: Failure | None = None
         self._failure_at: float | None = None
         self._failing = False
+        self._tally = Tally()
 
     @property
     def lane(self) -> str:
@@ -117,10 +99,12 @@ class LaneRunner:
             failure_at=self._failure_at,
             set_aside=protocol.set_aside,
             batch_records=protocol.batch_records,
+            tally=self._tally,
         )
 
     async def run(self) -> None:
         """Move records until cancelled."""
+        LANE_TALLY.set(self._tally)
         event: Event = Tick()
         while True:
             step = self._protocol.handle(event, self._clock())
@@ -135,12 +119,16 @@ class LaneRunner:
         try:
             if step.settle:
                 await self._outbox.settle(self.lane, step.settle)
+                acknowledged = sum(result.acknowledged for result in step.settle)
+                self._tally.acknowledged += acknowledged
+                self._tally.quarantined += len(step.settle) - acknowledged
             if step.again:
                 await self._send_again(step.again)
             match step.then:
                 case Read(max_records, max_bytes):
                     return Offered(await self._outbox.waiting(self.lane, max_records, max_bytes))
                 case Send(body, key):
+                    self._tally.attempts += 1
                     outcome = await self._uplink.post_batch(self.lane, body, key)
                     return Answered(outcome) if isinstance(outcome, Answer) else Failed(outcome)
                 case Sleep(until):
@@ -163,6 +151,7 @@ class LaneRunner:
     def _note(self, failure: Failure) -> None:
         news = self._failure is None or failure.kind is not self._failure.kind or not self._failing
         self._failure, self._failure_at, self._failing = failure, self._clock(), True
+        self._tally.failures[failure.kind] += 1
         level = logging.WARNING if news else logging.DEBUG  # weeks without a line are no weeks of warnings
         log.log(level, "lane %s: %s: %s", self.lane, failure.kind.value, failure.detail)
 
@@ -191,7 +180,8 @@ class Poller:
         self._clock = clock
         self._random = random
         self._alarm = asyncio.Event()
-        self._state = LaneState(name, "idle", None, None, 0, None, None)
+        self._tally = Tally()
+        self._state = LaneState(name, "idle", None, None, 0, None, None, tally=self._tally)
 
     def poll_now(self) -> None:
         """Fetch at once, whatever the waiting time: somebody asks."""
@@ -202,8 +192,10 @@ class Poller:
 
     async def run(self) -> None:
         """Fetch until cancelled, the first time at once."""
+        LANE_TALLY.set(self._tally)
         while True:
             self._alarm.clear()
+            self._tally.attempts += 1
             self._state = replace(self._state, state="fetching", next_try_at=None)
             outcome = await self._fetch()
             wait_s = self._failed(outcome) if isinstance(outcome, Failure) else self._succeeded()
@@ -219,6 +211,7 @@ class Poller:
         return wait_s
 
     def _failed(self, failure: Failure) -> float:
+        self._tally.failures[failure.kind] += 1
         failures = self._state.consecutive_failures + 1
         wait_s = (failure.retry_after_s or 0.0) + self._backoff.delay_s(failures, self._random)
         now = self._clock()

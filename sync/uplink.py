@@ -25,6 +25,7 @@ from yarl import URL
 
 from sync import till_health, wire
 from sync.errors import UplinkConfigError, WireError
+from sync.lane_state import LANE_TALLY
 from sync.ports import Answer, Failure, FailureKind
 from sync.status import looks_like_portal
 from sync.wire import DEFAULT_LIMITS, Limits
@@ -194,6 +195,8 @@ class HttpUplink:
         url = URL(self._base + path, encoded=True)  # sent as it is signed, not normalised
         if signed:
             headers = headers | self._signature(method, url, body)
+        if (tally := LANE_TALLY.get()) is not None:
+            tally.sent_bytes += len(body)
         try:
             async with self._session.request(
                 method,
@@ -231,8 +234,11 @@ async def _read_answer(response: aiohttp.ClientResponse, max_bytes: int) -> Answ
     if (response.content_length or 0) > max_bytes:
         return too_large
     body = bytearray()  # leaving early closes the connection: the rest is never read
+    tally = LANE_TALLY.get()
     async for chunk in response.content.iter_chunked(_CHUNK_BYTES):
         body += chunk
+        if tally is not None:
+            tally.received_bytes += len(chunk)
         if len(body) > max_bytes:
             return too_large
     encoding = headers.pop("content-encoding", "identity").strip().lower()

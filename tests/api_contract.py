@@ -76,7 +76,8 @@ class Contract:
             return
         kind = content_type.partition(";")[0]
         assert kind in content, f"{method} {template} answered {kind}"
-        fault = self.fault(content[kind]["schema"], json.loads(raw))
+        said = raw.decode() if kind.startswith("text/") else json.loads(raw)
+        fault = self.fault(content[kind]["schema"], said)
         assert fault is None, f"{method} {template} {status}: {fault}"
 
 

@@ -19,6 +19,7 @@ from agent.api import (
     bundles,
     conflicts,
     documents,
+    lanes,
     outbox,
     pages,
     pos,
@@ -41,7 +42,20 @@ log = logging.getLogger(__name__)
 
 ROUTES = [
     route
-    for module in (scans, pos, sales, scanners, prints, bundles, outbox, conflicts, status, risk, documents)
+    for module in (
+        scans,
+        pos,
+        sales,
+        scanners,
+        prints,
+        bundles,
+        outbox,
+        conflicts,
+        status,
+        lanes,
+        risk,
+        documents,
+    )
     for route in module.routes
 ]
 """What the API document lists, in its order; the pages are beside them."""

@@ -23,8 +23,13 @@ class Unreachable(CommandError):
 
 
 def fetch_status(settings: config.Config) -> dict[str, Any]:
-    """The running daemon's status; CommandError if it does not answer."""
-    return ask_till(settings, "/v1/status")
+    """The running daemon's status, with its `lanes`; CommandError if it does not answer."""
+    status = ask_till(settings, "/v1/status")
+    try:
+        lanes = ask_till(settings, "/v1/lanes")["lanes"]
+    except CommandError:  # the ledger cannot be read: the status says so
+        lanes = []
+    return status | {"lanes": lanes}
 
 
 def ask_till(
@@ -72,6 +77,9 @@ def status_lines(status: dict[str, Any]) -> Iterator[str]:
         + (f" since {line['since']}" if line["since"] else "")
         + (f": {line['en']}" if line["en"] else "")
     )
+    for lane in status.get("lanes", ()):
+        if lane["consecutive_failures"]:
+            yield _lane_line(lane)
     yield f"outbox    {box['waiting']} waiting, {box['quarantined']} quarantined, {box['conflicts']} conflicts"
     yield f"bundle    {bundle['age']}, {bundle['campaigns']} campaigns, issued {bundle['issued'] or '-'}"
     if bundle["en"]:
@@ -89,6 +97,16 @@ def status_lines(status: dict[str, Any]) -> Iterator[str]:
         yield f"{device['role']:<9} {device['name']} ({device['kind']}) {device['state']}{detail}"
     for issue in status["issues"]:
         yield f"{issue['severity']:<9} {issue['en']}. {issue['action_en']}"
+
+
+def _lane_line(lane: dict[str, Any]) -> str:
+    """A lane that does not get through."""
+    failure = lane["last_failure"] or {"cause": "", "detail": ""}
+    then = f"next attempt {lane['next_attempt']}" if lane["next_attempt"] else "trying now"
+    return (
+        f"lane      {lane['name']}: {lane['consecutive_failures']} failures in a row"
+        f" ({failure['cause']}: {failure['detail']}), {then}"
+    )
 
 
 def outbox(database: Path, states: tuple[str, ...], limit: int) -> Iterator[dict[str, Any]]:

@@ -13,7 +13,7 @@ from agent.domain.decide import PriorUse
 from agent.domain.outcome import Outcome
 from agent.domain.record import LANES, REDEMPTION_LANE
 from agent.domain.time import day_text, from_timestamp
-from agent.ports import CONFLICT_DAYS, Counts
+from agent.ports import CONFLICT_DAYS, Counts, OutboxNow
 from agent.store.conflicts import SLIP_MARK, count_conflicts
 from agent.store.database import Database
 
@@ -67,6 +67,21 @@ def counts(connection: sqlite3.Connection, day: int) -> Counts:
     return Counts(
         waiting, quarantined, conflicts, None if oldest is None else oldest[0], prints, free, forked
     )
+
+
+def outboxes(connection: sqlite3.Connection) -> dict[str, OutboxNow]:
+    """What waits in each lane, without reading a whole table."""
+    found = {}
+    for lane, outbox in WAITING.items():
+        (waiting,) = connection.execute(f"SELECT count(*) FROM {outbox}").fetchone()
+        oldest = connection.execute(
+            f"SELECT json_extract(event, '$.time') FROM {outbox} ORDER BY sequence LIMIT 1"
+        ).fetchone()
+        (quarantined,) = connection.execute(
+            f"SELECT count(*) FROM {TABLES[lane]} WHERE state = 'quarantined'"
+        ).fetchone()
+        found[lane] = OutboxNow(waiting, None if oldest is None else oldest[0], quarantined)
+    return found
 
 
 def used_bytes(connection: sqlite3.Connection) -> int:
@@ -257,3 +272,7 @@ class SqlNumbers:
             return counts(connection, day), self._tally.to_json()
 
         return await self._database.run(read)
+
+    async def outboxes(self) -> Mapping[str, OutboxNow]:
+        """`agent.ports.LaneNumbers`."""
+        return await self._database.run(outboxes)

@@ -79,7 +79,7 @@ async def test_it_names_every_route_and_no_other(till: RealTill, contract: Contr
         (route.method.lower(), route.resource.canonical)
         for route in server.make_app(till.app.till, "", ()).router.routes()
         if route.resource is not None
-        and route.resource.canonical.startswith("/v1/")
+        and route.resource.canonical.startswith(("/v1/", "/metrics"))
         and route.method != "HEAD"
     }
     assert {method for method, _ in served} <= set(METHODS)
@@ -332,13 +332,14 @@ async def test_real_answers_of_every_route_fit_it(
             await play_everywhere(contract, checked, Host="evil.example")
             await play_checkout(contract, tmp_path / "checkout")
             await checked.call("PUT", "/v1/sale", {"total_minor": 5, "sale_id": "x", "lines": []})
-            await checked.call("GET", "/v1/sale")
-            await checked.call("GET", "/v1/status")
+            for path in ("/v1/sale", "/v1/status"):
+                await checked.call("GET", path)
             for query in ("", "?campaign=acme/1", "?campaign=acme/9", "?campaign=x"):
                 await checked.call("GET", f"/v1/risk{query}")
             await checked.call("DELETE", "/v1/sale")
             await checked.call("GET", "/v1/sale")
-            await checked.call("GET", "/v1/health")
+            for path in ("/v1/health", "/v1/lanes", "/metrics"):
+                await checked.call("GET", path)
             assert (await checked.call("GET", "/v1/openapi.json")).json == contract.document
             await check_stream(till, contract)
             await play_slow_bodies(till, contract, monkeypatch)
@@ -547,8 +548,11 @@ async def play_damaged_ledger(till: RealTill, checked: Checked, folder: Path) ->
     for path, body in (*posts, ("holds/x/void", {}), ("reversals", {"redemption_id": "T-0001-1"})):
         answer = await checked.call("POST", f"/v1/{path}", body, Idempotency_Key=f"gone {path}")
         assert (answer.status, answer.code) == (503, "ledger_unavailable"), path
-    for path in ("/v1/holds/x", "/v1/risk"):
+    for path in ("/v1/holds/x", "/v1/risk", "/v1/lanes"):
         assert (await checked.call("GET", path)).code == "ledger_unavailable"
+    measured = await checked.call("GET", "/metrics")
+    assert b"redeemd_healthy 0\n" in measured.raw
+    assert b"redeemd_lane_" not in measured.raw
     await checked.call("GET", "/v1/status")
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import config
 from agent.domain.time import from_timestamp
-from sync.lanes import LaneState
+from sync.lane_state import LaneState
 from tests.integration.api_kit import listening, real_till, until
 
 
