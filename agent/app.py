@@ -93,7 +93,9 @@ class App:
         self._print_queue: PrintQueue | None = None
         self._rest = False
         self._sources = devices.scan_sources(settings)
-        self._papers = Papers(settings.receipt.templates, lambda: self._state.templates())
+        self._papers = Papers(
+            settings.receipt.templates, lambda: self._state.templates(), lambda: devices.paper_dots(settings)
+        )
         self._state = TillState("")
         self._promos: Promos
         self._tidy_now = asyncio.Event()

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import assert_never
+from typing import TYPE_CHECKING, assert_never
 
 import config
+from agent.domain.barcode import PAPER_DOTS_MIN
 from agent.printing import Device
 from drivers.commanded import Commands, Mouth
 from drivers.ports import ReceiptPrinter, ScanSource
+
+if TYPE_CHECKING:
+    from agent.receipts.profile import PrinterProfile
 
 
 def scan_sources(settings: config.Config) -> list[tuple[str, ScanSource]]:
@@ -153,10 +157,19 @@ def receipt_printer(printer: config.Printer) -> ReceiptPrinter:
             assert_never(printer)
 
 
-def _renderer(printer: config.Printer) -> Callable[[str, int], bytes]:
+def paper_dots(settings: config.Config) -> int:
+    """The printable width of the narrowest printer, without one that of the narrowest paper."""
+    return min((_profile(printer).dots for printer in settings.printer), default=PAPER_DOTS_MIN)
+
+
+def _profile(printer: config.Printer) -> PrinterProfile:
     from agent.receipts.profile import configured_profile
 
-    profile = configured_profile(printer.profile, printer.columns, printer.encoding, printer.qr)
+    return configured_profile(printer.profile, printer.columns, printer.encoding, printer.qr)
+
+
+def _renderer(printer: config.Printer) -> Callable[[str, int], bytes]:
+    profile = _profile(printer)
 
     def render(document: str, copies: int) -> bytes:
         from agent.receipts.escpos import render_escpos

@@ -236,10 +236,10 @@ def _bundle_issues(facts: Facts) -> list[Issue]:
             Issue(
                 "template_broken",
                 "warning",
-                f"{len(facts.template_faults)} 个小票模板有误，未使用",
-                f"{len(facts.template_faults)} receipt templates are broken and not used",
+                f"{len(facts.template_faults)} 处小票模板有误",
+                f"{len(facts.template_faults)} faults in receipt templates",
                 "小票照常打印；请通知门店 IT 修改模板",
-                f"Receipts are printed by another one; mend it ({facts.template_faults[0]})",
+                f"Receipts are printed all the same; mend the template ({facts.template_faults[0]})",
             )
         )
     return found

@@ -7,6 +7,7 @@ job was made. Source: Epson ESC/POS command reference.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -28,6 +29,15 @@ _CODE_PAGES = {
 }
 _ALIGNMENTS = {0: "left", 1: "center", 2: "right"}
 PICTURE = "\ufffc"  # OBJECT REPLACEMENT CHARACTER: stands for a bit image that nobody read
+BARCODES: dict[int, tuple[str, bytes]] = {
+    65: ("UPC-A", rb"[0-9]{12}"),
+    67: ("EAN-13", rb"[0-9]{13}"),
+    68: ("EAN-8", rb"[0-9]{8}"),
+    69: ("CODE39", rb"[0-9A-Z .$/+%-]+"),
+    70: ("ITF", rb"([0-9]{2})+"),
+    73: ("CODE128", rb"(\{B([ -z|}~]|\{\{)+|\{C[\x00-\x63]+)+"),
+}
+"""By m of GS k: the kind, and what it takes."""
 _QR_LEVELS = {48: "l", 49: "m", 50: "q", 51: "h"}
 
 
@@ -73,6 +83,17 @@ class QrSymbol:
 
 
 @dataclass(frozen=True, slots=True)
+class BarcodeSymbol:
+    """GS k, function B. kind: one of BARCODES. data: as sent: of CODE128 with its code sets."""
+
+    kind: str
+    data: bytes
+    module_dots: int
+    height: int
+    align: str
+
+
+@dataclass(frozen=True, slots=True)
 class Raster:
     """GS v 0. rows: one bytes object a row, most significant bit left, 1 is black."""
 
@@ -91,7 +112,7 @@ class PaperCut:
     pass
 
 
-Mark = TextLine | QrSymbol | Raster | Gap | PaperCut
+Mark = TextLine | QrSymbol | BarcodeSymbol | Raster | Gap | PaperCut
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +125,8 @@ class PrintedReceipt:
 
     @property
     def text(self) -> str:
-        """The text as it stands on the paper, sizes ignored; a QR code as its data, a raster not at all."""
+        """The text as it stands on the paper, sizes ignored; a QR code as its data, a barcode and a raster not
+        at all."""
         lines: list[str] = []
         for mark in self.marks:
             lines.extend(_text_of(mark, self.dots // COLUMN_DOTS))
@@ -134,6 +156,10 @@ def read_receipt(
     return PrintedReceipt(tuple(interpreter.marks), dots, tuple(interpreter.problems))
 
 
+def _gs1_sum(digits: bytes) -> int:
+    return sum((digit - 48) * (3 if place % 2 else 1) for place, digit in enumerate(reversed(digits)))
+
+
 def _text_of(mark: Mark, columns: int) -> list[str]:
     match mark:
         case TextLine():
@@ -148,7 +174,7 @@ def _text_of(mark: Mark, columns: int) -> list[str]:
             return [""] * (mark.dots // LINE_DOTS)
         case PaperCut():
             return ["- " * (columns // 2 - 1) + "-"]
-        case Raster():
+        case BarcodeSymbol() | Raster():
             return []
 
 
@@ -170,6 +196,8 @@ class _Interpreter:
     qr_module_dots: int = 3
     qr_level: str = "l"
     qr_data: str = ""
+    barcode_module_dots: int = 3
+    barcode_height: int = 162
 
     def do(self, command: Command) -> None:
         """Carry out one command; the table below says which method does it."""
@@ -187,6 +215,7 @@ class _Interpreter:
         self.align, self.bold, self.width, self.height = "left", False, 1, 1
         self.chinese, self.code_page, self.spacing_dots = False, "cp437", LINE_DOTS
         self.qr_module_dots, self.qr_level, self.qr_data = 3, "l", ""
+        self.barcode_module_dots, self.barcode_height = 3, 162
 
     def _print(self, data: bytes) -> None:
         at = 0
@@ -296,6 +325,35 @@ class _Interpreter:
             self.line_feed(only_if_text=True)
             self.marks.append(QrSymbol(self.qr_data, self.qr_level, self.qr_module_dots, self.align))
 
+    def set_barcode_height(self, data: bytes) -> None:
+        self.barcode_height = data[0]
+
+    def set_barcode_module(self, data: bytes) -> None:
+        if 2 <= data[0] <= 6:
+            self.barcode_module_dots = data[0]
+        else:
+            self.problems.append(f"a barcode module of {data[0]} dots is not known here")
+
+    def set_barcode_text(self, data: bytes) -> None:
+        if data[0] % 48:
+            self.problems.append("text of a barcode is not drawn here")
+
+    def barcode(self, data: bytes) -> None:
+        """GS k m n d1...dn."""
+        kind, content = BARCODES.get(data[0]), data[2:]
+        if kind is None or not re.fullmatch(kind[1], content, re.DOTALL):
+            self.problems.append(f"a barcode {data[0]} of {content[:40]!r} is not known here")
+            return
+        if data[0] in (65, 67, 68) and _gs1_sum(content) % 10:
+            self.problems.append(
+                f"a barcode {kind[0]} with a wrong check digit, of which printers print nothing"
+            )
+            return
+        self.line_feed(only_if_text=True)
+        self.marks.append(
+            BarcodeSymbol(kind[0], content, self.barcode_module_dots, self.barcode_height, self.align)
+        )
+
     def cut(self, _data: bytes) -> None:
         self.line_feed(only_if_text=True)
         self.marks.append(PaperCut())
@@ -320,6 +378,10 @@ _ACTIONS: dict[bytes, Callable[[_Interpreter, bytes], None]] = {
     b"\x1d!": _Interpreter.set_size,
     b"\x1dv": _Interpreter.raster,
     b"\x1d(": _Interpreter.extended,
+    b"\x1dh": _Interpreter.set_barcode_height,
+    b"\x1dw": _Interpreter.set_barcode_module,
+    b"\x1dH": _Interpreter.set_barcode_text,
+    b"\x1dk": _Interpreter.barcode,
     b"\x1dV": _Interpreter.cut,
     b"\x1bi": _Interpreter.cut,
     b"\x1bm": _Interpreter.cut,

@@ -7,8 +7,10 @@ import io
 import segno
 from PIL import Image, ImageOps
 
+from drivers import barcode_picture
 from drivers.escpos_reader import (
     COLUMN_DOTS,
+    BarcodeSymbol,
     Gap,
     Glyph,
     Mark,
@@ -47,6 +49,8 @@ def _height(mark: Mark) -> int:
             return max(mark.spacing_dots, tallest * CELL_DOTS)
         case QrSymbol():
             return len(_symbol(mark.data, mark.level).matrix) * mark.module_dots
+        case BarcodeSymbol():
+            return mark.height
         case Raster():
             return len(mark.rows)
         case Gap():
@@ -65,6 +69,9 @@ def _draw(paper: Image.Image, mark: Mark, top: int) -> None:
                 left += glyph.columns * COLUMN_DOTS * glyph.width
         case QrSymbol():
             picture = _qr_picture(mark)
+            paper.paste(picture, (_left(mark.align, picture.width, paper.width), top))
+        case BarcodeSymbol():
+            picture = barcode_picture.picture(mark)
             paper.paste(picture, (_left(mark.align, picture.width, paper.width), top))
         case Raster():
             bits = Image.frombytes(

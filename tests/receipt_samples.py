@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from agent.receipts.book import built_in
 from agent.receipts.escpos import render_escpos
-from agent.receipts.model import Receipt
+from agent.receipts.model import Barcode, Cut, Receipt
 from agent.receipts.plain import render_text
 from agent.receipts.profile import GENERIC_58, GENERIC_80, PrinterProfile
 from agent.receipts.redemption import RedemptionFacts, marked_copy, papers
@@ -64,6 +64,16 @@ PROFILES = (
     PrinterProfile("no-font-58", 32, 384, "none", native_qr=False, cutter=False),
 )
 
+BARCODES = (
+    ("ean13", "4006381333931"),
+    ("ean8", "96385074"),
+    ("upca", "036000291452"),
+    ("code39", "T01-00042"),
+    ("itf", "15400141288763"),
+    ("code128", "T1-000042{x"),
+)
+"""One of each kind; those of EAN-13, EAN-8 and UPC-A are the examples of public pages on them."""
+
 GOLDEN = Path(__file__).parent / "golden"
 
 
@@ -77,6 +87,11 @@ def golden_files() -> dict[Path, bytes]:
             files[GOLDEN / f"receipt-{name}-{profile.name}.escpos"] = render_escpos(receipt, profile)
         files[GOLDEN / f"receipt-{name}.txt"] = render_text(receipt, 48).encode()
         files[GOLDEN / f"receipt-{name}.json"] = receipt.to_json().encode()
+    codes = Receipt((*(Barcode(data, kind) for kind, data in BARCODES), Cut()))
+    for profile in PROFILES:
+        files[GOLDEN / f"receipt-barcodes-{profile.name}.escpos"] = render_escpos(codes, profile)
+    files[GOLDEN / "receipt-barcodes.txt"] = render_text(codes, 48).encode()
+    files[GOLDEN / "receipt-barcodes.json"] = codes.to_json().encode()
     return files
 
 

@@ -96,7 +96,8 @@ def _preview(arguments: argparse.Namespace) -> int:
     from agent.receipts.html import render_html
     from agent.receipts.plain import render_text
 
-    document, profile = _document(arguments), _profile(arguments)
+    profile = _profile(arguments)
+    document = _document(arguments, profile.dots)
     if arguments.png is not None:
         _write(arguments.png, _png(document, profile))
     elif arguments.html is not None:
@@ -131,9 +132,9 @@ def _profile(arguments: argparse.Namespace) -> PrinterProfile:
         raise CommandError(f"{error}; see: redeemd printer profiles", EX_CONFIG) from error
 
 
-def _document(arguments: argparse.Namespace) -> Receipt:
+def _document(arguments: argparse.Namespace, dots: int) -> Receipt:
     """What would be kept with a job whose facts are the samples."""
-    from agent.domain.receipt_template import FACTS
+    from agent.domain.receipt_facts import FACTS
     from agent.receipts.book import built_in
     from agent.receipts.model import Cut, Receipt
     from agent.receipts.redemption import filled, marked_copy
@@ -148,7 +149,8 @@ def _document(arguments: argparse.Namespace) -> Receipt:
     )
     language: Literal["zh", "en"] = "en" if (template.language or arguments.language) == "en" else "zh"
     facts = {**SAMPLES[language], **dict.fromkeys(arguments.without, "")}
-    document = Receipt((*filled(template, facts), Cut()), language=language)
+    elements = filled(template, facts, lambda _where, why: print(why, file=sys.stderr), dots)
+    document = Receipt((*elements, Cut()), language=language)
     return marked_copy(document, arguments.copy) if arguments.copy > 0 else document
 
 

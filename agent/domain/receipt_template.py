@@ -19,8 +19,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Literal
 
+from agent.domain import barcode
+from agent.domain.receipt_facts import FACTS
 from agent.domain.wording import promises
 
 TEMPLATE_CHARS_MAX = 16 * 1024
@@ -41,37 +43,6 @@ that says that a coupon was redeemed at another till too."""
 LANGUAGES = ("zh", "en")
 
 
-class _Fact(NamedTuple):
-    """chars: the most that is printed of it. ascii: it may stand in a QR code."""
-
-    chars: int
-    ascii: bool = False
-
-
-FACTS: Mapping[str, _Fact] = {
-    "store": _Fact(200),
-    "till": _Fact(64),
-    "time": _Fact(40),
-    "number": _Fact(80),
-    "number_code": _Fact(80, ascii=True),
-    "campaign": _Fact(200),
-    "benefit": _Fact(200),
-    "total": _Fact(40),
-    "discount": _Fact(40),
-    "payable": _Fact(40),
-    "saved": _Fact(40),
-    "offline": _Fact(1),
-    "promo_code": _Fact(300, ascii=True),
-    "promo_short": _Fact(40, ascii=True),
-    "promo_title": _Fact(200),
-    "promo_conditions": _Fact(200),
-    "join_link": _Fact(300, ascii=True),
-    "join_words": _Fact(200),
-    "referral_link": _Fact(300, ascii=True),
-    "referral_words": _Fact(200),
-    "conflict": _Fact(500),
-}
-"""Every fact of a receipt. One that is not known or not so is the empty text."""
 NEEDED = "number"
 """What every paper must say: without it nobody finds the redemption again."""
 
@@ -131,6 +102,15 @@ class Qr:
 
 
 @dataclass(frozen=True, slots=True)
+class Barcode:
+    """kind: one of barcode.KINDS."""
+
+    words: Words
+    kind: str
+    module_dots: int = 3
+
+
+@dataclass(frozen=True, slots=True)
 class Choice:
     """`then` where the fact is known (or, negated, is not), else `otherwise`."""
 
@@ -140,7 +120,7 @@ class Choice:
     otherwise: tuple[Statement, ...]
 
 
-Statement = Text | Columns | Rule | Feed | Qr | Choice
+Statement = Text | Columns | Rule | Feed | Qr | Barcode | Choice
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,24 +148,12 @@ def _chosen(statements: tuple[Statement, ...], facts: Mapping[str, str]) -> Iter
 def _named(statement: Statement) -> tuple[str, ...]:
     """The facts that stand in a line; without any of them known it has nothing to say."""
     match statement:
-        case Text(words) | Qr(words):
+        case Text(words) | Qr(words) | Barcode(words):
             return words.facts
         case Columns(left, right):
             return left.facts + right.facts
         case _:
             return ()
-
-
-def bounded(facts: Mapping[str, str]) -> Mapping[str, str]:
-    """Every fact of FACTS within its room. A code that does not fit, or is none, is left out: a part of it would
-    mislead whoever scans it."""
-    return {name: _within(facts[name], fact) for name, fact in FACTS.items()}
-
-
-def _within(text: str, fact: _Fact) -> str:
-    if fact.ascii:
-        return text if len(text) <= fact.chars and all(" " <= sign <= "~" for sign in text) else ""
-    return text if len(text) <= fact.chars else text[: fact.chars - 1] + "…"
 
 
 # Reading
@@ -269,13 +237,14 @@ class _Reader:
         name, options, content = matched.groups() if matched else ("", "", None)
         words = options.split()
         match name:
-            case "text" | "columns" | "qr":
+            case "text" | "columns" | "qr" | "barcode":
                 if content is None:
                     raise self._error(f"{name} needs a colon and what is printed")
                 readers: dict[str, Callable[[list[str], str], Statement]] = {
                     "text": self._text,
                     "columns": self._columns,
                     "qr": self._qr,
+                    "barcode": self._barcode,
                 }
                 return readers[name](words, content)
             case "rule" if not words and content is None:
@@ -284,7 +253,7 @@ class _Reader:
                 return Feed(self._whole(words[0], 1, FEED_LINES_MAX) if words else 1)
             case "if" if content is None:
                 return self._choice(words, depth + 1)
-        known = "text, columns, qr, rule, feed, if, else, end"
+        known = "text, columns, qr, barcode, rule, feed, if, else, end"
         raise self._error(f"{line[:40]!r} is no statement; there are {known}")
 
     def _choice(self, words: list[str], depth: int) -> Choice:
@@ -323,15 +292,38 @@ class _Reader:
             if options[0] != "dots" or len(options) != 2:
                 raise self._error("after qr may stand: dots and their number")
             module_dots = self._whole(options[1], MODULE_DOTS_MIN, MODULE_DOTS_MAX)
-        words = self._words(content, QR_CHARS_MAX)
-        if strange := next((name for name in words.facts if not FACTS[name].ascii), None):
-            allowed = ", ".join(name for name, fact in FACTS.items() if fact.ascii)
-            raise self._error(f"{{{strange}}} may hold any letters; a QR code takes {allowed}")
+        words = self._code_words(content, QR_CHARS_MAX, "a QR code")
         strangers = [sign for part in words.parts for sign in part if not " " <= sign <= "~"]
         if strangers or not content:
             which = f", not {strangers[0]!r}" if strangers else ", at least one"
             raise self._error(f"a QR code holds printable ASCII characters alone{which}")
         return Qr(words, module_dots)
+
+    def _barcode(self, options: list[str], content: str) -> Barcode:
+        kind, module_dots = options[0] if options else "", 3
+        if kind not in barcode.KINDS:
+            raise self._error(f"after barcode comes its kind: {', '.join(barcode.KINDS)}")
+        if options[1:]:
+            if options[1] != "dots" or len(options) != 3:
+                raise self._error("after the kind of a barcode may stand: dots and their number")
+            module_dots = self._whole(options[2], barcode.MODULE_DOTS_MIN, barcode.MODULE_DOTS_MAX)
+        title = barcode.KINDS[kind].title
+        words = self._code_words(content, barcode.CHARS_MAX, title)
+        if not all(re.fullmatch(barcode.KINDS[kind].letters, part) for part in words.parts[::2]):
+            raise self._error(f"{title} holds {barcode.KINDS[kind].says}, not {content[:40]!r}")
+        if not words.facts:  # what it says is known now
+            try:
+                barcode.check(kind, words.parts[0], barcode.PAPER_DOTS_MIN)
+            except barcode.BarcodeError as error:
+                raise self._error(str(error)) from error
+        return Barcode(words, kind, module_dots)
+
+    def _code_words(self, content: str, chars_max: int, title: str) -> Words:
+        words = self._words(content, chars_max)
+        if strange := next((name for name in words.facts if not FACTS[name].ascii), None):
+            allowed = ", ".join(name for name, fact in FACTS.items() if fact.ascii)
+            raise self._error(f"{{{strange}}} may hold any letters; {title} takes {allowed}")
+        return words
 
     def _style(self, options: list[str]) -> tuple[bool, int]:
         bold, size = False, 1

@@ -17,10 +17,11 @@ import re
 import segno
 from escpos import constants as command
 
+from agent.domain import barcode
 from agent.domain.receipt_template import MODULE_DOTS_MIN
 from agent.receipts.charset import Encoding, cells, character_cells, encode, runs
-from agent.receipts.layout import Line, layout
-from agent.receipts.model import Align, Cut, Feed, Qr, Receipt
+from agent.receipts.layout import Line, layout, wrap
+from agent.receipts.model import Align, Barcode, Cut, Feed, Qr, Receipt
 from agent.receipts.profile import PrinterProfile
 
 CHINESE_MODE_ON: bytes = command.FS + b"&"  # off at power-on in many models, so it is always said
@@ -37,6 +38,14 @@ TWO_D_CODE: bytes = command.GS + b"(k"
 QUIET_MODULES = 4  # ISO/IEC 18004; neither printers nor python-escpos leave it
 RASTER_BAND_ROWS = 48  # lost bytes spoil one band, not the rest of the roll
 TAB_COLUMNS = 8
+_BARCODE_NAMES = {
+    "ean13": "EAN13",
+    "ean8": "EAN8",
+    "upca": "UPC-A",
+    "code39": "CODE39",
+    "itf": "ITF",
+    "code128": "CODE128",
+}
 _LONG_GAP = re.compile("( {4,})")
 _REAL_TIME = re.compile(rb"\x10([\x04\x05\x14])")
 TEAR_LINES = 5  # from the print head to the tear bar of a printer without a cutter
@@ -51,6 +60,8 @@ def render_escpos(receipt: Receipt, profile: PrinterProfile) -> bytes:
                 writer.line(block)
             case Qr():
                 writer.qr(block)
+            case Barcode():
+                writer.barcode(block)
             case Feed():
                 writer.feed(block.lines)
             case Cut():
@@ -126,6 +137,21 @@ class _Writer:
         else:
             self._job += raster_qr(code, module_dots)
         self.feed(quiet_lines)
+
+    def barcode(self, code: Barcode) -> None:
+        """The bars, where the paper has room for them, and the data as text."""
+        symbol = barcode.elements(code.symbology, code.data)
+        module_dots = barcode.fitting_module_dots(symbol, code.module_dots, self._profile.dots)
+        if module_dots:
+            self._set(Align.CENTER, False, 1)
+            native = native_barcode(code.symbology, code.data, module_dots)
+            # Digit pairs of CODE128 are raw bytes: some are a real-time command (1604 is DLE EOT), and are drawn.
+            if self._profile.native_barcode and not _REAL_TIME.search(native):
+                self._job += native
+            else:
+                self._job += raster_barcode(symbol, module_dots)
+        for text in wrap(code.data, self._profile.columns, self._profile.encoding):
+            self.line(Line(text, Align.CENTER))
 
     def finish(self) -> bytes:
         self._set(Align.LEFT, False, 1)
@@ -213,6 +239,40 @@ def raster_qr(code: segno.QRCode, module_dots: int) -> bytes:
         bits = "".join(("1" if module else "0") * module_dots for module in matrix_row)
         rows += [int(bits.ljust(row_bytes * 8, "0"), 2).to_bytes(row_bytes, "big")] * module_dots
     return raster(rows)
+
+
+def native_barcode(symbology: str, data: str, module_dots: int) -> bytes:
+    """GS h, GS w, GS H (no text: we print it ourselves) and GS k, function B, which says how long its data is."""
+    content = data.encode("ascii")
+    if symbology == "code128":
+        content = b"".join(
+            b"{" + used.encode() + _code128_bytes(used, part) for used, part in barcode.code128_runs(data)
+        )
+    begin: bytes = (
+        command.BARCODE_HEIGHT
+        + bytes((barcode.HEIGHT_DOTS,))
+        + command.BARCODE_WIDTH
+        + bytes((module_dots,))
+        + command.BARCODE_TXT_OFF
+        + command.BARCODE_TYPES["B"][_BARCODE_NAMES[symbology]]
+    )
+    return begin + bytes((len(content),)) + content
+
+
+def _code128_bytes(used: str, part: str) -> bytes:
+    if used == "C":
+        return bytes(barcode.code128_values(used, part))
+    return part.encode("ascii").replace(b"{", b"{{")
+
+
+def raster_barcode(symbol: str, module_dots: int) -> bytes:
+    """As narrow as the symbol: the printer centres it, and the paper beside it is its quiet zone."""
+    bits = "".join(
+        ("0" if place % 2 else "1") * width for place, width in enumerate(barcode.widths(symbol, module_dots))
+    )
+    row_bytes = -(-len(bits) // 8)
+    row = int(bits.ljust(row_bytes * 8, "0"), 2).to_bytes(row_bytes, "big")
+    return raster([row] * barcode.HEIGHT_DOTS)
 
 
 def raster(rows: list[bytes]) -> bytes:

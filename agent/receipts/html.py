@@ -8,8 +8,9 @@ from html import escape
 
 import segno
 
+from agent.domain import barcode
 from agent.receipts.charset import printable
-from agent.receipts.model import Columns, Cut, Element, Feed, Qr, Receipt, Rule, Text
+from agent.receipts.model import Barcode, Columns, Cut, Element, Feed, Qr, Receipt, Rule, Text
 
 
 def render_html(receipt: Receipt) -> str:
@@ -31,6 +32,8 @@ def _element(element: Element) -> str:
         case Qr():
             caption = f'<p class="center">{_text(element.caption)}</p>' if element.caption else ""
             return _symbol(element.data) + caption
+        case Barcode():
+            return _bars(element) + f'<p class="center">{_text(element.data)}</p>'
         case Feed():
             return "<br>" * element.lines
         case Cut():
@@ -55,4 +58,18 @@ def _symbol(data: str) -> str:
     return (
         f'<svg class="qr" viewBox="0 0 {edge} {edge}" role="img" aria-label="{escape(data)}">'
         f'<rect width="{edge}" height="{edge}" fill="#fff"/><path d="{runs}" fill="#000"/></svg>'
+    )
+
+
+def _bars(element: Barcode) -> str:
+    """The barcode as a drawing, a module two wide, with its quiet zones; the text is its label."""
+    module, height = barcode.MODULE_DOTS_MIN, barcode.HEIGHT_DOTS
+    at, bars = barcode.QUIET_MODULES * module, ""
+    for place, width in enumerate(barcode.widths(barcode.elements(element.symbology, element.data), module)):
+        bars += "" if place % 2 else f"M{at} 0h{width}v{height}h-{width}z"
+        at += width
+    across = at + barcode.QUIET_MODULES * module
+    return (
+        f'<svg class="barcode" viewBox="0 0 {across} {height}" role="img" aria-label="{escape(element.data)}">'
+        f'<rect width="{across}" height="{height}" fill="#fff"/><path d="{bars}" fill="#000"/></svg>'
     )

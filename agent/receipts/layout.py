@@ -7,7 +7,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from agent.receipts.charset import Encoding, Pictures, cells, printable
-from agent.receipts.model import Align, Columns, Cut, Element, Feed, Qr, Receipt, ReceiptError, Rule, Text
+from agent.receipts.model import (
+    Align,
+    Barcode,
+    Columns,
+    Cut,
+    Element,
+    Feed,
+    Qr,
+    Receipt,
+    ReceiptError,
+    Rule,
+    Text,
+)
 
 COLUMNS_MIN, COLUMNS_MAX = 24, 96
 COLUMN_GAP = 2
@@ -29,7 +41,7 @@ class Line:
     size: int = 1
 
 
-Block = Line | Qr | Feed | Cut
+Block = Line | Qr | Barcode | Feed | Cut
 
 
 def layout(
@@ -65,7 +77,7 @@ def _lay_out(
             yield element
             if element.caption:
                 yield from _lay_out(Text(element.caption, Align.CENTER), columns, encoding, pictures)
-        case Feed() | Cut():
+        case Barcode() | Feed() | Cut():
             yield element
 
 

@@ -12,6 +12,7 @@ from typing import Literal
 
 import msgspec
 
+from agent.domain import barcode
 from agent.domain.receipt_template import (
     FEED_LINES_MAX,
     MODULE_DOTS_MAX,
@@ -133,6 +134,31 @@ class Qr(_Element, frozen=True, tag="qr"):
             )
 
 
+class Barcode(_Element, frozen=True, tag="barcode"):
+    """A 1-D barcode, centred, its data below it as text. symbology: one of barcode.KINDS, which says what it may hold.
+
+    module_dots: wished width of one module in printer dots; less where the paper is narrow."""
+
+    data: str
+    symbology: str
+    module_dots: int = 3
+
+    def __post_init__(self) -> None:
+        if self.symbology not in barcode.KINDS:
+            raise ReceiptError(
+                f"barcode symbology is {self.symbology[:40]!r}; it must be one of {', '.join(barcode.KINDS)}"
+            )
+        try:
+            barcode.elements(self.symbology, self.data)
+        except barcode.BarcodeError as error:
+            raise ReceiptError(str(error)) from error
+        if not barcode.MODULE_DOTS_MIN <= self.module_dots <= barcode.MODULE_DOTS_MAX:
+            raise ReceiptError(
+                f"module_dots is {self.module_dots}; "
+                f"it must be {barcode.MODULE_DOTS_MIN} to {barcode.MODULE_DOTS_MAX}"
+            )
+
+
 class Feed(_Element, frozen=True, tag="feed"):
     """Blank lines."""
 
@@ -147,7 +173,7 @@ class Cut(_Element, frozen=True, tag="cut"):
     """Feed past the cutter and cut (or feed to the tear bar)."""
 
 
-Element = Text | Columns | Rule | Qr | Feed | Cut
+Element = Text | Columns | Rule | Qr | Barcode | Feed | Cut
 
 
 class Receipt(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -2,30 +2,44 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
+from functools import cache
 
 from agent.domain import shop
+from agent.domain.barcode import PAPER_DOTS_MIN
 from agent.receipts.book import Book, built_in
 from agent.receipts.maker import document_of, lay_out, number_alone
+
+log = logging.getLogger(__name__)
 
 SCREEN_COLUMNS = 32
 """Width of a receipt as plain text on a screen, which has no room for 48."""
 
 
 class Papers:
-    """folder: the store's own templates, "" for none. of_bundle: those of the bundle in force, asked for each time."""
+    """folder: the store's own templates, "" for none. of_bundle: those of the bundle in force, asked for each time.
+    paper_dots: printable width of the narrowest printer, asked for once, when a receipt is laid out."""
 
-    def __init__(self, folder: str, of_bundle: Callable[[], tuple[shop.Template, ...]]) -> None:
+    def __init__(
+        self,
+        folder: str,
+        of_bundle: Callable[[], tuple[shop.Template, ...]],
+        paper_dots: Callable[[], int] = lambda: PAPER_DOTS_MIN,
+    ) -> None:
         self._book = Book(folder)
         self._of_bundle = of_bundle
+        self._paper_dots = cache(paper_dots)
+        self._told: dict[tuple[str, str], str] = {}  # the last of each paper and kind of barcode
+        self._told_of: tuple[shop.Template, ...] = ()
 
     def faults(self) -> Sequence[str]:
-        """A sentence for each template that is not used."""
-        return self._current().faults
+        """A sentence for each template that is not used, and for each barcode that was printed as text."""
+        return self._current().faults + tuple(self._told.copy().values())
 
     def lay_out(self, stored: str) -> str:
         """The document of a receipt's facts, both as JSON text (`maker.lay_out`)."""
-        return lay_out(stored, self._current().pick)
+        return lay_out(stored, self._current().pick, self._tell, self._paper_dots())
 
     def instead(self) -> Sequence[Callable[[str], str]]:
         """Shorter documents of the same facts: by our own template, and the number alone."""
@@ -41,5 +55,13 @@ class Papers:
         return render_text(document, SCREEN_COLUMNS), render_html(document)
 
     def _current(self) -> Book:
-        self._book.take(self._of_bundle())
+        templates = self._of_bundle()
+        if templates is not self._told_of:
+            self._told, self._told_of = {}, templates
+        self._book.take(templates)
         return self._book
+
+    def _tell(self, where: tuple[str, str], why: str) -> None:
+        if self._told.get(where) != why:
+            log.warning("%s", why)
+        self._told[where] = why

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from agent.domain.barcode import KINDS
 from agent.receipts.charset import Encoding, Pictures, cells
 from agent.receipts.layout import Line, layout
-from agent.receipts.model import Align, Cut, Feed, Qr, Receipt
+from agent.receipts.model import Align, Barcode, Cut, Feed, Qr, Receipt
 
 
 def render_text(
@@ -21,17 +22,19 @@ def render_text(
             case Line():
                 lines.append(_aligned(block, columns, encoding))
             case Qr():
-                shown = f"[QR] {block.data}"
-                lines += [
-                    "",
-                    *(shown[start : start + columns] for start in range(0, len(shown), columns)),
-                    "",
-                ]
+                lines += _code("QR", block.data, columns)
+            case Barcode():
+                lines += _code(KINDS[block.symbology].title, block.data, columns)
             case Feed():
                 lines.extend([""] * block.lines)
             case Cut():
                 lines.append("- " * (columns // 2 - 1) + "-")
     return "".join(f"{line.rstrip(' ')}\n" for line in lines)
+
+
+def _code(title: str, data: str, columns: int) -> list[str]:
+    shown = f"[{title}] {data}"
+    return ["", *(shown[start : start + columns] for start in range(0, len(shown), columns)), ""]
 
 
 def _aligned(line: Line, columns: int, encoding: Encoding) -> str:

@@ -25,9 +25,10 @@ class PrinterProfile:
     """columns: half-width cells of font A across the paper. dots: printable width in dots.
 
     encoding: gb18030, gbk, big5, shift_jis, ksx1001 (multi-byte, FS &), a single-byte page, or none (ASCII alone).
-    native_qr: knows GS ( k; otherwise the QR code is sent as a raster. cutter: has one; otherwise the paper is fed to
-    the tear bar. line_dots: default line spacing. pictures: characters that the set lacks are drawn, if this machine
-    has a font for them. code_pages: the model's own numbers of its pages (ESC t), {} for Epson's.
+    native_qr: knows GS ( k; otherwise the QR code is sent as a raster. native_barcode: the same of GS k, function B.
+    cutter: has one; otherwise the paper is fed to the tear bar. line_dots: default line spacing. pictures: characters
+    that the set lacks are drawn, if this machine has a font for them. code_pages: the model's own numbers of its pages
+    (ESC t), {} for Epson's.
     """
 
     name: str
@@ -35,6 +36,7 @@ class PrinterProfile:
     dots: int
     encoding: Encoding = "gb18030"
     native_qr: bool = True
+    native_barcode: bool = True
     cutter: bool = True
     line_dots: int = 30
     pictures: bool = True
@@ -79,7 +81,9 @@ class PrinterProfile:
 
 GENERIC_80 = PrinterProfile("generic-80", columns=48, dots=576)
 # The cheapest 58 mm printers know no GS ( k and print its bytes as text; a raster always works.
-GENERIC_58 = PrinterProfile("generic-58", columns=32, dots=384, native_qr=False, cutter=False)
+GENERIC_58 = PrinterProfile(
+    "generic-58", columns=32, dots=384, native_qr=False, native_barcode=False, cutter=False
+)
 BUILT_IN = {profile.name: profile for profile in (GENERIC_80, GENERIC_58)}
 
 
@@ -110,9 +114,13 @@ def printer_profile(name: str = "generic-80", **overrides: Any) -> PrinterProfil
 def configured_profile(
     name: str, columns: int, encoding: Encoding, qr: Literal["auto", "native", "picture"]
 ) -> PrinterProfile:
-    """The profile that the keys of a [[printer]] block mean. Raises ReceiptError."""
+    """The profile that the keys of a [[printer]] block mean. qr = "picture": no code is left to the printer, barcodes
+    neither. Raises ReceiptError."""
     native_qr = None if qr == "auto" else qr == "native"
-    return printer_profile(name, columns=columns or None, encoding=encoding, native_qr=native_qr)
+    native_barcode = False if qr == "picture" else None
+    return printer_profile(
+        name, columns=columns or None, encoding=encoding, native_qr=native_qr, native_barcode=native_barcode
+    )
 
 
 def profile_names() -> tuple[str, ...]:
@@ -147,6 +155,7 @@ def _from_database(name: str, columns: int | None) -> PrinterProfile:
         own if own >= COLUMNS_MIN else wished,  # of one that prints receipts the data base says 12
         dots if isinstance(dots, int) else wished * DOTS_PER_COLUMN,
         native_qr=bool(features.get("qrCode")),
+        native_barcode=bool(features.get("barcodeB")),
         cutter=bool(features.get("paperPartCut") or features.get("paperFullCut")),
         code_pages=pages,
     )

@@ -11,14 +11,33 @@ from typing import Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
-from agent.domain import receipt_template
-from agent.domain.receipt_template import FACTS, LANGUAGES, PAPERS, Template
-from agent.receipts.model import Align, Columns, Cut, Element, Feed, Qr, Receipt, ReceiptError, Rule, Text
+from agent.domain import barcode, receipt_template
+from agent.domain.receipt_facts import FACTS, bounded
+from agent.domain.receipt_template import LANGUAGES, PAPERS, Template
+from agent.receipts.model import (
+    Align,
+    Barcode,
+    Columns,
+    Cut,
+    Element,
+    Feed,
+    Qr,
+    Receipt,
+    ReceiptError,
+    Rule,
+    Text,
+)
 from agent.receipts.money import format_money
 
 Language = Literal["zh", "en"]
 Pick = Callable[[str, str], Template]
 """(paper, language) -> the template to print it by."""
+Tell = Callable[[tuple[str, str], str], None]
+"""Hears the paper and kind of a barcode that is printed as text, and a sentence that says why."""
+
+
+def tell_nobody(_where: tuple[str, str], _why: str) -> None:
+    """For whoever only looks."""
 
 
 class RedemptionFacts(Struct, frozen=True):
@@ -88,10 +107,12 @@ def values(facts: RedemptionFacts) -> Mapping[str, str]:
     return found
 
 
-def papers(facts: RedemptionFacts, pick: Pick) -> Receipt:
+def papers(
+    facts: RedemptionFacts, pick: Pick, tell: Tell = tell_nobody, dots: int = barcode.PAPER_DOTS_MIN
+) -> Receipt:
     """All papers of a redemption, each ended by a cut. Pure; the same facts and templates give the same receipt.
 
-    ReceiptError for facts that cannot be printed.
+    tell, dots: as for `filled`. ReceiptError for facts that cannot be printed.
     """
     known = values(facts)
     if facts.language not in LANGUAGES:
@@ -100,14 +121,20 @@ def papers(facts: RedemptionFacts, pick: Pick) -> Receipt:
     for paper in facts.papers:
         if paper not in PAPERS:
             raise ReceiptError(f"no paper is named {paper!r}")
-        elements += filled(pick(paper, facts.language), known)
+        elements += filled(pick(paper, facts.language), known, tell, dots)
         elements.append(Cut())
     return Receipt(tuple(elements), language=facts.language)
 
 
-def filled(template: Template, known: Mapping[str, str]) -> Iterator[Element]:
-    """What a template prints for these facts."""
-    known = receipt_template.bounded(known)
+def filled(
+    template: Template,
+    known: Mapping[str, str],
+    tell: Tell = tell_nobody,
+    dots: int = barcode.PAPER_DOTS_MIN,
+) -> Iterator[Element]:
+    """What a template prints for these facts. A barcode that cannot be on paper `dots` wide is printed as text, and
+    `tell` hears why."""
+    known = bounded(known)
     for line in template.lines(known):
         match line:
             case receipt_template.Text(words, align, bold, size):
@@ -116,6 +143,15 @@ def filled(template: Template, known: Mapping[str, str]) -> Iterator[Element]:
                 yield Columns(left.fill(known), right.fill(known), bold, size)
             case receipt_template.Qr(words, module_dots):
                 yield Qr(words.fill(known), module_dots=module_dots)
+            case receipt_template.Barcode(words, kind, module_dots):
+                data = words.fill(known)
+                try:
+                    barcode.check(kind, data, dots)
+                except barcode.BarcodeError as error:
+                    tell((template.paper, kind), f"{template.paper}: a barcode is printed as text: {error}")
+                    yield Text(data, Align.CENTER)
+                else:
+                    yield Barcode(data, kind, module_dots)
             case receipt_template.Feed(lines):
                 yield Feed(lines)
             case receipt_template.Rule():

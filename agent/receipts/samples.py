@@ -48,4 +48,4 @@ SAMPLES: Mapping[str, Mapping[str, str]] = {
         "cloud first and counts. What was given here is not paid until head office has decided.",
     },
 }
-"""By language; every fact of `receipt_template.FACTS`."""
+"""By language; every fact of `receipt_facts.FACTS`."""

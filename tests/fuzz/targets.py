@@ -20,6 +20,7 @@ from agent.domain import (
     cbor,
     codes,
     cose,
+    receipt_facts,
     receipt_template,
     scan,
     statement,
@@ -315,7 +316,7 @@ def read_receipt_template(data: bytes) -> None:
     except receipt_template.TemplateError:
         return
     for length in (0, 1000):
-        facts = dict.fromkeys(receipt_template.FACTS, "x" * length)
+        facts = dict.fromkeys(receipt_facts.FACTS, "x" * length)
         Receipt(tuple(filled(template, facts)))
 
 

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from agent.domain.receipt_facts import FACTS
 from agent.domain.receipt_template import (
     DEPTH_MAX,
-    FACTS,
     LANGUAGES,
     PAPERS,
     STATEMENTS_MAX,
@@ -123,6 +123,21 @@ def test_no_fact_can_command_the_printer():
         (NUMBER + "qr:\n", "line 3: a QR code holds printable ASCII"),
         (NUMBER + "qr dots 9: x\n", "line 3: 9 is not a whole number from 3 to 8"),
         (NUMBER + "qr big: x\n", "after qr may stand"),
+        (NUMBER + "barcode: 1\n", "line 3: after barcode comes its kind: ean13, ean8,"),
+        (NUMBER + "barcode qr: 1\n", "line 3: after barcode comes its kind"),
+        (NUMBER + "barcode itf\n", "line 3: barcode needs a colon"),
+        (NUMBER + "barcode itf wide 2: 12\n", "after the kind of a barcode may stand"),
+        (NUMBER + "barcode itf dots 5: 12\n", "line 3: 5 is not a whole number from 2 to 4"),
+        (NUMBER + "barcode ean13: {till}\n", "line 3: {till} may hold any letters; EAN-13 takes"),
+        (NUMBER + "barcode code128: {promo_code}\n", "up to 300 characters with its facts; at most 80"),
+        (NUMBER + "barcode ean13: 400638133393\n", "line 3: EAN-13 holds 13 digits"),
+        (NUMBER + "barcode ean13: 4006381333932\n", "line 3: the check digit of the EAN-13 is wrong: 2, not 1"),
+        (NUMBER + "barcode itf: 123\n", "line 3: ITF holds an even number of digits"),
+        (NUMBER + "barcode code39: {promo_short}a\n", "line 3: CODE39 holds 0-9 A-Z"),
+        (NUMBER + "barcode code128: 优惠\n", "line 3: CODE128 holds printable ASCII"),
+        (NUMBER + "barcode code128:\n", "line 3: CODE128 holds printable ASCII"),
+        (NUMBER + "barcode code128: " + "a" * 20 + "\n", "line 3: the CODE128 is 554 dots wide at least"),
+        (NUMBER + "barcode code128: Cash back\n", "line 3: promises 'cash back'"),
         (NUMBER + "text: " + "x" * 513 + "\n", "up to 513 characters"),
         (NUMBER + "text: " + "{store}" * 3 + "\n", "up to 600 characters with its facts"),
         (NUMBER + "qr: {promo_code}{join_link}\n", "up to 600 characters with its facts"),
@@ -153,7 +168,8 @@ def test_windows_line_ends_and_a_byte_order_mark_are_read():
 
 
 _PIECES = st.sampled_from(
-    ["text: ", "columns: ", "qr: ", "if ", "if not ", "else", "end", "rule", "feed", "\n", "\n", "\n", "|", "{", "}",
+    ["barcode itf: ", "barcode code128: ",
+     "text: ", "columns: ", "qr: ", "if ", "if not ", "else", "end", "rule", "feed", "\n", "\n", "\n", "|", "{", "}",
      "{number}", "{promo_code}", "number", "offline", " ", "bold ", "x2 ", "dots 5", "优惠", "返", "现", "\x1b", "𠮷"]
 )  # fmt: skip
 

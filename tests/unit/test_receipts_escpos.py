@@ -134,7 +134,9 @@ def test_every_model_of_python_escpos_has_a_profile_or_a_reason():
 
 def test_profiles_and_what_the_store_knows_better():
     assert printer_profile("TM-T20II") == PrinterProfile("TM-T20II", 48, 576)
-    assert printer_profile("ZJ-5870") == PrinterProfile("ZJ-5870", 32, 384, native_qr=False, cutter=False)
+    assert printer_profile("ZJ-5870") == PrinterProfile(
+        "ZJ-5870", 32, 384, native_qr=False, native_barcode=False, cutter=False
+    )
     assert printer_profile("default", columns=32).dots == 384
     assert printer_profile("default", columns=48).dots == 576
     assert printer_profile("generic-58", native_qr=True, encoding=None).native_qr

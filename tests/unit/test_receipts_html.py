@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.receipts.html import render_html
-from agent.receipts.model import Columns, Cut, Feed, Qr, Receipt, Rule, Text
+from agent.receipts.model import Barcode, Columns, Cut, Feed, Qr, Receipt, Rule, Text
 from tests.receipt_samples import TOKEN, ZH, redemption_receipt
 
 TAGS = {"div", "p", "span", "hr", "br", "svg", "rect", "path"}
@@ -60,7 +60,15 @@ def test_size_and_weight_are_classes():
 
 @given(st.text(max_size=40), st.text(max_size=40))
 def test_no_text_becomes_markup(left, right):
-    receipt = Receipt((Text(left), Columns(left, right), Qr('"><script>&', caption=right), Cut()))
+    receipt = Receipt(
+        (
+            Text(left),
+            Columns(left, right),
+            Qr('"><script>&', caption=right),
+            Barcode('"><script>&', "code128"),
+            Cut(),
+        )
+    )
     seen = Seen(render_html(receipt))
     assert set(seen.tags) <= TAGS
     assert seen.attributes <= ATTRIBUTES

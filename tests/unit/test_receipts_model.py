@@ -12,6 +12,7 @@ from agent.domain.receipt_template import FEED_LINES_MAX, QR_CHARS_MAX, SIZE_MAX
 from agent.receipts import model
 from agent.receipts.model import (
     Align,
+    Barcode,
     Columns,
     Cut,
     Feed,
@@ -32,6 +33,7 @@ ELEMENTS = st.one_of(
     st.builds(
         Qr, st.text(st.characters(min_codepoint=32, max_codepoint=126), min_size=1, max_size=200), TEXTS
     ),
+    st.builds(Barcode, st.from_regex("[ -~]{1,80}", fullmatch=True), st.just("code128"), st.integers(2, 4)),
     st.builds(Feed, st.integers(1, FEED_LINES_MAX)),
     st.builds(Cut),
 )
