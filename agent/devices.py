@@ -159,7 +159,12 @@ def receipt_printer(printer: config.Printer) -> ReceiptPrinter:
 
 def paper_dots(settings: config.Config) -> int:
     """The printable width of the narrowest printer, without one that of the narrowest paper."""
-    return min((_profile(printer).dots for printer in settings.printer), default=PAPER_DOTS_MIN)
+    return min((profile.dots for profile in profiles(settings).values()), default=PAPER_DOTS_MIN)
+
+
+def profiles(settings: config.Config) -> dict[str, PrinterProfile]:
+    """What receipts are laid out for, by the printer's name."""
+    return {printer.name: _profile(printer) for printer in settings.printer}
 
 
 def _profile(printer: config.Printer) -> PrinterProfile:

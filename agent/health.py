@@ -231,13 +231,13 @@ def _bundle_issues(facts: Facts) -> list[Issue]:
                 f"Upgrade redeemd ({facts.skipped[0]})",
             )
         )
-    if facts.template_faults:
+    if faults := len(facts.template_faults):
         found.append(
             Issue(
                 "template_broken",
                 "warning",
-                f"{len(facts.template_faults)} 处小票模板有误",
-                f"{len(facts.template_faults)} faults in receipt templates",
+                f"小票模板有 {faults} 处错误",
+                f"{faults} fault{'s' * (faults != 1)} in receipt templates",
                 "小票照常打印；请通知门店 IT 修改模板",
                 f"Receipts are printed all the same; mend the template ({facts.template_faults[0]})",
             )

@@ -214,8 +214,8 @@ class PrinterBase(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     qr: Annotated[
         Literal["auto", "native", "picture"],
         Meta(
-            description="native: the printer draws QR codes itself (quick). picture: they are sent as pictures. "
-            "auto: as the profile says."
+            description="native: the printer draws QR codes and barcodes itself (quick). picture: they are sent as "
+            "pictures. auto: as the profile says."
         ),
     ] = "auto"
     timeout_s: Annotated[

@@ -23,22 +23,25 @@ def load(path: Path) -> config.Config:
 
 
 def check(path: Path, *, file_only: bool = False) -> tuple[Problem, ...]:
-    """Every problem of the file and, unless `file_only`, of what it names here. () when `redeemd run` would begin."""
+    """Every problem of the file and, unless `file_only`, of what it names here. `redeemd run` begins in spite of those
+    with templates, which cost no receipt."""
     try:
-        config.load(path) if file_only else load(path)
+        settings = config.load(path)
     except ConfigError as error:
         return error.problems
-    return ()
+    found = () if file_only else tuple(findings(settings))
+    if not file_only and not found:
+        found = tuple(_templates(settings))
+    return config.located(path, found) if found else ()
 
 
 def findings(settings: config.Config) -> Iterator[Finding]:
-    """What this machine cannot serve."""
+    """What this machine cannot serve: `run` does not begin."""
     return chain(
         _state_dir(settings),
         _token_file(settings),
         _ca_file(settings),
         _devices(settings),
-        _templates(settings),
     )
 
 
@@ -84,16 +87,22 @@ def _devices(settings: config.Config) -> Iterator[Finding]:
 
 
 def _templates(settings: config.Config) -> Iterator[Finding]:
+    """What the till passes over and tells, and what its printers would print otherwise than it is written."""
     if not settings.receipt.templates:
         return
+    from agent.devices import profiles
+    from agent.receipts.advice import advice
     from agent.receipts.book import read_folder
 
-    for fault in read_folder(Path(settings.receipt.templates))[1]:
-        yield (
-            ("receipt", "templates"),
-            fault,
-            'mend it (try it with redeemd receipt preview), or use "" for none',
-        )
+    key = "receipt", "templates"
+    templates, faults = read_folder(Path(settings.receipt.templates))
+    for fault in faults:
+        yield key, fault, 'mend it (try it with redeemd receipt preview), or use "" for none'
+    for (paper, language), template in templates.items():
+        for printer, profile in profiles(settings).items():
+            for said in advice(template, profile):
+                where = f"the template for {paper}{language and f' in {language}'}, at printer {printer}"
+                yield key, f"{where}: {said}", "write it otherwise"
 
 
 def _device_path(key: tuple[str | int, ...], path: str) -> Iterator[Finding]:

@@ -97,7 +97,7 @@ def _preview(arguments: argparse.Namespace) -> int:
     from agent.receipts.plain import render_text
 
     profile = _profile(arguments)
-    document = _document(arguments, profile.dots)
+    document = _document(arguments, profile)
     if arguments.png is not None:
         _write(arguments.png, _png(document, profile))
     elif arguments.html is not None:
@@ -132,9 +132,10 @@ def _profile(arguments: argparse.Namespace) -> PrinterProfile:
         raise CommandError(f"{error}; see: redeemd printer profiles", EX_CONFIG) from error
 
 
-def _document(arguments: argparse.Namespace, dots: int) -> Receipt:
-    """What would be kept with a job whose facts are the samples."""
+def _document(arguments: argparse.Namespace, profile: PrinterProfile) -> Receipt:
+    """What would be kept with a job whose facts are the samples. What prints otherwise than it is written is said."""
     from agent.domain.receipt_facts import FACTS
+    from agent.receipts.advice import lost_characters
     from agent.receipts.book import built_in
     from agent.receipts.model import Cut, Receipt
     from agent.receipts.redemption import filled, marked_copy
@@ -149,7 +150,9 @@ def _document(arguments: argparse.Namespace, dots: int) -> Receipt:
     )
     language: Literal["zh", "en"] = "en" if (template.language or arguments.language) == "en" else "zh"
     facts = {**SAMPLES[language], **dict.fromkeys(arguments.without, "")}
-    elements = filled(template, facts, lambda _where, why: print(why, file=sys.stderr), dots)
+    for lost in lost_characters(template, profile):
+        print(lost, file=sys.stderr)
+    elements = filled(template, facts, lambda _where, why: print(why, file=sys.stderr), profile.dots)
     document = Receipt((*elements, Cut()), language=language)
     return marked_copy(document, arguments.copy) if arguments.copy > 0 else document
 

@@ -161,10 +161,8 @@ _STOP = "2331112"
 
 def code128_runs(data: str) -> list[tuple[str, str]]:
     """Printable ASCII as (code set B or C, its part of the data), in as few symbol characters as can be."""
-    cost = {
-        "B": [0] * (len(data) + 2),
-        "C": [0] * (len(data) + 2),
-    }  # of what follows a place, by the set in force
+    # Of what follows a place, by the set in force there.
+    cost = {"B": [0] * (len(data) + 2), "C": [0] * (len(data) + 2)}
     for at in reversed(range(len(data))):
         pair = 1 + cost["C"][at + 2] if _is_pair(data, at) else 3 * CHARS_MAX
         single = 1 + cost["B"][at + 1]

@@ -135,6 +135,10 @@ class Template:
         """The statements that are printed for these facts (`bounded`), no choice among them."""
         return _chosen(self.statements, facts)
 
+    def all(self) -> Iterator[Statement]:
+        """Every statement, choices and what stands in them."""
+        return _all(self.statements)
+
 
 def _chosen(statements: tuple[Statement, ...], facts: Mapping[str, str]) -> Iterator[Statement]:
     for statement in statements:
@@ -313,7 +317,7 @@ class _Reader:
             raise self._error(f"{title} holds {barcode.KINDS[kind].says}, not {content[:40]!r}")
         if not words.facts:  # what it says is known now
             try:
-                barcode.check(kind, words.parts[0], barcode.PAPER_DOTS_MIN)
+                barcode.elements(kind, words.parts[0])
             except barcode.BarcodeError as error:
                 raise self._error(str(error)) from error
         return Barcode(words, kind, module_dots)

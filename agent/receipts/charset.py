@@ -88,8 +88,17 @@ def _bytes_of(character: str, encoding: Encoding) -> bytes | None:
 @lru_cache(maxsize=8192)
 def _nearest(character: str, encoding: Encoding, pictures: Pictures | None) -> str:
     """The character, else what reads nearest to it, else a visible replacement. Never empty."""
+    read = _readable(character, encoding, pictures)
+    if read is not None:
+        return read
+    return REPLACEMENT if character == REPLACEMENT else _nearest(REPLACEMENT, encoding, pictures)
+
+
+@lru_cache(maxsize=8192)
+def _readable(character: str, encoding: Encoding, pictures: Pictures | None) -> str | None:
+    """The character, else what reads nearest to it; None where nothing does."""
     if encoding == "utf-8":
-        return character if wcwidth(character) > 0 else REPLACEMENT
+        return character if wcwidth(character) > 0 else None
     substitute = _NOT_AS_ASCII.get(encoding, {}).get(character)
     if substitute is not None:
         return substitute
@@ -109,7 +118,7 @@ def _nearest(character: str, encoding: Encoding, pictures: Pictures | None) -> s
         plain = "".join(c if _bytes_of(c, encoding) else {**_LIGHT, **_POOR}.get(c, c) for c in plain)
         if plain and plain.isprintable() and all(_bytes_of(c, encoding) is not None for c in plain):
             return plain
-    return REPLACEMENT if character == REPLACEMENT else _nearest(REPLACEMENT, encoding, pictures)
+    return None
 
 
 def printable(text: str, encoding: Encoding, pictures: Pictures | None = None) -> str:
@@ -117,6 +126,15 @@ def printable(text: str, encoding: Encoding, pictures: Pictures | None = None) -
 
     pictures: which characters may stay though the printer's font lacks them, because they will be drawn."""
     return "".join(_nearest(character, encoding, pictures) for character in clean(text))
+
+
+def lost(text: str, encoding: Encoding, pictures: Pictures | None = None) -> str:
+    """The characters in whose place `printable` shows a replacement, each once."""
+    return "".join(
+        character
+        for character in dict.fromkeys(unicodedata.normalize("NFC", text))
+        if character != REPLACEMENT and _readable(clean(character), encoding, pictures) in (None, REPLACEMENT)
+    )
 
 
 def cells(text: str, encoding: Encoding) -> int:

@@ -12,6 +12,7 @@ Sources: Epson ESC/POS command reference; python-escpos 3.1.
 
 from __future__ import annotations
 
+import logging
 import re
 
 import segno
@@ -19,10 +20,12 @@ from escpos import constants as command
 
 from agent.domain import barcode
 from agent.domain.receipt_template import MODULE_DOTS_MIN
-from agent.receipts.charset import Encoding, cells, character_cells, encode, runs
+from agent.receipts.charset import Encoding, cells, character_cells, encode, printable, runs
 from agent.receipts.layout import Line, layout, wrap
 from agent.receipts.model import Align, Barcode, Cut, Feed, Qr, Receipt
 from agent.receipts.profile import PrinterProfile
+
+log = logging.getLogger(__name__)
 
 CHINESE_MODE_ON: bytes = command.FS + b"&"  # off at power-on in many models, so it is always said
 CHINESE_MODE_OFF: bytes = command.FS + b"."
@@ -139,7 +142,8 @@ class _Writer:
         self.feed(quiet_lines)
 
     def barcode(self, code: Barcode) -> None:
-        """The bars, where the paper has room for them, and the data as text."""
+        """The bars, where the paper has room for them, and the data as text. It was laid out for the narrowest printer
+        there was: only a copy, later, can meet a narrower one."""
         symbol = barcode.elements(code.symbology, code.data)
         module_dots = barcode.fitting_module_dots(symbol, code.module_dots, self._profile.dots)
         if module_dots:
@@ -150,7 +154,10 @@ class _Writer:
                 self._job += native
             else:
                 self._job += raster_barcode(symbol, module_dots)
-        for text in wrap(code.data, self._profile.columns, self._profile.encoding):
+        else:
+            log.warning("a barcode is printed as text: %d dots of paper are too few", self._profile.dots)
+        data = printable(code.data, self._profile.encoding, self._profile.drawn)
+        for text in wrap(data, self._profile.columns, self._profile.encoding):
             self.line(Line(text, Align.CENTER))
 
     def finish(self) -> bytes:

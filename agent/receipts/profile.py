@@ -114,12 +114,10 @@ def printer_profile(name: str = "generic-80", **overrides: Any) -> PrinterProfil
 def configured_profile(
     name: str, columns: int, encoding: Encoding, qr: Literal["auto", "native", "picture"]
 ) -> PrinterProfile:
-    """The profile that the keys of a [[printer]] block mean. qr = "picture": no code is left to the printer, barcodes
-    neither. Raises ReceiptError."""
-    native_qr = None if qr == "auto" else qr == "native"
-    native_barcode = False if qr == "picture" else None
+    """The profile that the keys of a [[printer]] block mean. qr is said of barcodes, too. Raises ReceiptError."""
+    native = None if qr == "auto" else qr == "native"
     return printer_profile(
-        name, columns=columns or None, encoding=encoding, native_qr=native_qr, native_barcode=native_barcode
+        name, columns=columns or None, encoding=encoding, native_qr=native, native_barcode=native
     )
 
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from agent.receipts.charset import Encoding
 from agent.receipts.escpos import render_escpos
-from agent.receipts.model import Align, Columns, Cut, Element, Qr, Receipt, Rule, Text
+from agent.receipts.model import Align, Barcode, Columns, Cut, Element, Qr, Receipt, Rule, Text
 from agent.receipts.profile import PrinterProfile
 
 WIDTHS = (32, 42, 48)
@@ -41,8 +41,8 @@ def render_trial_page(profile: PrinterProfile) -> bytes:
             (_head(profile), replace(profile, encoding="none", pictures=False)),
             *((_ruler(width), replace(wide, encoding="none", pictures=False)) for width in WIDTHS),
             *((_sample(encoding), _with_set(profile, encoding)) for encoding in SAMPLES),
-            (_code("native"), replace(profile, native_qr=True)),
-            (_code("picture"), replace(profile, native_qr=False)),
+            (_code("native"), replace(profile, native_qr=True, native_barcode=True)),
+            (_code("picture"), replace(profile, native_qr=False, native_barcode=False)),
         )
     )
     return job + render_escpos(Receipt((Cut(),)), profile)
@@ -78,5 +78,8 @@ def _sample(encoding: Encoding) -> list[Element]:
 
 
 def _code(qr: str) -> list[Element]:
-    heading: list[Element] = [Rule(), Text("QR: take native if a scanner reads it")] if qr == "native" else []
-    return [*heading, Text(f"{qr}:"), Qr(f"{QR_TEXT}{qr.upper()}", module_dots=4)]
+    heading: list[Element] = (
+        [Rule(), Text("QR: take native if a scanner reads both")] if qr == "native" else []
+    )
+    code = Qr(f"{QR_TEXT}{qr.upper()}", module_dots=4)
+    return [*heading, Text(f"{qr}:"), code, Barcode(qr.upper(), "code128", 2)]

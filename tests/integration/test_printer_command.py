@@ -87,11 +87,13 @@ def test_each_sample_reads_right_on_its_own_printer_alone(encoding):
 
 
 @pytest.mark.parametrize("name", ["generic-80", "generic-58", "TM-T88IV", "POS-5890"])
-def test_both_codes_of_the_page_are_read(name):
+def test_both_pairs_of_codes_of_the_page_are_read(name):
     profile = printer_profile(name)
     picture = draw_png(read_receipt(render_trial_page(profile), profile.dots), side_dots=32)
     found = zxingcpp.read_barcodes(Image.open(io.BytesIO(picture)).convert("L"))
-    assert {code.text for code in found} == {f"{QR_TEXT}NATIVE", f"{QR_TEXT}PICTURE"}
+    assert sorted(code.text for code in found) == [
+        "NATIVE", "PICTURE", f"{QR_TEXT}NATIVE", f"{QR_TEXT}PICTURE",
+    ]  # fmt: skip
 
 
 def test_the_page_is_drawn_without_a_printer(tmp_path, capsys):

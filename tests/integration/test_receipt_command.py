@@ -11,6 +11,7 @@ import zxingcpp
 from PIL import Image
 
 from agent.cli import main
+from agent.commands import check
 from agent.domain import campaign
 from agent.receipts.samples import SAMPLES
 from tests.integration.cloud_server_kit import running_cloud
@@ -122,6 +123,31 @@ def test_check_config_reads_the_folder_of_templates(tmp_path, template, capsys):
     assert main(["check-config", str(path)]) != 0
     said = capsys.readouterr()
     assert "bad.receipt: line 3: promises '返现'" in said.out + said.err
+    assert check.load(path).receipt.templates, "it costs no receipt, so the till begins"
+
+
+def test_what_a_printer_prints_otherwise_is_said_where_it_is_written(tmp_path, capsys):
+    path = tmp_path / "till.toml"
+    path.write_text(
+        f'[till]\nstate_dir = "{tmp_path}/state"\n[receipt]\ntemplates = "{tmp_path}"\n[[printer]]\nname = "front"\n'
+        'kind = "file"\ndevice = "/dev/null"\nprofile = "generic-58"\n',
+        "utf-8",
+    )
+    mine = tmp_path / "mine.receipt"
+    mine.write_text(
+        "receipt 1 redemption zh\ntext: {number} 谢谢 \U0001f389\nbarcode itf: " + "12" * 20, "utf-8"
+    )
+    assert main(["check-config", str(path)]) != 0
+    out = capsys.readouterr().out
+    assert "till.toml:4: receipt.templates: the template for redemption in zh, at printer front: " in out
+    assert "\U0001f389 (U+1F389, PARTY POPPER) cannot be printed" in out
+    assert "a barcode is printed as text: the ITF is" in out
+    assert len(out.splitlines()) == 2
+    assert main(["receipt", "preview", "--template", str(mine), "--config", str(path)]) == 0
+    said = capsys.readouterr()
+    assert "PARTY POPPER" in said.err
+    assert "a barcode is printed as text" in said.err
+    assert "谢谢 □" in said.out
 
 
 RULES = """\

@@ -52,6 +52,7 @@ CASES = {
     "ledger_damaged": (replace(WELL, stopped="ledger_damaged"), "error"),
     "clock_doubt": (replace(WELL, time=EffectiveTime(NOW, NOW, "behind")), "warning"),
     "campaign_skipped": (replace(WELL, skipped=("campaign.benefit: unknown",)), "warning"),
+    "template_broken": (replace(WELL, template_faults=("mine.receipt: line 3: a second else",)), "warning"),
     "quarantine": (replace(WELL, counts=counts(2)), "warning"),
     "conflict": (replace(WELL, counts=counts(conflicts=1)), "warning"),
     "records_forked": (replace(WELL, counts=replace(counts(), forked=2)), "error"),

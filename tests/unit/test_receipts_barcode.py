@@ -186,12 +186,21 @@ def test_a_barcode_that_a_printer_has_no_room_for_is_text_there():
     assert any(isinstance(mark, BarcodeSymbol) for mark in printed(receipt, narrow).marks)
 
 
+def test_signs_that_a_printer_lacks_cost_no_receipt():
+    """Japanese printers show ¥ and an overline for these two, and this one can be sent no picture of them."""
+    plain = replace(GENERIC_80, encoding="shift_jis", pictures=False)
+    result = printed(Receipt((Barcode("a\\~", "code128"),)), plain)
+    assert any(isinstance(mark, BarcodeSymbol) for mark in result.marks)
+    assert result.text.strip() == "a＼～"
+
+
 def test_who_draws_is_the_profiles_word():
     assert printer_profile("TM-T20II").native_barcode
     assert printer_profile("TH230").native_barcode, "it has no QR code, and barcodes"
     assert not printer_profile("ZJ-5870").native_barcode
     assert not configured_profile("TM-T20II", 0, "gb18030", "picture").native_barcode
     assert configured_profile("TM-T20II", 0, "gb18030", "auto").native_barcode
+    assert configured_profile("generic-58", 0, "gb18030", "native").native_barcode
 
 
 def test_text_and_screen_show_what_is_in_it():
@@ -230,19 +239,20 @@ def test_a_template_prints_the_number_as_a_barcode():
 @pytest.mark.parametrize(
     ("line", "said"),
     [
+        ("barcode code128: abcdefghij0123456789ABCDEFGHIJ", "the CODE128 is"),
         ("barcode ean13: {number_code}", "EAN-13 holds 13 digits"),
         ("barcode code39: {promo_short}-ABCDEFGHIJ", "the CODE39 is"),
     ],
 )
 def test_what_cannot_be_a_barcode_is_text_and_is_told_like_a_broken_template(line, said):
     papers = _papers(line)
-    if "39" in line:
+    if "the" in said:
         with_room = _papers(line, 1200)
         assert isinstance(_second(with_room), Barcode)
         assert with_room.faults() == ()
     shown = _second(papers)
     assert isinstance(shown, Text)
-    assert shown.text in ("T01-000042", "C2-48151-ABCDEFGHIJ")
+    assert shown.text in ("T01-000042", "C2-48151-ABCDEFGHIJ", "abcdefghij0123456789ABCDEFGHIJ")
     assert shown.align is Align.CENTER
     _second(papers)
     (fault,) = papers.faults()

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from wcwidth import wcswidth
 
 from agent.receipts.charset import ENCODINGS as ENCODINGS_KNOWN
-from agent.receipts.charset import cells, encode, printable
+from agent.receipts.charset import cells, encode, lost, printable
 from agent.receipts.layout import Line, layout, two_columns, wrap
 from agent.receipts.model import Align, Columns, Receipt, ReceiptError, Rule, Text
 from agent.receipts.money import format_money
@@ -43,6 +43,23 @@ TEXTS = ANY_TEXT | STORE_TEXT
 )
 def test_what_a_printer_cannot_show_is_replaced_and_seen(text, encoding, shown):
     assert printable(text, encoding) == shown
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding", "gone"),
+    [("合计 ¥612.50 “x”…", "gb18030", ""), ("好😀䶮𠮷😀", "gb18030", "😀𠮷"), ("好 OK？", "cp437", "好"),
+     ("□?", "none", "")],
+)  # fmt: skip
+def test_what_is_replaced_is_known_before(text, encoding, gone):
+    assert lost(text, encoding) == gone
+
+
+@given(ANY_TEXT, ENCODINGS)
+def test_a_replacement_stands_for_a_lost_character_or_itself(text, encoding):
+    shown = "".join(
+        printable(character, encoding) for character in text if character not in lost(text, encoding)
+    )
+    assert "□" not in shown.replace("□", "", text.count("□"))
 
 
 @given(TEXTS, ENCODINGS)
