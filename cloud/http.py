@@ -31,7 +31,7 @@ from cloud.roots import Roots
 from cloud.seen import Gathered
 from cloud.tills import OUT_OF_USE, KeyStanding, Till, TillKey, TillState
 from cloud.webhooks import Network
-from sync import strict_json, wire
+from sync import strict_json, till_health, wire
 from sync.wire import Limits, Problem, SignatureError
 
 JSON_BYTES_MAX = 1024 * 1024
@@ -169,8 +169,8 @@ def _revoked(cloud: Cloud, till: Till, signer: TillKey) -> TillRevoked:
 
 
 def header_lists(request: web.Request) -> dict[str, str]:
-    """The three signature fields; one that stands twice is joined, which no signature survives."""
-    names = ("content-digest", "signature-input", "signature")
+    """The signature's fields and what it may cover; one that stands twice is joined, which no signature survives."""
+    names = ("content-digest", "signature-input", "signature", till_health.HEADER.lower())
     return {name: ", ".join(request.headers.getall(name)) for name in names if name in request.headers}
 
 

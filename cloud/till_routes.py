@@ -253,8 +253,8 @@ async def batch(request: web.Request) -> web.Response:
 def _note_health(request: web.Request, cloud: Cloud, till: str) -> None:
     """It asked, so it is there; what it says of itself is kept where it can be read."""
     now = cloud.now()
-    health = till_health.read_header(request.headers.get(till_health.HEADER, ""))
-    created = wire.parse_signature(header_lists(request)).created
-    off_s = max(-CLOCK_OFF_MAX_S, min(created - int(now.timestamp()), CLOCK_OFF_MAX_S))
+    parts = wire.parse_signature(header_lists(request))
+    health = till_health.read_header(parts.health or "")
+    off_s = max(-CLOCK_OFF_MAX_S, min(parts.created - int(now.timestamp()), CLOCK_OFF_MAX_S))
     at = timestamp(now)
     cloud.seen.note(till, at, None if health is None else Word(health, at, off_s))

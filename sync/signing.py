@@ -2,7 +2,8 @@
 
 One narrow profile, the same on both sides. A till signs every request but enrolment; the cloud knows the
 till's public key from enrolment. Covered: method, path, query and the digest of the body as sent (after
-compression; the digest is there for an empty body too). Not covered: the authority, because store proxies
+compression; the digest is there for an empty body too), and how the till says it is, where it says so: whoever ends
+TLS between till and cloud could else put words in its mouth. Not covered: the authority, because store proxies
 and load balancers rewrite it; the key id names one till of one cloud.
 
 `created` is the till's clock and may be wrong by years: it is recorded, never a reason to refuse, because a
@@ -24,11 +25,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from sync.errors import SignatureError
+from sync.till_health import HEADER as HEALTH_HEADER
 
 TAG = "redeemd-till-v1"
 LABEL = "till"
 COMPONENTS = ("@method", "@path", "@query", "content-digest")
-_COVERED = "(" + " ".join(f'"{name}"' for name in COMPONENTS) + ")"
+HEALTH = HEALTH_HEADER.lower()
+"""Covered as the last component exactly where the request has this field."""
 _HEADER_CHARS_MAX = 1024
 _KEY_ID = re.compile(r"[A-Za-z0-9._:/-]{1,128}")
 _NONCE = re.compile(r"[A-Za-z0-9_-]{16,64}")
@@ -42,7 +45,8 @@ class SignatureParts:
     """What a signed request claims, parsed and not yet believed.
 
     created: seconds since 1970 by the till's clock. content_digest: the header as received. params: the
-    text of the signature parameters as received, which is what was signed. signature: 64 bytes.
+    text of the signature parameters as received, which is what was signed. signature: 64 bytes. health: the field
+    HEALTH, None where the request has none.
     """
 
     key_id: str
@@ -51,6 +55,7 @@ class SignatureParts:
     content_digest: str
     params: str
     signature: bytes
+    health: str | None = None
 
 
 def content_digest(body: bytes) -> str:
@@ -64,20 +69,32 @@ def build_signature_base(components: Iterable[tuple[str, str]], params: str) -> 
     return "\n".join([*lines, f'"@signature-params": {params}']).encode()
 
 
-def signature_params(*, created: int, nonce: str, key_id: str) -> str:
+def _covered(health: str | None) -> str:
+    names = COMPONENTS if health is None else (*COMPONENTS, HEALTH)
+    return "(" + " ".join(f'"{name}"' for name in names) + ")"
+
+
+def signature_params(*, created: int, nonce: str, key_id: str, health: str | None = None) -> str:
     """The inner list with its parameters (RFC 9421 section 2.3) as this profile writes it."""
     assert 0 <= created < 10**12, f"created is not a time: {created}"
     assert _KEY_ID.fullmatch(key_id), f"a key id has characters that cannot be signed: {key_id!r}"
     assert _NONCE.fullmatch(nonce), "a nonce is 16 to 64 characters of base64url"
-    return f'{_COVERED};created={created};keyid="{key_id}";alg="ed25519";nonce="{nonce}";tag="{TAG}"'
+    return f'{_covered(health)};created={created};keyid="{key_id}";alg="ed25519";nonce="{nonce}";tag="{TAG}"'
 
 
 def signature_base(
-    method: str, path_with_query: str, content_digest: str, *, created: int, nonce: str, key_id: str
+    method: str,
+    path_with_query: str,
+    content_digest: str,
+    *,
+    created: int,
+    nonce: str,
+    key_id: str,
+    health: str | None = None,
 ) -> bytes:
-    """The bytes a till signs. path_with_query: as on the request line, percent-encoded."""
-    params = signature_params(created=created, nonce=nonce, key_id=key_id)
-    return build_signature_base(_components(method, path_with_query, content_digest), params)
+    """The bytes a till signs. path_with_query: as on the request line, percent-encoded. health: the field HEALTH."""
+    params = signature_params(created=created, nonce=nonce, key_id=key_id, health=health)
+    return build_signature_base(_components(method, path_with_query, content_digest, health), params)
 
 
 def sign_headers(
@@ -89,25 +106,27 @@ def sign_headers(
     nonce: str,
     key_id: str,
     sign: Callable[[bytes], bytes],
+    health: str | None = None,
 ) -> dict[str, str]:
     """The three fields that sign this request. body: as sent, after compression; empty for GET.
 
-    sign: message to Ed25519 signature of 64 bytes.
+    sign: message to Ed25519 signature of 64 bytes. health: the field HEALTH that the request has.
     """
     digest = content_digest(body)
+    params = signature_params(created=created, nonce=nonce, key_id=key_id, health=health)
     signature = sign(
-        signature_base(method, path_with_query, digest, created=created, nonce=nonce, key_id=key_id)
+        build_signature_base(_components(method, path_with_query, digest, health), params),
     )
     assert len(signature) == 64, "an Ed25519 signature has 64 bytes"
     return {
         "Content-Digest": digest,
-        "Signature-Input": f"{LABEL}={signature_params(created=created, nonce=nonce, key_id=key_id)}",
+        "Signature-Input": f"{LABEL}={params}",
         "Signature": f"{LABEL}=:{base64.b64encode(signature).decode()}:",
     }
 
 
 def parse_signature(headers: Mapping[str, str]) -> SignatureParts:
-    """Read the three fields of a request; names in any case, each exactly once.
+    """Read the three fields of a request, and HEALTH where it has one; names in any case, each exactly once.
 
     Raises SignatureError with code unsigned (a field is missing) or bad_signature_format.
     """
@@ -119,9 +138,11 @@ def parse_signature(headers: Mapping[str, str]) -> SignatureParts:
         raise SignatureError(
             "bad_signature_format", f"not a signature labelled {LABEL!r} with a sha-256 digest"
         )
-    if not params.startswith(_COVERED):
-        raise SignatureError("bad_signature_format", f"the signature must cover exactly {_COVERED}")
-    fields = _parameters(params[len(_COVERED) :])
+    health = _health(headers)
+    covered = _covered(health)
+    if not params.startswith(covered):
+        raise SignatureError("bad_signature_format", f"the signature must cover exactly {covered}")
+    fields = _parameters(params[len(covered) :])
     if (fields["alg"], fields["tag"]) != ("ed25519", TAG) or not _NONCE.fullmatch(fields["nonce"]):
         raise SignatureError("bad_signature_format", f'the profile is alg="ed25519" and tag="{TAG}"')
     return SignatureParts(
@@ -131,6 +152,7 @@ def parse_signature(headers: Mapping[str, str]) -> SignatureParts:
         content_digest=digest,
         params=params,
         signature=_decode(matched_signature[1]),
+        health=health,
     )
 
 
@@ -148,15 +170,28 @@ def verify(
     """
     if not hmac.compare_digest(parts.content_digest, content_digest(body)):
         raise SignatureError("digest_mismatch", "the body is not the one the digest names")
-    base = build_signature_base(_components(method, path_with_query, parts.content_digest), parts.params)
+    base = build_signature_base(
+        _components(method, path_with_query, parts.content_digest, parts.health), parts.params
+    )
     if not verify(parts.signature, base):
         raise SignatureError("bad_signature", f"the signature was not made by the key {parts.key_id}")
 
 
-def _components(method: str, path_with_query: str, digest: str) -> Sequence[tuple[str, str]]:
+def _components(
+    method: str, path_with_query: str, digest: str, health: str | None
+) -> Sequence[tuple[str, str]]:
     path, _, query = path_with_query.partition("?")
     # RFC 9421 2.2.6 and 2.2.7: an empty path is "/", the query keeps its "?" and an absent one is "?" alone.
-    return tuple(zip(COMPONENTS, (method, path or "/", f"?{query}", digest), strict=True))
+    covered = zip(COMPONENTS, (method, path or "/", f"?{query}", digest), strict=True)
+    return (*covered, *(() if health is None else ((HEALTH, health),)))
+
+
+def _health(headers: Mapping[str, str]) -> str | None:
+    """Of any length: whether it can be read is asked after the signature."""
+    values = [value for key, value in headers.items() if key.lower() == HEALTH]
+    if len(values) > 1 or not all(value.isascii() for value in values):
+        raise SignatureError("bad_signature_format", f"the field {HEALTH} stands twice or is not ASCII")
+    return values[0].strip(" \t") if values else None
 
 
 def _field(headers: Mapping[str, str], name: str) -> str:

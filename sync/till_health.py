@@ -1,6 +1,6 @@
 """How a till is, in one header of its question for its bundle: small, for people, and no reason for anything else.
 
-Not covered by the request's signature: TLS keeps it, and nothing is decided by it. What cannot be read is passed over.
+The request's signature covers it (`sync.signing`). What cannot be read is passed over.
 """
 
 from __future__ import annotations

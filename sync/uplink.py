@@ -194,7 +194,7 @@ class HttpUplink:
         assert self._session is not None, "use the uplink inside `async with`"
         url = URL(self._base + path, encoded=True)  # sent as it is signed, not normalised
         if signed:
-            headers = headers | self._signature(method, url, body)
+            headers = headers | self._signature(method, url, body, headers.get(till_health.HEADER))
         if (tally := LANE_TALLY.get()) is not None:
             tally.sent_bytes += len(body)
         try:
@@ -214,7 +214,7 @@ class HttpUplink:
             return Failure(FailureKind.CAPTIVE_PORTAL, _portal_detail(answer))
         return answer
 
-    def _signature(self, method: str, url: URL, body: bytes) -> dict[str, str]:
+    def _signature(self, method: str, url: URL, body: bytes, health: str | None) -> dict[str, str]:
         identity = self._identity
         assert identity is not None, "a till asks only after it has enrolled"
         return wire.sign_headers(
@@ -225,6 +225,7 @@ class HttpUplink:
             nonce=self._nonce(),
             key_id=identity.key_id,
             sign=identity.sign,
+            health=health,
         )
 
 

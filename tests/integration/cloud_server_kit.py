@@ -171,7 +171,7 @@ class Client:
                 parts[part.name] = content.body
         return read_parts(parts)
 
-    def signed(self, method: str, path: str, body: bytes = b"") -> dict[str, str]:
+    def signed(self, method: str, path: str, body: bytes = b"", health: str | None = None) -> dict[str, str]:
         """Signature headers, for requests that the uplink would not make."""
         return wire.sign_headers(
             method,
@@ -181,6 +181,7 @@ class Client:
             nonce=secrets.token_urlsafe(),
             key_id=self.till.name,
             sign=self.till.key.sign,
+            health=health,
         )
 
 

@@ -20,7 +20,7 @@ from cloud.errors import StoreUnavailable
 from cloud.http import Cloud
 from cloud.publish import Ages
 from cloud.seen import TillQuery
-from sync import wire
+from sync import till_health, wire
 from sync.ports import Answer
 from sync.till_health import to_header
 from tests.integration.cloud_server_kit import Client, Running, running_cloud
@@ -218,6 +218,31 @@ async def test_what_a_till_says_of_itself_is_kept(cloud: Running) -> None:
     assert one.clock_s is not None
     assert abs(one.clock_s) > 1000, "the test's cloud stands in another year than its till"
     assert (two.seen_at, two.said_at) == (now, None)
+
+
+async def test_nobody_between_speaks_for_a_till(cloud: Running) -> None:
+    """A proxy that ends TLS alters what a till said of itself, takes it away, or says something for it: refused."""
+    client = await cloud.enrol("T-1")
+    assert cloud.cloud is not None
+    path, said = wire.bundle_path("T-1"), to_header(WELL)
+    worse = to_header(replace(WELL, healthy=False, quarantined=9))
+
+    async def ask(signed_for: str | None, sent: str | None) -> tuple[int, str]:
+        headers = client.signed("GET", path, health=signed_for)
+        headers |= {} if sent is None else {till_health.HEADER: sent}
+        async with cloud.session.get(cloud.url + path, headers=headers) as answer:
+            problem = answer.content_type == wire.PROBLEM_TYPE
+            return answer.status, (await answer.json(content_type=None))["code"] if problem else ""
+
+    assert await ask(said, said) == (200, "")
+    assert await ask(None, None) == (200, "")
+    assert await ask(said, worse) == (401, "bad_signature")
+    assert await ask(said, None) == (401, "bad_signature_format")
+    assert await ask(None, worse) == (401, "bad_signature_format")
+    await write_seen(cloud.cloud)
+    query = TillQuery("till", False, "", "", timestamp(cloud.time()), None, 9)
+    (line,) = await cloud.cloud.store.till_lines(query)
+    assert (line.healthy, line.quarantined) == (True, 0)
 
 
 async def test_what_was_seen_waits_for_the_database(cloud: Running, monkeypatch: pytest.MonkeyPatch) -> None:

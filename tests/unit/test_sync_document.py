@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from sync import protocol, uplink, wire
+from sync import protocol, till_health, uplink, wire
 from sync.backoff import RETRY_AFTER_MAX_S, Backoff
 from sync.missing import RESEND_MAX, RESEND_S, SPANS_MAX, decode_missing
 from sync.ports import FailureKind
@@ -93,6 +93,21 @@ def test_the_example_request_is_signed_as_the_page_says() -> None:
     assert headers == wire.sign_headers(
         "POST", path, body, created=parts.created, nonce=parts.nonce, key_id=parts.key_id, sign=KEY.sign
     )
+
+
+def test_the_example_of_a_tills_health_is_signed_as_the_page_says() -> None:
+    headers = dict(line.split(": ", 1) for line in block("http health").splitlines())
+    said = headers[till_health.HEADER]
+    assert till_health.read_header(said) is not None
+    parts = wire.parse_signature(headers)
+    params = headers["Signature-Input"].removeprefix("till=")
+    base = (
+        '"@method": GET\n"@path": /v1/tills/T-0001/bundle\n"@query": ?\n'
+        f'"content-digest": {headers["Content-Digest"]}\n"redeemd-health": {said}\n"@signature-params": {params}'
+    )
+    KEY.public_key().verify(parts.signature, base.encode())
+    path = wire.bundle_path("T-0001")
+    wire.verify(parts, "GET", path, b"", lambda signature, message: message == base.encode())
 
 
 def statuses(cell: str) -> set[int]:

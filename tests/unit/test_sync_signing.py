@@ -112,6 +112,29 @@ def test_any_other_request_is_not() -> None:
     assert refusal_code(headers | {"Signature-Input": stranger}) == "bad_signature"
 
 
+def test_what_a_till_says_of_itself_is_covered() -> None:
+    said = '{"version":"1"}'
+    headers = signing.sign_headers(
+        "GET", "/x", b"", created=1, nonce=NONCE, key_id="t1", sign=KEY.sign, health=said
+    )
+
+    def code(**fields: str | None) -> str:
+        changed = {**headers, "Redeemd-Health": said, **{k.replace("_", "-"): v for k, v in fields.items()}}
+        return refusal_code({k: v for k, v in changed.items() if v is not None}, "GET", "/x", b"")
+
+    parts = signing.parse_signature(headers | {"Redeemd-Health": f" {said} "})
+    assert parts.health == said
+    signing.verify(parts, "GET", "/x", b"", checks)
+    assert code(Redeemd_Health='{"version":"2"}') == "bad_signature"
+    assert code(Redeemd_Health=f"{said}, {said}") == "bad_signature", "as fields that stand twice are joined"
+    assert code(Redeemd_Health="") == "bad_signature"
+    assert code(Redeemd_Health=None) == "bad_signature_format"
+    assert code(redeemd_health=said) == "bad_signature_format"
+    assert code(Redeemd_Health="\udcff") == "bad_signature_format"
+    other = signed("GET", "/x", b"")
+    assert code(**{name.replace("-", "_"): value for name, value in other.items()}) == "bad_signature_format"
+
+
 @pytest.mark.parametrize("name", ["Content-Digest", "Signature-Input", "Signature"])
 def test_a_missing_or_repeated_field_is_no_signature(name: str) -> None:
     headers = signed()
