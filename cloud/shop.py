@@ -8,13 +8,14 @@ import secrets
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from agent.domain import cbor, receipt_rules, shop, wording
+from agent.domain import cbor, image, receipt_rules, shop, wording
 from agent.domain.campaign import Campaign
 from agent.domain.fields import FieldError, Fields
+from agent.domain.image import ImageError
 from agent.domain.promo import Identity
 from agent.domain.receipt_rules import ReceiptRules
-from agent.domain.receipt_template import TemplateError, read_template
 from agent.domain.shop import Badge, StaffRole, Template
+from agent.domain.template_reader import TemplateError, read_template
 from agent.domain.token import DAY_MAX, UINT32_MAX
 from cloud.delegation import lent
 from cloud.errors import Refused
@@ -81,13 +82,15 @@ def _read_template(item: Any) -> Template:
         raise FieldError("template.content is not base64") from None
     if len(content) > shop.TEMPLATE_BYTES_MAX:
         raise FieldError(f"template.content has more than {shop.TEMPLATE_BYTES_MAX} bytes")
-    try:
-        read_template(
-            content.decode()
-        )  # as tills will: a broken one is refused here, where somebody reads why
+    try:  # as tills will: a broken one is refused here, where somebody reads why
+        if content.startswith(image.SIGNATURE):
+            image.check_name(name)
+            image.read_image(content)
+        else:
+            read_template(content.decode())
     except UnicodeDecodeError:
-        raise FieldError(f"template {name} is not UTF-8 text") from None
-    except TemplateError as error:
+        raise FieldError(f"template {name} is neither UTF-8 text nor a PNG") from None
+    except (TemplateError, ImageError) as error:
         raise FieldError(f"template {name}: {error}") from None
     return Template(name, version, content)
 

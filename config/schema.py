@@ -225,8 +225,8 @@ class Receipt(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     templates: Annotated[
         PathOrEmpty,
         Meta(
-            description="Folder with the store's own receipt templates (*.receipt), which go before those of the "
-            'bundle. "" means none. They are read at the start; `redeemd receipt` shows and tries them.'
+            description="Folder with the store's own receipt templates (*.receipt) and their images (*.png), which go "
+            'before those of the bundle. "" means none. They are read at the start; `redeemd receipt` shows and tries them.'
         ),
     ] = ""
     keep_days: Annotated[

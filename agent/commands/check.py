@@ -95,12 +95,12 @@ def _templates(settings: config.Config) -> Iterator[Finding]:
     from agent.receipts.book import read_folder
 
     key = "receipt", "templates"
-    templates, faults = read_folder(Path(settings.receipt.templates))
-    for fault in faults:
+    found = read_folder(Path(settings.receipt.templates))
+    for fault in found.faults:
         yield key, fault, 'mend it (try it with redeemd receipt preview), or use "" for none'
-    for (paper, language), template in templates.items():
+    for (paper, language), template in found.templates.items():
         for printer, profile in profiles(settings).items():
-            for said in advice(template, profile):
+            for said in advice(template, profile, found.images):
                 where = f"the template for {paper}{language and f' in {language}'}, at printer {printer}"
                 yield key, f"{where}: {said}", "write it otherwise"
 

@@ -1,8 +1,8 @@
 """`redeemd receipt ...`: what a template makes of a receipt, before any customer sees it.
 
-`show` prints one of our own templates, to begin from; `check` says what is wrong with files; `preview` sets one with
-sample facts as text, as a picture dot for dot, or as HTML. No till, printer or bundle is needed. `publish` and `rules`
-give templates and rules to the cloud.
+`show` prints one of our own templates, to begin from; `image` makes an image that templates can name; `check` says what
+is wrong with files; `preview` sets a template with sample facts as text, as a picture dot for dot, or as HTML. No till,
+printer or bundle is needed. `publish` and `rules` give templates and rules to the cloud.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from agent.commands import receipt_cloud
+from agent.commands import receipt_cloud, receipt_image
 from agent.commands.arguments import at_least_one
 from agent.commands.errors import EX_CONFIG, EX_DATAERR, EX_USAGE, CommandError
-from agent.commands.receipt_cloud import read_template_file
+from agent.commands.receipt_cloud import images_beside, read_image_file, read_template_file
 from agent.domain.receipt_template import LANGUAGES, PAPERS
 
 if TYPE_CHECKING:
@@ -37,7 +37,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action.add_argument("--language", choices=LANGUAGES, default="zh", help="default: %(default)s")
 
     kind(add("show", "Print one of our own templates, to copy and change."))
-    checking = add("check", "Say what is wrong with template files, forbidden promises included.")
+    receipt_image.add_arguments(
+        add("image", "Make an image of a PNG file as printers print it, to name in a template.")
+    )
+    checking = add("check", "Say what is wrong with templates and images, forbidden promises included.")
     checking.add_argument("files", nargs="+", type=Path, metavar="FILE")
     preview = add("preview", "Set a template with sample facts.")
     kind(preview)
@@ -71,6 +74,8 @@ def run(arguments: argparse.Namespace) -> int:
             return 0
         case "check":
             return _check(arguments.files)
+        case "image":
+            return receipt_image.run(arguments)
         case "publish":
             return receipt_cloud.publish(arguments)
         case "rules":
@@ -83,13 +88,22 @@ def _check(files: list[Path]) -> int:
     wrong = 0
     for path in files:
         try:
-            template, _ = read_template_file(path)
+            print(f"{path}: good, {_image_said(path) if path.suffix == '.png' else _template_said(path)}")
         except CommandError as error:
             print(error)
             wrong += 1
-        else:
-            print(f"{path}: good, a template for {template.paper} {template.language or 'in both languages'}")
     return EX_DATAERR if wrong else 0
+
+
+def _image_said(path: Path) -> str:
+    return receipt_image.said(read_image_file(path))
+
+
+def _template_said(path: Path) -> str:
+    template, _ = read_template_file(path)
+    missing = sorted(set(template.images) - images_beside(path, template).keys())
+    beside = f"; not beside it: {', '.join(missing)}" if missing else ""
+    return f"a template for {template.paper} {template.language or 'in both languages'}{beside}"
 
 
 def _preview(arguments: argparse.Namespace) -> int:
@@ -138,22 +152,21 @@ def _document(arguments: argparse.Namespace, profile: PrinterProfile) -> Receipt
     from agent.receipts.advice import lost_characters
     from agent.receipts.book import built_in
     from agent.receipts.model import Cut, Receipt
-    from agent.receipts.redemption import filled, marked_copy
+    from agent.receipts.redemption import Means, filled, marked_copy
     from agent.receipts.samples import SAMPLES
 
     if unknown := set(arguments.without) - FACTS.keys():
         raise CommandError(f"{min(unknown)!r} is no fact; there are {', '.join(FACTS)}", EX_CONFIG)
-    template = (
-        built_in(arguments.paper, arguments.language)
-        if arguments.template is None
-        else read_template_file(arguments.template)[0]
-    )
+    template, images = built_in(arguments.paper, arguments.language), {}
+    if arguments.template is not None:
+        template, _ = read_template_file(arguments.template)
+        images = images_beside(arguments.template, template)
     language: Literal["zh", "en"] = "en" if (template.language or arguments.language) == "en" else "zh"
     facts = {**SAMPLES[language], **dict.fromkeys(arguments.without, "")}
     for lost in lost_characters(template, profile):
         print(lost, file=sys.stderr)
-    elements = filled(template, facts, lambda _where, why: print(why, file=sys.stderr), profile.dots)
-    document = Receipt((*elements, Cut()), language=language)
+    means = Means(profile.dots, images, lambda _where, why: print(why, file=sys.stderr))
+    document = Receipt((*filled(template, facts, means), Cut()), language=language)
     return marked_copy(document, arguments.copy) if arguments.copy > 0 else document
 
 

@@ -1,4 +1,4 @@
-"""What head office says of receipts, from files to the cloud: templates, and rules (docs/bundle-format.md) as TOML."""
+"""What head office says of receipts, from files to the cloud: templates with their images, and rules as TOML."""
 
 from __future__ import annotations
 
@@ -13,9 +13,11 @@ from typing import Any
 from agent.commands.admin import CloudAdmin, read_token
 from agent.commands.arguments import at_least_one, cloud_arguments
 from agent.commands.errors import EX_DATAERR, EX_NOINPUT, EX_USAGE, CommandError
+from agent.domain import image
 from agent.domain.fields import FieldError
 from agent.domain.receipt_rules import ReceiptRules, read_rules, to_wire
-from agent.domain.receipt_template import TEMPLATE_CHARS_MAX, Template, TemplateError, read_template
+from agent.domain.receipt_template import Template
+from agent.domain.template_reader import TEMPLATE_CHARS_MAX, TemplateError, read_template
 from agent.domain.time import EPOCH_DAY, day_text
 
 RULES_BYTES_MAX = 256 * 1024
@@ -29,7 +31,7 @@ def add_arguments(actions: Any) -> None:
         return parser
 
     publish = add(
-        "publish", "Give template files to the cloud, and by it to tills, in place of those before."
+        "publish", "Give templates and images to the cloud, and by it to tills, in place of those before."
     )
     publish.add_argument(
         "files", nargs="*", type=Path, metavar="FILE", help="none: tills print by ours again"
@@ -54,15 +56,36 @@ def read_template_file(path: Path) -> tuple[Template, bytes]:
         raise CommandError(f"{path}: {error}", EX_DATAERR) from error
 
 
+def read_image_file(path: Path) -> bytes:
+    """An image that templates can name. CommandError names the file."""
+    content = _content(path, image.BYTES_MAX)
+    try:
+        image.check_name(path.name)
+        image.read_image(content)
+    except image.ImageError as error:
+        raise CommandError(f"{path}: {error}", EX_DATAERR) from error
+    return content
+
+
+def images_beside(path: Path, template: Template) -> dict[str, bytes]:
+    """Those of the images that it names which stand in its folder."""
+    beside = [path.parent / name for name in template.images]
+    return {one.name: read_image_file(one) for one in beside if one.exists()}
+
+
 def publish(arguments: argparse.Namespace) -> int:
-    items = [
-        {
-            "name": path.stem[:32],
-            "version": arguments.version,
-            "content": base64.b64encode(read_template_file(path)[1]).decode(),
-        }
-        for path in arguments.files
-    ]
+    items, named = [], set()
+    for path in arguments.files:
+        if path.suffix == ".png":
+            name, content = path.name, read_image_file(path)
+        else:
+            template, content = read_template_file(path)
+            name = path.stem[:32]
+            named |= set(template.images)
+        encoded = base64.b64encode(content).decode()
+        items.append({"name": name, "version": arguments.version, "content": encoded})
+    for missing in sorted(named - {item["name"] for item in items}):
+        print(f"{missing} is not among the files: tills print it where their store has one, else its words")
     said = _post(arguments, "/v1/admin/templates", {"templates": items})
     print(f"templates published: {said['count']}; tills have them with their next bundle")
     return 0

@@ -25,7 +25,7 @@ BADGE_KEY_BYTES, BADGE_DIGEST_BYTES = 32, 16
 BADGE_CHARS_MAX = 64
 BADGES_MAX = 100_000
 MESSAGES_MAX = 20
-TEMPLATES_MAX = 16
+TEMPLATES_MAX = 24
 TEMPLATE_BYTES_MAX = 256 * 1024
 
 
@@ -77,7 +77,7 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """A receipt template. content: bytes that only what draws receipts understands."""
+    """A receipt template, or an image that templates name. content: bytes that only what draws receipts understands."""
 
     name: str
     version: int

@@ -1,7 +1,7 @@
-"""Which template a paper is printed by: store IT's file, else head office's from the bundle, else our own.
+"""Which template a paper is printed by, and with which images: store IT's file, else head office's from the bundle,
+else our own template.
 
-A template that cannot be read is a fault that is told, and the next one in this order is taken: a receipt is always
-printed.
+What cannot be read is a fault that is told, and the next one in this order is taken: a receipt is always printed.
 """
 
 from __future__ import annotations
@@ -10,59 +10,70 @@ from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
+from typing import NamedTuple
 
-from agent.domain import shop
-from agent.domain.receipt_template import (
-    LANGUAGES,
-    PAPERS,
-    TEMPLATE_CHARS_MAX,
-    Template,
-    TemplateError,
-    read_template,
-)
+from agent.domain import image, shop
+from agent.domain.image import ImageError
+from agent.domain.receipt_template import LANGUAGES, PAPERS, Template
+from agent.domain.template_reader import TEMPLATE_CHARS_MAX, TemplateError, read_template
 
-SUFFIX = ".receipt"
+SUFFIX, IMAGE_SUFFIX = ".receipt", ".png"
 FILES_MAX = 64
-Found = Mapping[tuple[str, str], Template]
+
+
+class Found(NamedTuple):
+    """templates: by paper and language. images: PNG by name. faults: a sentence for each file that is not used."""
+
+    templates: Mapping[tuple[str, str], Template]
+    images: Mapping[str, bytes]
+    faults: tuple[str, ...]
+
+
+NOTHING = Found({}, {}, ())
 
 
 class Book:
     """The templates in force. faults: a sentence for each that is not used."""
 
     def __init__(self, folder: str = "") -> None:
-        self._files, self._file_faults = read_folder(Path(folder)) if folder else ({}, ())
-        self._bundle: tuple[tuple[shop.Template, ...], Found, tuple[str, ...]] = ((), {}, ())
+        self._files = read_folder(Path(folder)) if folder else NOTHING
+        self._bundle: tuple[tuple[shop.Template, ...], Found] = ((), NOTHING)
 
     def take(self, templates: tuple[shop.Template, ...]) -> None:
         """Print by these of the bundle from now on. Cheap where they are those in force."""
         if templates is not self._bundle[0]:
-            named = ((f"template {one.name} of the bundle", one.content) for one in templates)
-            self._bundle = (templates, *read_all(named))  # at once: threads that print read it
+            named = ((f"template {one.name} of the bundle", one.name, one.content) for one in templates)
+            self._bundle = (templates, read_all(named))  # at once: threads that print read it
 
     @property
     def faults(self) -> tuple[str, ...]:
-        return self._file_faults + self._bundle[2]
+        return self._files.faults + self._bundle[1].faults
+
+    @property
+    def images(self) -> Mapping[str, bytes]:
+        return {**self._bundle[1].images, **self._files.images}
 
     def pick(self, paper: str, language: str) -> Template:
         """The template of a paper; always one."""
         for found in (self._files, self._bundle[1]):
             for key in ((paper, language), (paper, "")):
-                if key in found:
-                    return found[key]
+                if key in found.templates:
+                    return found.templates[key]
         return built_in(paper, language)
 
 
-def read_folder(folder: Path) -> tuple[Found, tuple[str, ...]]:
-    """Every template file of a folder, in the order of their names, and what is wrong with the others."""
+def read_folder(folder: Path) -> Found:
+    """Every template and image of a folder, in the order of their names, and what is wrong with the others."""
     try:
-        paths = sorted(folder.glob(f"*{SUFFIX}"))
+        paths = sorted(path for path in folder.glob("*") if path.suffix in (SUFFIX, IMAGE_SUFFIX))
         if not folder.is_dir():
-            return {}, (f"{folder} is no folder",)
+            return NOTHING._replace(faults=(f"{folder} is no folder",))
         if len(paths) > FILES_MAX:
-            return {}, (f"{folder} holds {len(paths)} templates; at most {FILES_MAX} are read",)
-        return read_all((str(path), _content(path)) for path in paths)
+            many = f"{folder} holds {len(paths)} templates and images; at most {FILES_MAX} are read"
+            return NOTHING._replace(faults=(many,))
+        return read_all((str(path), path.name, _content(path)) for path in paths)
     except OSError as error:
-        return {}, (f"{folder} cannot be read: {error.strerror}",)
+        return NOTHING._replace(faults=(f"{folder} cannot be read: {error.strerror}",))
 
 
 def _content(path: Path) -> bytes:
@@ -70,23 +81,29 @@ def _content(path: Path) -> bytes:
         return file.read(TEMPLATE_CHARS_MAX * 4 + 1)
 
 
-def read_all(named: Iterable[tuple[str, bytes]]) -> tuple[Found, tuple[str, ...]]:
-    """(name, content) pairs as templates by paper and language; a sentence for each that is not used."""
-    found: dict[tuple[str, str], Template] = {}
+def read_all(named: Iterable[tuple[str, str, bytes]]) -> Found:
+    """From (where it stands, name, content) of each."""
+    templates: dict[tuple[str, str], Template] = {}
+    images: dict[str, bytes] = {}
     faults: list[str] = []
-    for name, content in named:
+    for where, name, content in named:
         try:
+            if content.startswith(image.SIGNATURE) or name.endswith(IMAGE_SUFFIX):
+                image.check_name(name)
+                image.read_image(content)
+                images[name] = content
+                continue
             template = read_template(content.decode())
         except UnicodeDecodeError:
-            faults.append(f"{name}: not UTF-8 text")
-        except TemplateError as error:
-            faults.append(f"{name}: {error}")
+            faults.append(f"{where}: not UTF-8 text")
+        except (TemplateError, ImageError) as error:
+            faults.append(f"{where}: {error}")
         else:
-            if (template.paper, template.language) in found:
-                faults.append(f"{name}: another one is for {template.paper} {template.language} too")
+            if (template.paper, template.language) in templates:
+                faults.append(f"{where}: another one is for {template.paper} {template.language} too")
             else:
-                found[template.paper, template.language] = template
-    return found, tuple(faults)
+                templates[template.paper, template.language] = template
+    return Found(templates, images, tuple(faults))
 
 
 def built_in_text(paper: str, language: str) -> str:

@@ -19,10 +19,11 @@ import segno
 from escpos import constants as command
 
 from agent.domain import barcode
+from agent.domain.image import read_image
 from agent.domain.receipt_template import MODULE_DOTS_MIN
 from agent.receipts.charset import Encoding, cells, character_cells, encode, printable, runs
 from agent.receipts.layout import Line, layout, wrap
-from agent.receipts.model import Align, Barcode, Cut, Feed, Qr, Receipt
+from agent.receipts.model import Align, Barcode, Cut, Feed, Image, Qr, Receipt
 from agent.receipts.profile import PrinterProfile
 
 log = logging.getLogger(__name__)
@@ -65,6 +66,8 @@ def render_escpos(receipt: Receipt, profile: PrinterProfile) -> bytes:
                 writer.qr(block)
             case Barcode():
                 writer.barcode(block)
+            case Image():
+                writer.image(block)
             case Feed():
                 writer.feed(block.lines)
             case Cut():
@@ -156,9 +159,22 @@ class _Writer:
                 self._job += raster_barcode(symbol, module_dots)
         else:
             log.warning("a barcode is printed as text: %d dots of paper are too few", self._profile.dots)
-        data = printable(code.data, self._profile.encoding, self._profile.drawn)
-        for text in wrap(data, self._profile.columns, self._profile.encoding):
-            self.line(Line(text, Align.CENTER))
+        self._words(code.data)
+
+    def image(self, image: Image) -> None:
+        """The dots, or its words where the paper has no room for them (as for a barcode) or the printer draws none."""
+        dots = read_image(image.png)
+        if self._profile.pictures and dots.paper_dots <= self._profile.dots:
+            self._set(Align.CENTER, False, 1)
+            self._job += raster(list(dots.rows))
+        else:
+            log.warning("an image is printed as its words: a printer with %d dots cannot", self._profile.dots)
+            self._words(image.words)
+
+    def _words(self, words: str) -> None:
+        text = printable(words, self._profile.encoding, self._profile.drawn)
+        for line in wrap(text, self._profile.columns, self._profile.encoding):
+            self.line(Line(line, Align.CENTER))
 
     def finish(self) -> bytes:
         self._set(Align.LEFT, False, 1)

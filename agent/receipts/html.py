@@ -4,13 +4,14 @@ is the page's style sheet (agent/web/style.css, `.paper`), and the page's Conten
 
 from __future__ import annotations
 
+from base64 import b64encode
 from html import escape
 
 import segno
 
 from agent.domain import barcode
 from agent.receipts.charset import printable
-from agent.receipts.model import Barcode, Columns, Cut, Element, Feed, Qr, Receipt, Rule, Text
+from agent.receipts.model import Barcode, Columns, Cut, Element, Feed, Image, Qr, Receipt, Rule, Text
 
 
 def render_html(receipt: Receipt) -> str:
@@ -34,6 +35,9 @@ def _element(element: Element) -> str:
             return _symbol(element.data) + caption
         case Barcode():
             return _bars(element) + f'<p class="center">{_text(element.data)}</p>'
+        case Image():
+            png = b64encode(element.png).decode()
+            return f'<img class="image" alt="{_text(element.words)}" src="data:image/png;base64,{png}">'
         case Feed():
             return "<br>" * element.lines
         case Cut():

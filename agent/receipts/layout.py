@@ -14,6 +14,7 @@ from agent.receipts.model import (
     Cut,
     Element,
     Feed,
+    Image,
     Qr,
     Receipt,
     ReceiptError,
@@ -41,7 +42,7 @@ class Line:
     size: int = 1
 
 
-Block = Line | Qr | Barcode | Feed | Cut
+Block = Line | Qr | Barcode | Image | Feed | Cut
 
 
 def layout(
@@ -77,7 +78,7 @@ def _lay_out(
             yield element
             if element.caption:
                 yield from _lay_out(Text(element.caption, Align.CENTER), columns, encoding, pictures)
-        case Barcode() | Feed() | Cut():
+        case Barcode() | Image() | Feed() | Cut():
             yield element
 
 

@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from agent.domain.barcode import PAPER_DOTS_MIN
 from agent.domain.benefit_wire import KIND_OF
 from agent.domain.receipt_rules import NO_RULES
 from agent.domain.verdict import benefit_words
 from agent.receipts.book import built_in
 from agent.receipts.model import Align, Cut, Receipt, ReceiptError, Text, receipt_from_json
-from agent.receipts.redemption import Language, Pick, RedemptionFacts, Tell, marked_copy, papers, tell_nobody
+from agent.receipts.redemption import NO_MEANS, Language, Means, Pick, RedemptionFacts, marked_copy, papers
 
 if TYPE_CHECKING:
     from datetime import tzinfo
@@ -84,14 +83,14 @@ def _links(rules: ReceiptRules, store: str, coupon: Coupon, said: Callable[[Word
     }
 
 
-def lay_out(stored: str, pick: Pick, tell: Tell = tell_nobody, dots: int = PAPER_DOTS_MIN) -> str:
+def lay_out(stored: str, pick: Pick, means: Means = NO_MEANS) -> str:
     """The document (`Receipt` as JSON) of stored facts. It is kept with the job, so that a copy is what was printed,
     whatever became of the templates. Never raises for facts that `receipt_maker` made: what the templates in force
-    cannot print is printed by our own, and what those cannot, as its number alone. tell, dots: as for `filled`."""
+    cannot print is printed by our own, and what those cannot, as its number alone."""
     facts = msgspec.json.decode(stored, type=RedemptionFacts)
     for chosen in (pick, built_in):
         try:
-            return papers(facts, chosen, tell, dots).to_json()
+            return papers(facts, chosen, means).to_json()
         except ReceiptError as error:
             log.error("receipt %s cannot be laid out: %s", facts.redemption_number, error)
     return number_alone(stored)

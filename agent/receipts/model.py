@@ -13,6 +13,7 @@ from typing import Literal
 import msgspec
 
 from agent.domain import barcode
+from agent.domain.image import ImageError, read_image
 from agent.domain.receipt_template import (
     FEED_LINES_MAX,
     MODULE_DOTS_MAX,
@@ -159,6 +160,20 @@ class Barcode(_Element, frozen=True, tag="barcode"):
             )
 
 
+class Image(_Element, frozen=True, tag="image"):
+    """Dots as they are, centred. png: as `read_image` takes it. words: what is printed where it cannot be."""
+
+    png: bytes
+    words: str
+
+    def __post_init__(self) -> None:
+        try:
+            read_image(self.png)
+        except ImageError as error:
+            raise ReceiptError(f"an image of the receipt: {error}") from error
+        msgspec.structs.force_setattr(self, "words", _cleaned(self.words, "words"))
+
+
 class Feed(_Element, frozen=True, tag="feed"):
     """Blank lines."""
 
@@ -173,7 +188,7 @@ class Cut(_Element, frozen=True, tag="cut"):
     """Feed past the cutter and cut (or feed to the tear bar)."""
 
 
-Element = Text | Columns | Rule | Qr | Barcode | Feed | Cut
+Element = Text | Columns | Rule | Qr | Barcode | Image | Feed | Cut
 
 
 class Receipt(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

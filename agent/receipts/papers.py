@@ -10,6 +10,7 @@ from agent.domain import shop
 from agent.domain.barcode import PAPER_DOTS_MIN
 from agent.receipts.book import Book, built_in
 from agent.receipts.maker import document_of, lay_out, number_alone
+from agent.receipts.redemption import Means
 
 log = logging.getLogger(__name__)
 
@@ -30,16 +31,17 @@ class Papers:
         self._book = Book(folder)
         self._of_bundle = of_bundle
         self._paper_dots = cache(paper_dots)
-        self._told: dict[tuple[str, str], str] = {}  # the last of each paper and kind of barcode
+        self._told: dict[tuple[str, str], str] = {}  # the last of each barcode and image
         self._told_of: tuple[shop.Template, ...] = ()
 
     def faults(self) -> Sequence[str]:
-        """A sentence for each template that is not used, and for each barcode that was printed as text."""
+        """A sentence for each template or image that is not used, and for what was printed as text instead."""
         return self._current().faults + tuple(self._told.copy().values())
 
     def lay_out(self, stored: str) -> str:
         """The document of a receipt's facts, both as JSON text (`maker.lay_out`)."""
-        return lay_out(stored, self._current().pick, self._tell, self._paper_dots())
+        book = self._current()
+        return lay_out(stored, book.pick, Means(self._paper_dots(), book.images, self._tell))
 
     def instead(self) -> Sequence[Callable[[str], str]]:
         """Shorter documents of the same facts: by our own template, and the number alone."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from agent.domain.barcode import KINDS
-from agent.receipts.charset import Encoding, Pictures, cells
-from agent.receipts.layout import Line, layout
-from agent.receipts.model import Align, Barcode, Cut, Feed, Qr, Receipt
+from agent.receipts.charset import Encoding, Pictures, cells, printable
+from agent.receipts.layout import Line, layout, wrap
+from agent.receipts.model import Align, Barcode, Cut, Feed, Image, Qr, Receipt
 
 
 def render_text(
@@ -25,6 +25,10 @@ def render_text(
                 lines += _code("QR", block.data, columns)
             case Barcode():
                 lines += _code(KINDS[block.symbology].title, block.data, columns)
+            case Image():
+                shown = printable(f"[{block.words}]", encoding, pictures)
+                centred = (Line(text, Align.CENTER) for text in wrap(shown, columns, encoding))
+                lines += [_aligned(line, columns, encoding) for line in centred]
             case Feed():
                 lines.extend([""] * block.lines)
             case Cut():

@@ -6,12 +6,14 @@ Facts are kept, not the papers: a verdict waits for what is stored, and papers a
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Literal
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from agent.domain import barcode, receipt_template
+from agent.domain.image import read_image
 from agent.domain.receipt_facts import FACTS, bounded
 from agent.domain.receipt_template import LANGUAGES, PAPERS, Template
 from agent.receipts.model import (
@@ -21,6 +23,7 @@ from agent.receipts.model import (
     Cut,
     Element,
     Feed,
+    Image,
     Qr,
     Receipt,
     ReceiptError,
@@ -33,11 +36,21 @@ Language = Literal["zh", "en"]
 Pick = Callable[[str, str], Template]
 """(paper, language) -> the template to print it by."""
 Tell = Callable[[tuple[str, str], str], None]
-"""Hears the paper and kind of a barcode that is printed as text, and a sentence that says why."""
+"""Hears what is printed as text (the paper, and the kind of a barcode or the name of an image), and why, as a
+sentence."""
 
 
-def tell_nobody(_where: tuple[str, str], _why: str) -> None:
-    """For whoever only looks."""
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What a template is laid out with. dots: printable width of the narrowest printer. images: PNG by name, each as
+    `read_image` takes it."""
+
+    dots: int = barcode.PAPER_DOTS_MIN
+    images: Mapping[str, bytes] = field(default_factory=dict)
+    tell: Tell = lambda _where, _why: None
+
+
+NO_MEANS = Means()
 
 
 class RedemptionFacts(Struct, frozen=True):
@@ -107,12 +120,10 @@ def values(facts: RedemptionFacts) -> Mapping[str, str]:
     return found
 
 
-def papers(
-    facts: RedemptionFacts, pick: Pick, tell: Tell = tell_nobody, dots: int = barcode.PAPER_DOTS_MIN
-) -> Receipt:
-    """All papers of a redemption, each ended by a cut. Pure; the same facts and templates give the same receipt.
+def papers(facts: RedemptionFacts, pick: Pick, means: Means = NO_MEANS) -> Receipt:
+    """All papers of a redemption, each ended by a cut. Pure; the same facts, templates and means give the same receipt.
 
-    tell, dots: as for `filled`. ReceiptError for facts that cannot be printed.
+    ReceiptError for facts that cannot be printed.
     """
     known = values(facts)
     if facts.language not in LANGUAGES:
@@ -121,19 +132,14 @@ def papers(
     for paper in facts.papers:
         if paper not in PAPERS:
             raise ReceiptError(f"no paper is named {paper!r}")
-        elements += filled(pick(paper, facts.language), known, tell, dots)
+        elements += filled(pick(paper, facts.language), known, means)
         elements.append(Cut())
     return Receipt(tuple(elements), language=facts.language)
 
 
-def filled(
-    template: Template,
-    known: Mapping[str, str],
-    tell: Tell = tell_nobody,
-    dots: int = barcode.PAPER_DOTS_MIN,
-) -> Iterator[Element]:
-    """What a template prints for these facts. A barcode that cannot be on paper `dots` wide is printed as text, and
-    `tell` hears why."""
+def filled(template: Template, known: Mapping[str, str], means: Means = NO_MEANS) -> Iterator[Element]:
+    """What a template prints for these facts. A barcode or an image that cannot be on the narrowest paper is printed as
+    text, and `tell` hears why."""
     known = bounded(known)
     for line in template.lines(known):
         match line:
@@ -146,18 +152,34 @@ def filled(
             case receipt_template.Barcode(words, kind, module_dots):
                 data = words.fill(known)
                 try:
-                    barcode.check(kind, data, dots)
+                    barcode.check(kind, data, means.dots)
                 except barcode.BarcodeError as error:
-                    tell((template.paper, kind), f"{template.paper}: a barcode is printed as text: {error}")
+                    said = f"{template.paper}: a barcode is printed as text: {error}"
+                    means.tell((template.paper, kind), said)
                     yield Text(data, Align.CENTER)
                 else:
                     yield Barcode(data, kind, module_dots)
+            case receipt_template.Image(words, name):
+                if fault := image_fault(name, means):
+                    means.tell((template.paper, name), f"{template.paper}: {fault}")
+                    yield Text(words.fill(known), Align.CENTER)
+                else:
+                    yield Image(means.images[name], words.fill(known))
             case receipt_template.Feed(lines):
                 yield Feed(lines)
             case receipt_template.Rule():
                 yield Rule()
             case receipt_template.Choice():
                 raise AssertionError("choices are made by the template")
+
+
+def image_fault(name: str, means: Means) -> str:
+    """Why an image is printed as its words; empty where it is printed."""
+    if (png := means.images.get(name)) is None:
+        return f"words are printed for image {name}: there is none of this name"
+    if (wide := read_image(png).paper_dots) > means.dots:
+        return f"words are printed for image {name}: it is {wide} dots wide, the paper {means.dots}"
+    return ""
 
 
 _COPY = {"zh": "重打 第{n}次", "en": "COPY {n}"}

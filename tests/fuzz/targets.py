@@ -26,6 +26,7 @@ from agent.domain import (
     statement,
     status_delta,
     status_parts,
+    template_reader,
     token,
 )
 from agent.domain.bundle import MANIFEST_AAD, ROOT_AAD, BundleError
@@ -312,8 +313,8 @@ def read_receipt_template(data: bytes) -> None:
     from agent.receipts.redemption import filled
 
     try:
-        template = receipt_template.read_template(data.decode("utf-8", "replace"))
-    except receipt_template.TemplateError:
+        template = template_reader.read_template(data.decode("utf-8", "replace"))
+    except template_reader.TemplateError:
         return
     for length in (0, 1000):
         facts = dict.fromkeys(receipt_facts.FACTS, "x" * length)

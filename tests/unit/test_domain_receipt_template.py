@@ -7,10 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.domain.receipt_facts import FACTS
-from agent.domain.receipt_template import (
+from agent.domain.receipt_template import LANGUAGES, PAPERS
+from agent.domain.template_reader import (
     DEPTH_MAX,
-    LANGUAGES,
-    PAPERS,
     STATEMENTS_MAX,
     TEMPLATE_CHARS_MAX,
     TemplateError,

@@ -90,13 +90,14 @@ def test_faults_go_with_the_bundle_that_had_them():
 def test_a_folder_is_read_as_far_as_it_can(tmp_path):
     folder = written(tmp_path / "own", good=saying("file"), bad="nonsense")
     (folder / "notes.txt").write_text("no template")
-    found, faults = read_folder(folder)
-    assert list(found) == [("redemption", "zh")]
+    templates, images, faults = read_folder(folder)
+    assert images == {}
+    assert list(templates) == [("redemption", "zh")]
     assert len(faults) == 1
     assert "bad.receipt" in faults[0]
-    assert "is no folder" in read_folder(tmp_path / "none")[1][0]
+    assert "is no folder" in read_folder(tmp_path / "none").faults[0]
     many = written(tmp_path / "many", **{f"t{n}": saying("x") for n in range(FILES_MAX + 1)})
-    assert f"at most {FILES_MAX}" in read_folder(many)[1][0]
+    assert f"at most {FILES_MAX}" in read_folder(many).faults[0]
 
 
 def test_every_own_template_is_text_that_store_it_can_begin_from():
