@@ -226,7 +226,7 @@ class Receipt(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         PathOrEmpty,
         Meta(
             description="Folder with the store's own receipt templates (*.receipt) and their images (*.png), which go "
-            'before those of the bundle. "" means none. They are read at the start; `redeemd receipt` shows and tries them.'
+            'before those of the bundle. "" means none. Read at the start; `redeemd receipt` makes and tries them.'
         ),
     ] = ""
     keep_days: Annotated[

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from agent.receipts.book import built_in
 from agent.receipts.escpos import render_escpos
-from agent.receipts.model import Barcode, Cut, Receipt
+from agent.receipts.model import Barcode, Cut, Image, Receipt
 from agent.receipts.plain import render_text
 from agent.receipts.profile import GENERIC_58, GENERIC_80, PrinterProfile
 from agent.receipts.redemption import RedemptionFacts, marked_copy, papers
@@ -75,6 +75,8 @@ BARCODES = (
 """One of each kind; those of EAN-13, EAN-8 and UPC-A are the examples of public pages on them."""
 
 GOLDEN = Path(__file__).parent / "golden"
+LOGO = (GOLDEN / "logo.png").read_bytes()
+"""384 x 128 dots, made by `redeemd receipt image`."""
 
 
 @cache
@@ -88,10 +90,12 @@ def golden_files() -> dict[Path, bytes]:
         files[GOLDEN / f"receipt-{name}.txt"] = render_text(receipt, 48).encode()
         files[GOLDEN / f"receipt-{name}.json"] = receipt.to_json().encode()
     codes = Receipt((*(Barcode(data, kind) for kind, data in BARCODES), Cut()))
-    for profile in PROFILES:
-        files[GOLDEN / f"receipt-barcodes-{profile.name}.escpos"] = render_escpos(codes, profile)
-    files[GOLDEN / "receipt-barcodes.txt"] = render_text(codes, 48).encode()
-    files[GOLDEN / "receipt-barcodes.json"] = codes.to_json().encode()
+    logo = Receipt((Image(LOGO, "Acme 咖啡"), Cut()))
+    for name, receipt in (("barcodes", codes), ("image", logo)):
+        for profile in PROFILES if name == "barcodes" else PROFILES[:2]:
+            files[GOLDEN / f"receipt-{name}-{profile.name}.escpos"] = render_escpos(receipt, profile)
+        files[GOLDEN / f"receipt-{name}.txt"] = render_text(receipt, 48).encode()
+        files[GOLDEN / f"receipt-{name}.json"] = receipt.to_json().encode()
     return files
 
 

@@ -85,7 +85,7 @@ def publish(arguments: argparse.Namespace) -> int:
         encoded = base64.b64encode(content).decode()
         items.append({"name": name, "version": arguments.version, "content": encoded})
     for missing in sorted(named - {item["name"] for item in items}):
-        print(f"{missing} is not among the files: tills print it where their store has one, else its words")
+        print(f"{missing} is not among the files: tills print their store's own, or its words")
     said = _post(arguments, "/v1/admin/templates", {"templates": items})
     print(f"templates published: {said['count']}; tills have them with their next bundle")
     return 0

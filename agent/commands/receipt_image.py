@@ -86,6 +86,10 @@ def _grey(path: Path) -> Picture:
         with Image.open(io.BytesIO(content), formats=["PNG"]) as opened:
             if opened.width * opened.height > PIXELS_MAX:
                 raise CommandError(f"{path} has more than {PIXELS_MAX} dots: save it smaller", EX_DATAERR)
+            if (
+                opened.mode == "I;16"
+            ):  # Pillow would cut what is above 255: the upper byte of each dot is its grey
+                return Image.frombytes("L", opened.size, opened.tobytes()[1::2])
             clear = opened.convert("RGBA")
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise CommandError(f"{path} is no PNG that can be read: {error}", EX_DATAERR) from error

@@ -14,6 +14,7 @@ from agent.domain.shop import StaffRole
 from tests.core_kit import files_hold
 from tests.integration.attack_kit import SALE, Played, played
 from tests.integration.cloud_server_kit import STORE_BODY
+from tests.receipt_samples import LOGO
 from tests.unit.cloud_kit import TODAY
 
 STORE = str(STORE_BODY["store"])
@@ -84,7 +85,18 @@ async def test_templates_are_handed_through(scene: Played) -> None:
     assert (found.name, found.version, found.content) == ("receipt", 2, content)
     assert await say(scene, "templates", [template, template]) == 422
     assert await say(scene, "templates", [template | {"content": "!"}]) == 422
-    for broken in (b"\xff", b"", "receipt 1 redemption\ntext: {number} 返现\n".encode()):
+    for broken in (b"\xff", b"", "receipt 1 redemption\ntext: {number} 返现\n".encode(), LOGO):
         assert (
             await say(scene, "templates", [template | {"content": base64.b64encode(broken).decode()}]) == 422
         )
+
+
+async def test_images_are_handed_through_with_templates(scene: Played) -> None:
+    logo = {"name": "logo.png", "version": 1, "content": base64.b64encode(LOGO).decode()}
+    assert await say(scene, "templates", [logo]) == 201
+    assert await scene.refresher.fetch() is True
+    assert scene.till.state.trust is not None
+    (found,) = scene.till.state.trust.contents.shop.templates
+    assert (found.name, found.content) == ("logo.png", LOGO)
+    for broken in (LOGO[:-1], LOGO + b"x", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff\xe0 JPEG"):
+        assert await say(scene, "templates", [logo | {"content": base64.b64encode(broken).decode()}]) == 422

@@ -136,6 +136,15 @@ def test_no_fact_can_command_the_printer():
         (NUMBER + "barcode code128: 优惠\n", "line 3: CODE128 holds printable ASCII"),
         (NUMBER + "barcode code128:\n", "line 3: CODE128 holds printable ASCII"),
         (NUMBER + "barcode code128: Cash back\n", "line 3: promises 'cash back'"),
+        (NUMBER + "image: Acme\n", "line 3: after image comes its name"),
+        (NUMBER + "image logo.png wide: Acme\n", "line 3: after image comes its name"),
+        (NUMBER + "image logo.png\n", "line 3: image needs a colon"),
+        (NUMBER + "image logo.png:\n", "line 3: an image needs words behind its colon"),
+        (NUMBER + "image Logo.png: Acme\n", "line 3: an image is named like logo.png"),
+        (NUMBER + "image ..png: Acme\n", "line 3: an image is named like logo.png"),
+        (NUMBER + "image logo.png: 返现\n", "line 3: promises '返现'"),
+        (NUMBER + "image logo.png: Acme\n" * 3, "3 images; a template has at most 2"),
+        ("image logo.png: {number}\n", "not every receipt says {number}"),
         (NUMBER + "text: " + "x" * 513 + "\n", "up to 513 characters"),
         (NUMBER + "text: " + "{store}" * 3 + "\n", "up to 600 characters with its facts"),
         (NUMBER + "qr: {promo_code}{join_link}\n", "up to 600 characters with its facts"),
@@ -166,7 +175,7 @@ def test_windows_line_ends_and_a_byte_order_mark_are_read():
 
 
 _PIECES = st.sampled_from(
-    ["barcode itf: ", "barcode code128: ",
+    ["barcode itf: ", "image a.png: ", "barcode code128: ",
      "text: ", "columns: ", "qr: ", "if ", "if not ", "else", "end", "rule", "feed", "\n", "\n", "\n", "|", "{", "}",
      "{number}", "{promo_code}", "number", "offline", " ", "bold ", "x2 ", "dots 5", "优惠", "返", "现", "\x1b", "𠮷"]
 )  # fmt: skip

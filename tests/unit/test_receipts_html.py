@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.receipts.html import render_html
-from agent.receipts.model import Barcode, Columns, Cut, Feed, Qr, Receipt, Rule, Text
-from tests.receipt_samples import TOKEN, ZH, redemption_receipt
+from agent.receipts.model import Barcode, Columns, Cut, Feed, Image, Qr, Receipt, Rule, Text
+from tests.receipt_samples import LOGO, TOKEN, ZH, redemption_receipt
 
-TAGS = {"div", "p", "span", "hr", "br", "svg", "rect", "path"}
-ATTRIBUTES = {"class", "viewbox", "role", "aria-label", "width", "height", "fill", "d"}
+TAGS = {"div", "p", "span", "hr", "br", "svg", "rect", "path", "img"}
+ATTRIBUTES = {"class", "viewbox", "role", "aria-label", "width", "height", "fill", "d", "alt", "src"}
 
 
 class Seen(HTMLParser):
@@ -66,6 +66,7 @@ def test_no_text_becomes_markup(left, right):
             Columns(left, right),
             Qr('"><script>&', caption=right),
             Barcode('"><script>&', "code128"),
+            Image(LOGO, left),
             Cut(),
         )
     )

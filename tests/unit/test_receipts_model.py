@@ -16,6 +16,7 @@ from agent.receipts.model import (
     Columns,
     Cut,
     Feed,
+    Image,
     Qr,
     Receipt,
     ReceiptError,
@@ -23,6 +24,7 @@ from agent.receipts.model import (
     Text,
     receipt_from_json,
 )
+from tests.receipt_samples import LOGO
 
 TEXTS = st.text(st.characters(exclude_categories=()), max_size=60)  # controls and lone surrogates included
 SIZES = st.integers(1, SIZE_MAX)
@@ -34,6 +36,7 @@ ELEMENTS = st.one_of(
         Qr, st.text(st.characters(min_codepoint=32, max_codepoint=126), min_size=1, max_size=200), TEXTS
     ),
     st.builds(Barcode, st.from_regex("[ -~]{1,80}", fullmatch=True), st.just("code128"), st.integers(2, 4)),
+    st.builds(Image, st.just(LOGO), TEXTS),
     st.builds(Feed, st.integers(1, FEED_LINES_MAX)),
     st.builds(Cut),
 )
