@@ -13,10 +13,11 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from agent.commands.till_file import DEFAULT_CONFIG
+
 if TYPE_CHECKING:
     from agent.commands.verify import Knowledge
 
-DEFAULT_CONFIG = Path("/etc/redeemd/till.toml")
 
 GROUPS = {
     "issue": ("agent.commands.issue", "Issue coupons: CSV, QR pictures, sheets to print."),

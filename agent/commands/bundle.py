@@ -23,6 +23,7 @@ from agent.commands.arguments import cloud_arguments
 from agent.commands.errors import EX_USAGE, CommandError
 from agent.commands.files import alone_in, private_file, resolved
 from agent.commands.show import Unreachable, ask_till
+from agent.commands.till_file import DEFAULT_CONFIG
 from agent.domain import bundle, bundle_file
 from agent.domain.bundle import CODES_PREFIX, BundleError, Manifest
 from agent.domain.bundle_file import FILE_BYTES_MAX, Head
@@ -38,7 +39,6 @@ from agent.store.codes import code_shelf
 from agent.store.database import Database, connect_read_only
 from agent.store.inspect import stored_bundle, stored_roots
 
-DEFAULT_CONFIG = Path("/etc/redeemd/till.toml")
 IMPORT_TIMEOUT_S = 120.0
 FETCH_TIMEOUT_S = 1800.0
 _TILL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}")

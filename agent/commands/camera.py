@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import config
 from agent.commands.errors import CommandError
+from agent.commands.till_file import DEFAULT_CONFIG
 from agent.domain.scan import Kind, route
 
 if TYPE_CHECKING:
@@ -181,9 +182,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     testing.add_argument(
         "--source", help="instead of one of the file: a number, device path, URL, video or folder"
     )
-    testing.add_argument(
-        "--config", type=Path, default=Path("/etc/redeemd/till.toml"), help="default: %(default)s"
-    )
+    testing.add_argument("--config", type=Path, default=DEFAULT_CONFIG, help="default: %(default)s")
     testing.add_argument(
         "--port", type=int, default=0, help="of the page on this machine (default: any free one)"
     )

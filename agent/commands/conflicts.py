@@ -12,11 +12,11 @@ from typing import Any
 import config
 from agent.commands.errors import CommandError
 from agent.commands.show import ask_till
+from agent.commands.till_file import DEFAULT_CONFIG
 from agent.folder import database_path
 from agent.store.conflicts import list_conflicts
 from agent.store.database import connect_read_only
 
-DEFAULT_CONFIG = Path("/etc/redeemd/till.toml")
 LIMIT = 1000
 
 

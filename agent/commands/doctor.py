@@ -18,7 +18,8 @@ from typing import Any
 
 import config
 from agent.commands.errors import CommandError
-from agent.commands.show import fetch_status
+from agent.commands.show import ask_till
+from agent.commands.till_file import DEFAULT_CONFIG
 from config import ConfigError
 from drivers.discover import DEV, fits
 from drivers.inventory import Found, inventory
@@ -66,9 +67,7 @@ class Finding:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--config", type=Path, default=Path("/etc/redeemd/till.toml"), help="default: %(default)s"
-    )
+    parser.add_argument("--config", type=Path, default=DEFAULT_CONFIG, help="default: %(default)s")
     parser.add_argument("--json", action="store_true", help="for programs: one JSON object a line")
 
 
@@ -302,7 +301,7 @@ def _address(device: Any) -> str:
 def _add_states(findings: list[Finding], settings: config.Config) -> None:
     """What the till says of its devices, if it runs."""
     try:
-        said = {device["name"]: device for device in fetch_status(settings)["devices"]}
+        said = {device["name"]: device for device in ask_till(settings, "/v1/status")["devices"]}
     except (CommandError, OSError, KeyError, TypeError):
         return
     for finding in findings:

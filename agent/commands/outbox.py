@@ -16,12 +16,12 @@ from typing import Any
 import config
 from agent.commands.errors import EX_USAGE, CommandError
 from agent.commands.show import Unreachable, ask_till, outbox, outbox_line, outbox_record, outbox_size
+from agent.commands.till_file import DEFAULT_CONFIG
 from agent.domain.record import EVIDENCE_LANE, LANES, REDEMPTION_LANE
 from agent.folder import database_path
 from agent.store.database import Database
 from agent.store.outbox import SqlOutbox
 
-DEFAULT_CONFIG = Path("/etc/redeemd/till.toml")
 LIMIT = 1000
 _ALL = -1  # SQLite's LIMIT without a limit
 _OPEN = ("waiting", "quarantined")

@@ -13,6 +13,7 @@ from pathlib import Path
 import config
 from agent.commands import virtual_printer
 from agent.commands.errors import EX_CONFIG, CommandError
+from agent.commands.till_file import DEFAULT_CONFIG
 from agent.receipts.profile import PrinterProfile
 from drivers.ports import Delivery, ReceiptPrinter, SendResult
 
@@ -39,9 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             action.add_argument(
                 "name", nargs="?", help=f"the printer's name in the file; without it, {without}"
             )
-            action.add_argument(
-                "--config", type=Path, default=Path("/etc/redeemd/till.toml"), help="default: %(default)s"
-            )
+            action.add_argument("--config", type=Path, default=DEFAULT_CONFIG, help="default: %(default)s")
         return action
 
     testing = add("test", "Print a page that shows which columns, encoding and QR setting are right.")

@@ -12,13 +12,14 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from agent.commands import receipt_cloud, receipt_image
+from agent.commands import receipt_cloud, receipt_image, till_file
 from agent.commands.arguments import at_least_one
-from agent.commands.errors import EX_CONFIG, EX_DATAERR, EX_USAGE, CommandError
+from agent.commands.errors import EX_CONFIG, EX_DATAERR, CommandError
 from agent.commands.receipt_cloud import images_beside, read_image_file, read_template_file
 from agent.domain.receipt_template import LANGUAGES, PAPERS
 
 if TYPE_CHECKING:
+    import config
     from agent.receipts.model import Receipt
     from agent.receipts.profile import PrinterProfile
 
@@ -50,9 +51,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     preview.add_argument("--copy", type=at_least_one, default=0, metavar="N", help="as the n-th copy")
     as_printed = preview.add_argument_group("as which printer")
-    as_printed.add_argument("--config", type=Path, metavar="FILE", help="a printer of this till.toml")
-    as_printed.add_argument("--printer", metavar="NAME", help="which one of --config; without it, the first")
-    as_printed.add_argument("--profile", help="redeemd printer profiles names them; without both: generic-80")
+    where = f"a printer of this till.toml; default: {till_file.DEFAULT_CONFIG}"
+    as_printed.add_argument("--config", type=Path, metavar="FILE", help=where)
+    as_printed.add_argument("--printer", metavar="NAME", help="which one of the file; without it, the first")
+    without = "redeemd printer profiles names them; without it and without that file: generic-80"
+    as_printed.add_argument("--profile", help=without)
     as_printed.add_argument(
         "--columns", type=at_least_one, metavar="N", help="as the key of a [[printer]] block"
     )
@@ -122,28 +125,50 @@ def _preview(arguments: argparse.Namespace) -> int:
 
 
 def _profile(arguments: argparse.Namespace) -> PrinterProfile:
-    import config
-    from agent.commands.printer import chosen_printer
+    """As whose it is set is said on standard error."""
     from agent.receipts.model import ReceiptError
     from agent.receipts.profile import configured_profile
 
-    if arguments.printer is not None and arguments.config is None:
-        raise CommandError("--printer names a printer of a till.toml: give it with --config FILE", EX_USAGE)
-    chosen = None
-    if arguments.config is not None:
-        chosen = chosen_printer(config.load(arguments.config), arguments.printer)
-        if chosen is None:
-            raise CommandError(f"{arguments.config} names no printer: add a [[printer]] block", EX_CONFIG)
-    said = chosen or config.FilePrinter(name="preview", device="/dev/null")
+    printer, whose = _printer(arguments)
     try:
-        return configured_profile(
-            arguments.profile or said.profile,
-            arguments.columns or said.columns,
-            arguments.encoding or said.encoding,
-            arguments.qr or said.qr,
+        profile = configured_profile(
+            arguments.profile or printer.profile,
+            arguments.columns or printer.columns,
+            arguments.encoding or printer.encoding,
+            arguments.qr or printer.qr,
         )
     except ReceiptError as error:
         raise CommandError(f"{error}; see: redeemd printer profiles", EX_CONFIG) from error
+    print(
+        f"as {whose} prints it: {profile.name}, {profile.columns} columns, {profile.encoding}",
+        file=sys.stderr,
+    )
+    return profile
+
+
+def _printer(arguments: argparse.Namespace) -> tuple[config.Printer, str]:
+    """The printer whose settings count where the arguments say nothing else, and whose it is."""
+    import config
+    from agent.commands.printer import chosen_printer
+
+    path = arguments.config or till_file.DEFAULT_CONFIG
+    asked = arguments.config is not None or arguments.printer is not None
+    nobodys = config.FilePrinter(name="preview", device="/dev/null")
+    if arguments.profile is not None and not asked:
+        return nobodys, "such a printer"
+    try:
+        chosen = chosen_printer(config.load(path), arguments.printer)
+    except config.ConfigError as error:
+        if asked:
+            raise
+        fault = error.problems[0]
+        why = "has faults: see redeemd check-config" if fault.line else fault.wrong
+        return nobodys, f"a common printer ({path} {why})"
+    if chosen is not None:
+        return chosen, f"printer {chosen.name} of {path}"
+    if asked:
+        raise CommandError(f"{path} names no printer: add a [[printer]] block", EX_CONFIG)
+    return nobodys, f"a common printer ({path} names none)"
 
 
 def _document(arguments: argparse.Namespace, profile: PrinterProfile) -> Receipt:

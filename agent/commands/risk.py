@@ -14,6 +14,7 @@ import config
 from agent.commands import verify
 from agent.commands.errors import EX_USAGE, CommandError
 from agent.commands.show import Unreachable, ask_till
+from agent.commands.till_file import DEFAULT_CONFIG
 from agent.domain.money import to_text
 from agent.domain.time import day_number, effective_time
 from agent.folder import database_path
@@ -33,8 +34,7 @@ _CLASSES = {"A": "only after an online check", "B": "in the coupon's own store",
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
     """The arguments of `redeemd risk`; pass what they parse to `run`."""
-    default = Path("/etc/redeemd/till.toml")
-    command.add_argument("--config", type=Path, default=default, help="default: %(default)s")
+    command.add_argument("--config", type=Path, default=DEFAULT_CONFIG, help="default: %(default)s")
     command.add_argument("--campaign", metavar="ISSUER/NUMBER", help="one campaign, limit by limit")
     command.add_argument("--json", action="store_true", help="for programs: one JSON object")
     command.epilog = (

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import config
 from agent.commands.errors import EX_NOINPUT, CommandError
+from agent.commands.till_file import DEFAULT_CONFIG
 from drivers.card import Framing
 from drivers.discover import fits
 from drivers.inventory import Found, inventory
@@ -33,9 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     card.add_argument("file", type=Path)
     text = "Wait for the card's first code from any scanner, and show the lines of till.toml that fit it."
     testing = actions.add_parser("test", help=text, description=text)
-    testing.add_argument(
-        "--config", type=Path, default=Path("/etc/redeemd/till.toml"), help="default: %(default)s"
-    )
+    testing.add_argument("--config", type=Path, default=DEFAULT_CONFIG, help="default: %(default)s")
     testing.add_argument("--port", action="append", default=[], help="also listen at this serial device path")
     testing.add_argument(
         "--name", default="front", help="of a scanner that is new to the file (default %(default)s)"

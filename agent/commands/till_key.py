@@ -15,6 +15,7 @@ from pathlib import Path
 
 import config
 from agent.commands.errors import CommandError
+from agent.commands.till_file import DEFAULT_CONFIG
 from agent.domain.keys import key_id
 from agent.domain.record import LANES
 from agent.domain.statement import sign_key_change
@@ -37,9 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     showing = actions.add_parser("show", help="Show the key ids: which one signs, and one that waits.")
     showing.add_argument("--json", action="store_true", help="for programs: one JSON object")
     for action in (rotating, showing):
-        action.add_argument(
-            "--config", type=Path, default=Path("/etc/redeemd/till.toml"), help="default: %(default)s"
-        )
+        action.add_argument("--config", type=Path, default=DEFAULT_CONFIG, help="default: %(default)s")
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -9,6 +9,7 @@ from pathlib import Path
 import config
 from agent.clock import SystemClock
 from agent.commands.errors import EX_NOINPUT, CommandError
+from agent.commands.till_file import DEFAULT_CONFIG
 from agent.domain.bundle import BundleError
 from agent.domain.statement import STATEMENT_BYTES_MAX, TimeStatement
 from agent.domain.time import ONLINE_SLACK, timestamp
@@ -37,9 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     text = "Show how late it is for this till, which must not run, and what its clock says."
     showing = actions.add_parser("show", help=text, description=text)
     for action in (repairing, showing):
-        action.add_argument(
-            "--config", type=Path, default=Path("/etc/redeemd/till.toml"), help="default: %(default)s"
-        )
+        action.add_argument("--config", type=Path, default=DEFAULT_CONFIG, help="default: %(default)s")
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -134,10 +134,10 @@ def _database() -> dict[str, Any]:
 
 
 def _near(name: str) -> str:
-    """The name that was meant, however it is written, as the end of a sentence."""
+    """The name that was meant, however it is written, as the end of a clause."""
     known = {one.casefold(): one for one in profile_names()}
     near = get_close_matches(name[:40].casefold(), known, n=1)
-    return f'; did you mean "{known[near[0]]}"?' if near else ""
+    return f' (did you mean "{known[near[0]]}"?)' if near else ""
 
 
 def _from_database(name: str, columns: int | None) -> PrinterProfile:
