@@ -20,6 +20,7 @@ from drivers.virtual_scanner import VirtualScanner
 from tests.browser.screenshots import LAUNCH
 from tests.factory import today
 from tests.integration.api_kit import RealTill, real_till, until
+from tests.receipt_samples import LOGO
 
 pytestmark = [
     pytest.mark.browser,
@@ -250,6 +251,30 @@ async def test_a_receipt_is_drawn_with_its_code_and_no_markup_of_its_own(
     await expect(paper).to_contain_text("T-0001-1")
     await expect(paper.locator(".columns").first).to_have_css("display", "flex")
     assert await paper.locator("script, img, [style], [onclick]").count() == 0
+
+
+async def test_the_image_of_a_receipt_is_shown(page: Page, tmp_path: Path) -> None:
+    """It stands in the receipt itself, and the page's Content-Security-Policy lets it in."""
+    folder = tmp_path / "receipts"
+    folder.mkdir()
+    (folder / "logo.png").write_bytes(LOGO)
+    (folder / "mine.receipt").write_text(
+        "receipt 1 redemption\nimage logo.png: Acme\ntext: {number}\n", "utf-8"
+    )
+    async with (
+        VirtualPrinter() as printer,
+        real_till(
+            tmp_path / "state",
+            printer=(config.TcpPrinter(name="receipts", host="127.0.0.1", port=printer.port),),
+            receipt=config.Receipt(templates=str(folder)),
+        ) as till,
+    ):
+        await page.goto(till.url)
+        await expect(page.locator("#till")).to_have_text("T-0001")
+        assert (await till.redeem(till.coupon())).status == 200
+        logo = page.get_by_role("img", name="Acme")
+        await expect(logo).to_be_visible()
+        assert await logo.evaluate("node => node.decode().then(() => node.naturalWidth)") == 384
 
 
 async def test_a_coupon_typed_by_hand_is_judged(page: Page, counter: Counter) -> None:

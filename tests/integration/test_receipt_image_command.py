@@ -4,13 +4,32 @@ from __future__ import annotations
 
 import io
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 from PIL import Image, ImageDraw
 
 from agent.cli import main
 from agent.domain import image
+from agent.receipts.samples import SAMPLES
 from tests.receipt_samples import LOGO
+
+EXAMPLE = Path(__file__).parents[2] / "docs" / "examples" / "receipt"
+
+
+def test_the_example_of_the_docs_prints_as_it_is_written_on_every_paper(capsys):
+    for path in sorted(EXAMPLE.iterdir()):
+        assert main(["receipt", "check", str(path)]) == 0
+        assert "not beside it" not in capsys.readouterr().out
+    for profile in ("generic-58", "generic-80"):
+        assert (
+            main(["receipt", "preview", "--template", str(EXAMPLE / "shop.receipt"), "--profile", profile])
+            == 0
+        )
+        said = capsys.readouterr()
+        assert len(said.err.splitlines()) == 1, "which printer it was, and nothing that prints otherwise"
+        assert f"[{SAMPLES['zh']['store']}]" in said.out
+        assert f"[CODE128] {SAMPLES['zh']['number_code']}" in said.out
 
 
 def drawing() -> Image.Image:
