@@ -9,6 +9,7 @@ from typing import Any
 
 from agent.domain import objection as objections
 from agent.domain import time
+from agent.domain.balance import left_minor
 from agent.domain.basket import basket_of
 from agent.domain.benefit import most_minor
 from agent.domain.campaign import Campaign
@@ -84,6 +85,14 @@ class Counted:
     applied: Applied
     charge_minor: int
     asked: Asked = Asked.NOTHING
+
+    @property
+    def left_minor(self) -> int | None:
+        """On a stored value afterwards, as this till knows it."""
+        one, view = self.offered, self.offered.view
+        return left_minor(
+            one.coupon, one.campaign, view.uses + 1, view.spent_minor + self.applied.amount_minor
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,10 +286,11 @@ def quote_json(sale: Sale, quoted: Quote) -> dict[str, Any]:
     }
 
 
-def applied_json(place: int, campaign: Campaign, applied: Applied) -> dict[str, Any]:
+def applied_json(one: Counted) -> dict[str, Any]:
+    campaign, applied = one.offered.campaign, one.applied
     hand_over, hint = applied.hand_over, applied.hint
     return {
-        "place": place,
+        "place": one.offered.place,
         "coupon": key_json(applied.key),
         "title_zh": campaign.title.zh,
         "title_en": campaign.title.en,
@@ -288,6 +298,7 @@ def applied_json(place: int, campaign: Campaign, applied: Applied) -> dict[str, 
         "prompt_en": campaign.prompt.en,
         "amount_minor": applied.amount_minor,
         "payment": applied.payment,
+        "left_minor": one.left_minor,
         "lines": [{"line": share.line, "amount_minor": share.amount_minor} for share in applied.shares],
         "hand_over": None
         if hand_over is None
@@ -320,9 +331,7 @@ def priced_json(sale: Sale, priced: Priced, also: Sequence[Turned] = ()) -> dict
     turned = sorted((*priced.turned, *also), key=lambda one: one.place)
     return {
         **quote_json(sale, priced.quote),
-        "applied": [
-            applied_json(one.offered.place, one.offered.campaign, one.applied) for one in priced.counted
-        ],
+        "applied": [applied_json(one) for one in priced.counted],
         "refused": [turned_json(one) for one in turned],
     }
 

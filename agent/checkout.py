@@ -263,7 +263,8 @@ class Checkout:
     def _verdict(self, said: dict[str, Any], text: str) -> Verdict:
         """The verdict on one coupon of a priced sale."""
         if "amount_minor" in said:
-            made = self._made(Decision(Outcome.ACCEPTED, said["amount_minor"]), text)
+            decision = Decision(Outcome.ACCEPTED, said["amount_minor"], left_minor=said["left_minor"])
+            made = self._made(decision, text)
             number = said.get("redemption_id")
             return replace(
                 made,

@@ -245,6 +245,11 @@ def _print_explanation(answer: dict[str, Any]) -> None:
         print(f"  days    {answer['not_before']} to {answer['expires']}")
     if answer.get("title"):
         print(f"  offer   {answer['title']['en']} / {answer['title']['zh']}")
+    if answer.get("left_minor") is not None:
+        from agent.domain.money import to_text
+
+        left = f"{to_text(answer['left_minor'], answer['currency'])} {answer['currency']}"
+        print(f"  left    {left}, as this till knows it: another till may have taken more")
     if answer["detail"]:
         print(f"  detail  {answer['detail']}")
 

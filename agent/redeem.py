@@ -142,6 +142,7 @@ class Redeemer:
         now = self._state.now(self._clock)
         asks = None if self._checks is None else UNASKED
         decision = judge(found, trust, sale, LedgerView(), now, customer.member, checked=asks)
+        decision = decision._replace(left_minor=None)  # the ledger knows what was taken, and is not asked
         return self._verdict(request, trust, found, decision, None, now)
 
     def _bare(self, request: Request, decision: Decision) -> Verdict:

@@ -110,10 +110,11 @@ def commit(desk: Desk, tx: Transaction, at: Moment, hold_id: str, final: Final) 
         )
     promised = {one.coupon.identity: one.applied.amount_minor for one in held.coupons}
     applied: list[dict[str, Any]] = []
-    closing = _Closing(hold, held, sale, late, max(settled.quote.due_minor, 0))
+    off = settled.quote.discount_minor + settled.quote.paid_minor
+    closing = _Closing(hold, held, sale, late, max(settled.quote.due_minor, 0), off)
     for one in settled.counted:
         number = _redeem(desk, tx, at, closing, one, first=not applied)
-        shown = applied_json(one.offered.place, one.offered.campaign, one.applied)
+        shown = applied_json(one)
         printed = None if desk.make_receipt is None else number
         more = {"redemption_id": number, "print_job": printed, "held_minor": promised[one.applied.key]}
         applied.append(shown | more)
@@ -200,13 +201,14 @@ def _quote_of(sale: Sale, counted: list[Counted]) -> Quote:
 
 @dataclass(frozen=True, slots=True)
 class _Closing:
-    """A sale that is closed. due_minor: what is paid for it."""
+    """A sale that is closed. due_minor: what is paid for it. off_minor: what all its coupons take off."""
 
     hold: Hold
     held: HeldSale
     sale: Sale
     late: bool
     due_minor: int
+    off_minor: int
 
 
 def _redeem(desk: Desk, tx: Transaction, at: Moment, closing: _Closing, one: Counted, *, first: bool) -> str:
@@ -217,7 +219,13 @@ def _redeem(desk: Desk, tx: Transaction, at: Moment, closing: _Closing, one: Cou
     number = record.record_id(till, record.REDEMPTION_LANE, tx.head(record.REDEMPTION_LANE).sequence + 1)
     offline = not desk.state.online
     verdict = make_verdict(
-        Decision(Outcome.ACCEPTED, applied.amount_minor, one.charge_minor, applied=applied),
+        Decision(
+            Outcome.ACCEPTED,
+            applied.amount_minor,
+            one.charge_minor,
+            applied=applied,
+            left_minor=one.left_minor,
+        ),
         scan_id=secrets.token_hex(16),
         at=at.now.now,
         source="api",
@@ -228,6 +236,7 @@ def _redeem(desk: Desk, tx: Transaction, at: Moment, closing: _Closing, one: Cou
         redemption_id=number,
         print_job=None if desk.make_receipt is None else number,
         offline=offline,
+        others_minor=closing.off_minor - applied.amount_minor,
     )
     _use(tx, at, one, held, number)
     choice, promo = _print(desk, tx, at, sale, verdict, held.member, first=first)

@@ -87,6 +87,9 @@ class VerdictAnswer(Shape):
     coupon: What is signed; null where no coupon was verified.
     campaign: The offer, where it is known here.
     discount_minor: What to take off this sale; null where the sale is not known, or the coupon is refused.
+    left_minor: Of a stored value, what is left on it now, as this till knows it: its value less what this till took of
+        it or holds. Another till may have taken more. Null of any other coupon, where it is refused otherwise than
+        for want of a total, and in /v1/verify.
     currency: The store's; empty before the first bundle.
     redemption_id: The record of this redemption. Print it on the POS's receipt.
     print_job: The receipt; null where no printer is configured.
@@ -112,6 +115,7 @@ class VerdictAnswer(Shape):
     coupon: CouponSeen | None
     campaign: CampaignSeen | None
     discount_minor: Minor | None
+    left_minor: Minor | None
     currency: StoreCurrency
     redemption_id: str | None
     print_job: str | None
@@ -153,6 +157,9 @@ class Applied(Shape):
     prompt_zh: For the cashier.
     amount_minor: What comes off; the sum of its lines.
     payment: Points or stored value; they pay and are no discount.
+    left_minor: Of a stored value, what is left on it after this sale, as this till knows it: its value less what this
+        till took of it or holds. Another till may have taken more. What it held before is amount_minor more. Null of
+        any other coupon.
     points_percent: Points earned; 100 for usual.
     if_tenders: It counts only if paid with these alone; empty for any.
     """
@@ -165,6 +172,7 @@ class Applied(Shape):
     prompt_en: str
     amount_minor: Minor
     payment: bool
+    left_minor: Minor | None
     lines: list[LineShare]
     hand_over: HandOver | None
     points_spent: Count

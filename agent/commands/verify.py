@@ -116,7 +116,10 @@ def texts_in(picture: Path) -> list[str]:
 
 
 def explain(text: str, known: Knowledge) -> dict[str, Any]:
-    """{"outcome", "issuer", "campaign", "index", "detail", "zh", "en", ...} of one token's text. Records nothing."""
+    """{"outcome", "issuer", "campaign", "index", "detail", "zh", "en", ...} of one token's text. Records nothing.
+
+    left_minor: on a stored value, its value less what this till redeemed of it; None of any other coupon.
+    """
     found = verify_scan(text, known.contents)
     if isinstance(found, Coupon) and known.trust is None:
         return _answer(VERIFIED, found, None) | {"zh": "签名有效", "en": "The signature is good"}
@@ -142,7 +145,9 @@ def explain(text: str, known: Knowledge) -> dict[str, Any]:
     )
     said = {"zh": verdict.zh, "en": verdict.en, "next_zh": verdict.next_zh, "next_en": verdict.next_en}
     title = None if campaign is None else {"zh": campaign.title.zh, "en": campaign.title.en}
-    return _answer(verdict.outcome.value, coupon, decision.detail) | said | {"title": title}
+    # What a sale took that is held and not yet closed is not looked up here.
+    balance = {"left_minor": verdict.left_minor, "currency": verdict.currency}
+    return _answer(verdict.outcome.value, coupon, decision.detail) | said | balance | {"title": title}
 
 
 def _prior_use(found: Coupon | Refusal, ledger: sqlite3.Connection | None) -> PriorUse | None:

@@ -11,6 +11,7 @@ from datetime import datetime, tzinfo
 from typing import NamedTuple
 
 from agent.domain import time, token
+from agent.domain.balance import balance_minor, left_minor
 from agent.domain.basket import basket_of
 from agent.domain.benefit import PointsSpend, StoredValue, most_minor
 from agent.domain.budget import NOTHING_USED, BudgetUse, share_percent
@@ -103,7 +104,8 @@ class Setting(NamedTuple):
 class Decision(NamedTuple):
     """The answer. discount_minor: what comes off, None where the till does not know. charge_minor: what it takes from
     the budget. works_from: when a refused coupon starts to count. objection: what the offer's rules have against it.
-    applied: what it does to a known sale, line by line. asked: what a supervisor's badge was needed for.
+    applied: what it does to a known sale, line by line. asked: what a supervisor's badge was needed for. left_minor: on
+    a stored value afterwards, as this till knows it; None of any other coupon.
     """
 
     outcome: Outcome
@@ -114,6 +116,7 @@ class Decision(NamedTuple):
     objection: Objection | None = None
     applied: Applied | None = None
     asked: Asked = Asked.NOTHING
+    left_minor: int | None = None
 
     @property
     def missing_minor(self) -> int | None:
@@ -374,7 +377,8 @@ def _price(
     else:
         found = objection_to(presented, facts)
         if found is None and isinstance(benefit, StoredValue | PointsSpend):
-            return Decision(Outcome.TOTAL_NEEDED)
+            left = left_minor(coupon, campaign, view.uses, view.spent_minor)
+            return Decision(Outcome.TOTAL_NEEDED, left_minor=left)
     if isinstance(found, Objection) and found.reason is Reason.LINES_NEEDED:
         found = None  # only the total is known: the cashier looks at the articles
     if isinstance(found, Objection):
@@ -387,22 +391,22 @@ def _price(
     if weighed.outcome is not Outcome.ACCEPTED:
         return Decision(weighed.outcome, detail=weighed.asked or None, asked=weighed.asked)
     discount = None if found is None else found.amount_minor
-    return Decision(
-        Outcome.ACCEPTED, discount_minor=discount, charge_minor=charge, applied=found, asked=weighed.asked
-    )
+    left = None
+    if discount is not None and isinstance(benefit, StoredValue):
+        left = left_minor(coupon, campaign, view.uses + 1, view.spent_minor + discount)
+    return Decision(Outcome.ACCEPTED, discount, charge, applied=found, asked=weighed.asked, left_minor=left)
 
 
 def presented_of(coupon: Coupon, campaign: Campaign, view: LedgerView) -> Presented:
     """The coupon as the engine takes it."""
     claims = coupon.claims
-    most = most_minor(campaign.offer.benefit, claims.value_minor)
     return Presented(
         coupon.identity,
         campaign.offer,
         campaign.currency,
         min(claims.expires, campaign.ends),
         claims.value_minor,
-        max(most - view.spent_minor, 0),
+        balance_minor(coupon, campaign, view.spent_minor),
         claims.holder if campaign.offer.conditions.holder_only else None,
         Uses(view.uses, view.member_day, view.member_month, view.used.count_day, view.used.count_day),
     )

@@ -20,6 +20,8 @@ from agent.domain.token import Coupon
 class Verdict:
     """One answer. Amounts in minor units; times aware; texts by language. `to_json` gives the API's form.
 
+    pays: what comes off is paid by points or stored value. others_minor: what other coupons take off the same sale.
+    left_minor: on a stored value afterwards, as this till knows it.
     stored: the answer given before to the same request, repeated word for word; nothing new happened. ms: from the
     scan's arrival to the committed answer, set by whoever measured it. Of what it says nothing else changes once made.
     """
@@ -37,11 +39,14 @@ class Verdict:
     coupon: Coupon | None = None
     campaign: Campaign | None = None
     discount_minor: int | None = None
+    left_minor: int | None = None
     currency: str = ""
     redemption_id: str | None = None
     print_job: str | None = None
     offline: bool = False
     first_use: PriorUse | None = None
+    pays: bool = False
+    others_minor: int = 0
     stored: Mapping[str, Any] | None = None
     ms: float = 0.0
     tone: Tone | None = None
@@ -92,6 +97,7 @@ class Verdict:
             "coupon": _coupon_json(self.coupon),
             "campaign": _campaign_json(self.campaign, self.coupon),
             "discount_minor": self.discount_minor,
+            "left_minor": self.left_minor,
             "currency": self.currency,
             "redemption_id": self.redemption_id,
             "print_job": self.print_job,
@@ -158,6 +164,7 @@ def make_verdict(
     redemption_id: str | None = None,
     print_job: str | None = None,
     offline: bool = False,
+    others_minor: int = 0,
 ) -> Verdict:
     """Put a decision into words. `zone`: the store's, for the dates in the sentences."""
     zh, en = _names(decision, zone, currency, coupon, campaign, prior, at)
@@ -180,10 +187,13 @@ def make_verdict(
         coupon=coupon,
         campaign=campaign,
         discount_minor=decision.discount_minor,
+        left_minor=decision.left_minor,
         currency=currency,
         redemption_id=redemption_id,
         print_job=print_job,
         first_use=prior if decision.outcome is Outcome.ALREADY_REDEEMED else None,
+        pays=decision.applied is not None and decision.applied.payment,
+        others_minor=others_minor,
         offline=offline,
     )
 
@@ -248,6 +258,10 @@ def _names(
             f"{'付' if paid else '减'} {amount}",
             f"{amount} {'paid' if paid else 'off'}",
         )
+        if decision.left_minor is not None:
+            left = money.short(decision.left_minor, currency)
+            zh["benefit"] += f"，本机记录余额 {left}"
+            en["benefit"] += f", {left} left as this till knows"
     elif campaign is not None:
         words = benefit_words(campaign, coupon)
         zh["benefit"], en["benefit"] = words.zh, words.en

@@ -44,7 +44,7 @@ def receipt_maker(language: Language) -> Maker:
         assert verdict.coupon is not None, "only a coupon is redeemed"
         rules, place, coupon = contents.receipt_rules, contents.place, verdict.coupon
         total = None if sale is None else sale.total_minor
-        discount = verdict.discount_minor
+        off, pays = verdict.discount_minor, verdict.pays
         facts = RedemptionFacts(
             language=language,
             store_name=said(place.title),
@@ -55,8 +55,11 @@ def receipt_maker(language: Language) -> Maker:
             benefit_text=said(benefit_words(verdict.campaign, verdict.coupon)),
             currency=verdict.currency,
             sale_total_minor=total,
-            discount_minor=discount,
-            payable_minor=None if total is None or discount is None else total - discount,
+            discount_minor=None if pays else off,
+            paid_minor=off if pays else None,
+            others_minor=verdict.others_minor,
+            payable_minor=None if total is None or off is None else total - off - verdict.others_minor,
+            left_minor=verdict.left_minor,
             offline=verdict.offline,
             promo_token=None if promo is None else promo.token,
             promo_title="" if promo is None else said(promo.title),

@@ -25,7 +25,10 @@ function taken(priced) {
   const { currency } = priced;
   return el("dl", "facts",
     row(t("checkout_total"), money(priced.total_minor, currency)),
-    ...priced.applied.map((one) => row(said(one, "title"), `−${money(one.amount_minor, currency)}`)));
+    ...priced.applied.flatMap((one) => [
+      row(said(one, "title"), `−${money(one.amount_minor, currency)}`),
+      Number.isInteger(one.left_minor) && row(t("left"), money(one.left_minor, currency)),
+    ]));
 }
 
 /** What the cashier does with a coupon that counts; what more would give; why another does not count. */

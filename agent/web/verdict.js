@@ -28,6 +28,7 @@ function facts(verdict) {
   if (verdict.first_use) {
     rows.push([t("first_use"), t("on_till", { t: clock(verdict.first_use.at), till: verdict.first_use.till })]);
   }
+  if (Number.isInteger(verdict.left_minor)) rows.push([t("left"), money(verdict.left_minor, verdict.currency)]);
   if (!rows.length) return null;
   return el("dl", "facts", ...rows.map(([name, value]) => el("div", "", el("dt", "", name), el("dd", "", value))));
 }

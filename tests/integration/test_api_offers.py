@@ -142,6 +142,25 @@ async def test_stored_value_is_spent_in_parts_and_never_twice(tmp_path: Path) ->
     factory = Factory(campaigns=[amount_off(offer=offer, uses=9)])
     async with real_till(tmp_path / "state", factory) as till:
         text = factory.coupon(1)
-        paid = [(await till.redeem(text, total_minor=2_000)).json["discount_minor"] for _ in range(3)]
-        assert paid == [2_000, 2_000, 1_000]
-        assert (await till.redeem(text, total_minor=2_000)).json["outcome"] == "balance_empty"
+        asked = await till.call("POST", "/v1/redeem", {"text": text}, Idempotency_Key="no total")
+        assert (asked.json["outcome"], asked.json["left_minor"]) == ("total_needed", 5_000)
+        said = [(await till.redeem(text, total_minor=2_000)).json for _ in range(3)]
+        assert [one["discount_minor"] for one in said] == [2_000, 2_000, 1_000]
+        assert [one["left_minor"] for one in said] == [3_000, 1_000, 0]
+        assert (said[0]["zh"], said[0]["en"]) == (
+            "可用：付 20，本机记录余额 30",
+            "Accepted: 20 paid, 30 left as this till knows",
+        )
+        empty = (await till.redeem(text, total_minor=2_000)).json
+        assert (empty["outcome"], empty["left_minor"]) == ("balance_empty", None)
+        # what the ledger knows, a look without the ledger does not say
+        asked = await till.call("POST", "/v1/verify", {"text": text, "sale": {"total_minor": 900}})
+        assert (asked.json["accepted"], asked.json["left_minor"]) == (True, None)
+
+
+async def test_a_stored_value_says_nothing_is_left_after_its_last_use(tmp_path: Path) -> None:
+    offer = {"benefit": {"kind": "stored_value", "cap_minor": 5_000}}
+    async with real_till(tmp_path / "state", Factory(campaigns=[amount_off(offer=offer, uses=2)])) as till:
+        text = till.factory.coupon(1)
+        left = [(await till.redeem(text, total_minor=1_000)).json["left_minor"] for _ in range(2)]
+        assert left == [4_000, 0], "30.00 stand on it, and no use is left to spend them"

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+import config
 from tests.core_kit import check_chain, files_hold, rows
 from tests.factory import Factory, amount_off
 from tests.integration.api_kit import Answer, RealTill, real_till
@@ -321,3 +322,46 @@ async def test_a_restart_keeps_a_live_hold(tmp_path: Path) -> None:
     async with real_till(tmp_path / "state", factory, enrolled=False) as till:
         assert (await till.redeem(text, total_minor=20_000)).json["outcome"] == "held"
         assert len((await Pos(till).commit(held, "c")).json["applied"]) == 1
+
+
+async def test_two_sales_with_one_stored_value_each_say_what_is_left_of_it(till: RealTill, pos: Pos) -> None:
+    text = till.factory.coupon(1, 3)
+    quoted = await till.call("POST", "/v1/quotes", {"sale": {"total_minor": 3_000}, "coupons": [text]})
+    assert quoted.json["applied"][0]["left_minor"] == 7_000
+    first = await pos.hold(text, sale={"sale_id": "A", "total_minor": 3_000})
+    second = await pos.hold(text, sale={"sale_id": "B", "total_minor": 2_000})
+    assert [one["applied"][0]["left_minor"] for one in (first, second)] == [7_000, 5_000], (
+        "what is held is gone"
+    )
+    # whichever is closed first, and at whatever price: what the till knows at that moment
+    assert (await pos.commit(second)).json["applied"][0]["left_minor"] == 5_000
+    third = await pos.hold(text, sale={"sale_id": "C", "total_minor": 500})
+    done = (await pos.commit(first, total_minor=1_000)).json
+    assert (done["applied"][0]["amount_minor"], done["applied"][0]["left_minor"]) == (1_000, 6_500)
+    await pos.void(third)
+    # a part that goes back is there again
+    await pos.post("/v1/reversals", {"redemption_id": done["applied"][0]["redemption_id"]})
+    quoted = await till.call("POST", "/v1/quotes", {"sale": {"total_minor": 100}, "coupons": [text]})
+    assert quoted.json["applied"][0]["left_minor"] == 7_900
+    other = await pos.hold(till.factory.coupon(2, 2), sale={"sale_id": "D", "total_minor": 20_000})
+    assert other["applied"][0]["left_minor"] is None, "no stored value"
+
+
+async def test_a_receipt_says_what_paid_what_others_took_and_what_is_left(tmp_path: Path) -> None:
+    printer = config.TcpPrinter(name="p", host="127.0.0.1", port=1)
+    async with real_till(tmp_path / "state", Factory(campaigns=campaigns()), printer=(printer,)) as till:
+        pos = Pos(till)
+        held = await pos.hold(till.factory.coupon(1, 3), till.factory.coupon(2, 2))
+        done = (await pos.commit(held)).json
+        assert (done["discount_minor"], done["paid_minor"], done["due_minor"]) == (3_000, 10_000, 7_000)
+        texts = {}
+        for one in done["applied"]:
+            preview = await till.call("GET", f"/v1/prints/{one['print_job']}")
+            texts[one["payment"]] = preview.json["html"]
+        for payment, has, has_not in (
+            (True, ("-￥100.00", "-￥30.00", "￥70.00", "￥0.00"), ("节省",)),
+            (False, ("-￥30.00", "-￥100.00", "￥70.00", "节省"), ("余额",)),
+        ):
+            for word in has:
+                assert word in texts[payment], (payment, word)
+            assert not any(word in texts[payment] for word in has_not)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import io
+import json
 import os
 import socket
 import sys
@@ -26,7 +27,8 @@ from agent.commands.issue import issue_pictures
 from agent.commands.issue_order import Order
 from agent.store.database import connect, connect_read_only
 from tests.core_kit import core, install
-from tests.factory import Factory
+from tests.factory import Factory, amount_off
+from tests.integration.api_kit import real_till
 from tests.integration.cloud_server_kit import running_cloud
 
 
@@ -152,6 +154,23 @@ def test_many_coupons_open_the_database_once(
     assert len(opened) == 1
     with pytest.raises(Exception, match="closed"):
         opened[0].execute("SELECT 1")
+
+
+async def test_a_stored_value_says_what_this_till_knows_to_be_left(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    factory = Factory(
+        campaigns=[amount_off(offer={"benefit": {"kind": "stored_value", "cap_minor": 5_000}}, uses=9)]
+    )
+    text = factory.coupon(1)
+    async with real_till(tmp_path / "state", factory) as till:
+        assert (await till.redeem(text, total_minor=1_250)).json["left_minor"] == 3_750
+    file = tmp_path / "till.toml"
+    file.write_text(f'[till]\nstate_dir = "{tmp_path}/state"\n', "utf-8")
+    assert main(["verify", text, "--config", str(file)]) == 1, "it wants a total"
+    assert "left    37.50 CNY, as this till knows it" in capsys.readouterr().out
+    assert main(["verify", text, "--json", "--config", str(file)]) == 1
+    assert json.loads(capsys.readouterr().out)["left_minor"] == 3_750
 
 
 def test_a_coupon_used_while_standard_input_is_open_is_seen(till: tuple[Path, Factory]) -> None:

@@ -215,6 +215,8 @@ def test_a_decision(case, contents):
     decision = found._replace(objection=None, applied=None)._asdict()
     if not found.asked:  # said only where somebody is, or was, asked
         del decision["asked"]
+    if found.left_minor is None:  # of a stored value alone
+        del decision["left_minor"]
     del decision["objection"], decision["applied"]
     for missing in ("missing_minor", "missing_pieces", "missing_points"):
         decision[missing] = getattr(found.objection, missing, 0)

@@ -31,6 +31,19 @@ def test_every_fact_stands_on_the_receipt(facts):
 
 
 @BOTH
+def test_what_a_stored_value_paid_is_no_discount_and_what_is_left_is_what_the_till_knows(facts):
+    paying = replace(
+        facts, discount_minor=None, paid_minor=3_000, others_minor=800, payable_minor=9_000, left_minor=7_000
+    )
+    text = render_text(redemption_receipt(paying))
+    for amount in ("￥128.00", "-￥30.00", "-￥8.00", "￥90.00", "￥100.00", "￥70.00"):
+        assert amount in text
+    assert ("以本收银台记录为准" if facts.language == "zh" else "As this till knows it") in text
+    assert ("节省" if facts.language == "zh" else "saved") not in text
+    assert ("余额" if facts.language == "zh" else "Left") not in render_text(redemption_receipt(facts))
+
+
+@BOTH
 def test_the_saved_amount_is_the_largest_thing_on_it(facts):
     sizes = {
         element.text: element.size

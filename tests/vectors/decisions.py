@@ -456,10 +456,6 @@ def _by_rules() -> list[dict[str, Any]]:
         _case("used once already", _scan(19), "limit_reached", {"detail": "coupon"}, prior=True),
         _case("by card", _scan(20), "other_tender", {"detail": "cash"}, sale=SALE | {"tenders": ["card"]}),
         _case("how it is paid is not known", _scan(20), yes, _off(500)),
-        _case("stored value without a total", _scan(21), "total_needed", sale=None),
-        _case("stored value pays", _scan(21), yes, _off(3_000)),
-        _case("what is left of it", _scan(21), yes, _off(1_000), prior=True, spent=2_000),
-        _case("nothing is left of it", _scan(21), "balance_empty", prior=True, spent=3_000),
         _case("four pieces of five", _scan(22), "pieces_missing", pair),
         _case("a gift to hand over", _scan(23), yes, _off(0, 400)),
         _case(
@@ -480,6 +476,20 @@ def _by_rules() -> list[dict[str, Any]]:
         _case("cheaper already", _scan(25), "nothing_cheaper"),
         _case("a visit is counted", _scan(26), yes, _off(0)),
         _case("a visit, the sale is not known", _scan(26), yes, _off(None, 0), sale=None),
+    ]
+
+
+def _by_balance() -> list[dict[str, Any]]:
+    """Stored value: what it pays, and what is left on it by what this till knows."""
+    yes = "accepted"
+    tea: dict[str, Any] = {"prior": True, "sale": SMALL | {"total_minor": 900}}
+    return [
+        _case("stored value without a total", _scan(21), "total_needed", {"left_minor": 3_000}, sale=None),
+        _case("stored value pays", _scan(21), yes, _off(3_000) | {"left_minor": 0}),
+        _case("what is left of it", _scan(21), yes, _off(1_000) | {"left_minor": 0}, prior=True, spent=2_000),
+        _case("it pays a part", _scan(21), yes, _off(900) | {"left_minor": 1_600}, **tea, spent=500),
+        _case("its last use", _scan(21), yes, _off(900) | {"left_minor": 0}, **tea, spent=500, uses=4),
+        _case("nothing is left of it", _scan(21), "balance_empty", prior=True, spent=3_000),
     ]
 
 
@@ -506,6 +516,6 @@ def vectors() -> dict[str, Any]:
         "codes": _plain(codes.tables_for_decisions()),
         "cases": [
             *(*_accepted(), *_of_codes(), *_of_the_scan(), *_refused(), *_refused_here()),
-            *(*_by_rules(), *_by_risk(), *_by_word()),
+            *(*_by_rules(), *_by_balance(), *_by_risk(), *_by_word()),
         ],
     }
