@@ -33,6 +33,7 @@ from agent.domain.outcome import OUTCOME_OF, Outcome
 from agent.domain.pricing import Applied, Quote, quote
 from agent.domain.risk import Asked, BadgeFault, Weighed, weigh
 from agent.domain.sale import Sale
+from agent.domain.tenders import names_of
 from agent.domain.token import Coupon
 from agent.domain.verdict import make_verdict
 from agent.records import Moment
@@ -288,7 +289,7 @@ def quote_json(sale: Sale, quoted: Quote) -> dict[str, Any]:
 
 def applied_json(one: Counted) -> dict[str, Any]:
     campaign, applied = one.offered.campaign, one.applied
-    hand_over, hint = applied.hand_over, applied.hint
+    hand_over, hint, tenders = applied.hand_over, applied.hint, names_of(applied.if_tenders)
     return {
         "place": one.offered.place,
         "coupon": key_json(applied.key),
@@ -306,6 +307,8 @@ def applied_json(one: Counted) -> dict[str, Any]:
         "points_spent": applied.points_spent,
         "points_percent": applied.points_percent,
         "if_tenders": sorted(applied.if_tenders),
+        "if_tenders_zh": tenders.zh,
+        "if_tenders_en": tenders.en,
         "hint": None
         if hint is None
         else {

@@ -55,7 +55,7 @@ OPEN = {
 """Reasons that another total can take away."""
 BY_EYE = "lines_needed"
 """The reason that only the lines of the sale could take away; with a total alone no other is about articles."""
-OF_A_SUM = {"points_missing", "balance_empty"}
+OF_A_SUM = {"points_missing", "points_limit", "balance_empty"}
 """Reasons that are none without a sale: stored value and points pay a part of a sum."""
 NOTED_WORDS = ("已记下，请输入金额", "Noted: key in the total")
 

@@ -16,7 +16,9 @@ from agent.online import Checks
 from agent.request import Request
 from agent.state import Trust
 
-_HOPED = frozenset({Outcome.ACCEPTED, Outcome.SUPERVISOR_NEEDED, Outcome.POINTS_MISSING})
+_HOPED = frozenset(
+    {Outcome.ACCEPTED, Outcome.SUPERVISOR_NEEDED, Outcome.POINTS_MISSING, Outcome.POINTS_LIMIT}
+)
 """What the ledger may turn into a yes: how many points there are only it knows."""
 
 

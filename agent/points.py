@@ -43,7 +43,10 @@ def spendable(tx: Transaction, member: Member, at: Moment) -> Member:
     counted = _counted(member, members, here)
     if members.program is None:
         return counted
-    return replace(counted, points=min(counted.points, _room(members.program, here)))
+    room, limit = _room(members.program, here)
+    if counted.points <= room:
+        return counted
+    return replace(counted, points=room, points_kept=counted.points - room, points_limit=limit)
 
 
 def _here(tx: Transaction, member: Member, at: Moment) -> PointsHere:
@@ -60,10 +63,20 @@ def _counted(member: Member, members: MemberList, here: PointsHere) -> Member:
     return replace(member, points=max(listed.points + here.change - here.held, 0), as_of=members.as_of)
 
 
-def _room(program: Program, here: PointsHere) -> int:
-    if here.times_day >= program.count_day or here.times >= program.count_offline:
-        return 0
-    return max(min(program.points_day - here.spent_day, program.points_offline - here.spent) - here.held, 0)
+def _room(program: Program, here: PointsHere) -> tuple[int, str]:
+    """How many points the program lets be spent here now, and the narrowest of its limits.
+
+    That is a name of the program, or `not_here` where it lets none be spent at all. Of two equal ones it is that of the
+    day, which being online does not end.
+    """
+    if not min(program.count_day, program.count_offline, program.points_day, program.points_offline):
+        return 0, "not_here"
+    if here.times_day >= program.count_day:
+        return 0, "count_day"
+    if here.times >= program.count_offline:
+        return 0, "count_offline"
+    day, offline = program.points_day - here.spent_day, program.points_offline - here.spent
+    return max(min(day, offline) - here.held, 0), "points_day" if day <= offline else "points_offline"
 
 
 def note(

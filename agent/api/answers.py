@@ -161,7 +161,8 @@ class Applied(Shape):
         till took of it or holds. Another till may have taken more. What it held before is amount_minor more. Null of
         any other coupon.
     points_percent: Points earned; 100 for usual.
-    if_tenders: It counts only if paid with these alone; empty for any.
+    if_tenders: It counts only if paid with these alone, in the POS's words; empty for any.
+    if_tenders_zh: The same for the cashier, by their usual names.
     """
 
     place: Count
@@ -178,6 +179,8 @@ class Applied(Shape):
     points_spent: Count
     points_percent: Count
     if_tenders: list[str]
+    if_tenders_zh: str
+    if_tenders_en: str
     hint: Hint | None
 
 

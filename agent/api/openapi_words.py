@@ -128,7 +128,8 @@ already_redeemed (here: see `first_use`; at another till: `detail` is elsewhere)
 till_stopped, bundle_expired, clock_untrusted, online_only: what this till may do now. wrong_currency,
 other_channel, other_day, other_hour, member_needed, other_holder, level_too_low, not_first_visit, not_absent,
 limit_reached, other_tender (`detail` says which count), total_needed (it pays a part: send the sale),
-item_missing, pieces_missing, sale_too_small, out_of_stock, points_missing, balance_empty, nothing_cheaper: the
+item_missing, pieces_missing, sale_too_small, out_of_stock, points_missing, points_limit (the points are there,
+and a limit keeps them from being spent here now; `detail` names it), balance_empty, nothing_cheaper: the
 offer's rules and the sale. budget_reached, split_sale (a member's other sales), supervisor_needed (send it
 again with the text of a badge), online_needed (try again when the line is back): risk. unknown_result: the
 disk did not answer, so nobody knows yet; never treat it as not redeemed.""",

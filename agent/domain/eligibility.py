@@ -21,10 +21,11 @@ LEVEL_MAX, VISITS_MAX, ABSENT_DAYS_MAX = 100, 10**9, 36_600
 class Member:
     """The customer's card. pseudonym: as coupons name their holder. level: 0 for none. visits: sales before this one.
 
-    absent_days: since the last of them, None where there is none. points: what may be spent here now. consent: the
-    member agreed to records of what was bought; without it no record and no table names the member. digest: by which
-    this till counts what the member used (`agent.members`). as_of: of when the bundle's word on the member is, None
-    where it does not list the member and the POS said what stands here.
+    absent_days: since the last of them, None where there is none. points: what may be spent here now; points_kept: what
+    there is besides, and points_limit the limit that keeps it from being spent here now. consent: the member agreed to
+    records of what was bought; without it no record and no table names the member. digest: by which this till counts
+    what the member used (`agent.members`). as_of: of when the bundle's word on the member is, None where it does not
+    list the member and the POS said what stands here.
     """
 
     pseudonym: bytes
@@ -35,6 +36,8 @@ class Member:
     consent: bool = False
     digest: bytes = b""
     as_of: datetime | None = None
+    points_kept: int = 0
+    points_limit: str = ""
 
 
 class Facts(NamedTuple):
@@ -165,7 +168,8 @@ def _limit_objection(coupon: Presented) -> Objection | None:
 def _tender_objection(asked: Conditions, facts: Facts) -> Objection | None:
     if not asked.tenders or facts.tenders is None or facts.tenders <= asked.tenders:
         return None
-    return Objection(Reason.OTHER_TENDER, detail=", ".join(sorted(asked.tenders)))
+    wanted = tuple(sorted(asked.tenders))
+    return Objection(Reason.OTHER_TENDER, detail=", ".join(wanted), tenders=wanted)
 
 
 def left_in_sale(coupon: Presented) -> int:

@@ -70,8 +70,11 @@ def points_spend(rule: PointsSpend, one: Candidate, state: State) -> Effect | Ob
         return Objection(Reason.MEMBER_NEEDED)
     if objection := _payable(one, state, -(-rule.worth_minor * 100 // rule.percent_max)):
         return objection
-    if state.points < rule.points:
-        return Objection(Reason.POINTS_MISSING, missing_points=rule.points - state.points)
+    if missing := max(rule.points - state.points, 0):
+        member = one.facts.member
+        if missing <= member.points_kept:
+            return Objection(Reason.POINTS_LIMIT, detail=member.points_limit)
+        return Objection(Reason.POINTS_MISSING, missing_points=missing - member.points_kept)
     room = min(left_of(one, state) * rule.percent_max // 100, one.cap_minor)
     units = min(state.points // rule.points, room // rule.worth_minor)
     if not units:  # a personal value below the worth of one unit

@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from agent.domain.campaign import Words
 from agent.domain.money import short
+from agent.domain.tenders import names_of
 
 Key = tuple[str, int, int]
 """A coupon's identity: issuer, campaign, index."""
@@ -41,6 +42,7 @@ class Reason(StrEnum):
     SPEND_MISSING = "spend_missing"
     OUT_OF_STOCK = "out_of_stock"
     POINTS_MISSING = "points_missing"
+    POINTS_LIMIT = "points_limit"
     BALANCE_EMPTY = "balance_empty"
     NOTHING_CHEAPER = "nothing_cheaper"
     # the other coupons
@@ -54,7 +56,8 @@ class Reason(StrEnum):
 class Objection:
     """missing_minor, missing_pieces, missing_points: with so much more of the eligible articles (points) it counts.
 
-    because: the coupons that stand in its way. detail: the rule's name or what it asks for, for support.
+    because: the coupons that stand in its way. detail: the rule's name or what it asks for, for support. tenders: the
+    means of payment that it takes, in the POS's words.
     """
 
     reason: Reason
@@ -63,6 +66,7 @@ class Objection:
     missing_points: int = 0
     because: tuple[Key, ...] = ()
     detail: str = ""
+    tenders: tuple[str, ...] = ()
 
 
 _NORMAL = ("请按原价结账", "Charge the normal price")
@@ -95,9 +99,9 @@ SAYINGS: Mapping[Reason, tuple[str, str, str, str]] = {
     Reason.LIMIT_REACHED: ("次数已用完", _NORMAL[0], "Used as often as allowed", _NORMAL[1]),
     Reason.OTHER_TENDER: (
         "此付款方式不能用",
-        "请换付款方式：{detail}",
+        "请换付款方式：{tenders}",
         "Not with this means of payment",
-        "Pay by {detail}",
+        "Pay by {tenders}",
     ),
     Reason.LINES_NEEDED: (
         "需要商品明细",
@@ -134,6 +138,12 @@ SAYINGS: Mapping[Reason, tuple[str, str, str, str]] = {
         "还差 {points} 积分",
         "Not enough points",
         "{points} more points and it applies",
+    ),
+    Reason.POINTS_LIMIT: (
+        "积分使用已达上限",
+        "{again}",
+        "No more points may be spent here now",
+        "{again}",
     ),
     Reason.BALANCE_EMPTY: ("余额已用完", _NORMAL[0], "Its balance is used up", _NORMAL[1]),
     Reason.NOTHING_CHEAPER: (
@@ -176,16 +186,28 @@ _BOTH_MISSING = (
 assert set(SAYINGS) == set(Reason), "every reason has its sentence"
 
 
+_AGAIN = {
+    "day": Words("明天再试", "Try again tomorrow"),
+    "offline": Words("联网后再试", "Try again when online"),
+}
+
+
+def again(objection: Objection) -> Words:
+    """When points may be spent again, where the program's limit is reached (`agent.points`: the detail names it)."""
+    return _AGAIN.get(objection.detail.rpartition("_")[2], Words(_NORMAL[0], _NORMAL[1]))
+
+
 def sentences(objection: Objection, currency: str) -> tuple[Words, Words]:
     """What the cashier and the customer read: what is wrong, and what to do."""
     names = {
         "missing": short(objection.missing_minor, currency),
         "pieces": objection.missing_pieces,
         "points": objection.missing_points,
-        "detail": objection.detail,
     }
+    tenders, later = names_of(objection.tenders), again(objection)
     saying = SAYINGS[objection.reason]
     if objection.reason is Reason.PIECES_MISSING and objection.missing_minor:
         saying = _BOTH_MISSING
-    zh, next_zh, en, next_en = (text.format_map(names) for text in saying)
+    zh, next_zh = (text.format_map(names | {"tenders": tenders.zh, "again": later.zh}) for text in saying[:2])
+    en, next_en = (text.format_map(names | {"tenders": tenders.en, "again": later.en}) for text in saying[2:])
     return Words(zh, en), Words(next_zh, next_en)

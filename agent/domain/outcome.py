@@ -69,6 +69,7 @@ class Outcome(StrEnum):
     SALE_TOO_SMALL = "sale_too_small"
     OUT_OF_STOCK = "out_of_stock"
     POINTS_MISSING = "points_missing"
+    POINTS_LIMIT = "points_limit"
     BALANCE_EMPTY = "balance_empty"
     NOTHING_CHEAPER = "nothing_cheaper"
     # risk

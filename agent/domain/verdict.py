@@ -8,11 +8,12 @@ from datetime import date, datetime, tzinfo
 from functools import lru_cache
 from typing import Any
 
-from agent.domain import money, offer_words, time
+from agent.domain import money, objection, offer_words, time
 from agent.domain.benefit import Benefit, lowered
 from agent.domain.campaign import Campaign, Words
 from agent.domain.decide import Decision, PriorUse
 from agent.domain.outcome import SAYINGS, Outcome, Tone, sentences
+from agent.domain.tenders import names_of
 from agent.domain.token import Coupon
 
 
@@ -212,9 +213,9 @@ def _prompt(decision: Decision, campaign: Campaign, coupon: Coupon | None) -> Wo
         zh.append(f"请递上 {pieces} 件：{'、'.join(skus)}")
         en.append(f"Hand over {pieces}: {', '.join(skus)}")
     if applied.if_tenders:
-        tenders = sorted(applied.if_tenders)
-        zh.append(f"仅限付款方式：{'、'.join(tenders)}")
-        en.append(f"Only if paid by {', '.join(tenders)}")
+        tenders = names_of(applied.if_tenders)
+        zh.append(f"仅限付款方式：{tenders.zh}")
+        en.append(f"Only if paid by {tenders.en}")
     if applied.hint is not None:
         hint = offer_words.hint_words(applied.hint, campaign.currency)
         zh.append(hint.zh)
@@ -246,9 +247,12 @@ def _names(
             "missing": money.to_text(found.missing_minor, currency),
             "pieces": str(found.missing_pieces),
             "points": str(found.missing_points),
-            "detail": found.detail,
         }
     en = dict(zh)
+    if found is not None:
+        tenders, again = names_of(found.tenders), objection.again(found)
+        zh |= {"tenders": tenders.zh, "again": again.zh}
+        en |= {"tenders": tenders.en, "again": again.en}
     if prior is None:  # where a coupon was used if not here; the status list says no more
         zh["first_use"], en["first_use"] = "在其他收银台", "at another till"
     if campaign is not None and decision.discount_minor:

@@ -36,7 +36,7 @@ function notes(priced) {
   const { currency } = priced;
   const lines = priced.applied.flatMap((one) => [
     said(one, "prompt"),
-    one.if_tenders.length > 0 && t("checkout_tenders", { names: one.if_tenders.join(", ") }),
+    one.if_tenders.length > 0 && t("checkout_tenders", { names: said(one, "if_tenders") }),
     one.hand_over && t("checkout_hand_over", { n: one.hand_over.pieces, skus: one.hand_over.skus.join(", ") }),
     one.hint?.missing_minor > 0 && one.hint.then_minor > 0
       && t("checkout_hint", { more: money(one.hint.missing_minor, currency), off: money(one.hint.then_minor, currency) }),

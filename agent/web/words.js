@@ -133,6 +133,7 @@ const BIG = {
   sale_too_small: ["金额不够", "TOO LITTLE"],
   out_of_stock: ["缺货", "NO STOCK"],
   points_missing: ["积分不够", "POINTS"],
+  points_limit: ["积分已限额", "POINTS LIMIT"],
   balance_empty: ["余额不足", "EMPTY"],
   nothing_cheaper: ["无优惠", "NO SAVING"],
   budget_reached: ["额度已满", "LIMIT"],

@@ -47,6 +47,15 @@ async def test_accepted_shows_word_shape_and_amount(page: Page, till: TillStandI
     assert amount["height"] > 120, "the amount is read from a metre away"
 
 
+async def test_a_stored_value_shows_what_this_till_knows_to_be_left(page: Page, till: TillStandIn) -> None:
+    await visit(page, till)
+    await show(till, page, accepted(3000, left_minor=0))
+    await expect(page.locator("#stage .facts")).to_have_text("余额（本机记录）¥0.00")
+    await show(till, page, accepted(2000))
+    await expect(page.locator("#stage .amount")).to_have_text("−¥20.00")
+    await expect(page.locator("#stage .facts")).to_have_count(0)
+
+
 async def test_duplicate_says_when_and_where_it_was_used(page: Page, till: TillStandIn) -> None:
     await visit(page, till)
     shown = used(first_use={"at": ago(seconds=0), "till": "T-0003"}, detail="seen_here")

@@ -44,8 +44,10 @@ class Shop:
 async def shop(tmp_path: Path) -> AsyncIterator[Shop]:
     with VirtualScanner() as scanner:
         serial = config.SerialScanner(name="counter", port=scanner.port)
+        wallet = {"benefit": {"kind": "stored_value", "cap_minor": 20_000}}
+        factory = Factory(campaigns=[amount_off(), amount_off(2, offer=wallet, uses=9)])
         async with real_till(
-            tmp_path / "state", scanner=(serial,), scan=config.Scan(debounce_ms=0), without_pos=True
+            tmp_path / "state", factory, scanner=(serial,), scan=config.Scan(debounce_ms=0), without_pos=True
         ) as till:
             yield Shop(till, scanner)
 
@@ -67,6 +69,19 @@ async def test_scan_and_total_are_all_it_takes(page: Page, shop: Shop) -> None:
     await expect(page.locator("#sale-total")).to_have_value("")
     await expect(page.locator(".chip")).to_have_count(1)
     assert await shop.accepted() == 1
+
+
+async def test_a_stored_value_that_pays_shows_what_is_left_of_it(page: Page, shop: Shop) -> None:
+    await shop.visit(page)
+    text = shop.till.factory.coupon(1, 2)
+    for total, left in (("128", "¥72.00"), ("50", "¥22.00")):
+        await page.keyboard.type(total, delay=80)
+        await page.keyboard.press("Enter")
+        await expect(page.locator("#stage")).to_contain_text(f"本单 ¥{total}.00")
+        shop.scanner.scan(text)
+        await shop.shows(page, "closed")
+        await expect(page.locator("#stage .amount")).to_have_text("¥0.00")
+        await expect(page.locator("#stage .facts")).to_contain_text(f"余额（本机记录）{left}")
 
 
 async def test_number_keys_by_hand_and_the_total_first(page: Page, shop: Shop) -> None:
@@ -196,6 +211,6 @@ async def test_a_small_screen_holds_keys_and_verdict_and_says_how_it_must_be_pai
         await expect(page.locator("#stage")).to_have_attribute("data-checkout", "noted")
         await page.keyboard.type("200", delay=80)
         await page.keyboard.press("Enter")
-        await expect(page.locator("#stage")).to_contain_text("仅限付款方式：cash")
+        await expect(page.locator("#stage")).to_contain_text("仅限付款方式：现金")
         assert await page.evaluate("document.documentElement.scrollHeight <= innerHeight")
         await expect(page.locator("#keypad button").last).to_be_in_viewport(ratio=1)

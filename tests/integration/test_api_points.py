@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest_asyncio
 
+from agent.domain.member_list import Program
 from tests.integration.api_kit import RealTill, real_till
 from tests.integration.member_kit import PROGRAM, SILENT, Counter, card, factory
 
@@ -41,7 +42,7 @@ async def test_points_are_earned_and_spent_here_and_no_more_than_the_program_let
     second = await counter.redeem(7, 2, who, sale=sale("B"))
     assert second["discount_minor"] == 300, "800 a day"
     third = await counter.redeem(7, 3, who, sale=sale("C"))
-    assert third["outcome"] == "points_missing"
+    assert (third["outcome"], third["detail"], third["next_zh"]) == ("points_limit", "count_day", "明天再试")
     kept = [(one["points_spent"], one["points_earned"]) for one in counter.data()]
     assert kept == [(500, 195), (300, 197)]
     # a return gives the day's room back with the points, and takes those that were earned
@@ -63,7 +64,8 @@ async def test_held_points_are_spent_for_everybody_else(shop: RealTill) -> None:
 
     first, second = await hold(1, "A"), await hold(2, "B")
     assert [one["paid_minor"] for one in (first, second)] == [500, 300]
-    assert (await hold(3, "C"))["refused"][0]["reason"] == "points_missing"
+    over = (await hold(3, "C"))["refused"][0]
+    assert (over["reason"], over["detail"], over["missing_points"]) == ("points_limit", "points_day", 0)
     await shop.call("POST", f"/v1/holds/{first['hold_id']}/void", {}, Idempotency_Key="v")
     assert (await hold(4, "D"))["paid_minor"] == 500
     closing = {"total_minor": 20_000, "tenders": ["cash"]}
@@ -112,3 +114,21 @@ async def test_a_newer_list_holds_what_was_added_up(tmp_path: Path) -> None:
             assert await points_shown(till) == shown
             more = await Counter(till).redeem(7, 2, {"card": card(till)}, key="x", sale=sale("B"))
             assert more["discount_minor"] == 300
+
+
+async def test_the_limit_that_keeps_points_is_named_with_when_they_may_be_spent(tmp_path: Path) -> None:
+    cases = (
+        (Program(100, 5, 500, 5, 9_000), "points_day", "Try again tomorrow"),
+        (Program(100, 5, 9_000, 5, 500), "points_offline", "Try again when online"),
+        (Program(100, 5, 9_000, 1, 9_000), "count_offline", "Try again when online"),
+        (Program(100, 1, 9_000, 1, 9_000), "count_day", "Try again tomorrow"),
+        (Program(100), "not_here", "Charge the normal price"),
+    )
+    for place, (program, limit, later) in enumerate(cases):
+        async with real_till(tmp_path / str(place), factory(program)) as till:
+            counter, who = Counter(till), {"card": card(till)}
+            if limit != "not_here":
+                assert (await counter.redeem(7, 1, who, sale=sale("A")))["discount_minor"] == 500
+            over = await counter.redeem(7, 2, who, sale=sale("B"))
+            assert (over["outcome"], over["detail"], over["next_en"]) == ("points_limit", limit, later)
+            assert over["transient"]

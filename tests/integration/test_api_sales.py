@@ -202,8 +202,11 @@ async def test_a_coupon_for_a_means_of_payment(till: RealTill, pos: Pos) -> None
     text = till.factory.coupon(1, 4)
     held = await pos.hold(text)
     assert held["applied"][0]["if_tenders"] == ["card"]
+    assert held["applied"][0]["if_tenders_en"] == "bank card"
     cash = (await pos.commit(held)).json
-    assert [one["reason"] for one in cash["refused"]] == ["other_tender"]
+    assert [(one["reason"], one["next_zh"], one["next_en"]) for one in cash["refused"]] == [
+        ("other_tender", "请换付款方式：银行卡", "Pay by bank card")
+    ]
     card = (await pos.commit(await pos.hold(text), tenders=["card"])).json
     assert len(card["applied"]) == 1
 

@@ -43,6 +43,7 @@ ORDER = list(Outcome)
 PRIOR = PriorUse("T-1-1", NOON, "T-1")
 
 MEMBER = Member(b"somebody", 2, visits=1, absent_days=3)
+KEPT = replace(MEMBER, points_kept=9, points_limit="points_day")
 
 
 def asking(world, **conditions):
@@ -61,7 +62,7 @@ def giving(world, benefit):
 
 
 RISK = ORDER.index(Outcome.BUDGET_REACHED)
-MEMBERS = ("other_holder", "level_too_low", "not_first_visit", "not_absent", "points_missing")
+MEMBERS = ("other_holder", "level_too_low", "not_first_visit", "not_absent", "points_missing", "points_limit")
 # outcome -> how a world comes to earn it; several may be laid over one another
 OBJECTIONS = {
     Outcome.BEYOND_KEY_LIMIT: lambda w: w.but(key=replace(w.key, value_max_minor=2_999)),
@@ -105,6 +106,7 @@ OBJECTIONS = {
         sale=w.sale and replace(w.sale, out_of_stock=frozenset({"G"}))
     ),
     Outcome.POINTS_MISSING: lambda w: giving(w, PointsSpend(9, 9, 3_000)).but(member=MEMBER),
+    Outcome.POINTS_LIMIT: lambda w: giving(w, PointsSpend(9, 9, 3_000)).but(member=KEPT),
     Outcome.BALANCE_EMPTY: lambda w: (
         giving(w, StoredValue(3_000)).with_campaign(uses=9).but(prior=replace(PRIOR, spent_minor=3_000))
     ),

@@ -14,7 +14,8 @@ KNOWN_NAMES = {
     Outcome.SALE_TOO_SMALL: {"missing"},
     Outcome.PIECES_MISSING: {"pieces"},
     Outcome.POINTS_MISSING: {"points"},
-    Outcome.OTHER_TENDER: {"detail"},
+    Outcome.POINTS_LIMIT: {"again"},
+    Outcome.OTHER_TENDER: {"tenders"},
     Outcome.ACCEPTED: {"benefit"},
 }
 # Stable: POS vendors and the cloud match them. A new one is added here, in its place; none is ever renamed.
@@ -23,7 +24,7 @@ CODES = """not_a_coupon truncated malformed member_card staff_badge pickup_code 
     never_issued revoked already_redeemed held expired not_yet_valid wrong_store other_merchant till_stopped
     bundle_expired clock_untrusted online_only wrong_currency other_channel other_day other_hour member_needed
     other_holder level_too_low not_first_visit not_absent limit_reached other_tender total_needed item_missing
-    pieces_missing sale_too_small out_of_stock points_missing balance_empty nothing_cheaper budget_reached
+    pieces_missing sale_too_small out_of_stock points_missing points_limit balance_empty nothing_cheaper budget_reached
     split_sale supervisor_needed online_needed accepted unknown_result"""
 
 

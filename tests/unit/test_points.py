@@ -1,11 +1,16 @@
-"""Points that go back with what a redemption took off."""
+"""Points that go back with what a redemption took off, and those that a limit keeps."""
 
 from __future__ import annotations
 
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agent.domain.benefit import PointsSpend
+from agent.domain.eligibility import Member
+from agent.domain.objection import Objection, Reason
+from agent.domain.pricing import quote
 from agent.points import part_of
+from tests.unit.test_domain_pricing import FACTS, JOINT, basket, coupon
 
 
 @given(st.integers(0, 10**9), st.lists(st.integers(0, 10**6), min_size=1, max_size=8))
@@ -25,3 +30,17 @@ def test_a_part_never_takes_more_than_its_share(points: int, total: int, data: s
     back = part_of(points, before, now, total, whole=False)
     assert 0 <= back <= points
     assert abs(back * total - points * now) < total
+
+
+def test_points_that_a_limit_keeps_are_not_missing() -> None:
+    spend = coupon(1, PointsSpend(10, 1, 100), stacking=JOINT)
+
+    def objected(points: int, kept: int) -> Objection:
+        member = Member(b"m", points=points, points_kept=kept, points_limit="points_day" if kept else "")
+        (refused,) = quote(basket(("A", 1, 50)), [spend], FACTS._replace(member=member)).refused
+        return refused.objection
+
+    assert objected(0, 10) == Objection(Reason.POINTS_LIMIT, detail="points_day")
+    assert objected(4, 6) == Objection(Reason.POINTS_LIMIT, detail="points_day")
+    assert objected(4, 5) == Objection(Reason.POINTS_MISSING, missing_points=1), "of all there are, 1 lacks"
+    assert objected(4, 0) == Objection(Reason.POINTS_MISSING, missing_points=6)

@@ -473,6 +473,13 @@ def _by_rules() -> list[dict[str, Any]]:
             {"missing_points": 1},
             member=MEMBER | {"points": 99},
         ),
+        _case(
+            "points that a limit keeps",
+            _scan(24),
+            "points_limit",
+            {"detail": "points_day"},
+            member=MEMBER | {"points": 99, "points_kept": 1, "points_limit": "points_day"},
+        ),
         _case("cheaper already", _scan(25), "nothing_cheaper"),
         _case("a visit is counted", _scan(26), yes, _off(0)),
         _case("a visit, the sale is not known", _scan(26), yes, _off(None, 0), sale=None),
