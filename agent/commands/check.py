@@ -102,7 +102,7 @@ def _templates(settings: config.Config) -> Iterator[Finding]:
         for printer, profile in profiles(settings).items():
             for said in advice(template, profile, found.images):
                 where = f"the template for {paper}{language and f' in {language}'}, at printer {printer}"
-                yield key, f"{where}: {said}", "write it otherwise"
+                yield key, f"{where}: {said}", "change it, or see it with redeemd receipt preview"
 
 
 def _device_path(key: tuple[str | int, ...], path: str) -> Iterator[Finding]:

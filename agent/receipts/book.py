@@ -92,18 +92,20 @@ def read_all(named: Iterable[tuple[str, str, bytes]]) -> Found:
                 image.check_name(name)
                 image.read_image(content)
                 images[name] = content
-                continue
-            template = read_template(content.decode())
+            else:
+                _put(templates, read_template(content.decode()))
         except UnicodeDecodeError:
             faults.append(f"{where}: not UTF-8 text")
         except (TemplateError, ImageError) as error:
             faults.append(f"{where}: {error}")
-        else:
-            if (template.paper, template.language) in templates:
-                faults.append(f"{where}: another one is for {template.paper} {template.language} too")
-            else:
-                templates[template.paper, template.language] = template
     return Found(templates, images, tuple(faults))
+
+
+def _put(templates: dict[tuple[str, str], Template], template: Template) -> None:
+    key = template.paper, template.language
+    if key in templates:
+        raise TemplateError(f"another one is for {template.paper} {template.language} too")
+    templates[key] = template
 
 
 def built_in_text(paper: str, language: str) -> str:
