@@ -59,6 +59,7 @@ from agent.refresh import Refresher
 from agent.risk import Risk
 from agent.sale_desk import Desk
 from agent.sales import Sales
+from agent.secret import make_secret
 from agent.signals import Signals
 from agent.state import TillState
 from agent.store.bundle_cache import SqlBundleCache
@@ -119,6 +120,7 @@ class App:
         self._state = TillState(till_id, stopped="" if till_id else "not_enrolled")
         path = key_path(self._settings)
         key = load_key(path) if till_id else make_key(path)
+        secret = make_secret(folder)
         if next_key_path(path).exists():
             log.warning("a new key was made and is not in use yet: stop the till and run redeemd key rotate")
         uplink = await self._open_uplink(till_id, key)
@@ -134,8 +136,8 @@ class App:
         prints = SqlPrints(self._database, self._clock)
         # What was being sent when the till ended, and what nobody has looked at since, may have been cut off.
         self._rest = bool(await prints.recover_prints() or await prints.list_prints(1, unconfirmed=True))
-        asking = asks(uplink, self._state), self._checks(key, uplink)
-        self.till = Till(self._wiring(folder, key, prints, refresher, conflicts, asking))
+        asking = asks(uplink, self._state), self._checks(secret, uplink)
+        self.till = Till(self._wiring(folder, (key, secret), prints, refresher, conflicts, asking))
         if uplink is not None:
             uplink.say_health = self._say_health
         await self._promos.settle()  # of what was printed and not recorded before the last end
@@ -151,9 +153,9 @@ class App:
         store = SqlConflicts(self._database, self._state.till)
         return Conflicts(store, uplink, self._state, self._clock, slip, self._wake_printing)
 
-    def _checks(self, key: SigningKey, asker: Asker | None) -> Checks | None:
+    def _checks(self, secret: bytes, asker: Asker | None) -> Checks | None:
         wait_s = self._settings.cloud.check_wait_ms / 1000
-        return None if asker is None else Checks(self._state, self._clock, key, asker, wait_s)
+        return None if asker is None else Checks(self._state, self._clock, secret, asker, wait_s)
 
     def _wake_printing(self) -> None:
         if self._print_queue is not None:
@@ -162,13 +164,13 @@ class App:
     def _wiring(
         self,
         folder: Path,
-        key: SigningKey,
+        keys: tuple[SigningKey, bytes],
         prints: SqlPrints,
         refresher: Refresher,
         conflicts: Conflicts,
         asking: tuple[AskTyped, Checks | None],
     ) -> Wiring:
-        settings = self._settings
+        settings, (key, secret) = self._settings, keys
         language = settings.till.language
         try:
             printers = devices.printers(settings)
@@ -179,8 +181,8 @@ class App:
         self._print_queue = self._queue(prints, printers, promos)
         numbers = SqlNumbers(self._database)
         maker = receipt_maker(language) if printers else None
-        desk = Desk(self._state, ledger, self._clock, key, maker, settings.promo.enabled, *asking)
-        members = Members(self._state, self._clock, ledger, key, pos_wins=settings.members.pos_wins)
+        desk = Desk(self._state, ledger, self._clock, *keys, maker, settings.promo.enabled, *asking)
+        members = Members(self._state, self._clock, ledger, secret, pos_wins=settings.members.pos_wins)
         self._erasing = Erasing(self._state, self._clock, ledger, key, members.digest)
         return Wiring(
             state=self._state,

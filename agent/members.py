@@ -1,8 +1,8 @@
 """Who the customer is, as this till may know it: a pseudonym, what is told of it, and a digest to count by.
 
-The till counts a member's uses under a digest keyed with its own key: a copy of its database names nobody, and nobody
-who knows a pseudonym finds it there. The digest is made of the name under which the cloud says that a pseudonym was
-erased, so that this till finds what it counted of it.
+The till counts a member's uses under a digest keyed with its secret, which outlives its keys: a copy of its database
+names nobody, and nobody who knows a pseudonym finds it there. The digest is made of the name under which the cloud says
+that a pseudonym was erased, so that this till finds what it counted of it.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from agent.domain.campaign import Campaign
 from agent.domain.decide import LedgerView
 from agent.domain.disclosure import erased_digest
 from agent.domain.eligibility import Member
-from agent.domain.keys import SigningKey
 from agent.domain.member_card import CardRefused
 from agent.domain.token import Coupon
 from agent.ports import Clock, CommitUnknown, Ledger, LedgerUnavailable, Transaction
 from agent.records import Moment, moment_of
+from agent.secret import derived
 from agent.state import TillState
 
 DIGEST_BYTES = 16
@@ -55,17 +55,17 @@ NOBODY = Customer()
 
 
 class Members:
-    """Members as one till knows them. key: the till's. pos_wins: what the POS says goes before what the bundle says.
+    """Members as one till knows them. secret: the till's. pos_wins: what the POS says goes before what the bundle says.
 
     Without that the bundle's word counts, for head office signed it: the POS only fills in whom it does not list. A
     POS's word that there is no consent counts always.
     """
 
     def __init__(
-        self, state: TillState, clock: Clock, ledger: Ledger, key: SigningKey, *, pos_wins: bool = False
+        self, state: TillState, clock: Clock, ledger: Ledger, secret: bytes, *, pos_wins: bool = False
     ) -> None:
         self._state, self._clock, self._ledger = state, clock, ledger
-        self._secret = hashlib.sha256(key.sign(b"redeemd/member/1")).digest()
+        self._secret = derived(secret, "member")
         self._pos_wins = pos_wins
 
     def customer(self, told: Told | None) -> Customer:

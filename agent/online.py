@@ -15,10 +15,10 @@ from typing import Any
 from agent.domain import time
 from agent.domain.campaign import Campaign, OfflineClass
 from agent.domain.fields import FieldError, Fields
-from agent.domain.keys import SigningKey
 from agent.domain.online import CHECK_ID_BYTES, CLOUDS_WORDS, SILENCE, Checked, Word, is_probed
 from agent.domain.token import UINT32_MAX, Coupon
 from agent.ports import Clock
+from agent.secret import derived
 from agent.state import TillState
 from sync import strict_json
 from sync.errors import WireError
@@ -39,12 +39,12 @@ Identity = tuple[str, int, int]
 class Checks:
     """One till's questions. asker: the line to the cloud. wait_s: how long an answer is waited for."""
 
-    def __init__(self, state: TillState, clock: Clock, key: SigningKey, asker: Asker, wait_s: float) -> None:
+    def __init__(self, state: TillState, clock: Clock, secret: bytes, asker: Asker, wait_s: float) -> None:
         self._state = state
         self._clock = clock
         self._asker = asker
         self._wait_s = wait_s
-        self._secret = hashlib.sha256(key.sign(b"redeemd/probe/1")).digest()
+        self._secret = derived(secret, "probe")
         self._silent_at: float | None = None
 
     def wants(self, campaign: Campaign | None, identity: Identity) -> bool:

@@ -46,7 +46,8 @@ from agent.records import (
     subject_of,
     token_hash,
 )
-from agent.request import KeyReused, Request, request_secret
+from agent.request import KeyReused, Request
+from agent.secret import derived
 from agent.state import TillState, Trust
 
 log = logging.getLogger(__name__)
@@ -65,6 +66,7 @@ class Redeemer:
         ledger: Ledger,
         clock: Clock,
         key: SigningKey,
+        secret: bytes,
         make_receipt: ReceiptMaker | None,
         promos: bool = True,
         ask_typed: AskTyped = nobody,
@@ -74,8 +76,7 @@ class Redeemer:
         self._ledger = ledger
         self._clock = clock
         self._key = key
-        # From the till's key, which is a file of its own: the database alone, or a copy of it, tests no guess.
-        self._secret = request_secret(key)
+        self._secret = derived(secret, "request")
         self._make_receipt = make_receipt
         self._promos = promos
         self._ask_typed = ask_typed

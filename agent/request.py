@@ -7,7 +7,6 @@ import os
 from dataclasses import dataclass, field
 
 from agent.domain.eligibility import Member
-from agent.domain.keys import SigningKey
 from agent.domain.online import Checked
 from agent.domain.sale import Sale
 from agent.members import NOBODY, Customer
@@ -49,8 +48,3 @@ class Request:
 
 class KeyReused(Exception):
     """The idempotency key was used for another request."""
-
-
-def request_secret(key: SigningKey) -> bytes:
-    """What fingerprints of requests are keyed with: no table of guessed codes fits them."""
-    return hashlib.sha256(key.sign(b"redeemd/request/1")).digest()

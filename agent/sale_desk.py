@@ -117,6 +117,7 @@ class Desk(NamedTuple):
     ledger: Ledger
     clock: Clock
     key: SigningKey
+    secret: bytes
     make_receipt: ReceiptMaker | None
     promos: bool
     ask_typed: AskTyped = nobody

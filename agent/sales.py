@@ -43,7 +43,7 @@ from agent.records import (
     raise_mark,
     token_hash,
 )
-from agent.request import KeyReused, request_secret
+from agent.request import KeyReused
 from agent.sale_commit import commit
 from agent.sale_desk import (
     Answered,
@@ -58,6 +58,7 @@ from agent.sale_desk import (
     views_of,
 )
 from agent.sale_return import Return, give_back
+from agent.secret import derived
 from agent.state import Trust
 
 HOLD_S, HOLD_LEAST_S, HOLD_MOST_S = 900, 1, 86_400
@@ -77,7 +78,7 @@ class Sales:
     def __init__(self, desk: Desk, committed: Callable[[], None]) -> None:
         self._desk = desk
         self._committed = committed
-        self._secret = request_secret(desk.key)
+        self._secret = derived(desk.secret, "request")
         self._running: set[str] = set()
 
     async def quote(self, ask: Ask) -> dict[str, Any]:

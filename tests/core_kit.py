@@ -32,6 +32,9 @@ from agent.store.outbox import SqlOutbox
 from agent.store.prints import SqlPrints
 from tests.factory import TILL, Factory
 
+SECRET = bytes(range(32))
+"""A till's, whose core runs without its folder."""
+
 
 @dataclass
 class HandClock:
@@ -122,7 +125,9 @@ def core(
         state = TillState(TILL)
         _load_trust(path, state)
         ledger = SqlLedger(database)
-        redeemer = Redeemer(state, ledger, clock, factory.till_key, plain_receipt if receipts else None)
+        redeemer = Redeemer(
+            state, ledger, clock, factory.till_key, SECRET, plain_receipt if receipts else None
+        )
         yield Core(
             path,
             factory,

@@ -19,6 +19,7 @@ from agent.domain.keys import SigningKey
 from agent.domain.statement import SEQUENCE_MAX
 from agent.folder import database_path, key_path, make_key, prepare_state_dir
 from agent.refresh import Refresher
+from agent.secret import make_secret
 from agent.state import TillState
 from agent.store.bundle_cache import SqlBundleCache
 from agent.store.bundle_cache import enrol as store_enrolment
@@ -47,6 +48,7 @@ async def enrol(settings: config.Config, code: str) -> tuple[str, str]:
     try:
         await database.run(_refuse_a_revoked_till)
         key = make_key(key_path(settings))
+        make_secret(database_path(settings).parent)
         till, root, starts = await _ask(settings, code.strip(), key)
         await database.run(lambda connection: _store(connection, till, root, starts))
         missing = await _first_bundle(settings, database, till, key)

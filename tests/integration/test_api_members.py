@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
 import pytest_asyncio
 
 import config
@@ -14,11 +15,12 @@ from agent.domain.keys import new_signing_key
 from agent.domain.member_card import Card, sign
 from agent.domain.sale import Sale
 from agent.domain.time import day_number
+from agent.folder import StartError
 from agent.members import Members, Told
 from agent.request import Request
 from agent.store.housekeeping import Retention, tidy
 from drivers.virtual_printer import VirtualPrinter
-from tests.core_kit import HandClock, core, files_hold, install
+from tests.core_kit import SECRET, HandClock, core, files_hold, install
 from tests.factory import today
 from tests.integration.api_kit import RealTill, real_till
 from tests.integration.member_kit import LISTED, MEMBER, SALE, SILENT, WHO, Counter, card, factory
@@ -149,7 +151,7 @@ async def test_a_day_and_a_month_later_a_member_may_again(tmp_path: Path) -> Non
     made, clock = factory(), HandClock(datetime(2026, 11, 27, 12, tzinfo=UTC))
     made.issued = clock.wall
     with core(install(tmp_path / "till", made), made, clock) as till:
-        known = Members(till.state, clock, till.ledger, made.till_key).customer(Told(bytes.fromhex(WHO)))
+        known = Members(till.state, clock, till.ledger, SECRET).customer(Told(bytes.fromhex(WHO)))
 
         async def redeem(index: int) -> tuple[str, str | None]:
             text = made.coupon(index, 6, not_before=20_000, expires=30_000)
@@ -242,7 +244,7 @@ async def test_a_repeated_request_gets_its_answer_though_its_card_is_over(tmp_pa
     made, clock = factory(), HandClock(datetime.now(UTC))
     made.issued = clock.wall.replace(microsecond=0)
     with core(install(tmp_path / "till", made), made, clock) as till:
-        members = Members(till.state, clock, till.ledger, made.till_key)
+        members = Members(till.state, clock, till.ledger, SECRET)
         told = Told(card=sign(Card(LISTED, today() - 1, today()), made.issuer_key))
 
         async def redeem() -> Any:
@@ -276,3 +278,37 @@ async def test_a_first_visit_is_one_though_the_list_does_not_know_of_it_yet(till
     assert (await counter.redeem(4, 4, back))["outcome"] == "not_absent"
     await till.call("POST", f"/v1/holds/{held['hold_id']}/void", {}, Idempotency_Key="v")
     assert (await counter.redeem(4, 4, back))["accepted"]
+
+
+async def test_what_was_counted_and_answered_outlives_the_tills_key(tmp_path: Path) -> None:
+    folder, made = tmp_path / "state", factory()
+    async with real_till(folder, made) as till:
+        first = await Counter(till).redeem(6, 1, MEMBER, key="first")
+        hold = {"sale": SALE, "coupons": [made.coupon(9, 1)]}
+        held = await till.call("POST", "/v1/holds", hold, Idempotency_Key="held")
+    secret = folder / "till.secret"
+    assert (secret.stat().st_mode & 0o777, len(secret.read_text())) == (0o600, 65)
+    (folder / "till.key").write_bytes(new_signing_key().to_pem())  # as `redeemd key rotate` does
+    async with real_till(folder, made, enrolled=False) as till:
+        again = await Counter(till).redeem(6, 1, MEMBER, key="first")
+        assert (again["replayed"], again["redemption_id"]) == (True, first["redemption_id"])
+        kept = await till.call("POST", "/v1/holds", hold, Idempotency_Key="held")
+        assert kept.json == held.json | {"replayed": True}
+        refused = await Counter(till).redeem(6, 2, MEMBER, key="second")
+        assert (refused["outcome"], refused["detail"]) == ("limit_reached", "member_day")
+
+
+@pytest.mark.parametrize("content", ["", "0" * 63 + "\n", "x" * 64, "0" * 64 + "\n0"])
+async def test_a_damaged_secret_is_told_and_never_replaced(tmp_path: Path, content: str) -> None:
+    factory().install(tmp_path)
+    secret = tmp_path / "till.secret"
+    secret.write_text(content)
+    secret.chmod(0o600)
+    with pytest.raises(StartError, match="is damaged"):
+        async with real_till(tmp_path, enrolled=False):
+            pass
+    assert secret.read_text() == content
+    secret.chmod(0o640)
+    with pytest.raises(StartError, match="chmod 600"):
+        async with real_till(tmp_path, enrolled=False):
+            pass

@@ -240,8 +240,8 @@ class TillSide:
         self.refresher = Refresher(
             SqlBundleCache(self.database), uplink, self.state, self.clock, self.key.public_key
         )
-        desk = Desk(self.state, SqlLedger(self.database), self.clock, self.key, None, False)
-        self.redeemer, self.sales = Redeemer(*desk[:4], None), Sales(desk, lambda: None)
+        desk = Desk(self.state, SqlLedger(self.database), self.clock, self.key, bytes(32), None, False)
+        self.redeemer, self.sales = Redeemer(*desk[:5], None), Sales(desk, lambda: None)
         conflicts = SqlConflicts(self.database, self.name)
         self.conflicts = Conflicts(conflicts, uplink, self.state, self.clock, None, lambda: None)
         ledger = SqlLedger(self.database)

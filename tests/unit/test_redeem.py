@@ -23,7 +23,7 @@ from agent.redeem import Redeemer
 from agent.request import KeyReused, Request
 from agent.state import TillState, bundle_age
 from agent.store.ledger import SqlTransaction
-from tests.core_kit import Core, HandClock, core, install, plain_receipt, promo_codes
+from tests.core_kit import SECRET, Core, HandClock, core, install, plain_receipt, promo_codes
 from tests.factory import TILL, Factory, amount_off, today
 
 T = TypeVar("T")
@@ -270,7 +270,7 @@ async def test_a_ledger_that_cannot_answer(
     outcome: Outcome,
     level: int,
 ) -> None:
-    redeemer = Redeemer(till.state, BrokenLedger(error), till.clock, factory.till_key, plain_receipt)
+    redeemer = Redeemer(till.state, BrokenLedger(error), till.clock, factory.till_key, SECRET, plain_receipt)
     text = factory.coupon(1)
     verdict = await redeemer.redeem(Request(text, "test"))
     assert verdict.outcome is outcome
@@ -282,7 +282,9 @@ async def test_a_ledger_that_cannot_answer(
 
 
 async def test_a_bug_is_not_dressed_up_as_an_answer(till: Core, factory: Factory) -> None:
-    redeemer = Redeemer(till.state, BrokenLedger(AssertionError("bug")), till.clock, factory.till_key, None)
+    redeemer = Redeemer(
+        till.state, BrokenLedger(AssertionError("bug")), till.clock, factory.till_key, SECRET, None
+    )
     with pytest.raises(AssertionError, match="bug"):
         await redeemer.redeem(Request(factory.coupon(1), "test"))
 
@@ -303,7 +305,7 @@ async def test_read_back_knows_its_own_record_and_no_other(till: Core, factory: 
 
             return await till.ledger.write(both, lambda _tx: None)
 
-    redeemer = Redeemer(till.state, Ambiguous(), till.clock, factory.till_key, None)
+    redeemer = Redeemer(till.state, Ambiguous(), till.clock, factory.till_key, SECRET, None)
     verdict = await redeemer.redeem(Request(factory.coupon(1), "test"))
     assert found == [None, verdict]
     again = await redeemer.redeem(Request(factory.coupon(2), "test"))
