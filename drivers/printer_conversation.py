@@ -6,11 +6,17 @@ Sent is not printed, so one conversation serves all printers:
 3. send the job and, behind it, GS r 1, which a printer answers only when all before it is done;
 4. while that answer is awaited, ask DLE EOT again: a printer that has stopped names its cause within seconds;
 5. the answer makes the job CONFIRMED; no answer leaves it UNCONFIRMED, with the cause if the printer names one.
+
+An answer does not say which question it belongs to, and a printer that kept an earlier job answers for it when that is
+printed, minutes later and on whatever connection there is. So questions are counted: where at most n answers to earlier
+ones may still come, n + 1 are asked behind the job, side by side, and n + 1 answers confirm it. One of them must be its
+own, however late the others are and whether or not they come at all.
 """
 
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable
@@ -34,12 +40,16 @@ BYTES_PER_S_MIN = 480  # 4800 baud, the slowest line that is served
 ANSWER_S_MAX = 1.5  # real-time status is answered within milliseconds, over a bad network within a second
 PATIENCE_S = 0.8  # silence or standstill after which we ask, and say what is wrong while we go on waiting
 STALE_BYTES_MAX = 4096  # read and passed over before we stop listening to noise
-UNANSWERED_MAX = 8
+OWED_MAX = (
+    64  # five receipts in a row that a ready printer did not confirm; its next answer makes an end of them
+)
+OWED_AFTER_RESTART = 6  # two such receipts
+SIDE_BY_SIDE_S = 5.0  # between the answers to questions that stand side by side lie milliseconds
 ROUNDS_BEFORE_SECOND = 2  # of PATIENCE_S, then a second sentinel is sent
 FILLING = bytes(8192)  # NUL prints nothing; more than any picture band that receipts send
 TEXT_LEAST = 8  # characters in a row of answers, of which a printer out of paper sends three
 FOREIGN_LEAST = 3  # bytes that no printer sends; one or two are noise on the line
-QUIET_S = 0.3  # between two answers of a printer that has caught up lie milliseconds
+QUIET_S = 0.3  # after one of two answers: long enough to say that the job was forgotten, not to say that it was printed
 
 
 _STOPPED = (PrinterCause.PAPER_OUT, PrinterCause.COVER_OPEN, PrinterCause.OFFLINE)
@@ -97,7 +107,8 @@ class Conversation(ABC):
         self._timeout_s = timeout_s
         self._two_way = two_way
         self._turn = asyncio.Lock()
-        self._unanswered = 0  # sentinels of earlier jobs that the device may still answer on the same line
+        self._owed = 0  # the most answers to sentinels that may still come, whatever was asked before
+        self._owed_until = math.inf  # when those that are owed are known to come no more
         self._sensor = 0  # the last answer to a sentinel
         self._foreign = 0  # bytes read since the last question that no printer sends
         self._text = 0  # characters in a row among what was read
@@ -129,6 +140,7 @@ class Conversation(ABC):
 
     def expect_rest(self) -> None:
         self._cut_off = True
+        self._owed = OWED_AFTER_RESTART
 
     async def send(self, job: bytes, turn_s: float | None = None) -> SendResult:
         if not 0 < len(job) <= JOB_BYTES_MAX:
@@ -156,12 +168,19 @@ class Conversation(ABC):
             return await self._deliver_blind(link, job, line_s)
         if not await self._fill_up(link):
             return await self._cut_short(link, 0, len(job))
-        await self._settle(link)
-        self._unanswered += 1
-        sent = await self._write_job(link, job + PAPER_SENSOR, line_s)
-        if sent == len(job) + len(PAPER_SENSOR):
-            return await self._confirm(link, line_s)
-        self._unanswered -= 1
+        if time.monotonic() > self._owed_until:
+            self._owed = 0
+        owed = min(self._owed, OWED_MAX)
+        questions = PAPER_SENSOR * (owed + 1)
+        self._owed, self._owed_until = (
+            owed + owed + 1,
+            math.inf,
+        )  # until it is known better; also where we are cancelled
+        sent = await self._write_job(link, job + questions, line_s)
+        if sent == len(job) + len(questions):
+            return await self._confirm(link, line_s, owed)
+        if sent <= len(job):
+            self._owed = owed
         return await self._cut_short(link, sent, len(job))
 
     async def _deliver_blind(self, link: Link, job: bytes, line_s: float) -> SendResult:
@@ -215,20 +234,19 @@ class Conversation(ABC):
         # What is known of the line outweighs a status that was answered around the full buffer.
         return SendResult(result.delivery, result.cause or PrinterCause.UNREACHABLE, result.detail)
 
-    async def _confirm(self, link: Link, timeout_s: float) -> SendResult:
-        """Wait for the answer to our sentinel, after those that earlier jobs on this line still owe."""
-        owed = self._unanswered
-        stopped = await self._await_sentinel(link, timeout_s)
+    async def _confirm(self, link: Link, timeout_s: float, owed: int) -> SendResult:
+        """Wait for the answer to the job's questions. owed: what earlier ones may still bring among them."""
+        stopped = await self._await_sentinel(link, timeout_s, owed)
         if stopped is _FORGOTTEN:
             return SendResult(Delivery.UNCONFIRMED, None, stopped.detail)
-        if self._unanswered:
-            # One answer of several: the printer was switched off in between and will never give the others.
-            self._unanswered = 0 if self._unanswered < owed else min(self._unanswered, UNANSWERED_MAX)
+        if self._owed > owed:
             detail = "the printer took the job and does not say that it is printed"
             if stopped is not None:
                 return SendResult(Delivery.UNCONFIRMED, stopped.causes[0], f"{detail}; {stopped.detail}")
             self._cut_off = True  # bytes that were lost on the way may have been the end of a picture
             return await self._unconfirmed(link, detail)
+        # What is still owed stands beside a question that was answered: it comes now, or never.
+        self._owed_until = time.monotonic() + SIDE_BY_SIDE_S
         last = self._sensor
         if printer_status.paper_out_after_job(last):
             self._note(DeviceState.LOST, "out of paper: put in a new roll", PrinterCause.PAPER_OUT)
@@ -239,48 +257,34 @@ class Conversation(ABC):
         low = printer_status.paper_low_after_job(last)
         return SendResult(Delivery.CONFIRMED, PrinterCause.PAPER_LOW if low else None, "")
 
-    async def _await_sentinel(self, link: Link, timeout_s: float) -> PrinterStatus | None:
-        """Return when every sentinel is answered or the time is over; at once, with its status, when the printer says
-        that it has stopped or shows that it has forgotten the job. Silence is noted and waited out: on a slow line our
-        question stands behind the job."""
+    async def _await_sentinel(self, link: Link, timeout_s: float, owed: int) -> PrinterStatus | None:
+        """Return when no more than `owed` answers are missing or the time is over; at once, with its status, when the
+        printer says that it has stopped or shows that it has forgotten the job. Silence is noted and waited out: on a
+        slow line our question stands behind the job."""
         deadline = time.monotonic() + timeout_s
-        only_ours = self._unanswered == 1
         asking, rounds = True, 0
-        while self._unanswered and link.readable and (left_s := deadline - time.monotonic()) > 0:
+        while self._owed > owed and link.readable and (left_s := deadline - time.monotonic()) > 0:
             slice_s = min(PATIENCE_S, left_s) if asking else left_s
             if await self._next(link, printer_status.is_sensor, slice_s) is not None:
-                if only_ours and self._unanswered and await self._is_quiet(link):
-                    self._unanswered = 0
+                if owed == 0 and self._owed and await self._is_quiet(link):
                     return _FORGOTTEN
                 continue
             if not asking:
                 continue
             status = await self._ask_status(link)
-            if self._unanswered and status.causes and status.causes[0] in _STOPPED:
+            if self._owed > owed and status.causes and status.causes[0] in _STOPPED:
                 return status
             # A second question would be mixed up with the late answer to this one.
             asking = PrinterCause.UNREACHABLE not in status.causes
             rounds += 1
-            if asking and only_ours and rounds == ROUNDS_BEFORE_SECOND:
+            if asking and owed == 0 and rounds == ROUNDS_BEFORE_SECOND:
                 # A printer that is still printing answers both when it is done; one that was switched off and on, this.
+                self._owed += 1
                 await link.write(PAPER_SENSOR, self._timeout_s, self._timeout_s)
-                self._unanswered += 1
         return None
 
     async def _is_quiet(self, link: Link) -> bool:
         return await self._next(link, printer_status.is_sensor, QUIET_S) is None
-
-    async def _settle(self, link: Link) -> None:
-        """Let the answers that earlier jobs owe come in, so that none is taken for the answer to the next job."""
-        if not self._unanswered:
-            return
-        await link.write(PAPER_SENSOR, idle_s=self._timeout_s, total_s=self._timeout_s)
-        self._unanswered += 1
-        timeout_s = min(self._timeout_s, ANSWER_S_MAX)
-        while self._unanswered and await self._next(link, printer_status.is_sensor, timeout_s) is not None:
-            timeout_s = QUIET_S
-        if timeout_s == QUIET_S:  # the printer has caught up: who is quiet now owes nothing more
-            self._unanswered = 0
 
     async def _unconfirmed(self, link: Link, detail: str) -> SendResult:
         now = await self._ask_status(link)
@@ -357,8 +361,8 @@ class Conversation(ABC):
             elif printer_status.is_automatic(byte):
                 skip = printer_status.AUTOMATIC_BYTES - 1
             else:
-                if printer_status.is_sensor(byte) and self._unanswered:
-                    self._unanswered -= 1
+                if printer_status.is_sensor(byte) and self._owed:
+                    self._owed -= 1
                     self._sensor = byte
                 self._foreign += not printer_status.is_known(byte)
                 if wanted(byte):

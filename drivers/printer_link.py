@@ -98,7 +98,8 @@ class Link:
             async with asyncio.timeout(timeout_s):
                 await ready
         except TimeoutError:
-            return False
+            # Both at once, where it was this process that was held up: the timeout cancels a future that has no result.
+            return ready.done() and not ready.cancelled()
         finally:
             remove(self._fd)
         return True

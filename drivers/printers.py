@@ -92,7 +92,6 @@ class NetworkPrinter(Conversation):
 
     async def _open(self) -> Link:
         where = f"{self._host}:{self._port}"
-        self._unanswered = 0  # what an earlier connection was owed went down with it
         try:
             async with asyncio.timeout(min(self._timeout_s, CONNECT_S_MAX)):
                 connection = await self._connect()

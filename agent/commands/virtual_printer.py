@@ -58,7 +58,7 @@ async def _serve(arguments: argparse.Namespace) -> None:
     except OSError as error:
         where = f"{arguments.host}:{arguments.port}"
         raise CommandError(f"{where} cannot be served: {error.strerror}") from error
-    print(f"virtual printer on {arguments.host}:{printer.port}, receipts go to {arguments.out}", flush=True)
+    _say(f"virtual printer on {arguments.host}:{printer.port}, receipts go to {arguments.out}")
     try:
         with _line_at(arguments.serial, await printer.open_pty() if arguments.serial else ""):
             threading.Thread(
@@ -80,7 +80,7 @@ def _line_at(path: Path | None, device: str) -> Iterator[None]:
         path.symlink_to(device)
     except OSError as error:
         raise CommandError(f"{path} cannot be made: {error.strerror}") from error
-    print(f"and on the serial line {path}", flush=True)
+    _say(f"and on the serial line {path}")
     try:
         yield
     finally:
@@ -99,22 +99,28 @@ def _switch(printer: VirtualPrinter, line: str) -> None:
         case ["off"]:
             for fault in Fault:
                 printer.set_fault(fault, on=False)
-            print("all is well", flush=True)
+            _say("all is well")
         case [name] if name in tuple(Fault):
             printer.set_fault(Fault(name))
-            print(f"{name} from now on", flush=True)
+            _say(f"{name} from now on")
         case [name, "in"] if name in tuple(Fault):
             printer.set_fault(Fault(name), in_job=True)
-            print(f"{name} within the next job", flush=True)
+            _say(f"{name} within the next job")
         case [name, "off"] if name in tuple(Fault):
             printer.set_fault(Fault(name), on=False)
-            print(f"{name} no more", flush=True)
+            _say(f"{name} no more")
         case []:
             pass
         case _:
-            print(_HELP, flush=True)
+            _say(_HELP)
 
 
 def _save(job: bytes, folder: Path, number: int, dots: int) -> None:
     saved = save_receipt(job, folder, number, dots)
-    print(f"receipt {number}: {len(job)} bytes, {saved.png}", flush=True)
+    _say(f"receipt {number}: {len(job)} bytes, {saved.png}")
+
+
+def _say(line: str) -> None:
+    """In one write: print() makes two, and the lines of two threads would run into one another."""
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
