@@ -12,7 +12,7 @@ from agent.domain.bundle import Age, Manifest
 from agent.domain.parts import Contents
 from agent.domain.time import EffectiveTime, day_number, timestamp
 from agent.ports import Counts
-from agent.printing import CAUSES
+from agent.print_words import CAUSES, LOOK
 from agent.state import REVOKED, Trust
 from drivers.ports import DeviceState, DeviceStatus
 
@@ -345,15 +345,13 @@ def _device_issues(facts: Facts) -> list[Issue]:
     ]
     stuck = facts.counts.prints.get("unconfirmed", 0)
     if stuck:
-        zh, en = CAUSES["unconfirmed"]
         found.append(
             Issue(
                 "print_unconfirmed",
                 "info",
                 f"{stuck} 张小票未确认",
                 f"{stuck} receipts not confirmed" if stuck > 1 else "1 receipt not confirmed",
-                zh,
-                en,
+                *LOOK,
             )
         )
     return found

@@ -7,7 +7,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 from agent.ports import CommitUnknown, LedgerUnavailable, PrintJob, Prints, PrintState
 from drivers.escpos_commands import DRAWER_PULSE
@@ -32,33 +32,6 @@ DRAWER_TURN_S = 5.0
 ASK_LOST_S = 5.0
 """How often a printer that was lost is asked while nothing waits, so that the page tells when it is mended."""
 _NOT_LOST = (DeviceState.READY, DeviceState.STARTING)
-
-CAUSES: dict[str, tuple[str, str]] = {
-    PrinterCause.PAPER_OUT: ("打印机缺纸，请换纸", "The printer is out of paper: put in a new roll"),
-    PrinterCause.PAPER_LOW: ("纸快用完了", "The paper is nearly used up"),
-    PrinterCause.COVER_OPEN: ("打印机盖没合上，请合盖", "The printer's cover is open: close it"),
-    PrinterCause.OFFLINE: (
-        "打印机离线，请按联机键",
-        "The printer is off line: press its feed or on-line key",
-    ),
-    PrinterCause.UNREACHABLE: (
-        "连不上打印机，请检查电源和线",
-        "The printer does not answer: check power and cable",
-    ),
-    PrinterCause.BUSY: (
-        "打印机正忙，请稍后再试",
-        "The printer is busy with a receipt: try again in a moment",
-    ),
-    PrinterCause.MISCONFIGURED: ("打印机设置有误，请通知 IT", "The printer is set up wrongly: tell store IT"),
-    "restart": (
-        "打印时本机重启过，请看小票是否已出",
-        "The till restarted while printing: is the receipt there?",
-    ),
-    "given_up": ("已取消打印", "Not printed: somebody gave it up"),
-    "unconfirmed": ("打印机没有确认，请看小票是否已出", "The printer did not confirm: is the receipt there?"),
-    "other_printer": ("由备用打印机打印", "It came out of the other printer"),
-    "": ("", ""),
-}
 
 
 class Device(NamedTuple):
@@ -232,17 +205,3 @@ def _outcome(tried: Sequence[tuple[str, SendResult]]) -> tuple[PrintState, str, 
     causes = [result.cause for _, result in tried if result.cause is not None]
     there = [cause for cause in causes if cause is not PrinterCause.UNREACHABLE]
     return PrintState.QUEUED, (there or causes)[0].value if causes else "", detail
-
-
-def print_json(job: PrintJob) -> dict[str, Any]:
-    zh, en = CAUSES.get(job.cause, (job.cause, job.cause))
-    return {
-        "job": job.job_id,
-        "redemption_id": job.redemption_id,
-        "state": job.state.value,
-        "copies": job.copies,
-        "cause": job.cause,
-        "cause_zh": zh,
-        "cause_en": en,
-        "updated_at": job.updated_at,
-    }

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from agent.ports import PrintJob, Prints, PrintState
-from agent.printing import CAUSES, PrintQueue, print_json
+from agent.print_words import CAUSES, print_json
+from agent.printing import PrintQueue
 from agent.promos import Promos
 from drivers.ports import Delivery, PrinterCause
 

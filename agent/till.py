@@ -30,7 +30,8 @@ from agent.intake import Arrival, Intake, Overflow
 from agent.lane_desk import LaneDesk
 from agent.members import NOBODY, Customer, Members
 from agent.ports import Clock, CommitUnknown, Counts, LedgerUnavailable, PrintJob, Prints
-from agent.printing import PrintQueue, print_json
+from agent.print_words import print_json
+from agent.printing import PrintQueue
 from agent.promos import Promos
 from agent.receipt_desk import ReceiptDesk
 from agent.redeem import Redeemer
@@ -101,10 +102,9 @@ class Till:
         self.hub, self.requeue = wiring.hub, wiring.requeue
         self.signals, self.sales, self.lanes = wiring.signals, wiring.sales, wiring.lane_desk
         self.risk, self.members, self.conflicts = wiring.risk, wiring.members, wiring.conflicts
-        self.receipts = ReceiptDesk(
-            wiring.prints, wiring.print_queue, wiring.promos, wiring.shown, self.tell_print
-        )
-        w, checkout = wiring, Checkout(self.sales, wiring.redeemer, wiring.state, wiring.clock)
+        w = wiring
+        self.receipts = ReceiptDesk(w.prints, w.print_queue, w.promos, w.shown, self.tell_print)
+        checkout = Checkout(self.sales, w.redeemer, w.state, w.clock)
         alone = checkout if w.without_pos else None
         self.counter = Counter(w.state, w.redeemer, w.members, w.clock, alone)
         self._intake = Intake(

@@ -8,7 +8,7 @@ from msgspec import Meta
 
 from agent.api.answers import CheckoutNow, Count, MemberNow, Minor, Said, SaleNow, Shape, StoreCurrency, Time
 from agent.ports import PrintState
-from agent.printing import CAUSES
+from agent.print_words import CAUSES
 from drivers.ports import DeviceState
 
 ISSUES = (
@@ -24,7 +24,9 @@ class Print(Shape):
     """state: unconfirmed: the printer did not answer; look at it before asking for a copy. failed: it was given up
         before a printer took a byte of it.
     copies: How many copies were asked for.
-    cause: Why it does not print; empty when nothing is wrong.
+    cause: Why it does not print; of an unconfirmed one, what happened while it was printed, which may be mended by now;
+        empty when nothing is wrong.
+    action_zh, action_en: What to do about an unconfirmed one; else empty.
     updated_at: When it came into its state.
     """
 
@@ -35,6 +37,8 @@ class Print(Shape):
     cause: Annotated[str, Meta(extra_json_schema={"enum": [str(cause) for cause in CAUSES]})]
     cause_zh: str
     cause_en: str
+    action_zh: str
+    action_en: str
     updated_at: Time
 
 

@@ -231,6 +231,8 @@ _PRINT = {
     "cause": "",
     "cause_zh": "",
     "cause_en": "",
+    "action_zh": "",
+    "action_en": "",
     "updated_at": "2026-11-22T02:43:44.912Z",
 }
 _STREAM = f"retry: {RECONNECT_MS}\nevent: print\ndata: {json.dumps(_PRINT)}\n\n: still here\n\n"

@@ -145,5 +145,6 @@ export function renderReceipt(receipt, prints, note) {
   byId("give-up").hidden = receipt?.state !== "queued" || receipt.copies > 0;
   const which = receipt?.state === "unconfirmed" && t("receipt_at", { job: receipt.job, t: clock(receipt.updated_at) });
   const cause = said({ zh: receipt?.cause_zh, en: receipt?.cause_en });
-  byId("receipt-note").textContent = note || [cause, which].filter(Boolean).join(" · ") || printsNote(prints);
+  const action = said({ zh: receipt?.action_zh, en: receipt?.action_en });
+  byId("receipt-note").textContent = note || [cause, which, action].filter(Boolean).join(" · ") || printsNote(prints);
 }

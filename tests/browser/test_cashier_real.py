@@ -193,6 +193,22 @@ async def test_a_receipt_is_printed_again_as_a_copy(page: Page, counter: Counter
     assert "重打".encode("gb18030") not in jobs[0]
 
 
+async def test_a_receipt_in_doubt_says_what_to_do_and_not_what_is_mended_long_since(
+    page: Page, counter: Counter
+) -> None:
+    await counter.visit(page)
+    counter.printer.set_fault(Fault.PAPER_OUT, in_job=True)
+    counter.scanner.scan(counter.till.coupon())
+    note, issues = page.locator("#receipt-note"), page.locator("#issues")
+    await expect(note).to_contain_text("打印时缺纸")
+    await expect(note).to_contain_text("请看小票是否已出")
+    await expect(issues).to_contain_text("打印机缺纸，请换纸")
+    counter.printer.set_fault(Fault.PAPER_OUT, on=False)
+    await expect(issues).not_to_contain_text("请换纸", timeout=15_000)
+    await expect(issues).to_contain_text("请看小票是否已出")
+    await expect(note).not_to_contain_text("请换纸")
+
+
 async def test_a_late_answer_about_a_receipt_undoes_no_newer_event(page: Page, counter: Counter) -> None:
     """GET /v1/prints/{job} is answered from before the printing and arrives after the event that says printed."""
     released = asyncio.Event()

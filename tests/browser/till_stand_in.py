@@ -148,7 +148,9 @@ RECEIPT = """\
 
 def receipt(job: str, state: str = "printed", **changes: Any) -> Json:
     """A receipt as GET /v1/prints/{job} gives it."""
+    action = ("小票出来了吗？", "Is it there?") if state == "unconfirmed" else ("", "")
     causes = {"cause_zh": "", "cause_en": "", "updated_at": ago(minutes=6)}
+    causes |= {"action_zh": action[0], "action_en": action[1]}
     return {"job": job, "state": state, "text": RECEIPT, "copies": 0, **causes, **changes}
 
 

@@ -229,9 +229,12 @@ async def play_unconfirmed(till: RealTill, checked: Checked, printer: VirtualPri
             pass
     printer.set_fault(Fault.DROP, on=False)
     assert [(one["job"], one["state"]) for one in listed] == [(job, "unconfirmed")]
+    assert listed[0]["action_en"].startswith("Look whether the receipt came out")
     assert (await checked.call("GET", "/v1/prints?limit=1")).json["prints"] == listed
     status = (await checked.call("GET", "/v1/status")).json
-    assert "receipts  0 waiting for a printer, 1 not confirmed" in status_lines(status)
+    told = list(status_lines(status))
+    assert "receipts  0 waiting for a printer, 1 not confirmed" in told
+    assert f"info      1 receipt not confirmed. {listed[0]['action_en']}" in told
     confirmed = await checked.call("POST", f"/v1/prints/{job}/confirm", {})
     assert (confirmed.status, confirmed.json["state"], confirmed.json["cause"]) == (200, "printed", "")
     again = await checked.call("POST", f"/v1/prints/{job}/confirm", {})

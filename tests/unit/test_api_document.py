@@ -10,7 +10,7 @@ import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 import config
-from agent import health, hub, printing
+from agent import health, hub
 from agent.api import connections, scans, server, status, wire
 from agent.api.errors import PROBLEMS
 from agent.api.operation import OPERATIONS
@@ -20,6 +20,7 @@ from agent.domain.outcome import Outcome, Tone
 from agent.domain.sale import LINES_MAX, PIECES_MAX
 from agent.domain.verdict import Verdict
 from agent.ports import PrintState
+from agent.print_words import CAUSES
 from drivers.ports import MAX_SCAN_CHARS, DeviceState
 from tests import openapi_page
 from tests.api_contract import PAGE, Contract, examples
@@ -72,7 +73,7 @@ def test_its_lists_are_the_codes_lists() -> None:
     assert enum("Tone") == set(Tone)
     assert enum("Problem", "code") == set(PROBLEMS)
     assert enum("PrintState") == set(PrintState)
-    assert enum("Print", "cause") == {str(cause) for cause in printing.CAUSES}
+    assert enum("Print", "cause") == {str(cause) for cause in CAUSES}
     assert enum("DeviceState") == set(DeviceState)
     assert enum("BundleNow", "age") == {*Age, "none"}
 
