@@ -14,6 +14,7 @@ from agent.domain.time import timestamp
 from cloud import forms, places
 from cloud.access import CODE_HOURS, digest, new_code, plain_code
 from cloud.admission import need
+from cloud.conflicts import shown
 from cloud.errors import Refused
 from cloud.http import Cloud, json_answer, read_json, read_query
 from cloud.lists import (
@@ -143,8 +144,12 @@ async def held(request: web.Request) -> web.Response:
 @ROUTES.get("/v1/admin/conflicts")
 async def conflicts(request: web.Request) -> web.Response:
     cloud = await need(request, Permission.READ)
-    limit, after, till = _page(request, "till")
-    return _listed("conflicts", await cloud.store.conflicts(limit, after, till), limit)
+    limit, after, till = _page(request, "till", "state")
+    state = request.query.get("state", "lasting")
+    if state not in ("lasting", "ended"):
+        raise Refused(422, "bad_field", "state is neither lasting nor ended")
+    lines = await cloud.store.conflicts(limit, after, till, ended=state == "ended")
+    return _listed("conflicts", lines, limit, await shown(cloud.store, lines))
 
 
 @ROUTES.get("/v1/admin/refusals")
@@ -179,9 +184,10 @@ def _listed(
     name: str,
     lines: Sequence[ConflictLine | RefusalLine | GapLine | ImplausibleLine | ReversalLine],
     limit: int,
+    said: list[dict[str, Any]] | None = None,
 ) -> web.Response:
-    """One page; one that may not be the last carries the header `Next-After`."""
-    answer = json_answer({name: [dataclasses.asdict(line) for line in lines]})
+    """One page; one that may not be the last carries the header `Next-After`. said: the lines as they are answered."""
+    answer = json_answer({name: [dataclasses.asdict(line) for line in lines] if said is None else said})
     if len(lines) == limit:
         answer.headers["Next-After"] = "/".join(str(key) for key in lines[-1].cursor())
     return answer

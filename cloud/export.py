@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from agent.domain.campaign import Campaign
 from agent.domain.offer import PARTIES, Funding
 from agent.domain.record import record_id
+from cloud.conflicts import shown
 from cloud.lists import NEWEST, LedgerLine, ReversalLine
 from cloud.ports import CloudStore, Offer
 from cloud.returns import Part, shares_of
@@ -45,6 +46,25 @@ class Table(NamedTuple):
 _COUPON = {"issuer": "text", "campaign": "integer", "index": "integer"}
 _RECORD = {"till": "text", "lane": "text", "sequence": "integer", "hash": "text", "redemption_id": "text"}
 
+_CONFLICT = {
+    **_COUPON,
+    **_RECORD,
+    "received_at": "moment",
+    "kind": "text",
+    **dict.fromkeys(("winner_till", "winner_redemption_id", "winner_time"), "text"),
+    "winner_received_at": "moment",
+    **dict.fromkeys(("time", "store", "merchant"), "text"),
+    "discount_minor": "integer",
+    **dict.fromkeys(("currency", "winner_store", "winner_merchant"), "text"),
+    "winner_discount_minor": "integer",
+    "winner_currency": "text",
+    "listed_at": "moment",
+    "revoked_at": "moment",
+    **dict.fromkeys(("state", "follows"), "text"),
+    "ended_at": "moment",
+    **dict.fromkeys(("ended_back", "ended_by", "zh", "en"), "text"),
+}
+
 
 async def _redemptions(store: CloudStore, period: Period) -> Pages:
     places = Places(store)
@@ -68,28 +88,22 @@ async def _redemptions(store: CloudStore, period: Period) -> Pages:
 
 
 async def _conflicts(store: CloudStore, period: Period) -> Pages:
-    after = NEWEST
-    while lines := await store.conflicts(PAGE, after):
-        after = lines[-1].cursor()
-        yield [
-            (
-                *(line.issuer, line.campaign, line.index),
-                *(
-                    line.till,
-                    line.lane,
-                    line.sequence,
-                    line.hash,
-                    line.redemption_id,
-                    line.received_at,
-                    line.kind,
-                ),
-                *(line.winner.till, line.winner.redemption_id, line.winner.time, line.winner.received_at),
-            )
-            for line in lines
-            if period.has(line.received_at)
-        ]
-        if lines[-1].received_at < period.since:
-            return  # the newest come first
+    """Those that last, then those that a return has ended, each from the newest."""
+    for ended in (False, True):
+        after = NEWEST
+        while lines := await store.conflicts(PAGE, after, ended=ended):
+            after = lines[-1].cursor()
+            told = await shown(store, [line for line in lines if period.has(line.received_at)])
+            yield [_conflict_row(one) for one in told]
+            if lines[-1].received_at < period.since:
+                break  # the newest come first
+
+
+def _conflict_row(said: dict[str, Any]) -> Row:
+    flat = dict(said)
+    for part in ("winner", "ended"):
+        flat |= {f"{part}_{key}": value for key, value in (said[part] or {}).items()}
+    return tuple(flat.get(name) for name in _CONFLICT)
 
 
 @dataclass(slots=True)
@@ -327,18 +341,9 @@ TABLES = {
         "each stored redemption",
     ),
     "conflicts": Table(
-        {
-            **_COUPON,
-            **_RECORD,
-            "received_at": "moment",
-            "kind": "text",
-            "winner_till": "text",
-            "winner_redemption_id": "text",
-            "winner_time": "text",
-            "winner_received_at": "moment",
-        },
+        _CONFLICT,
         _conflicts,
-        "each redemption of a coupon that another record had used before",
+        "each redemption of a coupon that another record had used before, and what follows",
     ),
     "settlement": Table(
         {

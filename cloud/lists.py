@@ -70,11 +70,22 @@ class LedgerLine:
     lines: tuple[dict[str, Any], ...] = ()
 
 
+class Ended(NamedTuple):
+    """A return ended a conflict. back: whose goods came back, "lost" or "won". by: the return's record id."""
+
+    back: str
+    at: str
+    by: str
+
+
 @dataclass(frozen=True, slots=True)
 class ConflictLine:
     """A redemption of a coupon that another record had used before.
 
-    kind: double for a stored record; fork, broken_chain, wrong_key for one that was refused with this code.
+    kind: double for a stored record; fork, broken_chain, wrong_key for one that was refused with this code. time,
+    discount_minor, currency (of the winner: won_minor, won_currency): as the tills say, None where one does not, or not
+    so that it can be read. listed_at: since when the coupon is on the status list as used, None where several uses of
+    it were possible, or it is not in conflict any more. revoked_at: by its issuer. ended: None while it lasts.
     """
 
     issuer: str
@@ -88,6 +99,14 @@ class ConflictLine:
     received_at: str
     kind: str
     winner: Win
+    time: str | None
+    discount_minor: int | None
+    currency: str | None
+    won_minor: int | None
+    won_currency: str | None
+    listed_at: str | None
+    revoked_at: str | None
+    ended: Ended | None = None
 
     def cursor(self) -> Cursor:
         return self.received_at, self.till, self.lane, self.sequence, self.hash
@@ -214,8 +233,9 @@ class ListStore(Protocol):
         """As `ledger`."""
 
     async def conflicts(
-        self, limit: int, after: Cursor = NEWEST, till: str | None = None
-    ) -> list[ConflictLine]: ...
+        self, limit: int, after: Cursor = NEWEST, till: str | None = None, *, ended: bool = False
+    ) -> list[ConflictLine]:
+        """Those that last, or those that a return has ended; till: of either side."""
 
     async def refusals(
         self, limit: int, after: Cursor = NEWEST, till: str | None = None

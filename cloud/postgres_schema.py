@@ -42,6 +42,7 @@ DISTRIBUTED = {
     **dict.fromkeys(("campaign", "campaign_value", "status_part", "code_table"), "campaign"),
     **dict.fromkeys(("tally_place", "tally_late"), "till"),
     **dict.fromkeys(("tally", "trial_code", "settled"), "campaign"),
+    "ended_conflict": "campaign",
     "code": "hash",
     "member": "pseudonym",
     "part": "sha256",

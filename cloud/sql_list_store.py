@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from cloud import sql_lists, sql_news, sql_records, sql_returns, sql_verdicts
+from cloud import sql_conflicts, sql_lists, sql_news, sql_records, sql_returns, sql_verdicts
 from cloud.lists import (
     NEWEST,
     ConflictLine,
@@ -32,9 +32,9 @@ class SqlListStore:
         return await self._threads.read(lambda db: sql_lists.earning(db, after, limit))
 
     async def conflicts(
-        self, limit: int, after: Cursor = NEWEST, till: str | None = None
+        self, limit: int, after: Cursor = NEWEST, till: str | None = None, *, ended: bool = False
     ) -> list[ConflictLine]:
-        return await self._threads.read(lambda db: sql_lists.conflicts(db, limit, after, till))
+        return await self._threads.read(lambda db: sql_conflicts.lines(db, limit, after, till, ended))
 
     async def refusals(
         self, limit: int, after: Cursor = NEWEST, till: str | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from cloud.lists import ConflictLine, Cursor, Earning, ImplausibleLine, LedgerLine, RefusalLine, Win
+from cloud.lists import Cursor, Earning, ImplausibleLine, LedgerLine, RefusalLine
 from cloud.returns import told_lines
 from cloud.sql import Db
 
@@ -22,14 +22,16 @@ LEFT JOIN conflict c ON (c.issuer, c.campaign, c.idx, c.till, c.lane, c.sequence
 """
 
 
-def page(at: str, keys: str, rest: str = "") -> str:
+def page(at: str, keys: str, rest: str = "", other_till: str = "") -> str:
     """What follows FROM in a list: the newest lines behind a cursor. Its values: the cursor's, the limit, and the till
     whose lines alone are wanted or None.
 
-    keys: the till first. rest: constants in place of keys of the cursor that the list has not.
+    keys: the till first. rest: constants in place of keys of the cursor that the list has not. other_till: a column;
+    lines of that till are its lines too.
     """
     behind = f"({at} < ?1 OR ({at} = ?1 AND ({keys}{rest}) > (?2, ?3, ?4, ?5)))"
-    of_till = f"(CAST(?7 AS TEXT) IS NULL OR {keys.partition(',')[0]} = ?7)"
+    tills = ", ".join(filter(None, (keys.partition(",")[0], other_till)))
+    of_till = f"(CAST(?7 AS TEXT) IS NULL OR ?7 IN ({tills}))"
     return f" WHERE {behind} AND {of_till} ORDER BY {at} DESC, {keys} LIMIT ?6"
 
 
@@ -114,18 +116,6 @@ def _member(value: Any, name: str) -> Any:
 def _text(value: Any, name: str) -> str | None:
     found = _member(value, name)
     return found if isinstance(found, str) and found else None
-
-
-def conflicts(db: Db, limit: int, after: Cursor, till: str | None) -> list[ConflictLine]:
-    """`CloudStore.conflicts`."""
-    rows = db.execute(
-        "SELECT c.issuer, c.campaign, c.idx, c.till, c.lane, c.sequence, c.hash, c.redemption_id, c.received_at,"
-        " c.kind, u.till, u.lane, u.sequence, u.redemption_id, u.received_at, u.time, u.hash"
-        " FROM conflict c JOIN coupon_use u USING (issuer, campaign, idx)"
-        + page("c.received_at", "c.till, c.lane, c.sequence, c.hash"),
-        (*after, limit, till),
-    )
-    return [ConflictLine(*(*row[:10], Win(*row[10:]))) for row in rows]
 
 
 def refusals(db: Db, limit: int, after: Cursor, till: str | None) -> list[RefusalLine]:

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from agent.domain.campaign import Returns
 from agent.domain.keys import key_id
 from agent.domain.offer import Funding
-from agent.domain.record import REDEMPTION_LANE
+from agent.domain.record import REDEMPTION_LANE, record_id
 from agent.domain.status import Status
 from cloud.chain import BackLine, CouponRef, Entry, Reversal
-from cloud.lists import Cursor, ReversalLine
+from cloud.lists import Cursor, ReversalLine, Win
 from cloud.returns import REVOKED_KEY, Part, left_of, nothing_left, parts_back, shares_of
 from cloud.sql import Db
 from cloud.sql_campaigns import campaign_of
+from cloud.sql_conflicts import Return
+from cloud.sql_conflicts import end as end_conflict
 from cloud.sql_lists import currency_of, page
 from cloud.sql_status import mark
 from cloud.sql_tally import note_late
@@ -80,7 +83,8 @@ def settle(db: Db, coupon: CouponRef, redemption_id: str, told: list[Finding]) -
         found = db.execute(_REDEMPTION, (of_till, of_sequence)).fetchone()
         if found is None or found[-1]:
             return
-        done = _judge(db, str(place[0]), asked, found, told)
+        by = Return(record_id(str(place[0]), REDEMPTION_LANE, int(str(place[1]))), str(at))
+        done = _judge(db, str(place[0]), asked, found, by, told)
         row = (*coupon, redemption_id, *place)
         if isinstance(done, str):
             _end(db, row, "refused", done, None)
@@ -100,7 +104,12 @@ def _end(db: Db, row: tuple[object, ...], state: str, reason: str, parts: str | 
 
 
 def _judge(
-    db: Db, till: str, asked: Reversal, redemption: tuple[object, ...], told: list[Finding]
+    db: Db,
+    till: str,
+    asked: Reversal,
+    redemption: tuple[object, ...],
+    by: Return,
+    told: list[Finding],
 ) -> list[Part] | str:
     """What goes back, or why nothing does; a coupon that comes back is given back here."""
     event_id, issuer, campaign, index, discount, event, digest, received_at, _ = redemption
@@ -122,7 +131,7 @@ def _judge(
     whole = nothing_left(left_of(left, parts))
     if whole and asked.comes_back and offer is not None and offer.returns is Returns.COUPON:
         own = Side(asked.of_till, asked.redemption_id, str(received_at))
-        _give_back(db, asked, str(digest), offer.uses, own, told)
+        _give_back(db, asked, str(digest), offer.uses, own, by, told)
     return parts
 
 
@@ -149,19 +158,24 @@ def read_part(wire: list[object]) -> Part:
     return Part(str(line), pieces, tuple(funded))
 
 
-def _give_back(db: Db, asked: Reversal, digest: str, limit: int, own: Side, told: list[Finding]) -> None:
+def _give_back(
+    db: Db, asked: Reversal, digest: str, limit: int, own: Side, by: Return, told: list[Finding]
+) -> None:
     """The use that this redemption was is none any more: whoever used the coupon next has it, or nobody does."""
     coupon = asked.coupon
     place = (asked.of_till, REDEMPTION_LANE, asked.of_sequence, digest)
     use = db.execute(
-        "SELECT till, lane, sequence, hash, redemption_id, received_at, uses FROM coupon_use"
+        "SELECT till, lane, sequence, redemption_id, received_at, time, hash, uses FROM coupon_use"
         f" WHERE {_OF_COUPON}",
         coupon,
     ).fetchone()
-    if _end_conflict(db, coupon, place):  # it was not the use that counted
-        told.append(Finding("settled", coupon, Side(use[0], *use[4:6]), own))
+    if use is None:
         return
-    if use is None or (limit == 1 and tuple(use[:4]) != place):
+    won = Win(*use[:7])
+    if end_conflict(db, coupon, place, won, "lost", by):  # it was not the use that counted
+        told.append(Finding("settled", coupon, Side(won.till, won.redemption_id, won.received_at), own))
+        return
+    if limit == 1 and (won.till, won.lane, won.sequence, won.hash) != place:
         return
     following, *others = db.execute(
         "SELECT till, lane, sequence, hash, redemption_id, received_at, kind FROM conflict"
@@ -169,7 +183,8 @@ def _give_back(db: Db, asked: Reversal, digest: str, limit: int, own: Side, told
         (*coupon, TOLD_MAX),
     ).fetchall() or [None]
     if following is not None:
-        _end_conflict(db, coupon, following[:4])
+        back = Win(*place[:3], asked.redemption_id, own.received_at, _time_of(db, place) or "", digest)
+        end_conflict(db, coupon, following[:4], back, "won", by)
         _tell(coupon, own, following, others if limit == 1 else [], told)
         if limit == 1:
             _take_over(db, coupon, following[:6])
@@ -198,20 +213,17 @@ def _tell(
         told.append(Finding("conflict", coupon, kept, side, other[6]))
 
 
-def _end_conflict(db: Db, coupon: CouponRef, place: tuple[object, ...]) -> bool:
-    ended = db.execute(
-        f"DELETE FROM conflict WHERE {_OF_COUPON} AND till = ? AND lane = ? AND sequence = ? AND hash = ?",
-        (*coupon, *place),
-    )
-    return ended.rowcount > 0
+def _time_of(db: Db, place: Sequence[object]) -> str | None:
+    """When it was, as the record at this place (till, lane, sequence, hash) says."""
+    known = db.execute(
+        "SELECT time FROM record WHERE till = ? AND lane = ? AND sequence = ? AND hash = ?", tuple(place)
+    ).fetchone()
+    return None if known is None else str(known[0])
 
 
 def _take_over(db: Db, coupon: CouponRef, following: tuple[object, ...]) -> None:
     *place, redemption_id, received_at = following
-    known = db.execute(
-        "SELECT time FROM record WHERE till = ? AND lane = ? AND sequence = ? AND hash = ?", place
-    ).fetchone()
-    time = received_at if known is None else known[0]
+    time = _time_of(db, place) or received_at
     db.execute(
         "UPDATE coupon_use SET till = ?, lane = ?, sequence = ?, hash = ?, redemption_id = ?, received_at = ?, time = ?"
         f" WHERE {_OF_COUPON}",

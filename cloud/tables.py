@@ -701,6 +701,35 @@ CREATE TABLE till_erased (
 CREATE INDEX erased_erasure ON erased (erasure);
 """
 
+# A conflict that a return has ended, for the list (cloud/sql_conflicts.py). won_*: whose redemption had the coupon.
+# back: whose goods came back, 'lost' or 'won'. ended_by: that return.
+_0023 = """
+CREATE TABLE ended_conflict (
+    issuer TEXT NOT NULL,
+    campaign INTEGER NOT NULL,
+    idx INTEGER NOT NULL,
+    till TEXT NOT NULL,
+    lane TEXT NOT NULL,
+    sequence INTEGER NOT NULL,
+    hash TEXT NOT NULL,
+    redemption_id TEXT NOT NULL,
+    received_at TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    won_till TEXT NOT NULL,
+    won_lane TEXT NOT NULL,
+    won_sequence INTEGER NOT NULL,
+    won_redemption_id TEXT NOT NULL,
+    won_received_at TEXT NOT NULL,
+    won_time TEXT NOT NULL,
+    won_hash TEXT NOT NULL,
+    back TEXT NOT NULL,
+    ended_at TEXT NOT NULL,
+    ended_by TEXT NOT NULL,
+    PRIMARY KEY (issuer, campaign, idx, till, lane, sequence, hash)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX ended_conflict_received ON ended_conflict (received_at);
+"""
+
 SCRIPTS = (
     _0001,
     _0002,
@@ -724,6 +753,7 @@ SCRIPTS = (
     _0020,
     _0021,
     _0022,
+    _0023,
 )
 """One per schema version, never edited after a release: write the next one."""
 VERSION = len(SCRIPTS)

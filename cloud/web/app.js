@@ -2,7 +2,7 @@
 
 import { ask, post, Refusal } from "./cloud.js";
 import { attributes, button, byId, el, link, memory } from "./dom.js";
-import { hash } from "./table.js";
+import { hash, here } from "./table.js";
 import { hourly, lang, speak, t, word } from "./words.js";
 import * as acts from "./acts.js";
 import * as arms from "./arms.js";
@@ -20,12 +20,12 @@ let session = null;
 let turn = 0;
 let shown = "";
 
-/** {name, path, rest, query} of the address: #/campaigns/acme/7?since=... */
+/** {name, path, rest, query}: what the address says (`here`), and which of the pages it is. */
 function where() {
-  const [path, text = ""] = location.hash.replace(/^#\/?/, "").split("?", 2);
+  const { path, query } = here();
   const [name, ...rest] = path.split("/").map(decodeURIComponent);
   const known = Object.hasOwn(PAGES, name) ? name : "tills";
-  return { name: known, rest, path: known === name ? path : known, query: Object.fromEntries(new URLSearchParams(text)) };
+  return { name: known, rest, path: known === name ? path : known, query };
 }
 
 function translate() {
@@ -77,18 +77,37 @@ async function show(quiet = false) {
   }
 }
 
-/** New content in place of the old; where somebody types or has opened something, it stays so. */
+/** New content in place of the old. The field that somebody types into stays the one it is, and what was opened stays open. */
 function replace(main, content, quiet) {
-  const active = document.activeElement;
-  const typing = active?.id && main.contains(active) ? { id: active.id, start: active.selectionStart, end: active.selectionEnd, value: active.value } : null;
   const open = new Set([...main.querySelectorAll("details[open]")].map((one) => one.dataset.key));
-  main.replaceChildren(...content);
-  if (quiet) for (const one of main.querySelectorAll("details")) one.open = open.has(one.dataset.key);
-  const field = typing && byId(typing.id);
-  if (!field) return;
-  if (typing.value !== undefined) field.value = typing.value;
-  field.focus();
-  try { field.setSelectionRange(typing.start, typing.end); } catch { /* a field without a selection */ }
+  const fresh = el("div", "", ...content);
+  if (quiet) for (const one of fresh.querySelectorAll("details")) one.open = open.has(one.dataset.key);
+  const field = [document.activeElement, ...main.querySelectorAll("input")].find((one) => one.id && one.matches("input") && main.contains(one));
+  const next = field && fresh.querySelector(`input#${CSS.escape(field.id)}`);
+  if (next && depth(field, main) === depth(next, fresh)) keep(field, next, main);
+  else main.replaceChildren(...fresh.childNodes);
+}
+
+function depth(node, above) {
+  let count = 0;
+  for (let one = node; one !== above; one = one.parentNode) count += 1;
+  return count;
+}
+
+/** Put everything around `next` around `field`, which is never taken out: caret, composition and undo live in it alone. */
+function keep(field, next, main) {
+  const typed = field.value.trim() !== (field.dataset.shown ?? "");
+  if (!typed) field.value = next.value;
+  field.dataset.shown = next.dataset.shown ?? "";
+  for (const name of ["placeholder", "aria-label"]) if (next.hasAttribute(name)) field.setAttribute(name, next.getAttribute(name));
+  for (let old = field, by = next; old !== main; old = old.parentNode, by = by.parentNode) {
+    for (const one of [...old.parentNode.childNodes]) if (one !== old) one.remove();
+    const around = [...by.parentNode.childNodes];
+    const at = around.indexOf(by);
+    old.before(...around.slice(0, at));
+    old.after(...around.slice(at + 1));
+    if (old !== field) old.className = by.className;
+  }
 }
 
 function failed(main, error, nothingShown) {

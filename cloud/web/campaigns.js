@@ -2,7 +2,7 @@
 
 import { address, ask } from "./cloud.js";
 import { attributes, el, link } from "./dom.js";
-import { empty, hash, pager, search, table } from "./table.js";
+import { empty, hash, pager, search, table, turn } from "./table.js";
 import { money, number, percent, t, titleOf } from "./words.js";
 
 export const NEEDS = "read";
@@ -32,8 +32,9 @@ export function download(path, query, label = t("download")) {
 /** Two days; the address holds them. */
 export function period(place) {
   const field = (name) => {
-    const input = attributes(el("input"), { type: "date", id: name, value: place.query[name] ?? "", "aria-label": t(name) });
-    input.addEventListener("change", () => location.replace(hash(place.path, { ...place.query, [name]: input.value, after: "" })));
+    const shown = place.query[name] ?? "";
+    const input = attributes(el("input"), { type: "date", id: name, value: shown, "data-shown": shown, "aria-label": t(name) });
+    input.addEventListener("change", () => turn({ [name]: input.value }));
     return input;
   };
   return el("div", "period", el("span", "", t("since")), field("since"), el("span", "", t("until")), field("until"));

@@ -10,6 +10,18 @@ export function hash(path, query = {}) {
   return `#/${path}${text && `?${text}`}`;
 }
 
+/** {path, query} of the address: #/campaigns/acme/7?since=... */
+export function here() {
+  const [path, text = ""] = location.hash.replace(/^#\/?/, "").split("?", 2);
+  return { path, query: Object.fromEntries(new URLSearchParams(text)) };
+}
+
+/** Go to the first page of where we are, with this in the query: a field outlives what was shown when it was made. */
+export function turn(changed) {
+  const { path, query } = here();
+  location.replace(hash(path, { ...query, ...changed, after: "" }));
+}
+
 /**
  * columns: [{name, label, sort, order, className, cell(row)}]; sort: what the cloud calls it, order: how it begins.
  * place: where we are; a header's link goes to the same place sorted otherwise.
@@ -62,15 +74,19 @@ export function chips(place, parameter, choices) {
   )));
 }
 
-/** A field that goes to the same place with what was typed, once nothing more is typed for a moment. */
+/** A field that asks for what was typed, once nothing more is typed for a moment; half a Chinese word asks for nothing. */
 export function search(place, label) {
+  const shown = place.query.search ?? "";
   const field = attributes(el("input"), {
-    id: "search", type: "search", placeholder: label, "aria-label": label, maxlength: "64", value: place.query.search ?? "", spellcheck: "false",
+    id: "search", type: "search", placeholder: label, "aria-label": label, maxlength: "64", value: shown, "data-shown": shown, spellcheck: "false",
   });
   let timer = 0;
-  field.addEventListener("input", () => {
+  const typed = (event) => {
     clearTimeout(timer);
-    timer = setTimeout(() => location.replace(hash(place.path, { ...place.query, search: field.value.trim(), after: "" })), 300);
-  });
+    if (event.isComposing) return;
+    timer = setTimeout(() => { if (field.isConnected) turn({ search: field.value.trim() }); }, 300);
+  };
+  field.addEventListener("input", typed);
+  field.addEventListener("compositionend", typed);
   return el("div", "search", field);
 }

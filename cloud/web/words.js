@@ -25,7 +25,10 @@ const TEXT = {
     since: "从", until: "到", period: "期间", show: "查看",
     arms_none: "还没有 A/B 数据", arms_none_do: "小票规则里设置分组后，这里显示各组券码的回收率。", rule: "规则", arm: "分组", receipts: "小票", codes: "发出券码", came_back: "已回收", rate_ci: "回收率（95% 区间）", difference: "与基准之差（95% 区间）", held_out: "对照组，不发券码", base: "基准", sure: "差异显著", unsure: "尚不能断定",
     arms_note: "每组区间用 Wilson 法，差的区间用 Newcombe 第 10 法。区间不含 0 时，差异才算得上可靠。",
-    conflicts_none: "没有冲突", conflicts_none_do: "没有一张券在两处核销。", time: "时间", coupon: "券", lost_at: "后到的", won_at: "先到的", kind: "类型", filter_till: "只看收银机",
+    conflicts_none: "没有冲突", conflicts_none_do: "没有一张券在两处核销。", time: "时间", coupon: "券", lost_at: "后到", won_at: "先到", kind: "类型", filter_till: "只看收银机",
+    lasting: "未了结", ended: "已了结", ended_none: "没有已了结的冲突", ended_none_do: "一方退货后，冲突了结并列在这里。", what_follows: "处理结果",
+    conflicts_lead: "按记录到达云端的先后，先到的有效，不看收银机时钟。两家门店都已收到通知。", by_till: "{till} 第 {n} 条", came_off: "优惠 {m}", at_till: "收银机 {t}", at_cloud: "云端 {t}",
+    listed: "{t} 起列为已用", revoked_coupon: "{t} 作废", ended_by: "{t}，退货记录 {id}",
     double: "两处核销", fork: "同号异文", broken_chain: "链不衔接", wrong_key: "密钥不对",
     refusals: "被拒记录", held: "待裁定", implausible: "不合理", gaps: "缺号", clean: "一条也没有", clean_do: "一切正常。",
     reason: "原因", record: "记录", lane: "通道", sequence: "序号", event: "原文", amount: "金额", key: "密钥", sequences: "序号范围", gap_missing: "未收到", gap_replaced: "换盘预留",
@@ -61,6 +64,9 @@ const TEXT = {
     arms_none: "No A/B data yet", arms_none_do: "Once a receipt rule has arms, this page shows how many of each arm's codes came back.", rule: "Rule", arm: "Arm", receipts: "Receipts", codes: "Codes given", came_back: "Came back", rate_ci: "Rate (95 % interval)", difference: "Against the base (95 % interval)", held_out: "held out, no codes", base: "base", sure: "a difference", unsure: "not certain",
     arms_note: "The interval of an arm is Wilson's, that of a difference is Newcombe's method 10. Only one that does not hold 0 tells of a difference.",
     conflicts_none: "No conflicts", conflicts_none_do: "No coupon was redeemed in two places.", time: "Received", coupon: "Coupon", lost_at: "Second", won_at: "First", kind: "Kind", filter_till: "Only till",
+    lasting: "Lasting", ended: "Ended", ended_none: "No conflict has ended", ended_none_do: "One whose goods come back ends and is listed here.", what_follows: "What follows",
+    conflicts_lead: "First is whose record reached the cloud first; no till's clock decides. Both stores have been told.", by_till: "{till}, record {n}", came_off: "{m} off", at_till: "till: {t}", at_cloud: "cloud: {t}",
+    listed: "listed as used {t}", revoked_coupon: "revoked {t}", ended_by: "{t}, return {id}",
     double: "redeemed twice", fork: "two records of one number", broken_chain: "chain does not fit", wrong_key: "other key",
     refusals: "Refused records", held: "To be decided", implausible: "Implausible", gaps: "Gaps", clean: "None at all", clean_do: "All is well.",
     reason: "Reason", record: "Record", lane: "Lane", sequence: "Sequence", event: "As sent", amount: "Amount", key: "Key", sequences: "Sequences", gap_missing: "never came", gap_replaced: "left for a lost disk",
@@ -128,4 +134,5 @@ export function span(seconds) {
 }
 
 export const clock = (time) => new Intl.DateTimeFormat(locale(), { dateStyle: "medium", timeStyle: "medium" }).format(new Date(time));
+export const minute = (time) => new Intl.DateTimeFormat(locale(), { month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", hourCycle: "h23" }).format(new Date(time));
 export const hourly = (time) => new Intl.DateTimeFormat(locale(), { timeStyle: "medium" }).format(new Date(time));
