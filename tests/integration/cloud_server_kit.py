@@ -30,6 +30,7 @@ from cloud.webhooks import Network
 from sync import wire
 from sync.ports import Answer
 from sync.uplink import HttpUplink, Identity
+from tests import cloud_contract
 from tests.unit import cloud_kit
 from tests.unit.cloud_kit import ISSUER, STORE, SealingTill, sealing_till
 
@@ -199,7 +200,9 @@ async def running_cloud(
     cloud = replace(open_cloud(folder, ages, clock), webhook_networks=webhook_networks)
     if limits is not None:
         cloud = replace(cloud, limits=limits)
-    runner = web.AppRunner(make_app(cloud), access_log=None, auto_decompress=False)
+    app = make_app(cloud)
+    faults = cloud_contract.hold(app)
+    runner = web.AppRunner(app, access_log=None, auto_decompress=False)
     await runner.setup()
     try:
         site = web.TCPSite(runner, "127.0.0.1", 0)
@@ -207,6 +210,7 @@ async def running_cloud(
         url = f"http://127.0.0.1:{runner.addresses[0][1]}"
         async with aiohttp.ClientSession() as session:
             yield Running(url, made["admin_token"], session, clock, cloud)
+        assert not faults, "docs/cloud-openapi.yaml says otherwise:\n" + "\n".join(faults)
     finally:
         await runner.cleanup()
         await cloud.store.close()

@@ -1,124 +1,116 @@
-"""docs/cloud-openapi.yaml is valid, names every route and no other, and the real answers fit it."""
+"""docs/cloud-openapi.yaml is valid, names every route and no other, and the real answers fit it.
+
+Every cloud of the tests is held against it (`tests.cloud_contract`): what is asked here is asked to be answered.
+"""
 
 from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
-from jsonschema import Draft202012Validator  # type: ignore[import-untyped]  # of openapi-spec-validator, no types
+from aiohttp import web
+from aiohttp.test_utils import TestClient, TestServer
+from jsonschema import Draft202012Validator  # type: ignore[import-untyped]  # has no types
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from agent.domain import campaign as campaigns
 from agent.domain.scan import Kind, Rule, rule_to_wire
-from cloud import (
-    admin_routes,
-    bundle_routes,
-    code_routes,
-    erasure_routes,
-    feed_routes,
-    issuer_routes,
-    member_routes,
-    report_routes,
-    staff_routes,
-    till_routes,
-    webhook_routes,
-)
+from cloud import page_routes
 from cloud.reports import REPORTS
+from cloud.server import make_app
 from sync import wire
 from sync.ports import Answer
 from sync.verdicts import VERDICTS_TYPE, read_verdicts, verdicts_path
+from tests import cloud_contract
 from tests.integration.cloud_server_kit import KEY_BODY, STORE_BODY, enrolment, running_cloud
 from tests.unit.cloud_kit import CAMPAIGN, ISSUER, TODAY, campaign, sealing_till
-
-MODULES = (
-    till_routes,
-    admin_routes,
-    issuer_routes,
-    bundle_routes,
-    code_routes,
-    staff_routes,
-    report_routes,
-    erasure_routes,
-    feed_routes,
-    webhook_routes,
-)
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "cloud-openapi.yaml"
 
 
 @pytest.fixture(scope="module")
 def document() -> dict[str, Any]:
-    loaded = yaml.safe_load(PAGE.read_text(encoding="utf-8"))
-    assert isinstance(loaded, dict)
-    return loaded
-
-
-def check(document: dict[str, Any], schema: dict[str, Any], value: Any) -> None:
-    whole = schema | {"components": document["components"]}  # so that references resolve
-    faults = [error.message for error in Draft202012Validator(whole).iter_errors(value)]
-    assert faults == [], value
-
-
-def answer_schema(document: dict[str, Any], method: str, path: str, status: int, kind: str) -> dict[str, Any]:
-    responses = document["paths"][path][method]["responses"]
-    found = responses.get(str(status), responses.get("default"))
-    if "$ref" in found:
-        found = document["components"]["responses"][found["$ref"].rpartition("/")[2]]
-    schema = found["content"][kind].get("schema", {})
-    assert isinstance(schema, dict)
-    return schema
+    return cloud_contract.document()
 
 
 def test_the_document_is_openapi(document: dict[str, Any]) -> None:
     OpenAPIV31SpecValidator(document).validate()
 
 
-def test_it_names_every_route_and_no_other(document: dict[str, Any]) -> None:
-    served = {
-        (
-            route.method.lower(),
-            re.sub(r"\{(\w+):[^}]*\}+", r"{\1}", route.path).replace("{sha256}}", "{sha256}"),
-        )
-        for module in (
-            till_routes,
-            admin_routes,
-            issuer_routes,
-            bundle_routes,
-            code_routes,
-            member_routes,
-            staff_routes,
-            report_routes,
-            erasure_routes,
-            feed_routes,
-            webhook_routes,
-        )
-        for route in module.ROUTES
-        if hasattr(route, "method") and hasattr(route, "path")
-    }
-    named = {
-        (method, path)
-        for path, item in document["paths"].items()
-        for method in item
-        if method in ("get", "post", "put", "delete")
-    }
-    assert served == named
+async def test_it_names_every_route_and_no_other(document: dict[str, Any], tmp_path: Path) -> None:
+    pages = {route.handler for route in page_routes.ROUTES if isinstance(route, web.RouteDef)}
+    async with running_cloud(tmp_path / "cloud") as cloud:
+        assert cloud.cloud is not None
+        served = {
+            (route.method.lower(), route.resource.canonical)
+            for route in make_app(cloud.cloud).router.routes()
+            if route.method != "HEAD" and route.handler not in pages and route.resource is not None
+        }
+    assert served == {place for place, _ in operations(document)}
 
 
-def test_it_names_every_conflict(document: dict[str, Any]) -> None:
-    """But what commands alone say; `restored` is what no other has: one word."""
-    sources = [path.read_text("utf-8") for path in Path(admin_routes.__file__).parent.glob("*.py")]
-    codes = {code for source in sources for code in re.findall(r'409,\s*"(\w+)"', source)}
-    codes -= {"not_closed", "sequences_used_up", "restored"}
-    assert {"uses_fixed", "code_exists"} <= codes
-    said = document["components"]["responses"]["Taken"]["description"]
-    assert set(re.findall(r"[a-z]+_[a-z_]+", said)) == codes
+RAISED = re.compile(r'(?:Refused|problem)\(\s*(\d{3}),\s*"(\w+)"')
+BY_COMMANDS = {("409", "not_closed"), ("409", "sequences_used_up")}
+"""What commands alone are told."""
+NOWHERE = {("405", "method_not_allowed")}
 
 
-def test_what_requests_hold_fits_it(document: dict[str, Any]) -> None:
-    schemas = document["components"]["schemas"]
+def test_it_names_every_code_that_the_cloud_refuses_with(document: dict[str, Any]) -> None:
+    """And each where its status is: a client matches codes."""
+    sources = [path.read_text("utf-8") for path in (Path(__file__).parents[2] / "cloud").rglob("*.py")]
+    raised = {found for source in sources for found in RAISED.findall(source)} - BY_COMMANDS
+    assert {("409", "uses_fixed"), ("503", "store_unavailable"), ("422", "too_many_people")} <= raised
+    named: dict[str, set[str]] = {}
+    for _, operation in operations(document):
+        for status, response in operation["responses"].items():
+            assert status.isdigit(), "a default says of nothing when it comes"
+            if status >= "400":
+                schema = cloud_contract.resolve(response)["content"]["application/problem+json"]["schema"]
+                named.setdefault(status, set()).update(schema["properties"]["code"]["enum"])
+    assert {(status, code) for status, code in raised if code not in named.get(status, ())} == set()
+
+
+def operations(document: dict[str, Any]) -> Iterator[tuple[tuple[str, str], dict[str, Any]]]:
+    for path, item in document["paths"].items():
+        for method, operation in item.items():
+            if method in ("get", "post", "put", "delete"):
+                yield (method, path), operation
+
+
+def test_the_judge_sees_faults() -> None:
+    """A test that cannot fail is a defect."""
+    judge = cloud_contract.answer_fault
+    health: tuple[str, str, int, Any, str] = ("get", "/v1/health", 200, {}, "application/json")
+    assert judge(*health, b'{"status": "ok"}') is None
+    assert judge(*health, b"{}") is not None
+    assert judge("get", "/v1/health", 200, {}, "text/plain", b"") == "of media type text/plain"
+    assert judge("get", "/v1/health", 418, {}, "text/plain", b"") == "the document has no such status"
+    assert judge("get", "/v1/wealth", 200, {}, "text/plain", b"") == "the document has no such operation"
+    problem = wire.encode_problem(wire.Problem(503, "busy", "come again", False))
+    busy = ("get", "/v1/health", 503, {"Retry-After": "2"}, wire.PROBLEM_TYPE)
+    assert judge(*busy, problem) is None
+    assert judge("get", "/v1/health", 503, {}, wire.PROBLEM_TYPE, problem) == "without ['Retry-After']"
+    assert judge(*busy, problem.replace(b'"busy"', b'"lazy"')) is not None
+
+
+async def test_it_sees_each_answer_of_an_application() -> None:
+    async def health(_request: web.Request) -> web.Response:
+        return web.json_response({})
+
+    app = web.Application()
+    faults = cloud_contract.hold(app)
+    app.router.add_get("/v1/health", health)
+    async with TestClient(TestServer(app)) as client:
+        await client.get("/v1/health")
+        await client.post("/v1/health")
+    missing, nowhere = faults
+    assert missing.startswith("GET /v1/health 200: $: 'status' is a required property"), missing
+    assert nowhere.startswith("POST /v1/health 405: $: None is not of type 'object'"), nowhere
+
+
+def test_what_requests_hold_fits_it() -> None:
     till = sealing_till("T-1")
     for name, value in (
         ("Store", STORE_BODY),
@@ -127,10 +119,10 @@ def test_what_requests_hold_fits_it(document: dict[str, Any]) -> None:
         ("Event", till.redeem(1)),
         ("Enrolment", enrolment(till, "AAAA-BBBB-CCCC")),
     ):
-        check(document, schemas[name], value)
+        assert cloud_contract.fault({"$ref": f"#/components/schemas/{name}"}, value) is None, value
 
 
-async def test_real_answers_fit_it(document: dict[str, Any], tmp_path: Path) -> None:
+async def test_real_answers_fit_it(tmp_path: Path) -> None:
     async with running_cloud(tmp_path / "cloud") as cloud:
         await cloud.set_up()
         one, two = await cloud.enrol("T-1"), await cloud.enrol("T-2", 2)
@@ -142,8 +134,6 @@ async def test_real_answers_fit_it(document: dict[str, Any], tmp_path: Path) -> 
         two.till.redeem(4)  # it never comes: a gap
         said += await two.post(two.till.redeem(5_000))
         assert {result.status.value for result in said} == {"stored", "refused", "conflict"}
-        results = json.loads(wire.encode_results(said))
-        check(document, document["components"]["schemas"]["Results"], results)
         order = {"issuer": ISSUER, "campaign": CAMPAIGN, "count": 2, "not_before": TODAY, "expires": TODAY}
         new_campaign = {"campaign": campaigns.to_wire(campaign(number=8)), "promo": None}
         asked: list[tuple[str, str, Any]] = [
@@ -169,9 +159,6 @@ async def test_real_answers_fit_it(document: dict[str, Any], tmp_path: Path) -> 
         ]
         for method, path, body in asked:
             status, answer = await cloud.admin(method.upper(), path, body)
-            kind = "application/json" if status < 400 else "application/problem+json"
-            route = f"/v1/admin/{path.partition('?')[0]}"
-            check(document, answer_schema(document, method, route, status, kind), answer)
             if method == "get" and status == 200:
                 assert answer[path], "there is one to look at"
         async with two.uplink() as uplink:
@@ -179,25 +166,20 @@ async def test_real_answers_fit_it(document: dict[str, Any], tmp_path: Path) -> 
         assert isinstance(told, Answer)
         read, _ = read_verdicts(told.body)
         assert [(one.standing, one.other["till"]) for one in read] == [("lost", "T-1")]
-        schema = answer_schema(document, "get", "/v1/tills/{till}/verdicts", 200, VERDICTS_TYPE)
-        check(document, schema, json.loads(told.body))
         assert wire.media_type(told.headers) == VERDICTS_TYPE
         lines = await cloud.lines()
         assert len(lines) == 5
-        for line in lines:
-            check(document, document["components"]["schemas"]["LedgerLine"], line)
         async with cloud.session.get(f"{cloud.url}/v1/health") as response:
-            check(document, document["components"]["schemas"]["Health"], json.loads(await response.text()))
+            assert response.status == 200
 
 
-async def test_what_a_check_is_answered_fits_it(document: dict[str, Any], tmp_path: Path) -> None:
+async def test_what_a_check_is_answered_fits_it(tmp_path: Path) -> None:
     async with running_cloud(tmp_path / "cloud") as cloud:
         await cloud.set_up()
         one, two = await cloud.enrol("T-1"), await cloud.enrol("T-2", 2)
         await one.post(one.till.redeem(1))
         coupons = [{"issuer": ISSUER, "campaign": CAMPAIGN, "index": index} for index in (1, 9, 5_000)]
         body = {"check": "0" * 32, "coupons": [coupons[0], coupons[1] | {"reserve": True}, coupons[2]]}
-        check(document, document["components"]["schemas"]["Check"], body)
         async with two.uplink() as uplink:
             heard = await uplink.ask(wire.checks_path("T-2"), json.dumps(body).encode(), wait_s=10)
             other = await uplink.ask(wire.checks_path("T-1"), json.dumps(body).encode(), wait_s=10)
@@ -205,58 +187,49 @@ async def test_what_a_check_is_answered_fits_it(document: dict[str, Any], tmp_pa
         assert isinstance(heard, Answer)
         assert isinstance(other, Answer)
         assert isinstance(wrong, Answer)
-        check(document, document["components"]["schemas"]["Checked"], json.loads(heard.body))
         assert [one["word"] for one in json.loads(heard.body)["coupons"]] == ["used", "yes", "unknown"]
         assert (other.status, wrong.status) == (403, 422), (
             "a till asks for itself, in the form that is written"
         )
 
 
-async def test_what_is_answered_of_held_uses_fits_it(document: dict[str, Any], tmp_path: Path) -> None:
+async def test_what_is_answered_of_held_uses_fits_it(tmp_path: Path) -> None:
     async with running_cloud(tmp_path / "cloud") as cloud:
         await cloud.set_up()
         client = await cloud.enrol("T-1")
         asked = [
-            ("post", "tills/{till}/revoke", "tills/T-1/revoke?promos=keep", 200),
-            ("get", "held", "held?till=T-1", 200),
-            ("post", "tills/{till}/refuse", "tills/T-1/refuse", 200),
-            ("get", "held", "held", 200),
-            ("post", "tills/{till}/release", "tills/T-1/release?key=x", 422),
-            ("post", "tills/{till}/release", "tills/T-1/release", 200),
+            ("post", "tills/T-1/revoke?promos=keep", 200),
+            ("get", "held?till=T-1", 200),
+            ("post", "tills/T-1/refuse", 200),
+            ("get", "held", 200),
+            ("post", "tills/T-1/release?key=x", 422),
+            ("post", "tills/T-1/release", 200),
         ]
-        for method, template, path, expected in asked:
+        for method, path, expected in asked:
             status, answer = await cloud.admin(method.upper(), path)
             assert status == expected, answer
-            kind = "application/json" if status < 400 else "application/problem+json"
-            check(document, answer_schema(document, method, f"/v1/admin/{template}", status, kind), answer)
             if method == "get":
                 assert len(answer["held"]) == 1
-            if template.endswith("revoke"):
+            if "revoke" in path:
                 await client.post(client.till.redeem(1))
 
 
-async def test_what_issuers_are_answered_fits_it(document: dict[str, Any], tmp_path: Path) -> None:
+async def test_what_issuers_are_answered_fits_it(tmp_path: Path) -> None:
     async with running_cloud(tmp_path / "cloud") as cloud:
         await cloud.set_up()
         _, listed = await cloud.admin("GET", "issuers")
         kid = listed["keys"][0]["kid"]
-        change = "issuers/{kid}/{change}"
-        one = "campaigns/{issuer}/{campaign}"
         asked = [
-            ("get", "issuers", "issuers"),
-            ("get", "campaigns", "campaigns"),
-            ("get", one, f"campaigns/{ISSUER}/{CAMPAIGN}"),
-            ("get", one, f"campaigns/{ISSUER}/9"),
-            ("post", change, f"issuers/{kid}/withdraw"),
-            ("post", change, f"issuers/{kid}/retire"),
+            ("get", "issuers", 200),
+            ("get", "campaigns", 200),
+            ("get", f"campaigns/{ISSUER}/{CAMPAIGN}", 200),
+            ("get", f"campaigns/{ISSUER}/9", 404),
+            ("post", f"issuers/{kid}/withdraw", 200),
+            ("post", f"issuers/{kid}/retire", 409),
         ]
-        seen = []
-        for method, template, path in asked:
+        for method, path, expected in asked:
             status, answer = await cloud.admin(method.upper(), path)
-            kind = "application/json" if status < 400 else "application/problem+json"
-            check(document, answer_schema(document, method, f"/v1/admin/{template}", status, kind), answer)
-            seen.append(status)
-        assert seen == [200, 200, 200, 404, 200, 409]
+            assert status == expected, answer
 
 
 def test_a_result_that_says_too_little_does_not_fit_it(document: dict[str, Any]) -> None:
@@ -267,26 +240,23 @@ def test_a_result_that_says_too_little_does_not_fit_it(document: dict[str, Any])
     assert not any(validator.is_valid({"results": [entry]}) for entry in bare)
 
 
-async def test_what_staff_are_answered_fits_it(document: dict[str, Any], tmp_path: Path) -> None:
+async def test_what_staff_are_answered_fits_it(tmp_path: Path) -> None:
     async with running_cloud(tmp_path / "cloud") as cloud:
         await cloud.set_up()
         await (await cloud.enrol("T-1")).fetch()
-        asked: list[tuple[str, str, str, Any, int]] = [
-            ("post", "tokens", "tokens", {"role": "viewer", "name": "x", "days": 3}, 201),
-            ("get", "tokens", "tokens", None, 200),
-            ("post", "tokens/{token}/revoke", "tokens/x/revoke", None, 200),
-            ("post", "tokens/{token}/revoke", "tokens/x/revoke", None, 404),
-            ("get", "acts", "acts", None, 200),
-            ("get", "overview", "overview", None, 200),
-            ("get", "fleet", "fleet", None, 200),
-            ("get", "fleet", "fleet?sort=x", None, 422),
-            *(("get", "reports/{report}", f"reports/{report}", None, 200) for report in REPORTS),
+        asked: list[tuple[str, str, Any, int]] = [
+            ("post", "tokens", {"role": "viewer", "name": "x", "days": 3}, 201),
+            ("get", "tokens", None, 200),
+            ("post", "tokens/x/revoke", None, 200),
+            ("post", "tokens/x/revoke", None, 404),
+            ("get", "acts", None, 200),
+            ("get", "overview", None, 200),
+            ("get", "fleet", None, 200),
+            ("get", "fleet?sort=x", None, 422),
+            *(("get", f"reports/{report}", None, 200) for report in REPORTS),
         ]
-        for method, template, path, body, expected in asked:
+        for method, path, body, expected in asked:
             status, answer = await cloud.admin(method.upper(), path, body)
             assert status == expected, answer
-            kind = "application/json" if status < 400 else "application/problem+json"
-            check(document, answer_schema(document, method, f"/v1/admin/{template}", status, kind), answer)
         async with cloud.session.post(f"{cloud.url}/v1/session", json={"token": cloud.token}) as response:
-            who = await response.json()
-        check(document, answer_schema(document, "post", "/v1/session", 200, "application/json"), who)
+            assert response.status == 200

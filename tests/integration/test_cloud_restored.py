@@ -27,6 +27,7 @@ from cloud.http import utc_now
 from cloud.main import init, open_cloud
 from cloud.publish import Ages
 from cloud.server import make_app
+from tests import cloud_contract
 from tests.core_kit import rows
 from tests.integration.cloud_server_kit import STORE_BODY, Running
 from tests.unit.cloud_kit import CAMPAIGN, ISSUER
@@ -43,13 +44,16 @@ async def serving(
 ) -> AsyncIterator[Running]:
     """The cloud of a data directory that is there, on the port it had before."""
     cloud = open_cloud(folder, ages)
-    runner = web.AppRunner(make_app(cloud), access_log=None, auto_decompress=False, shutdown_timeout=0.1)
+    app = make_app(cloud)
+    faults = cloud_contract.hold(app)
+    runner = web.AppRunner(app, access_log=None, auto_decompress=False, shutdown_timeout=0.1)
     await runner.setup()
     try:
         await web.TCPSite(runner, "127.0.0.1", port).start()
         url = f"http://127.0.0.1:{runner.addresses[0][1]}"
         async with aiohttp.ClientSession() as session:
             yield Running(url, token, session, cloud=cloud)
+        assert not faults, "docs/cloud-openapi.yaml says otherwise:\n" + "\n".join(faults)
     finally:
         await runner.cleanup()
         await cloud.store.close()
