@@ -135,7 +135,14 @@ def _hid_scanner(scanner: config.HidScanner) -> ScanSource:
 
 def printers(settings: config.Config) -> list[Device]:
     """Each configured printer with its way to make bytes of a receipt, in order of preference."""
-    return [Device(receipt_printer(printer), _renderer(printer)) for printer in settings.printer]
+    return [
+        Device(
+            receipt_printer(printer),
+            _renderer(printer),
+            0 if isinstance(printer, config.IppPrinter) else printer.ask_every_s,
+        )
+        for printer in settings.printer
+    ]
 
 
 def receipt_printer(printer: config.Printer) -> ReceiptPrinter:

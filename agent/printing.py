@@ -10,11 +10,11 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import NamedTuple, TypeVar
 
 from agent.ports import CommitUnknown, LedgerUnavailable, PrintJob, Prints, PrintState
+from agent.printer_watch import watch
 from drivers.escpos_commands import DRAWER_PULSE
 from drivers.ports import (
     JOB_BYTES_MAX,
     Delivery,
-    DeviceState,
     PrinterCause,
     PrinterStatus,
     ReceiptPrinter,
@@ -29,9 +29,6 @@ RETRY_LEAST_S, RETRY_MOST_S = 0.5, 1.0
 """Waits before a printer that took nothing is asked again, while a receipt waits for it."""
 DRAWER_TURN_S = 5.0
 """How long a drawer waits for the receipt before it: one that opens long after nobody stands there is a risk."""
-ASK_LOST_S = 5.0
-"""How often a printer that was lost is asked while nothing waits, so that the page tells when it is mended."""
-_NOT_LOST = (DeviceState.READY, DeviceState.STARTING)
 
 
 class Device(NamedTuple):
@@ -40,6 +37,8 @@ class Device(NamedTuple):
     printer: ReceiptPrinter
     render: Callable[[str, int], bytes]
     """(the document as JSON text, copy number) -> bytes"""
+    ask_every_s: float = 0
+    """See `printer_watch.watch`."""
 
 
 class PrintQueue:
@@ -66,6 +65,7 @@ class PrintQueue:
         self._printed = printed
         self._instead = instead
         self._wake = asyncio.Event()
+        self._idle = False
 
     def wake(self) -> None:
         """A job was committed."""
@@ -82,17 +82,14 @@ class PrintQueue:
         return results[0]
 
     async def run(self) -> None:
-        """Print until cancelled."""
-        asking = asyncio.create_task(self._ask(self._devices))
-        try:
+        """Print until cancelled. Meanwhile each printer is watched, so that what is the matter is seen before the next
+        customer. No job waits for that; a printer takes its turns itself, and bounds them."""
+        async with asyncio.TaskGroup() as tasks:
+            for device in self._devices:
+                tasks.create_task(watch(device.printer, device.ask_every_s, lambda: self._idle))
             await self._work()
-        finally:
-            asking.cancel()
-            await asyncio.gather(asking, return_exceptions=True)
 
     async def _work(self) -> None:
-        """Meanwhile each printer is asked once, so that an absent one is seen before the first customer. No job waits
-        for that; a printer takes its turns itself, and bounds them."""
         while True:
             try:
                 job = await self._prints.next_print()
@@ -101,7 +98,9 @@ class PrintQueue:
                 await asyncio.sleep(RETRY_LEAST_S)
                 continue
             if job is None:
-                await self._rest()
+                self._idle = True
+                await self._woken_within(None)
+                self._idle = False
             elif not await self._print(job):
                 await self._until_ready()
 
@@ -150,14 +149,6 @@ class PrintQueue:
             if any(status.ready for status in await self._ask(self._devices)) or self._causes() != causes:
                 return
             wait_s = min(wait_s * 2, RETRY_MOST_S)
-
-    async def _rest(self) -> None:
-        """Until a job was committed. Who is lost is asked now and then; a printer that is well is left alone."""
-        while True:
-            lost = [device for device in self._devices if device.printer.status().state not in _NOT_LOST]
-            if await self._woken_within(ASK_LOST_S if lost else None):
-                return
-            await self._ask(lost)
 
     def _causes(self) -> list[str]:
         return [device.printer.status().cause for device in self._devices]

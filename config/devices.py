@@ -228,8 +228,22 @@ class PrinterBase(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     ] = 5
 
 
+class AskedPrinter(PrinterBase, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A printer that can say how it is."""
+
+    ask_every_s: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=3600,
+            description="Seconds between two questions to a printer that is well while nothing is printed, so that an "
+            "empty roll is seen before the next customer. 0: never, where another program holds the printer.",
+        ),
+    ] = 60
+
+
 class TcpPrinter(
-    PrinterBase, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="tcp"
+    AskedPrinter, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="tcp"
 ):
     """A network printer (raw TCP)."""
 
@@ -240,7 +254,7 @@ class TcpPrinter(
 
 
 class SerialPrinter(
-    PrinterBase, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="serial"
+    AskedPrinter, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="serial"
 ):
     """A printer on a serial line."""
 
@@ -258,7 +272,7 @@ class SerialPrinter(
 
 
 class FilePrinter(
-    PrinterBase, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="file"
+    AskedPrinter, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="file"
 ):
     """A printer behind a device file, such as USB /dev/usb/lp0."""
 

@@ -101,7 +101,12 @@ class IppPrinter:
     def status(self) -> DeviceStatus:
         return self._status
 
-    async def query(self) -> PrinterStatus:
+    @property
+    def answers(self) -> bool:
+        """A print server answers for itself: what it says of the printer is of the last job."""
+        return False
+
+    async def query(self, silence_counts: bool = True) -> PrinterStatus:
         async with self._turn, self._session() as session:
             return await self._ask(session)
 

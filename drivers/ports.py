@@ -131,11 +131,18 @@ class ReceiptPrinter(Protocol):
 
     def status(self) -> DeviceStatus: ...
 
-    async def query(self) -> PrinterStatus:
-        """Ask the printer now. Raises nothing: an unreachable printer is a status."""
+    @property
+    def answers(self) -> bool:
+        """Whether it says how it is when it is asked, so that asking is worth its while."""
+
+    async def query(self, silence_counts: bool = True) -> PrinterStatus:
+        """Ask the printer now. Raises nothing: an unreachable printer is a status.
+
+        silence_counts: whether `status` is to say so where it does not answer."""
 
     def expect_rest(self) -> None:
-        """An earlier process may have begun a job and not ended it: the printer may still be inside a command of it."""
+        """An earlier process may have begun a job and not ended it: the printer may still be inside a command of it or
+        answer its questions."""
 
     async def send(self, job: bytes, turn_s: float | None = None) -> SendResult:
         """Send one whole job. Raises nothing: every end is a `SendResult`.

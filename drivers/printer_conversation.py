@@ -126,17 +126,28 @@ class Conversation(ABC):
     async def _open(self) -> Link:
         """Open the device within the timeout. Raises PrinterUnavailableError."""
 
-    async def query(self) -> PrinterStatus:
+    @property
+    def answers(self) -> bool:
+        return self._two_way
+
+    async def query(self, silence_counts: bool = True) -> PrinterStatus:
         async with self._turn:
-            try:
-                link = await self._open()
-            except PrinterUnavailableError as error:
-                self._note(error.state, error.detail, error.cause)
-                return PrinterStatus(False, (error.cause,), error.detail)
-            try:
-                return await self._ask_status(link)
-            finally:
-                link.close()
+            before = self._status
+            status = await self._query()
+            if not silence_counts and status.causes == (PrinterCause.UNREACHABLE,):
+                self._status = before
+            return status
+
+    async def _query(self) -> PrinterStatus:
+        try:
+            link = await self._open()
+        except PrinterUnavailableError as error:
+            self._note(error.state, error.detail, error.cause)
+            return PrinterStatus(False, (error.cause,), error.detail)
+        try:
+            return await self._ask_status(link)
+        finally:
+            link.close()
 
     def expect_rest(self) -> None:
         self._cut_off = True

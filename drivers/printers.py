@@ -214,6 +214,10 @@ class FilePrinter(Conversation):
         self._device = device
         self._answered_once = False
 
+    @property
+    def answers(self) -> bool:
+        return self._answered_once
+
     async def _open(self) -> Link:
         return await asyncio.to_thread(self._open_device)
 

@@ -27,8 +27,14 @@ class FakePrinter:
         detail = self.cause.value if self._state is DeviceState.LOST and self.cause else ""
         return DeviceStatus(self._name, "fake", self._state, detail, self._since, detail)
 
-    async def query(self) -> PrinterStatus:
+    @property
+    def answers(self) -> bool:
+        return True
+
+    async def query(self, silence_counts: bool = True) -> PrinterStatus:
         ready = self.cause in (None, PrinterCause.PAPER_LOW)
+        if self.cause is PrinterCause.UNREACHABLE and not silence_counts:
+            return PrinterStatus(False, (self.cause,), self.cause)
         self._state = DeviceState.READY if ready else DeviceState.LOST
         return PrinterStatus(ready, () if self.cause is None else (self.cause,), self.cause or "")
 

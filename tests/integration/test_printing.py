@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from agent import printing
+from agent import printer_watch, printing
 from agent.ports import LedgerUnavailable, PrintJob
 from agent.printing import Device, PrintQueue
 from drivers.ports import (
@@ -135,7 +135,7 @@ async def test_a_printer_that_never_answers_the_first_question_delays_no_job(til
     asked = asyncio.Event()
 
     class Mute(FakePrinter):
-        async def query(self) -> PrinterStatus:
+        async def query(self, silence_counts: bool = True) -> PrinterStatus:
             asked.set()
             await asyncio.Event().wait()
             raise AssertionError
@@ -184,7 +184,7 @@ async def test_a_printer_without_paper_is_asked_again_without_writing(till: Core
     asked = 0
 
     class Counting(FakePrinter):
-        async def query(self) -> PrinterStatus:
+        async def query(self, silence_counts: bool = True) -> PrinterStatus:
             nonlocal asked
             asked += 1
             return await printer.query()
@@ -363,7 +363,7 @@ async def test_a_job_that_waits_names_what_is_the_matter_now(till: Core) -> None
 async def test_a_lost_printer_is_seen_to_be_mended_while_nothing_waits(
     till: Core, monkeypatch: pytest.MonkeyPatch, state: DeviceState
 ) -> None:
-    monkeypatch.setattr(printing, "ASK_LOST_S", 0.01)
+    monkeypatch.setattr(printer_watch, "TICK_S", 0.01)
 
     class Printer(FakePrinter):
         def status(self) -> DeviceStatus:
