@@ -109,7 +109,7 @@ class Camera:
                 self._board.set(DeviceState.MISCONFIGURED, str(error))
                 await asyncio.Event().wait()
             grabbing = loop.run_in_executor(pool, self._grab, slot)
-            grabbing.add_done_callback(slot.wake)
+            grabbing.add_done_callback(slot.end)
             reader, in_view = FrameReader(chain), InView(self._settings.codes)
             changed_at = time.monotonic()
             while True:
@@ -264,6 +264,7 @@ class Slot:
         self._changed = threading.Condition()
         self._frame: Frame | None = None
         self._stopped = False
+        self._ended = False
 
     def is_stopped(self) -> bool:
         return self._stopped
@@ -286,16 +287,20 @@ class Slot:
             self._changed.wait_for(lambda: self._stopped, None if seconds is None else max(seconds, 0))
 
     async def take(self) -> Frame | None:
-        """In the loop: the next frame; None when woken without one."""
-        await self._ready.wait()
-        self._ready.clear()
-        with self._changed:
-            frame, self._frame = self._frame, None
-            self._changed.notify_all()
-        return frame
+        """In the loop: the next frame; None when the grabber has ended."""
+        while True:
+            await self._ready.wait()
+            self._ready.clear()
+            with self._changed:
+                frame, self._frame = self._frame, None
+                self._changed.notify_all()
+            # The word of a frame may come when the one that replaced it was taken: it is of none then.
+            if frame is not None or self._ended:
+                return frame
 
-    def wake(self, _: object = None) -> None:
-        """In the loop: let `take` return."""
+    def end(self, _: object = None) -> None:
+        """In the loop: the grabber gives no more."""
+        self._ended = True
         self._ready.set()
 
     def stop(self) -> None:

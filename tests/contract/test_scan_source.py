@@ -193,7 +193,7 @@ async def test_codes_arrive_whole_in_order_and_in_the_loops_thread(bench: Bench)
         for token in TOKENS:
             before = time.monotonic()
             await bench.present(token)
-            scan = await asyncio.wait_for(scans.get(), 10)
+            scan = await asyncio.wait_for(scans.get(), 30)
             assert (scan.text, scan.source) == (token, "one")
             assert before <= scan.at <= time.monotonic()
         assert scans.empty()

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager, suppress
 
 from drivers.ports import DeviceState, Scan, ScanFault, ScanSource
 
-WAIT_S = 10.0
+WAIT_S = 30.0
 """Bound on every wait; far above what any of it takes, so that a busy machine does not fail a test."""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from types import SimpleNamespace
 
 import numpy as np
@@ -17,6 +18,7 @@ from drivers.camera import (
     Camera,
     CameraSettings,
     Codes,
+    Frame,
     InView,
     Slot,
     _cut,
@@ -145,3 +147,33 @@ async def test_an_idle_camera_is_looked_at_less_often(monkeypatch: pytest.Monkey
     camera._is_idle = True
     assert camera._play_live(source, Slot(asyncio.get_running_loop())) == 300
     assert abs(len(source.retrieved) - 3 * IDLE_FPS) <= 2
+
+
+class LateLoop:
+    """Carries the word from the grabber to the loop when the test says so."""
+
+    def __init__(self) -> None:
+        self.words: list[Callable[[], object]] = []
+
+    def call_soon_threadsafe(self, word: Callable[[], object]) -> None:
+        self.words.append(word)
+
+
+async def test_the_word_of_a_frame_that_was_replaced_ends_nothing():
+    late = LateLoop()
+    slot = Slot(late)  # type: ignore[arg-type]  # all that it asks of the loop
+    old, new, third = (Frame(np.zeros((1, 1), np.uint8), at, at) for at in (1.0, 2.0, 3.0))
+    slot.put(old)
+    slot.put(new)
+    late.words.pop()()
+    assert await slot.take() is new
+    late.words.pop()()
+    taking = asyncio.create_task(slot.take())
+    for _ in range(3):
+        await asyncio.sleep(0)
+    assert not taking.done()
+    slot.put(third)
+    late.words.pop()()
+    assert await taking is third
+    slot.end()
+    assert await slot.take() is None
