@@ -2,27 +2,26 @@
 
 The cloud deletes what discloses it, keeps a digest by which a record that comes later is stripped, and tells tills in
 their bundles and systems outside in the feed. Each till erases and says so in a record of its own chain. No signed
-byte changes, so every chain verifies as before; `check_chains` does.
+byte changes, so every chain verifies as before; `check_chains` does, and `cloud.erasure_proof` from outside.
 """
 
 from __future__ import annotations
 
-import base64
 import json
-from collections.abc import AsyncIterator
-from typing import Any, NamedTuple
+from collections.abc import AsyncIterator, Collection
+from typing import Any
 
-from agent.domain import record
 from agent.domain.cose import Algorithm
 from agent.domain.disclosure import is_pseudonym
-from agent.domain.keys import SigningKey, load_public_key, signature_ok
-from agent.domain.record import GENESIS, LANES, RecordFault
-from cloud.erasures import Erasure
+from agent.domain.keys import SigningKey, load_public_key
+from agent.domain.record import EVIDENCE_LANE, LANES, ChainHead
+from cloud import erasure_proof
+from cloud.erasure_proof import Lane
+from cloud.erasures import Done, Erasure
 from cloud.errors import Refused
 from cloud.ports import CloudStore
-from cloud.tills import TillState
+from cloud.tills import Till, TillState
 
-PROOF_CONTEXT = b"redeemd/erasure-proof/v1\0"
 ERASURES_SHOWN = 1000
 _PAGE = 500
 
@@ -43,69 +42,81 @@ async def shown(store: CloudStore, erasure: Erasure) -> dict[str, Any]:
         "at": erasure.at,
         "names": list(erasure.names),
         "disclosures": erasure.disclosures,
-        "tills": [one._asdict() for one in erasure.done],
+        "records_digest": erasure.records_digest.hex() if erasure.records_digest else None,
+        "tills": [_place(one) for one in erasure.done],
         "open": [till for till in enrolled if till not in done],
     }
 
 
+def answered(erasure: Erasure) -> dict[str, Any]:
+    """What only who asked for the erasure is told: which records named the person. It is kept nowhere."""
+    if erasure.handed is None:
+        return {"handed": None}
+    salt, places = erasure.handed
+    return {"handed": {"salt": salt.hex(), "records": [one._asdict() for one in places]}}
+
+
+def _place(done: Done) -> dict[str, Any]:
+    sequence = int(done.record_id.rpartition("E")[2])
+    return {"lane": EVIDENCE_LANE, "sequence": sequence, **done._asdict()}
+
+
 async def proof(store: CloudStore, number: int, key: SigningKey, at: str) -> dict[str, Any]:
-    """{"proof", "kid", "signature"}: signed by the key that signs bundles. Refused(404)."""
+    """{"proof", "kid", "signature"}: signed by the key that signs bundles. Refused(404).
+
+    Each till that says that it erased comes with its record, the keys that sign for it and where its chains ended.
+    """
     erasure = await store.erasure(number)
     if erasure is None:
         raise Refused(404, "unknown_erasure", f"there is no erasure {number}")
+    known = {till.till: till for till in await store.tills()}
     said = {"about": "redeemd erasure", "made_at": at, **await shown(store, erasure)}
-    signed = key.sign(PROOF_CONTEXT + record.canonical_json(said))
-    signature = base64.urlsafe_b64encode(signed).rstrip(b"=").decode()
-    return {"proof": said, "kid": key.kid.hex(), "signature": signature}
+    said["tills"] = [await _with_record(store, one, known[one["till"]]) for one in said["tills"]]
+    return erasure_proof.sign(said, key)
 
 
-def proof_holds(document: dict[str, Any], public_key: bytes) -> bool:
-    """Whether that key signed this proof."""
-    raw = base64.urlsafe_b64decode(str(document["signature"]) + "==")
-    key = load_public_key(Algorithm.ED25519, public_key)
-    return signature_ok(key, raw, PROOF_CONTEXT + record.canonical_json(document["proof"]))
+async def _with_record(store: CloudStore, place: dict[str, Any], till: Till) -> dict[str, Any]:
+    page = await store.events_of(till.till, EVIDENCE_LANE, place["sequence"] - 1, 1)
+    text = page[0][1] if page and page[0][0] == place["sequence"] else ""
+    heads = {lane: await store.lane_end(till.till, lane) or ChainHead() for lane in LANES}
+    return place | {
+        "record": text,
+        "keys": [
+            {"public_key": key.public_key.hex(), "behind": {lane: key.lanes[lane].after for lane in LANES}}
+            for key in till.keys
+        ],
+        "heads": {lane: head._asdict() for lane, head in heads.items()},
+    }
 
 
-class Chain(NamedTuple):
-    """A lane of a till that was checked. fault: what is wrong with it first, "" if nothing is."""
-
-    till: str
-    lane: str
-    records: int
-    fault: str
-
-
-async def check_chains(store: CloudStore) -> AsyncIterator[Chain]:
+async def check_chains(store: CloudStore) -> AsyncIterator[Lane]:
     """Every stored record again: its hash, its signature, and that it follows the one before where that is here."""
     for till in await store.tills():
         keys = [load_public_key(Algorithm.ED25519, key.public_key) for key in till.keys]
-
-        def verifies(signature: bytes, data: bytes, keys: list[Any] = keys) -> bool:
-            return any(signature_ok(key, signature, data) for key in keys)
-
         for lane in LANES:
-            begins = {
-                key.lanes[lane].after for key in till.keys
-            }  # a key goes on behind its own end of the chain
-            count, before, fault = 0, (0, GENESIS), ""
-            while not fault and (page := await store.events_of(till.till, lane, before[0], _PAGE)):
-                for sequence, text in page:
-                    event = json.loads(text)
-                    fault = _fault(event, till.till, sequence, before, begins, verifies)
-                    if fault:
-                        break
-                    count, before = count + 1, (sequence, event["hash"])
-            yield Chain(till.till, lane, count, fault)
+            begins = frozenset(key.lanes[lane].after for key in till.keys)
+            checked = Lane(till.till, lane, keys, begins)
+            async for sequence, text in _events(store, till.till, lane):
+                checked.take(json.loads(text))
+                if not checked.fault and checked.last.sequence != sequence:
+                    checked.fault = f"the record at {sequence} says that it stands at {checked.last.sequence}"
+                if checked.fault:
+                    break
+            yield checked
 
 
-def _fault(
-    event: dict[str, Any], till: str, sequence: int, before: tuple[int, str], begins: set[int], verifies: Any
-) -> str:
-    try:
-        record.check(event, till, verifies)
-    except RecordFault as error:
-        return f"{event.get('id')}: {error}"
-    follows = before[0] + 1 == sequence and (before[0] not in begins or not before[0])
-    if follows and event["prevhash"] != before[1]:
-        return f"{event['id']} does not follow the record before it"
-    return ""
+async def records(store: CloudStore, tills: Collection[str]) -> AsyncIterator[str]:
+    """The records of these tills, of all if none is named, as they were signed: nothing is disclosed beside them."""
+    for till in await store.tills():
+        if not tills or till.till in tills:
+            for lane in LANES:
+                async for _, text in _events(store, till.till, lane):
+                    yield text
+
+
+async def _events(store: CloudStore, till: str, lane: str) -> AsyncIterator[tuple[int, str]]:
+    after = 0
+    while page := await store.events_of(till, lane, after, _PAGE):
+        after = page[-1][0]
+        for row in page:
+            yield row

@@ -23,7 +23,7 @@ async def erase(request: web.Request) -> web.Response:
     pseudonym = erasing.read_pseudonym(fields.text("pseudonym", 32, least=1))
     fields.done()
     erasure = await cloud.store.erase(pseudonym, timestamp(cloud.now()))
-    return json_answer(await erasing.shown(cloud.store, erasure), 201)
+    return json_answer(await erasing.shown(cloud.store, erasure) | erasing.answered(erasure), 201)
 
 
 @ROUTES.get("/v1/admin/erasures")

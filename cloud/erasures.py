@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from typing import NamedTuple, Protocol
 
+from cloud.erasure_proof import Place
+
+HANDED_MAX = 10_000
+"""Records that an erasure names to who asked for it."""
+
 
 class Done(NamedTuple):
     """A till erased, and says so in this record."""
@@ -16,13 +21,19 @@ class Done(NamedTuple):
 
 
 class Erasure(NamedTuple):
-    """disclosures: how many the cloud had. names: digests of what was erased, in hex. done: by tills."""
+    """disclosures: how many the cloud had. names: digests of what was erased, in hex. done: by tills.
+
+    records_digest: of the records that named the person and the salt, None where nothing was kept of them. handed: that
+    salt and those records, HANDED_MAX at most, told once and kept nowhere: they would join for ever what was erased.
+    """
 
     number: int
     at: str
     disclosures: int
     names: tuple[str, ...]
     done: tuple[Done, ...]
+    records_digest: bytes | None = None
+    handed: tuple[bytes, tuple[Place, ...]] | None = None
 
 
 class ErasureStore(Protocol):

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-from agent.domain.disclosure import erased_digest
+import secrets
+
+from agent.domain.disclosure import SALT_BYTES, erased_digest
 from agent.domain.erasure import NAMES_MAX, names_of
 from cloud import sql_feed, sql_news
 from cloud.chain import Entry
-from cloud.erasures import Done, Erasure
+from cloud.erasure_proof import Place, records_digest
+from cloud.erasures import HANDED_MAX, Done, Erasure
 from cloud.feed import ERASED
 from cloud.sql import Db
 
 _DONE = "SELECT till, record_id, hash, received_at, removed FROM till_erased WHERE number >= ? ORDER BY till, number"
+
+_DELETE = "DELETE FROM disclosure WHERE pseudonym = ? RETURNING till, lane, sequence, hash"
 
 
 def erase(db: Db, pseudonym: bytes, at: str) -> Erasure:
     """`ErasureStore.erase`."""
     named = names_of(pseudonym)
     digests = [erased_digest(name) for name in named]
-    removed = sum(
-        db.execute("DELETE FROM disclosure WHERE pseudonym = ?", (name.hex(),)).rowcount for name in named
-    )
+    rows = [row for name in named for row in db.execute(_DELETE, (name.hex(),)).fetchall()]
     db.executemany("DELETE FROM member WHERE pseudonym = ?", [(name.hex(),) for name in named])
     known = db.execute("SELECT erasure FROM erased WHERE digest = ?", digests[:1]).fetchone()
     if known is not None:
@@ -28,20 +31,24 @@ def erase(db: Db, pseudonym: bytes, at: str) -> Erasure:
         return found
     (last,) = db.execute("SELECT coalesce(max(erasure), 0) FROM erasure").fetchone()
     number = last + 1
-    db.execute("INSERT INTO erasure VALUES (?, ?, ?)", (number, at, removed))
-    rows = [(digest, number) for digest in digests]
-    db.executemany("INSERT INTO erased VALUES (?, ?) ON CONFLICT DO NOTHING", rows)
+    salt, places = secrets.token_bytes(SALT_BYTES), tuple(sorted({Place(*row) for row in rows})[:HANDED_MAX])
+    digest = records_digest(salt, places)
+    db.execute("INSERT INTO erasure VALUES (?, ?, ?, ?)", (number, at, len(rows), digest))
+    told = [(name, number) for name in digests]
+    db.executemany("INSERT INTO erased VALUES (?, ?) ON CONFLICT DO NOTHING", told)
     names = sorted(digest.hex() for digest in digests)
     # A restored copy counts anew: by the number alone another person's erasure would be one that was told already.
     identity = f"erasure-{number}-{names[0][:16]}"
     sql_feed.note(db, ERASED, identity, str(number), at, {"erasure": number, "names": names})
     sql_news.tell(db)
-    return Erasure(number, at, removed, tuple(names), ())
+    return Erasure(number, at, len(rows), tuple(names), (), digest, (salt, places))
 
 
 def one(db: Db, number: int) -> Erasure | None:
     """`ErasureStore.erasure`."""
-    row = db.execute("SELECT at, disclosures FROM erasure WHERE erasure = ?", (number,)).fetchone()
+    row = db.execute(
+        "SELECT at, disclosures, records_digest FROM erasure WHERE erasure = ?", (number,)
+    ).fetchone()
     if row is None:
         return None
     names = [
@@ -50,7 +57,7 @@ def one(db: Db, number: int) -> Erasure | None:
     done: dict[str, Done] = {}
     for said in db.execute(_DONE, (number,)):
         done.setdefault(said[0], Done(*said))
-    return Erasure(number, row[0], row[1], tuple(sorted(names)), tuple(done.values()))
+    return Erasure(number, row[0], row[1], tuple(sorted(names)), tuple(done.values()), row[2])
 
 
 def newest(db: Db, limit: int) -> list[Erasure]:

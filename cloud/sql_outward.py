@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from agent.domain.record import SEQUENCE_MAX
+from agent.domain.record import SEQUENCE_MAX, ChainHead
 from cloud import sql_disclosures, sql_erasures, sql_feed, sql_retention
 from cloud.erasures import Erasure
 from cloud.feed import FeedCursor, FeedPage
 from cloud.sql import Lock, Threads, till_lock
 
 _EVENTS = "SELECT sequence, event FROM record WHERE till = ? AND lane = ? AND sequence > ? ORDER BY sequence LIMIT ?"
-
-
+_LAST = "SELECT sequence, hash FROM record WHERE till = ? AND lane = ? ORDER BY sequence DESC LIMIT 1"
 _FEED: Lock = ("feed",)
 _RETENTION: Lock = ("retention",)
 
@@ -25,6 +24,10 @@ class SqlOutward:
 
     async def events_of(self, till: str, lane: str, after: int, limit: int) -> list[tuple[int, str]]:
         return await self._threads.read(lambda db: db.execute(_EVENTS, (till, lane, after, limit)).fetchall())
+
+    async def lane_end(self, till: str, lane: str) -> ChainHead | None:
+        row = await self._threads.read(lambda db: db.execute(_LAST, (till, lane)).fetchone())
+        return None if row is None else ChainHead(*row)
 
     async def disclosing(self, pseudonym: str, limit: int) -> list[tuple[str, str, int, str]]:
         return await self._threads.read(lambda db: sql_disclosures.disclosing(db, pseudonym, limit))

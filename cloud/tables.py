@@ -730,6 +730,11 @@ CREATE TABLE ended_conflict (
 CREATE INDEX ended_conflict_received ON ended_conflict (received_at);
 """
 
+# records_digest: salted, of the records that named the person; the list and the salt went to who asked for it.
+_0024 = """
+ALTER TABLE erasure ADD COLUMN records_digest BLOB;
+"""
+
 SCRIPTS = (
     _0001,
     _0002,
@@ -754,6 +759,7 @@ SCRIPTS = (
     _0021,
     _0022,
     _0023,
+    _0024,
 )
 """One per schema version, never edited after a release: write the next one."""
 VERSION = len(SCRIPTS)

@@ -12,7 +12,7 @@ import pytest
 
 from agent.domain.disclosure import disclosure, pair_text
 from cloud import main
-from cloud.erasing import proof_holds
+from cloud.erasure_proof import proof_holds
 from cloud.sqlite_store import SqliteStore
 from tests.contract.test_cloud_disclosures import BOB, brought_by, send
 from tests.integration.cloud_server_kit import running_cloud
@@ -33,6 +33,8 @@ async def test_over_http_and_by_command(tmp_path: Path, capsys: pytest.CaptureFi
         await client.post(event)
         status, made = await cloud.admin("POST", "erasures", {"pseudonym": ANN.hex()})
         assert (status, made["disclosures"], made["open"]) == (201, 1, ["T-1"])
+        assert [one["hash"] for one in made["handed"]["records"]] == [event["hash"]], "told once, to who asked"
+        assert (await cloud.admin("POST", "erasures", {"pseudonym": ANN.hex()}))[1]["handed"] is None
         erased = (await client.refresh()).erased
         assert (erased.number, erased.has(ANN), erased.has(bytes(8))) == (1, True, False)
         report = client.till.seal({"erasure": 1, "removed": 3}, "evidence", "erasure")
@@ -66,10 +68,42 @@ async def test_over_http_and_by_command(tmp_path: Path, capsys: pytest.CaptureFi
     (proved,) = await command("proof", "1")
     assert proved["proof"]["tills"][0]["record_id"] == "T-1-E1"
     assert [chain["fault"] for chain in await command("check")] == ["", ""]
+    await outside(tmp_path, parser, capsys, made, proved, await command("records", "--till", "T-1"))
     await command("pseudonym", "13800138000", status=1)
     await command("proof", "9", status=1)
     files = [path for path in folder.rglob("*") if path.is_file()]
     assert [file for file in files if ANN.hex().encode() in file.read_bytes()] == []
+
+
+async def outside(
+    tmp_path: Path,
+    parser: argparse.ArgumentParser,
+    capsys: pytest.CaptureFixture[str],
+    answer: dict[str, Any],
+    proof: dict[str, Any],
+    told: list[dict[str, Any]],
+) -> None:
+    """Somebody who was given these files checks them."""
+    for name, document in {"answer": answer, "proof": proof}.items():
+        (tmp_path / name).write_text(json.dumps(document), encoding="utf-8")
+    assert [(one["id"], "disclosed" in one) for one in told] == [("T-1-1", False), ("T-1-E1", False)]
+    (tmp_path / "records").write_text("".join(f"{json.dumps(one)}\n" for one in told), encoding="utf-8")
+    given = [f"--{name}={tmp_path / name}" for name in ("answer", "records")]
+    files = ["verify", str(tmp_path / "proof"), "--root", str(tmp_path / "cloud" / "roots" / "1.cbor")]
+
+    async def verify(*words: str, status: int = 0) -> list[dict[str, Any]]:
+        arguments = parser.parse_args(["erase", *files, *words])
+        assert await asyncio.to_thread(main.run, arguments) == status
+        return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+    assert [one["check"] for one in await verify()] == ["signature", "record"]
+    found = {one["check"]: one for one in await verify(*given)}
+    assert (found["listed"]["in_chain"], found["given"]["tills"], len(found)) == (1, 1, 8)
+    (tmp_path / "records").write_text(json.dumps(told[1]), encoding="utf-8")
+    assert [one["of"] for one in await verify(*given, status=1) if one["fault"]] == ["T-1 redemption"]
+    for broken in ("[]", "{", '{"proof": 1}'):
+        (tmp_path / "proof").write_text(broken, encoding="utf-8")
+        assert await verify(status=1) == []
 
 
 async def test_nothing_of_the_erased_is_left_in_the_files(tmp_path: Path) -> None:
