@@ -110,6 +110,7 @@ def _conflict_row(said: dict[str, Any]) -> Row:
 class Sum:
     """payable: nothing is wrong with them. open: in conflict, held, of
     an unknown campaign or another currency, or cannot be right: a person decides. Amounts are net of what went back.
+    returns: of which something went back; goods that carried no discount come back for nothing here.
     """
 
     payable: int = 0
@@ -156,7 +157,7 @@ class StoreSums:
         add_parts(
             summed.payable_minor if is_payable(back, campaign) else summed.open_minor, [-one for one in parts]
         )
-        summed.returns += 1
+        summed.returns += any(parts)
         add_parts(summed.returned_minor, parts)
 
     def rows(self) -> list[tuple[Row, Sum]]:

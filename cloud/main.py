@@ -46,7 +46,7 @@ from cloud.errors import CloudError, SetupError, StoreUnavailable
 from cloud.http import Cloud, utc_now
 from cloud.keyring import MANIFEST, ROOT, Keyring, key_name, write_public
 from cloud.open_store import ELSEWHERE, EMBEDDED, check_driver, check_url, keep_url, open_store
-from cloud.publish import Ages, Publisher
+from cloud.publish import ISSUER_PERCENT, Ages, Publisher
 from cloud.retention import Keep
 from cloud.roots import Roots
 from cloud.schema import create
@@ -122,12 +122,17 @@ def new_manifest_key(data_dir: Path) -> dict[str, Any]:
     return {"manifest_kid": key.kid.hex(), "manifest_public": str(public)}
 
 
-def open_cloud(data_dir: Path, ages: Ages | None = None, now: Callable[[], datetime] = utc_now) -> Cloud:
+def open_cloud(
+    data_dir: Path,
+    ages: Ages | None = None,
+    now: Callable[[], datetime] = utc_now,
+    issuer_percent: int = ISSUER_PERCENT,
+) -> Cloud:
     """What `make_app` serves, from a data directory that `init` made. Raises SetupError. Close its store at the end."""
     keyring = Keyring(data_dir / KEYS)
     chain = Roots(data_dir / roots.FOLDER, keyring)
     store = open_store(data_dir)
-    return Cloud(store, keyring, Publisher(store, keyring, chain, now, ages), chain, now)
+    return Cloud(store, keyring, Publisher(store, keyring, chain, now, ages, issuer_percent), chain, now)
 
 
 async def serve(
@@ -139,6 +144,7 @@ async def serve(
     ages: Ages | None = None,
     webhook_networks: tuple[Network, ...] = (),
     keep: Keep | None = None,
+    issuer_percent: int = ISSUER_PERCENT,
 ) -> None:
     """Serve until SIGTERM or SIGINT; prints one line with the URL once it listens. port 0: any free one.
 
@@ -146,7 +152,7 @@ async def serve(
     """
     if tls is None and not _is_loopback(host):
         raise SetupError(f"{host} can be reached from outside: give --tls-cert and --tls-key")
-    cloud = open_cloud(data_dir, ages, SteadyClock(utc_now))
+    cloud = open_cloud(data_dir, ages, SteadyClock(utc_now), issuer_percent)
     cloud = replace(cloud, webhook_networks=webhook_networks, keep=keep or Keep())
     # auto_decompress: signatures cover bodies as they were sent, and our own unpacking is bounded.
     runner = web.AppRunner(
@@ -271,6 +277,13 @@ def _add_serving(serving: argparse.ArgumentParser) -> None:
     ):
         text = f"for so many days {said} (default %(default)s)"
         serving.add_argument(f"--keep-{name}-days", type=_seconds, default=value, metavar="DAYS", help=text)
+    serving.add_argument(
+        "--issuer-room-percent",
+        type=_percent,
+        default=ISSUER_PERCENT,
+        metavar="PERCENT",
+        help="of the coupons and campaigns that a till can be told of, the most for one issuer (default %(default)s)",
+    )
     ages = Ages()
     for name, value, said in (
         ("refresh", ages.refresh_s, "an unchanged bundle is issued anew after this"),
@@ -285,6 +298,13 @@ def _add_serving(serving: argparse.ArgumentParser) -> None:
             metavar="SECONDS",
             help=f"{said} (default %(default)s)",
         )
+
+
+def _percent(text: str) -> int:
+    value = int(text)
+    if not 1 <= value <= 100:
+        raise argparse.ArgumentTypeError("is not 1 to 100")
+    return value
 
 
 def _seconds(text: str) -> int:
@@ -332,11 +352,9 @@ def run(args: argparse.Namespace) -> int:
             tls = server_tls(args.tls_cert, args.tls_key)
             networks = tuple(args.webhook_net)
             keep = Keep(args.keep_pseudonyms_days, args.keep_acts_days)
-            asyncio.run(
-                serve(
-                    args.dir, args.host, args.port, tls=tls, ages=ages, webhook_networks=networks, keep=keep
-                )
-            )
+            more: dict[str, Any] = {"tls": tls, "ages": ages, "webhook_networks": networks, "keep": keep}
+            more["issuer_percent"] = args.issuer_room_percent
+            asyncio.run(serve(args.dir, args.host, args.port, **more))
     except CloudError as error:
         print(f"redeemd cloud: {error}", file=sys.stderr)
         return 1

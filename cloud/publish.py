@@ -45,6 +45,8 @@ KEEP_ENDED_DAYS = 30
 """How long after its end and grace a campaign stays in bundles, so that its coupons are called expired, not unknown."""
 PROMO_LOW_PERCENT = 40
 """Below this share of its promo codes left a till gets more."""
+ISSUER_PERCENT = 50
+"""Of the room that a till has for status lists, how much one issuer's campaigns may take at most."""
 NEWER_S = 5
 TIME_SLACK_S = 600
 """Other receivers' clocks may be ahead of this one's by so much."""
@@ -85,12 +87,14 @@ class Publisher:
         roots: Roots,
         now: Callable[[], datetime],
         ages: Ages | None = None,
+        issuer_percent: int = ISSUER_PERCENT,
     ) -> None:
         self._store = store
         self._keyring = keyring
         self._roots = roots
         self._now = now
         self._ages = ages or Ages()
+        self._issuer_percent = issuer_percent
         self._locks: weakref.WeakValueDictionary[str, asyncio.Lock] = weakref.WeakValueDictionary()
         self._status = StatusLists(store)
         self._codes = CodeTables(store.codes)
@@ -100,7 +104,10 @@ class Publisher:
         today = day_number(self._now(), UTC) - 1
         # Two that fit alone need not fit together, whichever receivers they come to.
         await self._store.put_campaign(
-            campaign, promo, new_index_key(), lambda known: check_room(campaign, known, today)
+            campaign,
+            promo,
+            new_index_key(),
+            lambda known: check_room(campaign, known, today, self._issuer_percent),
         )
 
     async def bundle(self, till: Till, *, newer: bool = False) -> Published:
@@ -286,36 +293,54 @@ def _concerns(offer: Campaign, place: Place, today: int) -> bool:
     return here and today <= _told_until(offer)
 
 
-def check_room(new: Campaign, known: Iterable[Campaign], today: int) -> None:
-    """Refused where some store's tills would be told of more status lists than a till holds, and so take no bundle.
+def check_room(new: Campaign, known: Iterable[Campaign], today: int, issuer_percent: int = 100) -> None:
+    """Refused where some store's tills would be told of more status lists than a till holds, and so take no bundle; or
+    where one issuer's would take more of that room than it may. Who has more already may change what takes no more.
 
     today: in the last time zone of the earth.
     """
-    identity = new.issuer, new.number
-    others = [one for one in known if (one.issuer, one.number) != identity and today <= _told_until(one)]
+    told = [one for one in known if today <= _told_until(one)]
+    others = [one for one in told if (one.issuer, one.number) != (new.issuer, new.number)]
+    size, count = _most(new.stores, [*others, new])
+    if size > LISTS_BYTES_MAX:
+        sentence = (
+            f"a till would hold the status of {4 * size} coupons, and {4 * LISTS_BYTES_MAX} is the most"
+        )
+        raise Refused(
+            422, "too_many_coupons", f"{sentence}: give this campaign a smaller size or fewer stores"
+        )
+    if count > LISTS_MAX:
+        sentence = f"a till would be told of {count} campaigns, and {LISTS_MAX} is the most"
+        raise Refused(
+            422, "too_many_campaigns", f"{sentence}: give this one fewer stores, or let others end first"
+        )
+    size, count = _most(new.stores, [one for one in (*others, new) if one.issuer == new.issuer])
+    size_before, count_before = _most(new.stores, [one for one in told if one.issuer == new.issuer])
+    for what, most, asked, before in (
+        ("the status of {} coupons", 4 * LISTS_BYTES_MAX, 4 * size, 4 * size_before),
+        ("{} campaigns", LISTS_MAX, count, count_before),
+    ):
+        share = most * issuer_percent // 100
+        if asked > max(share, before):
+            sentence = f"a till would hold {what.format(asked)} of {new.issuer}, and {share} is the most for one issuer"
+            do = "give this campaign a smaller size or fewer stores, or let others of this issuer end first"
+            raise Refused(422, "issuer_room", f"{sentence} (cloud serve --issuer-room-percent): {do}")
+
+
+def _most(concerned: Iterable[int] | None, offers: Iterable[Campaign]) -> tuple[int, int]:
+    """(bytes, lists) that a till of these stores holds of these offers, the most of them. concerned: None for all."""
     size, lists = Counter[int](), Counter[int]()  # of each store, beside what all stores have
     size_of_all = lists_of_all = 0
-    for one in (*others, new):
+    for one in offers:
         if one.stores is None:
             size_of_all, lists_of_all = size_of_all + list_bytes(one.size), lists_of_all + 1
         for store in one.stores or ():
             size[store] += list_bytes(one.size)
             lists[store] += 1
-    concerned = size if new.stores is None else new.stores
-    most_bytes = size_of_all + max((size[store] for store in concerned), default=0)
-    most_lists = lists_of_all + max((lists[store] for store in concerned), default=0)
-    if most_bytes > LISTS_BYTES_MAX:
-        sentence = (
-            f"a till would hold the status of {4 * most_bytes} coupons, and {4 * LISTS_BYTES_MAX} is the most"
-        )
-        raise Refused(
-            422, "too_many_coupons", f"{sentence}: give this campaign a smaller size or fewer stores"
-        )
-    if most_lists > LISTS_MAX:
-        sentence = f"a till would be told of {most_lists} campaigns, and {LISTS_MAX} is the most"
-        raise Refused(
-            422, "too_many_campaigns", f"{sentence}: give this one fewer stores, or let others end first"
-        )
+    stores = size if concerned is None else concerned
+    most_bytes = size_of_all + max((size[store] for store in stores), default=0)
+    most_lists = lists_of_all + max((lists[store] for store in stores), default=0)
+    return most_bytes, most_lists
 
 
 def _told_until(offer: Campaign) -> int:

@@ -31,7 +31,7 @@ class Key(NamedTuple):
 
 class Sums(NamedTuple):
     """baskets: redemptions whose sale is known; basket_minor: of them. measured: those of an offer with a least sale;
-    extra_minor: what of their sales lies above it. returns: whole or in part, that did what they say."""
+    extra_minor: what of their sales lies above it. returns: that gave back more than nothing."""
 
     redemptions: int = 0
     discount_minor: int = 0
@@ -48,7 +48,7 @@ class Sums(NamedTuple):
 
 def sums_of(fact: Fact) -> Sums:
     if fact.returned:
-        return Sums(returns=1, returned_minor=fact.amount_minor)
+        return Sums(returns=fact.amount_minor > 0, returned_minor=fact.amount_minor)
     return Sums(
         redemptions=1,
         discount_minor=fact.amount_minor,

@@ -164,7 +164,8 @@ async def test_a_return_counts_once_and_only_when_it_goes_back(store: CloudStore
     part = till.give_back(first, amount_minor=1_000, whole=False)
     too_much = till.give_back(first, amount_minor=9_000)
     rest = till.give_back(first, amount_minor=2_000)
-    for events in ([part, too_much], [rest], [first]):
+    nothing = till.give_back(first, amount_minor=0, whole=False)
+    for events in ([part, too_much, nothing], [rest], [first]):
         await deliver(store, till, events)
         await count_all(store)
         lines = await store.tallies("total", *ALL)
@@ -172,6 +173,12 @@ async def test_a_return_counts_once_and_only_when_it_goes_back(store: CloudStore
             assert all(line.sums == Sums() for line in lines), "its redemption is not here yet"
     (line,) = lines
     assert line.sums == Sums(redemptions=1, discount_minor=3_000, returns=2, returned_minor=3_000)
+    applied = [line.amount_minor for line in await store.reversals(9, NEWEST) if line.state == "applied"]
+    assert sorted(applied) == [0, 1_000, 2_000], (
+        "that of nothing went back, and counts in no number of returns"
+    )
+    (row,) = await settlement(store, Period("", "2027"))
+    assert row[-2:] == (2, 3_000)
     await same_as_the_export(store)
 
 

@@ -24,7 +24,7 @@ from agent.domain.record import REDEMPTION_LANE
 from cloud.access import ENROL_CONTEXT
 from cloud.http import Cloud
 from cloud.main import init, open_cloud
-from cloud.publish import Ages
+from cloud.publish import ISSUER_PERCENT, Ages
 from cloud.server import make_app
 from cloud.webhooks import Network
 from sync import wire
@@ -193,11 +193,12 @@ async def running_cloud(
     limits: wire.Limits | None = None,
     database: str | None = None,
     webhook_networks: tuple[Network, ...] = (),
+    issuer_percent: int = ISSUER_PERCENT,
 ) -> AsyncIterator[Running]:
     """A cloud in this process, on a free port of the loopback."""
     clock = Time()
     made = await asyncio.to_thread(init, folder, clock, database=database)
-    cloud = replace(open_cloud(folder, ages, clock), webhook_networks=webhook_networks)
+    cloud = replace(open_cloud(folder, ages, clock, issuer_percent), webhook_networks=webhook_networks)
     if limits is not None:
         cloud = replace(cloud, limits=limits)
     app = make_app(cloud)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ ORDER = {"issuer": ISSUER, "campaign": CAMPAIGN, "count": 3, "not_before": TODAY
 
 @pytest.fixture
 async def running(tmp_path: Path, database: str | None) -> AsyncIterator[Running]:
-    async with running_cloud(tmp_path, database=database) as cloud:
+    async with running_cloud(tmp_path, database=database, issuer_percent=100) as cloud:
         await cloud.set_up()
         yield cloud
 
@@ -218,6 +219,19 @@ async def test_two_campaigns_at_once_do_not_pass_the_bound_together(running: Run
     assert sorted(status for status, _ in await asyncio.gather(*asked)) == [201, 422, 422, 422, 422]
 
 
+async def test_one_issuer_does_not_use_up_the_room_of_the_others(running: Running) -> None:
+    cloud = running.cloud
+    assert cloud is not None, "it runs in this process"
+    publisher = Publisher(cloud.store, cloud.keyring, cloud.roots, cloud.now)
+    for number in (100, 101):
+        await publisher.offer(cloud_kit.campaign(number=number, size=50_000_000), None)
+    more = cloud_kit.campaign(number=102, size=50_000_000)
+    with pytest.raises(Refused, match="of acme, and 134217728 is the most for one issuer") as refused:
+        await publisher.offer(more, None)
+    assert refused.value.code == "issuer_room"
+    await publisher.offer(replace(more, issuer="mall"), None)
+
+
 async def test_campaigns_are_listed_and_shown(running: Running) -> None:
     await ask(running, "POST", "coupons", ORDER, status=201)
     await running.enrol("T-1")
@@ -241,7 +255,7 @@ async def test_issuing_at_once_gives_each_index_once(running: Running) -> None:
 async def test_two_campaigns_that_fit_alone_and_not_together_come_to_two_receivers(running: Running) -> None:
     cloud = running.cloud
     assert cloud is not None, "it runs in this process"
-    other = Publisher(cloud.store, cloud.keyring, cloud.roots, cloud.now)
+    other = Publisher(cloud.store, cloud.keyring, cloud.roots, cloud.now, issuer_percent=100)
     for number in range(100, 104):
         await cloud.publisher.offer(cloud_kit.campaign(number=number, size=50_000_000), None)
     both = [cloud_kit.campaign(number=number, size=50_000_000) for number in (300, 301)]

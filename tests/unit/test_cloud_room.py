@@ -1,5 +1,7 @@
 """What tills are told of is bounded for each store: the same answer as adding up store by store."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -48,6 +50,45 @@ def test_a_campaign_is_refused_where_a_store_of_its_own_would_hold_too_much(know
             check_room(new, known, TODAY)
     else:
         check_room(new, known, TODAY)
+
+
+@examples(150)
+@given(
+    OFFERS,
+    st.sampled_from(["acme", "mall"]),
+    st.integers(0, 11),
+    PLACES,
+    st.integers(1, 3),
+    st.integers(1, 100),
+)
+def test_an_issuer_is_refused_what_is_more_than_its_share_and_more_than_it_has(
+    known, issuer, number, stores, eighths, percent
+):
+    known = [replace(one, issuer=("acme", "mall")[one.number % 2]) for one in known]
+    new = campaign(issuer=issuer, number=number, stores=stores, size=4 * eighths * LISTS_BYTES_MAX // 8)
+    told = [one for one in known if one.ends >= TODAY - KEEP_ENDED_DAYS]
+    after = [*(one for one in told if (one.issuer, one.number) != (issuer, number)), new]
+    concerned = [*STORES, None] if stores is None else stores
+
+    def most(offers):
+        return 4 * max(held_in(store, [one for one in offers if one.issuer == issuer]) for store in concerned)
+
+    if any(held_in(store, after) > LISTS_BYTES_MAX for store in concerned):
+        return  # refused for all, whosever they are
+    if most(after) > max(4 * LISTS_BYTES_MAX * percent // 100, most(told)):
+        with pytest.raises(Refused, match=f"of {issuer}, and") as refused:
+            check_room(new, known, TODAY, percent)
+        assert refused.value.code == "issuer_room"
+    else:
+        check_room(new, known, TODAY, percent)
+
+
+def test_an_issuer_has_room_for_so_many_campaigns_of_its_own():
+    known = [campaign(number=number, size=4) for number in range(10, 10 + LISTS_MAX // 2)]
+    with pytest.raises(Refused, match="951 campaigns of acme, and 950 is the most"):
+        check_room(campaign(number=9999, size=4), known, TODAY, 50)
+    check_room(campaign(number=9999, size=4, issuer="mall"), known, TODAY, 50)
+    check_room(replace(known[0], version=2), [*known, campaign(number=9999, size=4)], TODAY, 50)
 
 
 def test_a_manifest_has_room_for_so_many_lists():
