@@ -33,7 +33,9 @@ async def test_over_http_and_by_command(tmp_path: Path, capsys: pytest.CaptureFi
         await client.post(event)
         status, made = await cloud.admin("POST", "erasures", {"pseudonym": ANN.hex()})
         assert (status, made["disclosures"], made["open"]) == (201, 1, ["T-1"])
-        assert [one["hash"] for one in made["handed"]["records"]] == [event["hash"]], "told once, to who asked"
+        assert [one["hash"] for one in made["handed"]["records"]] == [event["hash"]], (
+            "told once, to who asked"
+        )
         assert (await cloud.admin("POST", "erasures", {"pseudonym": ANN.hex()}))[1]["handed"] is None
         erased = (await client.refresh()).erased
         assert (erased.number, erased.has(ANN), erased.has(bytes(8))) == (1, True, False)
