@@ -14,8 +14,9 @@ from cloud.ports import CloudStore
 
 
 class _Follows(NamedTuple):
-    """paid: of the later redemption: open (a person decides), none (nothing is owed), paid. won, lost: how the two are
-    called; bearer: who has given what is not paid."""
+    """paid: of the later redemption: open (a person decides), none (nothing is owed), paid. has: `_HAS`. won, lost: how
+    the two are called; bearer: who has given what is not paid.
+    """
 
     paid: str
     zh: str
@@ -25,25 +26,25 @@ class _Follows(NamedTuple):
 _FOLLOWS = {
     ("", True): _Follows(
         "open",
-        "以{won} 为准，照常结算。{lost} 给出的优惠暂不结算（结算页“待定”），总部决定之前由{bearer} 承担。",
-        "{won} keeps the coupon and is paid. {lost} is not paid for its discount (open in the settlement): {bearer} "
-        "bears it until head office decides.",
+        "{has}{lost} 给出的优惠暂不结算（结算页“待定”），总部决定之前由{bearer} 承担。",
+        "{has} {Lost} is not paid for its discount (open in the settlement): {bearer} bears it until head office "
+        "decides.",
     ),
     ("", False): _Follows(
         "none",
-        "以{won} 为准，照常结算。{lost} 的记录被拒收（见“隔离与异常”），不进入结算：给出的优惠由{bearer} 承担。",
-        "{won} keeps the coupon and is paid. The record of {lost} was refused (see the quarantine) and is in no "
-        "settlement: {bearer} bears the discount.",
+        "{has}{lost} 的记录被拒收（见“隔离与异常”），不进入结算：给出的优惠由{bearer} 承担。",
+        "{has} The record of {lost} was refused (see the quarantine) and is in no settlement: {bearer} bears the "
+        "discount.",
     ),
     ("lost", True): _Follows(
         "none",
-        "已了结：{lost} 已退货，那一笔不再结算。以{won} 为准，照常结算。",
-        "Ended: the goods came back at {lost}, so nothing of it is owed. {won} keeps the coupon and is paid.",
+        "已了结：{lost} 已退货，那一笔不再结算。{has}",
+        "Ended: the goods came back at {lost}, so nothing of it is owed. {has}",
     ),
     ("won", True): _Follows(
         "paid",
         "已了结：{won} 已退货。现以{lost} 为准，照常结算。",
-        "Ended: the goods came back at {won}. {lost} keeps the coupon now and is paid.",
+        "Ended: the goods came back at {won}. {Lost} keeps the coupon now and is paid.",
     ),
     ("won", False): _Follows(
         "none",
@@ -53,6 +54,18 @@ _FOLLOWS = {
     ),
 }
 """By whose goods came back, and whether the later redemption is a stored record."""
+_HAS = {
+    True: {"zh": "以{won} 为准，照常结算。", "en": "{won} keeps the coupon and is paid."},
+    False: {
+        "zh": "以{won} 为准，但其记录被拒收（见“隔离与异常”），不进入结算。",
+        "en": "{won} keeps the coupon, though its record was refused (see the quarantine) and is in no settlement.",
+    },
+}
+"""Who keeps it, by whether that redemption is a stored record."""
+_CALLED = {
+    "zh": {"store": "门店 ", "till": "收银机 ", "merchant": "商户 ", "unknown": "该门店"},
+    "en": {"store": "store ", "till": "till ", "merchant": "merchant ", "unknown": "the store"},
+}
 
 
 async def shown(store: CloudStore, lines: list[ConflictLine]) -> list[dict[str, Any]]:
@@ -69,7 +82,7 @@ async def _place(store: CloudStore, till: str) -> Place | None:
 
 def _shown(line: ConflictLine, won: Place | None, lost: Place | None) -> dict[str, Any]:
     said = dataclasses.asdict(line)
-    for name in ("winner", "won_minor", "won_currency", "ended"):
+    for name in ("winner", "won_minor", "won_currency", "stored", "won_stored", "ended"):
         del said[name]
     winner = dataclasses.asdict(line.winner) | _where(won)
     winner |= {"discount_minor": line.won_minor, "currency": line.won_currency}
@@ -91,27 +104,33 @@ def _where(place: Place | None) -> dict[str, Any]:
 def follows(line: ConflictLine, won: Place | None, lost: Place | None) -> dict[str, str]:
     """{"state", "follows", "zh", "en"}. won, lost: where the two tills stand."""
     back = "" if line.ended is None else line.ended.back
-    said = _FOLLOWS.get((back, line.kind == "double"), _FOLLOWS["lost", True])
-    zh = _named(line, won, lost, "门店 ", "收银机 ") | {
-        "bearer": f"商户 {lost.merchant}" if lost else "该门店"
+    said = _FOLLOWS["lost", True] if back == "lost" else _FOLLOWS[back, line.stored]
+    state = "ended" if back else "lasting"
+    texts = {"zh": said.zh, "en": said.en}
+    return {"state": state, "follows": said.paid} | {
+        language: _sentence(text, language, line, won, lost) for language, text in texts.items()
     }
-    en = _named(line, won, lost, "Store ", "Till ") | {
-        "bearer": f"merchant {lost.merchant}" if lost else "the store"
-    }
-    return {
-        "state": "ended" if back else "lasting",
-        "follows": said.paid,
-        "zh": said.zh.format(**zh),
-        "en": said.en.format(**en),
-    }
+
+
+def _sentence(text: str, language: str, line: ConflictLine, won: Place | None, lost: Place | None) -> str:
+    called = _CALLED[language]
+    names = _named(line, won, lost, called)
+    names["Lost"] = _capital(names["lost"])
+    names["bearer"] = called["unknown"] if lost is None else f"{called['merchant']}{lost.merchant}"
+    names["has"] = _capital(_HAS[line.won_stored][language].format(**names))
+    return _capital(text.format(**names))
 
 
 def _named(
-    line: ConflictLine, won: Place | None, lost: Place | None, store: str, till: str
+    line: ConflictLine, won: Place | None, lost: Place | None, called: dict[str, str]
 ) -> dict[str, str]:
     """Both sides by what tells them apart."""
     if won is not None and lost is not None and won.store != lost.store:
-        return {"won": f"{store}{won.store}", "lost": f"{store}{lost.store}"}
+        return {"won": called["store"] + won.store, "lost": called["store"] + lost.store}
     if line.winner.till != line.till:
-        return {"won": f"{till}{line.winner.till}", "lost": f"{till}{line.till}"}
+        return {"won": called["till"] + line.winner.till, "lost": called["till"] + line.till}
     return {"won": line.winner.redemption_id, "lost": line.redemption_id}
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]

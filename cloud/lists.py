@@ -84,8 +84,9 @@ class ConflictLine:
 
     kind: double for a stored record; fork, broken_chain, wrong_key for one that was refused with this code. time,
     discount_minor, currency (of the winner: won_minor, won_currency): as the tills say, None where one does not, or not
-    so that it can be read. listed_at: since when the coupon is on the status list as used, None where several uses of
-    it were possible, or it is not in conflict any more. revoked_at: by its issuer. ended: None while it lasts.
+    so that it can be read. listed_at: since when at the latest the coupon is on the status list as used, None where
+    several uses of it were possible, or it is not in conflict any more. revoked_at: by its issuer. stored, won_stored:
+    whether they are records of the ledger, or were refused. ended: None while it lasts.
     """
 
     issuer: str
@@ -106,6 +107,8 @@ class ConflictLine:
     won_currency: str | None
     listed_at: str | None
     revoked_at: str | None
+    stored: bool
+    won_stored: bool
     ended: Ended | None = None
 
     def cursor(self) -> Cursor:

@@ -16,11 +16,13 @@ _WON = "till, lane, sequence, redemption_id, received_at, time, hash"
 _OF_ENDED = ", ".join(f"won_{name}" for name in _WON.split(", "))
 _SELECT = """
 SELECT c.issuer, c.campaign, c.idx, c.till, c.lane, c.sequence, c.hash, c.redemption_id, c.received_at, c.kind,
-    {won}, coalesce(r.event, f.event), w.event, {listed_at}, k.revoked_at, {ended}
+    {won}, coalesce(r.event, f.event), coalesce(w.event, g.event), {listed_at}, k.revoked_at,
+    r.till IS NOT NULL, w.till IS NOT NULL, {ended}
 FROM {conflicts}
 LEFT JOIN record r ON (r.till, r.lane, r.sequence, r.hash) = (c.till, c.lane, c.sequence, c.hash)
 LEFT JOIN refusal f ON (f.till, f.lane, f.sequence, f.hash) = (c.till, c.lane, c.sequence, c.hash)
 LEFT JOIN record w ON (w.till, w.lane, w.sequence, w.hash) = ({of}till, {of}lane, {of}sequence, {of}hash)
+LEFT JOIN refusal g ON (g.till, g.lane, g.sequence, g.hash) = ({of}till, {of}lane, {of}sequence, {of}hash)
 LEFT JOIN coupon k ON (k.issuer, k.campaign, k.idx) = (c.issuer, c.campaign, c.idx)
 """
 _LASTING = _SELECT.format(
@@ -77,8 +79,9 @@ def _line(row: tuple[Any, ...]) -> ConflictLine:
         _amount(won_data),
         currency_of(won_data),
     )
-    ended = Ended(*row[21:24]) if row[21] else None
-    return ConflictLine(*(*row[:10], Win(*row[10:17]), *said, *row[19:21], ended))
+    ended = Ended(*row[23:26]) if row[23] else None
+    stored = (bool(row[21]), bool(row[22]))
+    return ConflictLine(*(*row[:10], Win(*row[10:17]), *said, *row[19:21], *stored, ended))
 
 
 def _read(event: str | None) -> dict[str, Any]:

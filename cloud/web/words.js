@@ -134,5 +134,7 @@ export function span(seconds) {
 }
 
 export const clock = (time) => new Intl.DateTimeFormat(locale(), { dateStyle: "medium", timeStyle: "medium" }).format(new Date(time));
-export const minute = (time) => new Intl.DateTimeFormat(locale(), { month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", hourCycle: "h23" }).format(new Date(time));
+/** To the minute; what no browser can read, as it was said. */
+export const minute = (time) => (Number.isNaN(Date.parse(time)) ? time : minutes(new Date(time)));
+const minutes = (at) => new Intl.DateTimeFormat(locale(), { month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", hourCycle: "h23" }).format(at);
 export const hourly = (time) => new Intl.DateTimeFormat(locale(), { timeStyle: "medium" }).format(new Date(time));

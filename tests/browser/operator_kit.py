@@ -18,7 +18,7 @@ from typing import Any
 from playwright.async_api import Browser, Page, async_playwright
 
 from agent.domain import campaign as campaigns
-from agent.domain.campaign import Words
+from agent.domain.campaign import Returns, Words
 from agent.domain.parts import PromoCode
 from agent.domain.time import timestamp
 from cloud.access import digest
@@ -82,7 +82,14 @@ WRONG: dict[int, dict[str, Any]] = {
 
 def offers() -> list[campaigns.Campaign]:
     return [
-        campaign(number=number, title=Words(zh, en), starts=TODAY - 20, ends=TODAY + 40, size=20_000)
+        campaign(
+            number=number,
+            title=Words(zh, en),
+            starts=TODAY - 20,
+            ends=TODAY + 40,
+            size=20_000,
+            returns=Returns.COUPON,
+        )
         for number, (zh, en, _) in CAMPAIGNS.items()
     ]
 
@@ -229,6 +236,7 @@ PLACES = {
     "campaign": f"#/campaigns/{ISSUER}/7",
     "arms": "#/arms",
     "conflicts": "#/conflicts",
+    "conflicts-ended": "#/conflicts?state=ended",
     "quarantine": "#/quarantine",
     "implausible": "#/quarantine?list=implausible",
     "settlement": "#/settlement",

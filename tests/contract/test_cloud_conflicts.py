@@ -10,12 +10,14 @@ import pytest
 
 from agent.domain.campaign import Returns, Words
 from cloud.access import digest
+from cloud.chain import judge
 from cloud.conflicts import shown
 from cloud.indexes import new_index_key
 from cloud.ingest import ingest
 from cloud.lists import NEWEST
 from cloud.ports import CloudStore
 from tests.cloud_stores import store as store  # the fixture, for every store
+from tests.contract.test_cloud_store import entry
 from tests.unit.cloud_kit import AT, LATER, NOW, STORE, SealingTill, batch, campaign, enrolled, sealing_till
 
 NOODLES = replace(STORE, store="S-0031", number=31, merchant="M-7", title=Words("面馆", "Noodles"))
@@ -90,7 +92,7 @@ async def test_a_refused_record_is_in_no_settlement(store: CloudStore) -> None:
     (line,) = await listed(store)
     assert (line["kind"], line["follows"], line["time"]) == ("fork", "none", AT)
     assert (line["discount_minor"], line["currency"]) == (None, None), "of whatever form it is"
-    assert "The record of Store S-0031 was refused" in line["en"]
+    assert "The record of store S-0031 was refused" in line["en"]
 
 
 @pytest.mark.parametrize("who", ["lost", "won"])
@@ -151,3 +153,75 @@ async def test_pages_of_ended_ones(store: CloudStore) -> None:
         found += [line.index for line in lines]
         after = lines[-1].cursor()
     assert found == [0, 1, 2, 3]
+
+
+async def test_a_refused_record_that_came_first_keeps_it_and_is_not_paid(store: CloudStore) -> None:
+    one, _, three = await world(store)
+    await send(store, three, three.redeem(1))
+    await send(store, three, sealing_till("T-3", 3).redeem(5))
+    await send(store, one, one.redeem(5))
+    (line,) = await listed(store)
+    assert (line["winner"]["till"], line["winner"]["discount_minor"], line["follows"]) == (
+        "T-3",
+        3_000,
+        "open",
+    )
+    assert line["en"].startswith("Store S-0031 keeps the coupon, though its record was refused")
+    assert "照常结算" not in line["zh"]
+
+
+async def test_what_was_refused_and_is_stored_after_the_first_came_back_is_paid(store: CloudStore) -> None:
+    one, *_ = await world(store, returns=Returns.COUPON)
+    sale = one.redeem(5)
+    await send(store, one, sale)
+    await store.append("T-2", "redemption", [entry(1), entry(3, own="c" * 64)], judge, AT)
+    await store.append("T-2", "redemption", [entry(2, 5, before="f" * 64)], judge, AT)
+    await send(store, one, one.give_back(sale))
+    (line,) = await listed(store, ended=True)
+    assert line["follows"] == "none"
+    assert "its record was refused" in line["en"]
+    await store.append("T-2", "redemption", [entry(2, 5)], judge, AT)
+    (line,) = await listed(store, ended=True)
+    assert line["follows"] == "paid"
+    assert await listed(store) == []
+
+
+async def test_who_came_third_is_in_conflict_with_the_second_when_the_first_comes_back(
+    store: CloudStore,
+) -> None:
+    one, two, three = await world(store, returns=Returns.COUPON)
+    sale = one.redeem(5)
+    await send(store, one, sale)
+    await send(store, two, two.redeem(5))
+    await send(store, three, three.redeem(5), at=NOW + SECOND)
+    await send(store, one, one.give_back(sale), at=NOW + SECOND)
+    (ended,) = await listed(store, ended=True)
+    assert (ended["till"], ended["winner"]["till"], ended["follows"]) == ("T-2", "T-1", "paid")
+    (lasting,) = await listed(store)
+    assert (lasting["till"], lasting["winner"]["till"], lasting["follows"]) == ("T-3", "T-2", "open")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[" * 5_000,
+        '"no object"',
+        '{"data": [1]}',
+        '{"time": "yesterday", "data": {"discount_minor": -1, "currency": 5}}',
+        '{"time": "2026-03-01T04:00:00", "data": {"discount_minor": 1e3}}',
+        '{"data": {"discount_minor": true, "sale": []}}',
+    ],
+    ids=lambda text: text[:24],
+)
+async def test_whatever_a_refused_record_says_it_is_listed(store: CloudStore, text: str) -> None:
+    one, *_ = await world(store)
+    await send(store, one, one.redeem(5))
+    await store.append("T-2", "redemption", [entry(1), entry(3, own="c" * 64)], judge, AT)
+    await store.append("T-2", "redemption", [entry(1, 5, own="f" * 64, text=text)], judge, AT)
+    (line,) = await listed(store)
+    assert (line["kind"], line["time"], line["discount_minor"], line["currency"]) == (
+        "fork",
+        None,
+        None,
+        None,
+    )

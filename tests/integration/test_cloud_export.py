@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from agent.domain.campaign import Returns
 from agent.domain.disclosure import MEMBER, disclosure, pair_text
 from agent.domain.offer import Funding, Incentives, Reward
 from cloud import export, export_files, main
@@ -94,6 +95,10 @@ async def test_conflicts_name_their_winners(store: CloudStore, tmp_path: Path) -
     await exported(store, "conflicts", tmp_path / "c.csv")
     (row,) = read(tmp_path / "c.csv")
     assert (row["redemption_id"], row["kind"], row["winner_redemption_id"]) == ("T-2-1", "double", "T-1-1")
+    assert (row["store"], row["winner_store"], row["winner_merchant"]) == ("S-0012", "S-0012", "M-1")
+    assert (row["discount_minor"], row["winner_discount_minor"], row["winner_currency"]) == ("", "", "CNY")
+    assert (row["state"], row["follows"], row["ended_at"]) == ("lasting", "open", "")
+    assert row["en"].startswith("Till T-1 keeps the coupon and is paid. Till T-2 is not paid")
     await exported(store, "conflicts", tmp_path / "none.csv", Period(LATER, "2027"))
     assert read(tmp_path / "none.csv") == []
 
@@ -145,6 +150,25 @@ async def test_parquet_has_types_and_row_groups(
         read_back = parquet.read_table(tmp_path / f"{table}.parquet")
         assert read_back.column_names == list(TABLES[table].columns)
         assert read_back.num_rows > 0
+
+
+async def test_conflicts_that_a_return_ended_come_after_those_that_last(
+    store: CloudStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(export, "PAGE", 1)
+    one, two = sealing_till("T-1"), sealing_till("T-2", 2)
+    await enrolled(store, one, two)
+    await store.put_campaign(campaign(returns=Returns.COUPON), None, bytes(16))
+    sales = [two.redeem(index) for index in (1, 2, 3)]
+    await deliver(store, one, [one.redeem(index) for index in (1, 2, 3)])
+    await deliver(store, two, [*sales, two.give_back(sales[0]), two.give_back(sales[1])])
+    await exported(store, "conflicts", tmp_path / "c.csv")
+    rows = read(tmp_path / "c.csv")
+    assert [(row["index"], row["state"], row["ended_back"], row["ended_by"]) for row in rows] == [
+        ("3", "lasting", "", ""),
+        ("1", "ended", "lost", "T-2-4"),
+        ("2", "ended", "lost", "T-2-5"),
+    ]
 
 
 async def test_rewards_are_those_that_the_offer_promises(store: CloudStore, tmp_path: Path) -> None:

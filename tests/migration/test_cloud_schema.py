@@ -5,10 +5,14 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 
+from agent.domain.campaign import Returns
 from cloud import schema, tables
+from cloud.indexes import new_index_key
+from cloud.ingest import ingest
 from cloud.lists import LedgerLine
 from cloud.sqlite_store import SqliteStore
 from cloud.tills import TillState
+from tests.unit.cloud_kit import NOW, batch, campaign, enrolled, sealing_till
 
 AT = "2026-03-01T04:00:00.000Z"
 RECORD = (
@@ -77,3 +81,40 @@ async def test_tills_of_schema_1_keep_their_keys_and_codes(tmp_path: Path) -> No
         assert await store.enrol(b"T-1", b"9" * 32, "2026-01-01T00:00:00.000Z") is None
     finally:
         await store.close()
+
+
+async def test_a_conflict_of_schema_22_is_listed_when_a_return_ends_it(tmp_path: Path) -> None:
+    """Schema 22 forgot a conflict with its end; what ends from now on stays listed."""
+    path = tmp_path / "cloud.db"
+    one, two = sealing_till("T-1"), sealing_till("T-2", 2)
+    store = SqliteStore(path)
+    await enrolled(store, one, two)
+    await store.put_campaign(campaign(returns=Returns.COUPON), None, new_index_key())
+    sale = two.redeem(5)
+    for till, event in ((one, one.redeem(5)), (two, sale)):
+        await ingest(store, till.known(), "redemption", batch([event]), lambda: NOW)
+    await store.close()
+    back_to_schema_22(path)
+    store = SqliteStore(path)
+    try:
+        assert [line.redemption_id for line in await store.conflicts(10)] == ["T-2-1"]
+        assert await store.conflicts(10, ended=True) == []
+        await ingest(store, two.known(), "redemption", batch([two.give_back(sale)]), lambda: NOW)
+        assert [line.redemption_id for line in await store.conflicts(10, ended=True)] == ["T-2-1"]
+    finally:
+        await store.close()
+
+
+def back_to_schema_22(path: Path) -> None:
+    """What this release filled, as that release would have left it."""
+    objects = "SELECT type, name, sql FROM sqlite_master ORDER BY type, name"
+    old = sqlite3.connect(":memory:")
+    for script in tables.SCRIPTS[:22]:
+        old.executescript(script)
+    db = sqlite3.connect(path)
+    db.execute("DROP TABLE ended_conflict")
+    db.execute("PRAGMA user_version = 22")
+    db.commit()
+    assert db.execute(objects).fetchall() == old.execute(objects).fetchall()
+    db.close()
+    old.close()

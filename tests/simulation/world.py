@@ -611,6 +611,24 @@ class World:
             for one in await till.conflicts.listed(1000, unseen=True):
                 shown.add((one["redemption_id"], one["other"]["redemption_id"]))
         check(shown == truth, f"conflicts: the tills show {shown}, the truth is {truth}")
+        await self._ended()
+
+    async def _ended(self) -> None:
+        """Those that a return ended are listed as whoever keeps the coupon was told: what came back, and from whom."""
+        store, listed = self.side.cloud.store, set()
+        for line in await store.conflicts(10_000, ended=True):
+            assert line.ended is not None, "asked for"
+            pair = (line.redemption_id, line.winner.redemption_id)
+            kept, back = pair if line.ended.back == "won" else pair[::-1]
+            check(back in self.oracle.ended, f"{back} did not come back, and ended a conflict with {kept}")
+            listed.add((kept, back))
+        told = {
+            (one["redemption_id"], one["other"]["redemption_id"])
+            for till in self.tills
+            for one in await store.verdicts(till.name, 0, 10_000)
+            if (one["kind"], one["standing"]) == ("settled", "kept")
+        }
+        check(listed == told, f"ended conflicts: the cloud lists {listed}, the tills were told {told}")
 
     async def _forgotten(self) -> None:
         """Who was erased is known to nobody, everybody else to all as before, and every chain verifies."""
