@@ -1,12 +1,13 @@
 """RFM layers: how lately, how often and for how much each customer bought, by pseudonym. Pure.
 
-Each measure is scored 1 to 5 by rank among all customers: 1 + the number of whole fifths that lie strictly below, so
-equal customers have equal scores. A layer follows from the scores of recency and frequency.
+Each measure is scored 1 to 5 by rank among all customers; equal customers have equal scores. Frequency and money: 1 +
+the number of whole fifths that lie strictly below, so nobody is frequent who bought as often as everybody else.
+Recency: the fifths that lie at or below, so nobody is gone who bought last. A layer follows from recency and frequency.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from datetime import date
 from typing import NamedTuple
@@ -46,15 +47,17 @@ def layer_of(recency: int, frequency: int) -> str:
 
 def scored(people: Sequence[Person]) -> list[Scored]:
     """In the order of `people`."""
-    measures = (
-        [one.last.toordinal() for one in people],
-        [one.purchases for one in people],
-        [one.spent_minor for one in people],
-    )
-    scores = [_scores(measure) for measure in measures]
-    return [Scored(*found) for found in zip(people, *scores, strict=True)]
+    recency = _at_or_below([one.last.toordinal() for one in people])
+    frequency = _below([one.purchases for one in people])
+    money = _below([one.spent_minor for one in people])
+    return [Scored(*found) for found in zip(people, recency, frequency, money, strict=True)]
 
 
-def _scores(values: Sequence[int]) -> list[int]:
+def _at_or_below(values: Sequence[int]) -> list[int]:
+    ordered = sorted(values)
+    return [-(-SCORES * bisect_right(ordered, value) // len(ordered)) for value in values]
+
+
+def _below(values: Sequence[int]) -> list[int]:
     ordered = sorted(values)
     return [1 + SCORES * bisect_left(ordered, value) // len(ordered) for value in values]

@@ -41,9 +41,23 @@ function frame(place) {
   byId("shell").hidden = session === null;
   if (session === null) return;
   byId("who").textContent = `${session.name} · ${word(`role_${session.role}`, session.role)}`;
-  byId("nav").replaceChildren(...Object.entries(PAGES)
-    .filter(([, page]) => session.may.includes(page.NEEDS))
-    .map(([name]) => attributes(link(hash(name), "", t(name)), { "aria-current": place.name === name && "page" })));
+  menu(byId("nav"), place);
+}
+
+/** The links stay the ones they are, with the focus, until there are others; the one of this page is in sight. */
+function menu(nav, place) {
+  const names = Object.keys(PAGES).filter((name) => session.may.includes(PAGES[name].NEEDS));
+  const made = `${lang()} ${names}`;
+  if (nav.dataset.made !== made) nav.replaceChildren(...names.map((name) => link(hash(name), "", t(name))));
+  nav.dataset.made = made;
+  for (const [at, one] of [...nav.children].entries()) {
+    const current = one.hasAttribute("aria-current");
+    if (names[at] !== place.name) one.removeAttribute("aria-current");
+    else if (!current) {
+      one.setAttribute("aria-current", "page");
+      nav.scrollLeft = one.offsetLeft - nav.offsetLeft - (nav.clientWidth - one.offsetWidth) / 2;
+    }
+  }
 }
 
 /** Show the place that the address names. quiet: asked again by itself, so what is shown stays until there is new. */
@@ -60,12 +74,14 @@ async function show(quiet = false) {
     return;
   }
   const other = shown !== place.path;
+  const inside = main.contains(document.activeElement);
   if (other) main.replaceChildren(el("p", "loading", t("loading")));
   main.ariaBusy = "true";
   try {
     const content = await page.show(place, session);
     if (mine !== turn) return;
     replace(main, content, quiet);
+    if (other && inside) main.focus({ preventScroll: true });
     if (other && !quiet) scrollTo(0, 0);
     shown = place.path;
     byId("lost").hidden = true;
@@ -77,8 +93,17 @@ async function show(quiet = false) {
   }
 }
 
-/** New content in place of the old. The field that somebody types into stays the one it is, and what was opened stays open. */
+/** What a link, a button or a summary is, whatever it says or leads to now. */
+const keyOf = (one) => one.dataset.key ?? one.closest("[data-key]")?.dataset.key ?? one.getAttribute("href") ?? one.textContent;
+const PRESSED = "a, button, summary";
+
+/**
+ * New content in place of the old. The field that somebody types into stays the one it is, what was opened stays open, and
+ * the link that has the focus has it again.
+ */
 function replace(main, content, quiet) {
+  const active = document.activeElement;
+  const focused = main.contains(active) && active.matches(PRESSED) ? keyOf(active) : null;
   const open = new Set([...main.querySelectorAll("details[open]")].map((one) => one.dataset.key));
   const fresh = el("div", "", ...content);
   if (quiet) for (const one of fresh.querySelectorAll("details")) one.open = open.has(one.dataset.key);
@@ -86,6 +111,7 @@ function replace(main, content, quiet) {
   const next = field && fresh.querySelector(`input#${CSS.escape(field.id)}`);
   if (next && depth(field, main) === depth(next, fresh)) keep(field, next, main);
   else main.replaceChildren(...fresh.childNodes);
+  if (focused !== null) [...main.querySelectorAll(PRESSED)].find((one) => keyOf(one) === focused)?.focus({ preventScroll: true });
 }
 
 function depth(node, above) {

@@ -73,7 +73,7 @@ function extra(row) {
 
 function returns(row) {
   if (!row.returns) return el("span", "quiet", "0");
-  return [el("span", "", money(row.returned_minor, row.currency)), el("small", "", number(row.returns))];
+  return [el("span", "", money(row.returned_minor, row.currency)), el("small", "", t("times", { n: number(row.returns) }))];
 }
 
 function named(row) {

@@ -61,7 +61,7 @@ function outcome(row) {
 
 function columns() {
   return [
-    { label: t("time"), cell: (row) => [when(row.received_at), el("span", `badge ${row.ended ? "" : "warn"}`, word(row.kind, row.kind))] },
+    { label: t("time"), cell: (row) => [when(row.received_at), el("div", "", el("span", `badge ${row.ended ? "" : "warn"}`, word(row.kind, row.kind)))] },
     { label: t("coupon"), cell: coupon },
     { label: t("won_at"), cell: (row) => side(row.winner) },
     { label: t("lost_at"), cell: side },

@@ -36,6 +36,13 @@ function dayAfter(day) {
   return Number.isNaN(at) ? "" : new Date(at + 86400000).toISOString().slice(0, 10);
 }
 
+/** What a person decides on before it is paid, and of how many redemptions. */
+function open(row) {
+  if (!row.open_redemptions && !row.open_minor) return el("span", "quiet", "0");
+  const badge = el("span", "badge warn", money(row.open_minor, row.currency));
+  return row.open_redemptions ? [badge, el("small", "", t("times", { n: number(row.open_redemptions) }))] : badge;
+}
+
 function columns() {
   const figure = (name, label, tone = "") => ({
     label, sort: name, order: "down", className: "figure",
@@ -48,7 +55,7 @@ function columns() {
     { label: t("party"), sort: "party", cell: (row) => word(`party_${row.party}`, row.party) },
     { label: t("count"), sort: "redemptions", order: "down", className: "figure", cell: (row) => number(row.redemptions) },
     figure("amount_minor", t("payable")),
-    figure("open_minor", t("open"), "warn"),
+    { ...figure("open_minor", t("open"), "warn"), cell: open },
     figure("returned_minor", t("returned")),
   ];
 }

@@ -27,7 +27,8 @@ export function turn(changed) {
  * place: where we are; a header's link goes to the same place sorted otherwise.
  */
 export function table(columns, rows, place, rowClass = () => "") {
-  const head = el("tr", "", ...columns.map((column) => heading(column, place)));
+  const sorted = columns.some((column) => column.sort);
+  const head = attributes(el("tr", "", ...columns.map((column) => heading(column, place))), { "data-label": sorted && t("sort_by") });
   const body = rows.map((row) => el("tr", rowClass(row), ...columns.map((column) => {
     const content = el("div", "", ...[column.cell(row)].flat());
     const calm = content.children.length > 0 && [...content.children].every((one) => one.matches(".quiet, .calm"));
@@ -37,7 +38,7 @@ export function table(columns, rows, place, rowClass = () => "") {
 }
 
 function heading(column, place) {
-  const cell = attributes(el("th", column.className ?? ""), { scope: "col" });
+  const cell = attributes(el("th", `${column.className ?? ""} ${column.sort ? "" : "unsorted"}`.trim()), { scope: "col" });
   if (!column.sort) {
     cell.append(column.label);
     return cell;
@@ -46,7 +47,7 @@ function heading(column, place) {
   const turned = { up: "down", down: "up", "": column.order ?? "up" }[now];
   if (now) cell.setAttribute("aria-sort", now === "up" ? "ascending" : "descending");
   const query = { ...place.query, sort: column.sort, order: turned, after: "" };
-  cell.append(link(hash(place.path, query), "sort", column.label, el("span", "arrow", { up: "▲", down: "▼", "": "" }[now])));
+  cell.append(attributes(link(hash(place.path, query), "sort", column.label, el("span", "arrow", { up: "▲", down: "▼", "": "" }[now])), { "data-key": `sort ${column.sort}` }));
   return cell;
 }
 
@@ -70,7 +71,7 @@ export function chips(place, parameter, choices) {
   return el("div", "chips", ...choices.map(({ name, label, count, tone }) => attributes(
     link(hash(place.path, { ...place.query, [parameter]: name, after: "" }), `chip ${count ? tone ?? "" : "quiet"}`, label,
       count === undefined ? "" : el("b", "", String(count))),
-    { "aria-current": name === chosen && "true" },
+    { "aria-current": name === chosen && "true", "data-key": `${parameter} ${name}` },
   )));
 }
 

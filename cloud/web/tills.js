@@ -82,9 +82,10 @@ function quarantined(row) {
 function devices(row, now) {
   if (row.said_at === null) return nothing();
   const wrong = row.devices.filter(([, , state]) => state !== "ready" && state !== "starting");
-  const shown = wrong.map(([role, name, state]) => badge("warn", `${word(role, role)} ${name}`, state));
+  const shown = wrong.map(([role, name, state]) => badge("warn", `${word(role, role)} ${name}: ${word(`d_${state}`, state)}`));
   const codes = row.issues.filter((code) => !ELSEWHERE.test(code)).map((code) => badge(row.healthy ? "warn" : "bad", word(`i_${code}`, code)));
-  const well = shown.length || codes.length || !row.healthy ? "" : el("span", "quiet", t("well"));
+  const none = shown.length + codes.length === 0;
+  const well = none ? el("span", "quiet", row.healthy ? t("well") : "–") : "";
   const tip = t("said", { t: ago(row.said_at, now) });
-  return attributes(el("span", `badges ${well ? "calm" : ""}`, ...shown, ...codes, well), { title: tip });
+  return attributes(el("span", `badges ${none ? "calm" : ""}`, ...shown, ...codes, well), { title: tip });
 }

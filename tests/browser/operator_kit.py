@@ -44,7 +44,7 @@ CAMPAIGNS = {
     12: ("下次再来减15", "15 off next time", 6000),
 }
 PROMO = 12
-SIZES = {"laptop": (1366, 860), "phone": (390, 844)}
+SIZES = {"laptop": (1366, 860), "tablet": (800, 1100), "phone": (390, 844)}
 
 
 def always(moment: datetime) -> Callable[[], datetime]:
@@ -69,14 +69,24 @@ def health(**changes: Any) -> TillHealth:
 
 
 WRONG: dict[int, dict[str, Any]] = {
-    3: {"waiting": 1240, "oldest": timestamp(NOW - timedelta(hours=31)), "age": "stale"},
+    3: {
+        "waiting": 1240,
+        "oldest": timestamp(NOW - timedelta(hours=31)),
+        "issued": timestamp(NOW - timedelta(hours=31)),
+        "age": "stale",
+    },
     9: {
         "devices": (("scanner", "front", "ready"), ("printer", "receipts", "lost")),
         "issues": ("device_lost",),
     },
     14: {"doubt": "behind", "healthy": False, "issues": ("clock_doubt",)},
     21: {"quarantined": 2, "issues": ("quarantine",)},
-    22: {"age": "expired", "healthy": False, "issues": ("bundle_expired",)},
+    22: {
+        "issued": timestamp(NOW - timedelta(days=9)),
+        "age": "expired",
+        "healthy": False,
+        "issues": ("bundle_expired",),
+    },
 }
 
 

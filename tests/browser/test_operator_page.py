@@ -212,18 +212,62 @@ async def test_a_session_that_is_over_asks_for_a_token(page: Page, cloud: Runnin
         cloud.time.at = before
 
 
-async def test_a_phone_needs_no_sideways_scrolling(page: Page) -> None:
+PLACES = ("tills", "campaigns", "campaigns/acme/7", "arms", "conflicts", "quarantine", "settlement", "acts")
+# What is wider than its place: the page, a table, or something that hangs out of a card or a cell.
+TOO_WIDE = """
+() => {
+    const wide = (one) => one.scrollWidth > one.clientWidth + 1;
+    const found = [...document.querySelectorAll("main .table, main td > div")].filter(wide);
+    if (wide(document.documentElement)) found.push(document.documentElement);
+    return found.map((one) => `${one.className || one.tagName} ${one.textContent.slice(0, 40)}`);
+}
+"""
+
+
+async def test_nothing_is_wider_than_its_place(page: Page) -> None:
+    """A phone, a tablet both ways, a small laptop; both languages."""
+    for _ in range(2):
+        await page.locator("header .language").click()
+        for place in PLACES:
+            await to(page, f"#/{place}")
+            await expect(page.locator("main > :not(.loading)").first).to_be_visible()
+            for width in (390, 800, 1040, 1041, 1280):
+                await page.set_viewport_size({"width": width, "height": 800})
+                assert await page.evaluate(TOO_WIDE) == [], (place, width)
+
+
+async def test_a_tablet_has_the_whole_menu_and_sorts(page: Page) -> None:
+    await page.set_viewport_size({"width": 800, "height": 1100})
+    nav = page.locator("nav")
+    assert await nav.evaluate("(nav) => nav.scrollWidth <= nav.clientWidth")
+    await page.locator("th .sort").nth(3).click()
+    await expect(page.locator("th[aria-sort]")).to_have_count(1)
     await page.set_viewport_size({"width": 390, "height": 844})
-    for place in (
-        "tills",
-        "campaigns",
-        "campaigns/acme/7",
-        "arms",
-        "conflicts",
-        "quarantine",
-        "settlement",
-        "acts",
-    ):
-        await to(page, f"#/{place}")
-        await expect(page.locator("main > :not(.loading)").first).to_be_visible()
-        assert await page.evaluate("document.documentElement.scrollWidth") <= 390, place
+    await to(page, "#/acts")
+    box = await nav.locator("[aria-current]").bounding_box()
+    assert box is not None
+    assert box["x"] >= 0, "the page that is shown is in sight in the menu"
+    assert box["x"] + box["width"] <= 390
+
+
+FOCUSED = "document.activeElement.dataset.key ?? document.activeElement.getAttribute('href')"
+
+
+async def test_the_focus_stays_when_a_list_is_renewed(page: Page) -> None:
+    for selector, key in ((".chip >> nth=2", "problem silent"), ("th .sort >> nth=0", "sort till")):
+        await page.locator(selector).focus()
+        before = await page.locator("tbody").element_handle()
+        await page.keyboard.press("Enter")
+        await page.wait_for_function("(before) => !before.isConnected", arg=before)
+        assert await page.evaluate(FOCUSED) == key
+
+
+async def test_the_focus_goes_with_who_opens_another_page(page: Page) -> None:
+    await page.locator("nav a").nth(1).focus()
+    await page.keyboard.press("Enter")
+    await expect(page.locator("a.title")).to_have_count(3)
+    assert await page.evaluate(FOCUSED) == "#/campaigns"
+    await page.locator("a.title").first.focus()
+    await page.keyboard.press("Enter")
+    await expect(page.locator(".tile")).to_have_count(8)
+    assert await page.evaluate("document.activeElement.id") == "main"

@@ -95,6 +95,8 @@ def test_scores_are_ranks_in_fifths(people: list[Person]) -> None:
     for one in found:
         below = sum(other.purchases < one.person.purchases for other in people)
         assert one.frequency == 1 + 5 * below // len(people), "by hand"
+        upto = sum(other.last <= one.person.last for other in people)
+        assert one.recency - 1 < 5 * upto / len(people) <= one.recency, "by hand"
         assert (
             1 <= min(one.recency, one.frequency, one.money) <= max(one.recency, one.frequency, one.money) <= 5
         )
@@ -103,6 +105,15 @@ def test_scores_are_ranks_in_fifths(people: list[Person]) -> None:
                 assert one.recency <= other.recency
             if one.person.spent_minor == other.person.spent_minor:
                 assert one.money == other.money
+
+
+@pytest.mark.parametrize("count", [1, 2, 7])
+def test_nobody_is_gone_who_bought_last(count: int) -> None:
+    """A single customer, or all of them on one day: lately, not often yet."""
+    today = [Person(str(number), date(2026, 11, 28), 1, 900) for number in range(count)]
+    assert {one.layer for one in scored(today)} == {"new"}
+    before = [one._replace(last=date(2026, 1, 1), purchases=9) for one in today]
+    assert [one.layer for one in scored([*before, *today])] == ["steady"] * count + ["new"] * count
 
 
 def test_every_pair_of_scores_has_its_layer() -> None:
