@@ -25,8 +25,9 @@ export async function show(place) {
 
 const received = { get label() { return t("time"); }, cell: (row) => when(row.received_at ?? row.noticed_at) };
 const till = { get label() { return t("till"); }, cell: (row) => el("strong", "", row.till) };
-const record = { get label() { return t("record"); }, cell: (row) => [el("code", "", row.redemption_id), el("small", "", `${row.lane} ${row.sequence}`)] };
+const record = { get label() { return t("record"); }, cell: (row) => [el("code", "", row.redemption_id), el("small", "", `${laneOf(row)} ${row.sequence}`)] };
 const coupon = { get label() { return t("coupon"); }, cell: couponOf };
+const laneOf = (row) => word(`lane_${row.lane}`, row.lane);
 const reason = (code) => el("span", "badge warn", word(code, code));
 
 function refusals() {
@@ -52,7 +53,7 @@ function implausible() {
 function gaps() {
   const spanOf = (row) => el("code", "", row.first === row.last ? String(row.first) : `${row.first} – ${row.last}`);
   return [
-    received, till, { label: t("lane"), cell: (row) => row.lane }, { label: t("sequences"), cell: spanOf },
+    received, till, { label: t("lane"), cell: laneOf }, { label: t("sequences"), cell: spanOf },
     { label: t("kind"), cell: (row) => el("span", `badge ${row.kind === "missing" ? "warn" : ""}`, word(`gap_${row.kind}`, row.kind)) },
   ];
 }

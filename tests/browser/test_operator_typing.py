@@ -171,3 +171,11 @@ async def test_conflicts_say_who_keeps_the_coupon_and_who_bears_it(page: Page) -
     await page.locator(".chip").nth(1).click()
     await expect(page.locator("tbody tr")).to_have_count(1)
     await expect(page.locator(".sentence").nth(1)).to_contain_text("T-0002-4")
+
+
+async def test_a_campaign_of_which_nothing_was_issued_here_accuses_no_issuer(page: Page) -> None:
+    """Its coupons may be the issuer's own, or not made yet: the cloud knows that none are its own."""
+    await page.evaluate("location.hash = '#/campaigns'")
+    chinese = await page.evaluate("document.documentElement.lang === 'zh-CN'")
+    issued = page.locator("tbody tr td:nth-child(2)")
+    await expect(issued).to_have_text("本云未发行" if chinese else "none by this cloud")
