@@ -224,8 +224,11 @@ TOO_WIDE = """
 """
 
 
-async def test_nothing_is_wider_than_its_place(page: Page) -> None:
-    """A phone, a tablet both ways, a small laptop; both languages."""
+async def test_nothing_is_wider_than_its_place(page: Page, cloud: Running) -> None:
+    """A phone, a tablet both ways, a small laptop; both languages; with a till that says much of its devices."""
+    assert cloud.cloud is not None
+    said = Word(health(devices=(("scanner", HOSTILE * 2, "lost"),)), "2026-11-28T11:30:01.000Z", 0)
+    await cloud.cloud.store.put_seen([Seen("T-0049", said.at, said)])
     for _ in range(2):
         await page.locator("header .language").click()
         for place in PLACES:
