@@ -22,11 +22,17 @@ _NOTE = (
     " campaign, idx, discount_minor FROM record WHERE till = ? AND lane = ? AND sequence = ? AND idx IS NOT NULL"
     " ON CONFLICT DO NOTHING"
 )
+_NOTE_THIS = _NOTE.replace("AND idx IS NOT NULL", "AND idx IS NOT NULL AND hash = ?")
 
 
 def note(db: Db, till: str, sequences: Sequence[int]) -> None:
     """List these redemptions of a till, unless something else that cannot be right is listed of them already."""
     db.executemany(_NOTE, [(till, REDEMPTION_LANE, sequence) for sequence in sequences])
+
+
+def list_records(db: Db, records: Sequence[tuple[str, int, str]]) -> None:
+    """`note` of records by till, sequence and hash; one that was refused is none."""
+    db.executemany(_NOTE_THIS, [(till, REDEMPTION_LANE, sequence, own) for till, sequence, own in records])
 
 
 class Issued:

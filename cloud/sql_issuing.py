@@ -12,9 +12,9 @@ from agent.domain.keys import IssuerKey
 from agent.domain.status import Status
 from cloud import sql_news
 from cloud.errors import Refused
-from cloud.indexes import coupon_index
 from cloud.ports import HeldKey, IssuedOrder, KeyState, Terms
 from cloud.sql import Db
+from cloud.sql_drawing import draw, drawn_again
 from cloud.sql_status import mark
 
 _KEY = (
@@ -79,7 +79,7 @@ def _drop_promos(db: Db, key: IssuerKey) -> None:
 
 
 def campaign_row(db: Db, issuer: str, campaign: int) -> tuple[int, bytes, int]:
-    """(size, key of the index permutation, coupons issued)."""
+    """(size, key of the index permutation, numbers drawn: coupons issued, and those that were passed over)."""
     row = db.execute(
         "SELECT size, index_key, issued FROM campaign WHERE issuer = ? AND campaign = ?", (issuer, campaign)
     ).fetchone()
@@ -115,7 +115,7 @@ def allot(
     db: Db, issuer: str, campaign: int, count: int, terms: Terms, at: str, order: str | None
 ) -> list[int]:
     said = _json({name: value for name in Terms.__slots__ if (value := getattr(terms, name)) is not None})
-    size, key, issued = campaign_row(db, issuer, campaign)
+    drawn = campaign_row(db, issuer, campaign)
     if order is not None:
         known = db.execute(
             "SELECT first, count, terms FROM coupon_order WHERE issuer = ? AND campaign = ? AND name = ?",
@@ -125,17 +125,15 @@ def allot(
             if known[1:] != (count, said):
                 sentence = "an order of this name was for other coupons"
                 raise Refused(409, "order_differs", f"{sentence}: send what was sent first, or a new name")
-            return [coupon_index(key, size, number) for number in range(known[0], known[0] + count)]
+            return drawn_again(db, issuer, campaign, drawn, known[0], count)
     _check_open(db, issuer, campaign)
-    if issued + count > size:
-        left = f"{size - issued} coupons are left of campaign {campaign}, {count} were asked for"
-        raise Refused(409, "used_up", left)
-    indexes = [coupon_index(key, size, number) for number in range(issued, issued + count)]
+    indexes, passed = draw(db, issuer, campaign, drawn, count)
     db.execute(
-        "UPDATE campaign SET issued = issued + ? WHERE issuer = ? AND campaign = ?", (count, issuer, campaign)
+        "UPDATE campaign SET issued = issued + ?, passed_over = passed_over + ? WHERE issuer = ? AND campaign = ?",
+        (count + passed, passed, issuer, campaign),
     )
     if order is not None:
-        row = (issuer, campaign, order, issued, count, said)
+        row = (issuer, campaign, order, drawn[2], count, said)
         db.execute("INSERT INTO coupon_order VALUES (?, ?, ?, ?, ?, ?)", row)
     # One may stand there already: revoked before it was issued.
     db.executemany(

@@ -44,20 +44,22 @@ def restored(db: Db, now: datetime) -> tuple[int, list[Closed]]:
 def closed(db: Db) -> list[Closed]:
     """`CloudStore.closed`."""
     rows = db.execute(
-        "SELECT issuer, campaign, issued, size FROM campaign WHERE restored_at IS NOT NULL ORDER BY issuer, campaign"
+        "SELECT issuer, campaign, issued - passed_over, size FROM campaign WHERE restored_at IS NOT NULL"
+        " ORDER BY issuer, campaign"
     )
     return [Closed(*row) for row in rows]
 
 
 def open_issuing(db: Db, issuer: str, campaign: int, issued: int) -> None:
-    """`CloudStore.open_issuing`."""
+    """`CloudStore.open_issuing`. Numbers that were passed over are behind those that a person counts."""
     named = f"{issuer}/{campaign}"
     row = db.execute(
-        "SELECT issued, size, restored_at FROM campaign WHERE issuer = ? AND campaign = ?", (issuer, campaign)
+        "SELECT issued - passed_over, size, restored_at, passed_over FROM campaign WHERE issuer = ? AND campaign = ?",
+        (issuer, campaign),
     ).fetchone()
     if row is None:
         raise Refused(404, "unknown_campaign", f"there is no campaign {named}")
-    known, size, at = row
+    known, size, at, passed = row
     if at is None:
         sentence = f"campaign {named} is open for issuing"
         raise Refused(409, "not_closed", f"{sentence}: after a restore run redeemd cloud restored DIR first")
@@ -66,5 +68,5 @@ def open_issuing(db: Db, issuer: str, campaign: int, issued: int) -> None:
         raise Refused(422, "bad_count", f"{sentence}: {issued} cannot be what was issued")
     db.execute(
         "UPDATE campaign SET issued = ?, restored_at = NULL WHERE issuer = ? AND campaign = ?",
-        (issued, issuer, campaign),
+        (min(issued + passed, size), issuer, campaign),
     )

@@ -134,7 +134,7 @@ class SqlStore(SqlListStore, SqlWebhooks, SqlStaff, SqlSeen, SqlTally, SqlPeople
             found = campaign_of(db, *identity)
             if found is None:
                 db.execute(
-                    "INSERT INTO campaign VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0, NULL)", (*identity, *row, key)
+                    "INSERT INTO campaign VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0, NULL, 0)", (*identity, *row, key)
                 )
                 return
             if campaign.version <= found.version:

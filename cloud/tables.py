@@ -735,6 +735,12 @@ _0024 = """
 ALTER TABLE erasure ADD COLUMN records_digest BLOB;
 """
 
+# passed_over: of the numbers drawn (`issued`) those whose index was redeemed before anybody got it.
+_0025 = """
+ALTER TABLE campaign ADD COLUMN passed_over INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX held_coupon ON held (issuer, campaign, idx);
+"""
+
 SCRIPTS = (
     _0001,
     _0002,
@@ -760,6 +766,7 @@ SCRIPTS = (
     _0022,
     _0023,
     _0024,
+    _0025,
 )
 """One per schema version, never edited after a release: write the next one."""
 VERSION = len(SCRIPTS)

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from datetime import date
 
+import pytest
+
 from agent.domain.cose import Algorithm
 from agent.domain.keys import IssuerKey, signing_key_from_seed
+from cloud import sql_drawing
 from cloud.background import count_all
+from cloud.errors import Refused
 from cloud.feed import RECORD_TYPES, FeedCursor
 from cloud.indexes import new_index_key
 from cloud.ingest import ingest
@@ -109,3 +113,83 @@ async def test_a_restored_cloud_does_not_know_until_it_is_told(store: CloudStore
     await redeem(store, till, *others)
     await count_all(store)
     assert await listed(store) == [], LATER
+
+
+async def draw(store: CloudStore, count: int, order: str | None = None) -> list[int]:
+    return await store.allot(ISSUER, CAMPAIGN, count, Terms(TODAY, TODAY + 30), AT, order)
+
+
+async def test_no_customer_gets_what_a_made_up_redemption_used(store: CloudStore) -> None:
+    """Passed over, whatever is drawn; listed, though the tally comes to the records only afterwards."""
+    till, issued = await world(store)
+    made_up = other_than(issued, 400)
+    await redeem(store, till, *made_up)
+    first = await draw(store, 100, "first")
+    second = await draw(store, 1)
+    assert await draw(store, 100, "first") == first, "the same order is the same coupons"
+    with pytest.raises(Refused, match="489 coupons are left"):
+        await draw(store, 490)
+    third = await draw(store, 489, "rest")
+    given = [*issued, *first, *second, *third]
+    assert len(set(given)) == len(given) == SIZE - 400
+    assert not set(given) & set(made_up)
+    assert await draw(store, 489, "rest") == third
+    assert await draw(store, 100, "first") == first
+    with pytest.raises(Refused, match="0 coupons are left"):
+        await draw(store, 1)
+    await redeem(store, till, *third[:3])
+    await count_all(store)
+    lines = await store.implausible(500)
+    assert sorted(line.index for line in lines) == sorted(made_up)
+    assert {line.reason for line in lines} == {"never_issued"}
+    assert await store.conflicts(10) == []
+    (row,) = await settlement(store, PERIOD)
+    assert (row[6], row[8]) == (3, 400)
+
+
+async def test_a_held_use_is_passed_over_too(store: CloudStore) -> None:
+    """A person may release it; then it would be used."""
+    till, issued = await world(store)
+    await store.revoke_till("T-1", AT)
+    made_up = other_than(issued, 500)
+    await redeem(store, till, *made_up)
+    assert not set(await draw(store, 400)) & set(made_up)
+    assert len(await listed(store)) > 0
+
+
+async def test_what_was_refused_for_its_place_spoils_no_other_record(store: CloudStore) -> None:
+    """It used its coupon all the same; the record that has its place is somebody else's."""
+    till, issued = await world(store)
+    twin = SealingTill(till.name, till.key)
+    await redeem(store, till, issued[0])
+    made_up = other_than(issued)[0]
+    await redeem(store, twin, made_up)
+    assert made_up not in await draw(store, SIZE - 11)
+    await count_all(store)
+    assert await listed(store) == []
+
+
+async def test_the_most_that_is_passed_over(store: CloudStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    till, issued = await world(store)
+    await redeem(store, till, *other_than(issued, 100))
+    monkeypatch.setattr(sql_drawing, "PASSED_MAX", 20)
+    with pytest.raises(Refused) as refused:
+        await draw(store, 800)
+    assert (refused.value.status, refused.value.code) == (409, "made_up")
+    assert await listed(store) == []
+    offer = await store.offer(ISSUER, CAMPAIGN)
+    assert offer is not None
+    assert offer.issued == 10
+
+
+async def test_what_was_passed_over_is_behind_what_a_person_counts_after_a_restore(store: CloudStore) -> None:
+    till, issued = await world(store)
+    made_up = other_than(issued, 300)
+    await redeem(store, till, *made_up)
+    given = [*issued, *await draw(store, 90)]
+    await store.restored(NOW)
+    (closed,) = await store.closed()
+    assert closed.issued == 100, "what people have"
+    await store.open_issuing(ISSUER, CAMPAIGN, 100)
+    rest = await draw(store, SIZE - 400)
+    assert len({*given, *rest, *made_up}) == SIZE
