@@ -106,15 +106,17 @@ async def test_a_conflict_of_schema_22_is_listed_when_a_return_ends_it(tmp_path:
 
 
 def back_to_schema_22(path: Path) -> None:
-    """What this release filled, as that release would have left it."""
-    objects = "SELECT type, name, sql FROM sqlite_master ORDER BY type, name"
-    old = sqlite3.connect(":memory:")
+    """The same cloud as that release would have left it."""
+    newer = path.rename(path.with_name("newer.db"))
+    old = sqlite3.connect(path)
     for script in tables.SCRIPTS[:22]:
         old.executescript(script)
-    db = sqlite3.connect(path)
-    db.execute("DROP TABLE ended_conflict")
-    db.execute("PRAGMA user_version = 22")
-    db.commit()
-    assert db.execute(objects).fetchall() == old.execute(objects).fetchall()
-    db.close()
+    old.execute(f"PRAGMA application_id = {schema.APPLICATION_ID}")
+    old.execute("PRAGMA user_version = 22")
+    old.execute("ATTACH ? AS newer", (str(newer),))
+    for (table,) in old.execute("SELECT name FROM main.sqlite_master WHERE type = 'table'").fetchall():
+        columns = ", ".join(row[1] for row in old.execute(f"PRAGMA main.table_info({table})").fetchall())
+        old.execute(f"DELETE FROM main.{table}")
+        old.execute(f"INSERT INTO main.{table} ({columns}) SELECT {columns} FROM newer.{table}")
+    old.commit()
     old.close()
