@@ -3,6 +3,8 @@
 It is stricter than most printers: Chinese mode is off until FS & (as in the firmware that turns missing FS & into
 mojibake), unknown commands are reported, and a job that ends inside a command is reported. Knows nothing of how the
 job was made. Source: Epson ESC/POS command reference.
+
+Long because what a command leaves on paper is told from what all commands before it set.
 """
 
 from __future__ import annotations
@@ -60,6 +62,7 @@ class TextLine:
     glyphs: tuple[Glyph, ...]
     align: str
     spacing_dots: int
+    column_dots: int = COLUMN_DOTS
 
     @property
     def text(self) -> str:
@@ -71,7 +74,7 @@ class TextLine:
 
     @property
     def dots(self) -> int:
-        return sum(glyph.columns * COLUMN_DOTS * glyph.width for glyph in self.glyphs)
+        return sum(glyph.columns * self.column_dots * glyph.width for glyph in self.glyphs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +125,7 @@ class PrintedReceipt:
     marks: tuple[Mark, ...]
     dots: int
     problems: tuple[str, ...]
+    column_dots: int = COLUMN_DOTS
 
     @property
     def text(self) -> str:
@@ -129,7 +133,7 @@ class PrintedReceipt:
         at all."""
         lines: list[str] = []
         for mark in self.marks:
-            lines.extend(_text_of(mark, self.dots // COLUMN_DOTS))
+            lines.extend(_text_of(mark, self.dots // self.column_dots))
         return "".join(f"{line.rstrip(' ')}\n" for line in lines)
 
     @property
@@ -142,18 +146,20 @@ def read_receipt(
     dots: int = 576,
     charset: str = "gb18030",
     read_dots: Callable[[bytes], str] = lambda _dots: PICTURE,
+    column_dots: int = COLUMN_DOTS,
 ) -> PrintedReceipt:
     """Interpret one job on paper `dots` wide. Never raises: whatever is wrong stands in `problems`.
 
-    charset: the printer's multi-byte set, as Python names it. read_dots: the text that a bit image shows."""
+    charset: the printer's multi-byte set, as Python names it. read_dots: the text that a bit image shows.
+    column_dots: of one column of the printer's font."""
     commands, rest = split_commands(job)
-    interpreter = _Interpreter(dots, charset, read_dots)
+    interpreter = _Interpreter(dots, charset, read_dots, column_dots)
     for command in commands:
         interpreter.do(command)
     interpreter.line_feed(only_if_text=True)
     if rest:
         interpreter.problems.append(f"the job ends inside a command: {rest[:8].hex(' ')} ({len(rest)} bytes)")
-    return PrintedReceipt(tuple(interpreter.marks), dots, tuple(interpreter.problems))
+    return PrintedReceipt(tuple(interpreter.marks), dots, tuple(interpreter.problems), column_dots)
 
 
 def _gs1_sum(digits: bytes) -> int:
@@ -183,6 +189,7 @@ class _Interpreter:
     dots: int
     charset: str
     read_dots: Callable[[bytes], str]
+    column_dots: int
     marks: list[Mark] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     glyphs: list[Glyph] = field(default_factory=list)
@@ -229,21 +236,21 @@ class _Interpreter:
             self._place(Glyph(character, 2 if size > 1 else 1, self.bold, self.width, self.height))
 
     def _place(self, glyph: Glyph) -> None:
-        taken = sum(placed.columns * placed.width for placed in self.glyphs) * COLUMN_DOTS
-        if taken + glyph.columns * glyph.width * COLUMN_DOTS > self.dots:
+        taken = sum(placed.columns * placed.width for placed in self.glyphs) * self.column_dots
+        if taken + glyph.columns * glyph.width * self.column_dots > self.dots:
             self.line_feed()  # a printer breaks a line that is too long wherever it stands
         self.glyphs.append(glyph)
 
     def line_feed(self, _data: bytes = b"", only_if_text: bool = False) -> None:
         if self.glyphs or not only_if_text:
-            self.marks.append(TextLine(tuple(self.glyphs), self.align, self.spacing_dots))
+            self.marks.append(TextLine(tuple(self.glyphs), self.align, self.spacing_dots, self.column_dots))
             self.glyphs = []
 
     def tab(self, _data: bytes) -> None:
         """HT: to the next eighth column, if there is one."""
         taken = sum(placed.columns * placed.width for placed in self.glyphs)
         stop = (taken // TAB_COLUMNS + 1) * TAB_COLUMNS
-        if stop * COLUMN_DOTS <= self.dots:
+        if stop * self.column_dots <= self.dots:
             for _ in range(stop - taken):
                 self._place(Glyph(" ", 1, self.bold, 1, 1))
 
@@ -261,7 +268,7 @@ class _Interpreter:
             self.problems.append(f"a bit image of mode {data[0]} is not known here")
             return
         dots = data[3:]
-        columns = len(dots) // 3 // COLUMN_DOTS
+        columns = len(dots) // 3 // self.column_dots
         if columns:
             self._place(Glyph(self.read_dots(dots), columns, False, 1, 1, dots))
 

@@ -62,27 +62,30 @@ def cell(character: str, width: int, height: int, bold_dots: int = 0) -> Image.I
     return drawn
 
 
-def column_bytes(character: str, columns: int, bold: bool = False) -> bytes:
-    """The cell from left to right, three bytes a dot column, the top dot first: as ESC * 33 takes it."""
+def column_bytes(character: str, columns: int, bold: bool = False, column_dots: int = COLUMN_DOTS) -> bytes:
+    """The cell from left to right, three bytes a dot column, the top dot first: as ESC * 33 takes it. column_dots: of
+    the printer's own font, so that what is drawn within a line keeps its columns."""
     from PIL import Image
 
-    drawn = cell(character, columns * COLUMN_DOTS, CELL_DOTS, int(bold))
+    drawn = cell(character, columns * column_dots, CELL_DOTS, int(bold))
     return drawn.transpose(Image.Transpose.TRANSPOSE).point(_INVERTED).convert("1").tobytes()
 
 
-def row_bytes(characters: list[tuple[str, int]], size: int, bold: bool = False) -> tuple[int, list[bytes]]:
+def row_bytes(
+    characters: list[tuple[str, int]], size: int, bold: bool = False, column_dots: int = COLUMN_DOTS
+) -> tuple[int, list[bytes]]:
     """A line of (character, columns) at 1 to 4 times the normal size: bytes a row and the rows from the top, as
     GS v 0 takes them."""
     from PIL import Image
 
-    width = sum(columns for _, columns in characters) * COLUMN_DOTS * size
+    width = sum(columns for _, columns in characters) * column_dots * size
     line = Image.new("L", (-(-width // 8) * 8, CELL_DOTS * size), _WHITE)
     left = 0
     for character, columns in characters:
         if character != " ":
-            drawn = cell(character, columns * COLUMN_DOTS * size, CELL_DOTS * size, size if bold else 0)
+            drawn = cell(character, columns * column_dots * size, CELL_DOTS * size, size if bold else 0)
             line.paste(drawn, (left, 0))
-        left += columns * COLUMN_DOTS * size
+        left += columns * column_dots * size
     bits, row = line.point(_INVERTED).convert("1").tobytes(), line.width // 8
     return row, [bits[start : start + row] for start in range(0, len(bits), row)]
 

@@ -1,4 +1,4 @@
-"""Draws a printed receipt dot for dot, as a thermal printer with a 12x24 font would. Needs the extra `demo`."""
+"""Draws a printed receipt dot for dot, as a printer would whose font is 24 dots high. Needs the extra `demo`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from PIL import Image, ImageOps
 
 from drivers import barcode_picture
 from drivers.escpos_reader import (
-    COLUMN_DOTS,
     BarcodeSymbol,
     Gap,
     Glyph,
@@ -65,8 +64,8 @@ def _draw(paper: Image.Image, mark: Mark, top: int) -> None:
             left = _left(mark.align, mark.dots, paper.width)
             base = max((glyph.height for glyph in mark.glyphs), default=1)
             for glyph in mark.glyphs:
-                paper.paste(_glyph(glyph), (left, top + (base - glyph.height) * CELL_DOTS))
-                left += glyph.columns * COLUMN_DOTS * glyph.width
+                paper.paste(_glyph(glyph, mark.column_dots), (left, top + (base - glyph.height) * CELL_DOTS))
+                left += glyph.columns * mark.column_dots * glyph.width
         case QrSymbol():
             picture = _qr_picture(mark)
             paper.paste(picture, (_left(mark.align, picture.width, paper.width), top))
@@ -99,10 +98,10 @@ def _qr_picture(mark: QrSymbol) -> Image.Image:
     return picture.resize((edge, edge), Image.Resampling.NEAREST)
 
 
-def _glyph(glyph: Glyph) -> Image.Image:
+def _glyph(glyph: Glyph, column_dots: int) -> Image.Image:
     """The character in its cell, or the dots that were sent for it."""
     if glyph.dots:
         columns = Image.frombytes("1", (CELL_DOTS, len(glyph.dots) // 3), glyph.dots, "raw", "1;I")
         return columns.convert("L").transpose(Image.Transpose.TRANSPOSE)
-    width, height = glyph.columns * COLUMN_DOTS * glyph.width, CELL_DOTS * glyph.height
+    width, height = glyph.columns * column_dots * glyph.width, CELL_DOTS * glyph.height
     return cell(glyph.character, width, height, glyph.width if glyph.bold else 0)

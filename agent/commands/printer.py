@@ -113,7 +113,7 @@ def _draw(profile: PrinterProfile, path: Path) -> int:
     from drivers.receipt_image import draw_png
 
     codec = python_codec(profile.encoding) if profile.code_page is None else "gb18030"
-    printed = read_receipt(render_trial_page(profile), profile.dots, codec)
+    printed = read_receipt(render_trial_page(profile), profile.dots, codec, column_dots=profile.column_dots)
     try:
         path.write_bytes(draw_png(printed, side_dots=16))
     except OSError as error:
@@ -159,7 +159,7 @@ def _profiles() -> int:
             found = printer_profile(name)
         except ReceiptError:
             continue  # a line display
-        qr = "native QR" if found.native_qr else "QR as picture"
+        qr = "native QR" if found.native_qr else "QR as picture" if found.draws else "no pictures, no QR"
         cutter = "cutter" if found.cutter else "tear bar"
         print(f"{name:16} {found.columns} columns, {found.dots} dots, {qr}, {cutter}")
     return 0

@@ -205,7 +205,8 @@ def _png(document: Receipt, profile: PrinterProfile) -> bytes:
     except ImportError as error:
         raise CommandError(f"{error.name} is not installed: pip install redeemd[demo]") from error
     codec = python_codec(profile.encoding) if profile.code_page is None else "gb18030"
-    return draw_png(read_receipt(render_escpos(document, profile), profile.dots, codec), side_dots=16)
+    job = render_escpos(document, profile)
+    return draw_png(read_receipt(job, profile.dots, codec, column_dots=profile.column_dots), side_dots=16)
 
 
 def _page(fragment: str) -> str:

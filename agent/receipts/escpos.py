@@ -52,6 +52,8 @@ _BARCODE_NAMES = {
 }
 _LONG_GAP = re.compile("( {4,})")
 _REAL_TIME = re.compile(rb"\x10([\x04\x05\x14])")
+TYPED_CHARS_MAX = 84
+"""Two lines: a link or a number. A signed coupon is longer, and its short code stands beside it."""
 TEAR_LINES = 5  # from the print head to the tear bar of a printer without a cutter
 
 
@@ -106,8 +108,9 @@ class _Writer:
         """Characters as dots within a line of text, which stands at the same height."""
         from drivers import glyphs  # a picture library: only where it is needed
 
+        width = self._profile.column_dots
         dots = b"".join(
-            glyphs.column_bytes(character, character_cells(character, self._profile.encoding), bold)
+            glyphs.column_bytes(character, character_cells(character, self._profile.encoding), bold, width)
             for character in text
         )
         return BIT_IMAGE + (len(dots) // 3).to_bytes(2, "little") + without_real_time(dots)
@@ -117,7 +120,7 @@ class _Writer:
         from drivers import glyphs
 
         placed = [(character, character_cells(character, self._profile.encoding)) for character in line.text]
-        _, rows = glyphs.row_bytes(placed, line.size, line.bold)
+        _, rows = glyphs.row_bytes(placed, line.size, line.bold, self._profile.column_dots)
         self._set(line.align, False, 1)
         self._job += raster(rows)
 
@@ -132,6 +135,12 @@ class _Writer:
             self.feed(TEAR_LINES)
 
     def qr(self, qr: Qr) -> None:
+        """The code; by a printer that can neither make nor draw one, its data, where a person can type that."""
+        if not (self._profile.native_qr or self._profile.draws):
+            log.warning("a QR code is not printed: the printer draws nothing")
+            if len(qr.data) <= TYPED_CHARS_MAX:
+                self._words(qr.data)
+            return
         code = segno.make_qr(qr.data, error="m", boost_error=False)
         modules = len(code.matrix)
         module_dots = fitting_module_dots(modules, qr.module_dots, self._profile.dots)
@@ -149,22 +158,22 @@ class _Writer:
         there was: only a copy, later, can meet a narrower one."""
         symbol = barcode.elements(code.symbology, code.data)
         module_dots = barcode.fitting_module_dots(symbol, code.module_dots, self._profile.dots)
-        if module_dots:
+        native = native_barcode(code.symbology, code.data, module_dots) if module_dots else b""
+        # Digit pairs of CODE128 are raw bytes: some are a real-time command (1604 is DLE EOT), and are drawn.
+        if native and self._profile.native_barcode and not _REAL_TIME.search(native):
             self._set(Align.CENTER, False, 1)
-            native = native_barcode(code.symbology, code.data, module_dots)
-            # Digit pairs of CODE128 are raw bytes: some are a real-time command (1604 is DLE EOT), and are drawn.
-            if self._profile.native_barcode and not _REAL_TIME.search(native):
-                self._job += native
-            else:
-                self._job += raster_barcode(symbol, module_dots)
+            self._job += native
+        elif native and self._profile.draws:
+            self._set(Align.CENTER, False, 1)
+            self._job += raster_barcode(symbol, module_dots)
         else:
-            log.warning("a barcode is printed as text: %d dots of paper are too few", self._profile.dots)
+            log.warning("a barcode is printed as text: a printer with %d dots cannot", self._profile.dots)
         self._words(code.data)
 
     def image(self, image: Image) -> None:
         """The dots, or its words where the paper has no room for them (as for a barcode) or the printer draws none."""
         dots = read_image(image.png)
-        if self._profile.pictures and dots.paper_dots <= self._profile.dots:
+        if self._profile.pictures and self._profile.draws and dots.paper_dots <= self._profile.dots:
             self._set(Align.CENTER, False, 1)
             self._job += raster(list(dots.rows))
         else:

@@ -16,8 +16,9 @@ from agent.receipts.charset import ENCODINGS, Encoding, Pictures, code_page
 from agent.receipts.layout import COLUMNS_MAX, COLUMNS_MIN
 from agent.receipts.model import ReceiptError
 
-DOTS_PER_COLUMN = 12  # font A is 12 dots wide on every thermal model in the data base
-COLUMN_DOTS_MIN = 9  # the narrowest font A: that of an impact printer
+COLUMN_DOTS = 12  # of font A, where the data base does not say otherwise
+COLUMN_DOTS_MIN, COLUMN_DOTS_MAX = 9, 16
+"""The narrowest is that of an impact printer; thermal models have 12 and 13."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +29,8 @@ class PrinterProfile:
     native_qr: knows GS ( k; otherwise the QR code is sent as a raster. native_barcode: the same of GS k, function B.
     cutter: has one; otherwise the paper is fed to the tear bar. line_dots: default line spacing. pictures: characters
     that the set lacks are drawn, if this machine has a font for them. code_pages: the model's own numbers of its pages
-    (ESC t), {} for Epson's.
+    (ESC t), {} for Epson's. column_dots: width of one column of font A. draws: takes dots (ESC * 33, GS v 0); an impact
+    printer, whose head has nine needles, does not.
     """
 
     name: str
@@ -40,6 +42,8 @@ class PrinterProfile:
     cutter: bool = True
     line_dots: int = 30
     pictures: bool = True
+    column_dots: int = COLUMN_DOTS
+    draws: bool = True
     code_pages: dict[str, int] = field(default_factory=dict, compare=False)
 
     def __post_init__(self) -> None:
@@ -57,6 +61,9 @@ class PrinterProfile:
             )
         if not 24 <= self.line_dots <= 60:
             raise ReceiptError(f"printer line_dots is {self.line_dots}; it must be 24 to 60")
+        if not COLUMN_DOTS_MIN <= self.column_dots <= COLUMN_DOTS_MAX:
+            least, most = COLUMN_DOTS_MIN, COLUMN_DOTS_MAX
+            raise ReceiptError(f"printer column_dots is {self.column_dots}; it must be {least} to {most}")
         if self.columns * COLUMN_DOTS_MIN > self.dots:
             raise ReceiptError(f"{self.columns} columns do not fit {self.dots} dots of paper", "columns")
         if self.code_page is not None and self.code_pages and self.encoding not in ("none", *self.code_pages):
@@ -76,7 +83,7 @@ class PrinterProfile:
         """Which characters can be sent as pictures."""
         from drivers import glyphs
 
-        return glyphs.has if self.pictures else None
+        return glyphs.has if self.pictures and self.draws else None
 
 
 GENERIC_80 = PrinterProfile("generic-80", columns=48, dots=576)
@@ -102,7 +109,7 @@ def printer_profile(name: str = "generic-80", **overrides: Any) -> PrinterProfil
     except TypeError as error:
         raise ReceiptError(f"printer profile has no such setting: {error}") from error
     # Receipts are printed in font A: more columns would be those of a smaller one, and lines would be broken in two.
-    most = max(profile.columns, made.dots // DOTS_PER_COLUMN)
+    most = max(profile.columns, made.dots // made.column_dots)
     if made.columns > most:
         raise ReceiptError(
             f"printer columns is {made.columns}; {name} prints at most {most} of font A on its {made.dots} dots",
@@ -147,13 +154,21 @@ def _from_database(name: str, columns: int | None) -> PrinterProfile:
     own = int(entry["fonts"]["0"]["columns"])
     wished = columns or own
     dots, features = entry["media"]["width"].get("pixels"), entry["features"]
+    draws = bool(features.get("bitImageRaster"))
+    # The data base has no width of a column; what the head is wide is shared by the columns of its largest font.
+    known = isinstance(dots, int) and own >= COLUMNS_MIN
+    column_dots = dots // own if known else COLUMN_DOTS
+    if not draws and known:
+        dots = own * column_dots  # its half-dots are no whole number a column, and set nothing else
     pages = {page.lower(): int(number) for number, page in reversed(entry["codePages"].items())}
     return PrinterProfile(
         name,
         own if own >= COLUMNS_MIN else wished,  # of one that prints receipts the data base says 12
-        dots if isinstance(dots, int) else wished * DOTS_PER_COLUMN,
+        dots if isinstance(dots, int) else wished * COLUMN_DOTS,
         native_qr=bool(features.get("qrCode")),
         native_barcode=bool(features.get("barcodeB")),
         cutter=bool(features.get("paperPartCut") or features.get("paperFullCut")),
+        column_dots=column_dots,
+        draws=draws,
         code_pages=pages,
     )

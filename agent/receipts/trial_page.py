@@ -10,7 +10,7 @@ from dataclasses import replace
 from agent.receipts.charset import Encoding
 from agent.receipts.escpos import render_escpos
 from agent.receipts.model import Align, Barcode, Columns, Cut, Element, Qr, Receipt, Rule, Text
-from agent.receipts.profile import PrinterProfile
+from agent.receipts.profile import COLUMN_DOTS, PrinterProfile
 
 WIDTHS = (32, 42, 48)
 QR_TEXT = "RC1PRINTERTEST"
@@ -34,7 +34,7 @@ SAMPLES: dict[Encoding, str] = {
 
 def render_trial_page(profile: PrinterProfile) -> bytes:
     """The whole job, on paper of `profile`. A new part begins with ESC @, so that nothing of one spoils the next."""
-    wide = replace(profile, columns=max(WIDTHS), dots=max(profile.dots, 576))
+    wide = replace(profile, columns=max(WIDTHS), dots=max(profile.dots, 576), column_dots=COLUMN_DOTS)
     job = b"".join(
         render_escpos(Receipt(tuple(elements)), one)
         for elements, one in (
