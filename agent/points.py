@@ -13,18 +13,16 @@ from dataclasses import replace
 from typing import Any
 
 from agent.domain import record
-from agent.domain.basket import share_of_pieces
 from agent.domain.benefit import PointsSpend
 from agent.domain.campaign import Campaign
 from agent.domain.eligibility import Member
 from agent.domain.member_list import MemberList, Program
+from agent.domain.points import earned, part_of
 from agent.domain.pricing import Applied
 from agent.domain.sale import Sale
 from agent.member_port import PointsHere
 from agent.ports import Transaction
 from agent.records import Moment
-
-USUAL_PERCENT = 100
 
 
 def asks(campaigns: Iterable[Campaign | None]) -> bool:
@@ -93,26 +91,16 @@ def note(
     """
     if member is None or sale is None or applied is None:
         return {}
-    program = at.trust.contents.members.program
-    earned, spent = 0, applied.points_spent
+    program, gains, spent = at.trust.contents.members.program, 0, applied.points_spent
+    found: dict[str, Any] = {}
     if program is not None and program.earn_minor and member.consent:
-        usual = due_minor // program.earn_minor
         first = not tx.earned_before(member.digest, sale.sale_id, at.day)
-        more = max(applied.points_percent - USUAL_PERCENT, 0)
-        earned = usual * ((USUAL_PERCENT if first else 0) + more) // USUAL_PERCENT
-    if earned or spent:
+        gains = earned(due_minor, program.earn_minor, applied.points_percent, first=first)
+        found = {"points_from": {"due_minor": due_minor, "earn_minor": program.earn_minor, "first": first}}
+    if gains or spent:
         number = tx.head(record.REDEMPTION_LANE).sequence + 1
-        tx.add_points(number, member.digest, at.day, sale.sale_id, earned, spent)
-    return {"points_earned": earned}
-
-
-def part_of(points: int, before_minor: int, now_minor: int, all_minor: int, *, whole: bool) -> int:
-    """The points that go back with `now_minor` of a discount; with the last part (whole) all that are left."""
-    if not all_minor:
-        return points if whole else 0
-    if whole:
-        return points - points * before_minor // all_minor
-    return share_of_pieces(points, all_minor, before_minor, now_minor)
+        tx.add_points(number, member.digest, at.day, sale.sale_id, gains, spent)
+    return found | {"points_earned": gains}
 
 
 def give_back(
@@ -133,11 +121,11 @@ def give_back(
     found = tx.points_of(number)
     if found is None:
         return {"points_earned": 0, "points_spent": 0}
-    member, sale_id, earned, spent = found
+    member, sale_id, gains, spent = found
 
     of = before_minor, now_minor, all_minor
     back = {
-        "points_earned": -part_of(earned, *of, whole=whole),
+        "points_earned": -part_of(gains, *of, whole=whole),
         "points_spent": -part_of(spent, *of, whole=whole),
     }
     reversal = tx.head(record.REDEMPTION_LANE).sequence + 1

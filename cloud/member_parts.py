@@ -14,11 +14,9 @@ from agent.domain.token import DAY_MAX
 from cloud.errors import Refused, SetupError
 from cloud.issue import PrivateKeys
 from cloud.keyring import issuer_prefix
-from cloud.members import MemberLine, new_member
+from cloud.members import PROGRAM, MemberLine, new_member
 from cloud.ports import CloudStore, KeyState
 
-PROGRAM = "member_program"
-"""The kind of notice that a program of points is."""
 CARDS_MAX = 1_000
 """Cards of one request."""
 
@@ -26,7 +24,7 @@ CARDS_MAX = 1_000
 async def put_program(store: CloudStore, place: str, value: Any) -> None:
     """Replace the program of all stores (place: "") or of one; null ends it there."""
     program = None if value is None else member_list.program_to_wire(member_list.read_program(value))
-    await store.put_notice(PROGRAM, place, cbor.encode(program))
+    await store.put_program(place, cbor.encode(program), 0 if program is None else program["earn_minor"])
 
 
 async def member_part(store: CloudStore, place: str, now: datetime, keep_s: int) -> dict[str, bytes]:

@@ -18,6 +18,8 @@ from agent.domain.token import DAY_MAX
 from cloud.event_form import is_digest
 from cloud.facts import REDEMPTION, REVERSAL, Stored
 
+PROGRAM = "member_program"
+"""The kind of notice that a program of points is."""
 FORM_MEMBERS_MAX = 10_000
 """Members of one request."""
 RECORD_POINTS_MAX = 10**9
@@ -55,6 +57,10 @@ class MemberStore(Protocol):
 
     async def put_members(self, members: Sequence[NewMember], at: str) -> int:
         """Add or replace; how many. Those that were erased stay unknown. Refused(404) for an unknown store."""
+
+    async def put_program(self, store: str, document: bytes, earn_minor: int) -> None:
+        """Replace the program of a store, "" for all, and remember what is paid for a point: tills may lag behind.
+        Refused(404) for an unknown store."""
 
     async def members(self, after: str, limit: int, *, overdrawn: bool = False) -> list[MemberLine]:
         """In order of pseudonyms; only those who spent more than there was."""
@@ -117,8 +123,8 @@ def change_of(
     return Change(
         digest,
         of,
-        _points(data, "points_earned", back=back),
-        _points(data, "points_spent", back=back),
+        points_said(data, "points_earned", back=back),
+        points_said(data, "points_spent", back=back),
         sale if isinstance(sale, str) and len(sale) <= 64 and "\0" not in sale else "",
         day if isinstance(day, str) else "",
         level if type(level) is int and 0 <= level <= LEVEL_MAX else 0,
@@ -134,7 +140,8 @@ def redemption_number(data: Mapping[str, Any], till: str) -> int | None:
     return int(digits) if 0 < int(digits) <= SEQUENCE_MAX else None
 
 
-def _points(data: Mapping[str, Any], name: str, *, back: bool) -> int:
+def points_said(data: Mapping[str, Any], name: str, *, back: bool = False) -> int:
+    """What a record says of points, 0 where that makes no sense; at most 0 of a return (back)."""
     value = data.get(name)
     least, most = (-RECORD_POINTS_MAX, 0) if back else (0, RECORD_POINTS_MAX)
     return value if type(value) is int and least <= value <= most else 0

@@ -69,6 +69,7 @@ EVERYWHERE = frozenset(
         "webhook",
         "delivery",
         "till_erased",
+        "points_rate",
     )
 )
 """Small tables that change rarely: whole on each machine (reference tables)."""

@@ -30,6 +30,7 @@ from cloud.feed import (
 )
 from cloud.sql import Db
 from cloud.sql_issued import Issued
+from cloud.sql_points import Points
 
 SEQUENCED_AT_ONCE = 2000
 RESTORE_JUMP = 10**12
@@ -96,6 +97,7 @@ def page(db: Db, after: FeedCursor, limit: int, types: Collection[str]) -> FeedP
         raise Refused(409, "cursor_ahead", f"{sentence}; it wants: redeemd cloud restored DIR")
     found: list[FeedEvent] = []
     issued = Issued(db)
+    points = Points(db, issued)
     looked_at = 0
     rows = db.execute(
         "SELECT position, kind, till, lane, first, last, event FROM feed WHERE position >= ?"
@@ -115,7 +117,7 @@ def page(db: Db, after: FeedCursor, limit: int, types: Collection[str]) -> FeedP
             behind = max(first - 1, after.sequence if begun else 0)
             most = min(limit - len(found), ROWS_MAX)
             records = _records(db, (till, lane), behind, last, most)
-            told = [_with_fate(db, issued, till, kept) for kept in records if kept.kind in types]
+            told = [_with_fate(db, issued, points, till, kept) for kept in records if kept.kind in types]
             disclosed = _disclosed(db, till, lane, told)
             for kept in told:
                 cursor = FeedCursor(position, kept.sequence)
@@ -137,14 +139,16 @@ def _records(db: Db, lane: tuple[str, str], behind: int, last: int, limit: int) 
     ]
 
 
-def _with_fate(db: Db, issued: Issued, till: str, kept: KeptRecord) -> KeptRecord:
-    """A return stands as it was settled. That a coupon was never issued is listed by the tally, seconds later."""
+def _with_fate(db: Db, issued: Issued, points: Points, till: str, kept: KeptRecord) -> KeptRecord:
+    """A return stands as it was settled. That a coupon was never issued, or that points do not add up, is listed by the
+    tally, seconds later."""
     if kept.kind != REVERSAL and kept.standing != "counts":
         return kept
     data = json.loads(kept.event)["data"]
     coupon = [data["coupon"][name] for name in ("issuer", "campaign", "index")]
     if kept.kind != REVERSAL:
-        return kept._replace(standing="implausible") if issued.never(*coupon) else kept
+        wrong = issued.never(*coupon) or points.wrong(till, data)
+        return kept._replace(standing="implausible") if wrong else kept
     row = db.execute(_REVERSAL, (*coupon, data["redemption_id"], till, kept.sequence, kept.hash)).fetchone()
     return kept if row is None else kept._replace(standing=return_standing(*row))
 

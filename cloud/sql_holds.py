@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from agent.domain.record import REDEMPTION_LANE
 from cloud import sql_returns, sql_verdicts
 from cloud.chain import UNKNOWN_HASH, CouponRef, Entry
 from cloud.holds import HeldLine, Released
 from cloud.sql import Db
+from cloud.sql_points import count_released
 from cloud.sql_records import STORED, use
 from cloud.verdicts import Finding
 
@@ -53,6 +55,8 @@ def release(db: Db, till: str, kid: str | None, at: str) -> Released:
             "DELETE FROM held WHERE till = ? AND lane = ? AND sequence = ? AND hash = ?",
             (till, lane, sequence, digest),
         )
+        if lane == REDEMPTION_LANE:
+            count_released(db, till, sequence)
         sql_returns.settle(db, CouponRef(*coupon), record_id, told)
     sql_returns.release(db, till, kid, told)
     sql_verdicts.write(db, told, at)

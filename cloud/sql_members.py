@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
 from agent.domain.disclosure import erased_digest
 from agent.domain.member_list import POINTS_MAX
-from agent.domain.record import REDEMPTION_LANE
 from agent.domain.time import EPOCH_DAY
 from cloud.errors import Refused
-from cloud.facts import REVERSAL, Stored, read_data
-from cloud.members import Change, MemberLine, NewMember, change_of, redemption_number
+from cloud.members import PROGRAM, Change, MemberLine, NewMember
 from cloud.sql import Db, Threads
 
 LOCK = ("tally",)
@@ -39,6 +37,16 @@ class SqlMembers:
     async def put_members(self, members: Sequence[NewMember], at: str) -> int:
         return await self._threads.write(lambda db: _put(db, members, at), LOCK)
 
+    async def put_program(self, store: str, document: bytes, earn_minor: int) -> None:
+        def work(db: Db) -> None:
+            put_notice(db, PROGRAM, store, document)
+            if earn_minor:
+                db.execute(
+                    "INSERT INTO points_rate VALUES (?, ?) ON CONFLICT DO NOTHING", (store, earn_minor)
+                )
+
+        await self._threads.write(work)
+
     async def members(self, after: str, limit: int, *, overdrawn: bool = False) -> list[MemberLine]:
         where = "pseudonym > ? AND points < 0" if overdrawn else "pseudonym > ?"
         sql = f"SELECT {_COLUMNS} FROM member WHERE {where} ORDER BY pseudonym LIMIT ?"
@@ -51,6 +59,18 @@ class SqlMembers:
             return [_line(row) for row in rows], dict(db.execute(_PLACES, (store,)).fetchall())
 
         return await self._threads.read(work)
+
+
+def put_notice(db: Db, kind: str, store: str, document: bytes) -> None:
+    """Replace what tills of a store, "" for all, show or recognise beside offers. Refused(404) for an unknown store."""
+    known = db.execute("SELECT 1 FROM place WHERE store = ?", (store,)).fetchone()
+    if store and known is None:
+        raise Refused(404, "unknown_store", f"there is no store {store}")
+    db.execute(
+        "INSERT INTO notice VALUES (?, ?, ?) ON CONFLICT (kind, store)"
+        " DO UPDATE SET document = excluded.document",
+        (kind, store, document),
+    )
 
 
 def _line(row: Sequence[Any]) -> MemberLine:
@@ -86,37 +106,8 @@ def _known(db: Db, pseudonym: str) -> tuple[MemberLine, int, int, int | None, st
     return None if row is None else (_line(row[:8]), row[3], row[4], row[5], row[8])
 
 
-def count_points(db: Db, till: str, store: str, stored: Stored, data: Mapping[str, Any]) -> None:
-    """Add what this record of a till changed; whoever is not known yet becomes a member of its store.
-
-    Only who agreed to be recorded is disclosed, and only until they are erased.
-    """
-    back = stored.kind == REVERSAL
-    if not back and data.get("member") is None:
-        return
-    change = change_of(stored, data, till, _redemption(db, data, till) if back else None)
-    if change is None:
-        return
-    found = db.execute(
-        "SELECT pseudonym FROM disclosure WHERE till = ? AND lane = ? AND sequence = ? AND digest = ?",
-        (till, REDEMPTION_LANE, change.of, change.digest),
-    ).fetchone()
-    if found is not None:
-        _change(db, str(found[0]), store, change, stored.received_at)
-
-
-def _redemption(db: Db, data: Mapping[str, Any], till: str) -> Mapping[str, Any] | None:
-    number = redemption_number(data, till)
-    if number is None or not (data.get("points_earned") or data.get("points_spent")):
-        return None
-    row = db.execute(
-        "SELECT event FROM record WHERE till = ? AND lane = ? AND sequence = ?",
-        (till, REDEMPTION_LANE, number),
-    ).fetchone()
-    return None if row is None else read_data(row[0])
-
-
-def _change(db: Db, pseudonym: str, store: str, change: Change, at: str) -> None:
+def change_member(db: Db, pseudonym: str, store: str, change: Change, at: str) -> None:
+    """What one record changed; whoever is not known yet becomes a member of the store."""
     known = _known(db, pseudonym)
     if known is None:
         line, sale = MemberLine(pseudonym, store, change.level, 0, 0, None, True, at), ""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from agent.domain.benefit import exposure_minor
 from agent.domain.campaign import Campaign
+from agent.domain.points import percent_of
 from cloud.chain import Entry
 from cloud.sql import Db
 
@@ -19,12 +20,18 @@ _INSERT = "INSERT INTO implausible VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) O
 
 
 def raise_most(db: Db, campaign: Campaign) -> None:
-    """Keep what one coupon may take off at most by any version: a till offline may still have an older one."""
+    """Keep what one coupon may take off at most by any version, and the most points that its sale may earn: a till
+    offline may still have an older one."""
     db.execute(
-        "INSERT INTO campaign_value VALUES (?, ?, ?)"
+        "INSERT INTO campaign_value (issuer, campaign, most_minor) VALUES (?, ?, ?)"
         " ON CONFLICT (issuer, campaign) DO UPDATE SET most_minor = excluded.most_minor"
         " WHERE excluded.most_minor > campaign_value.most_minor",
         (campaign.issuer, campaign.number, exposure_minor(campaign.offer.benefit)),
+    )
+    db.execute(
+        "UPDATE campaign_value SET points_percent = ?1 WHERE issuer = ?2 AND campaign = ?3"
+        " AND coalesce(points_percent, 0) < ?1",
+        (percent_of(campaign.offer.benefit), campaign.issuer, campaign.number),
     )
 
 

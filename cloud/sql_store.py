@@ -49,7 +49,7 @@ from cloud.sql_campaigns import campaign_of, read_campaign
 from cloud.sql_checks import SqlChecks
 from cloud.sql_codes import SqlCodes
 from cloud.sql_list_store import SqlListStore
-from cloud.sql_members import SqlMembers
+from cloud.sql_members import SqlMembers, put_notice
 from cloud.sql_people import SqlPeople
 from cloud.sql_seen import SqlSeen
 from cloud.sql_staff import SqlStaff
@@ -239,17 +239,7 @@ class SqlStore(SqlListStore, SqlWebhooks, SqlStaff, SqlSeen, SqlTally, SqlPeople
     # --- beside offers ---
 
     async def put_notice(self, kind: str, store: str, document: bytes) -> None:
-        def work(db: Db) -> None:
-            known = db.execute("SELECT 1 FROM place WHERE store = ?", (store,)).fetchone()
-            if store and known is None:
-                raise Refused(404, "unknown_store", f"there is no store {store}")
-            db.execute(
-                "INSERT INTO notice VALUES (?, ?, ?) ON CONFLICT (kind, store)"
-                " DO UPDATE SET document = excluded.document",
-                (kind, store, document),
-            )
-
-        await self._threads.write(work)
+        await self._threads.write(lambda db: put_notice(db, kind, store, document))
 
     async def notices(self, kind: str, store: str) -> list[bytes]:
         rows = await self._all(

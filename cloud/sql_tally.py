@@ -15,7 +15,7 @@ from cloud.sql import Db, Row, Threads
 from cloud.sql_campaigns import campaign_of
 from cloud.sql_issued import Issued, note
 from cloud.sql_lists import currency_of, questioned
-from cloud.sql_members import count_points
+from cloud.sql_points import Points
 from cloud.tally import ArmKey, ArmLine, ArmSums, Key, SettledLine, Sums, TallyLine, tally
 
 LOCK = ("tally",)
@@ -167,6 +167,7 @@ class _Batch:
         self._db = db
         self._campaigns: dict[tuple[str, int], Campaign | None] = {}
         self._issued = Issued(db)
+        self._points = Points(db, self._issued)
         self._sums: dict[Key, Sums] = {}
         self._settled: dict[tuple[Any, ...], list[int]] = {}
         self._redeemed: list[tuple[str, Fact]] = []
@@ -176,10 +177,10 @@ class _Batch:
         facts, made_up = [], []
         for stored in records:
             data, campaign = read_data(stored.event), self._campaign(stored)
-            count_points(self._db, till, store, stored, data)
             fact = read_fact(stored, data, least_minor(campaign))
             if fact is None or (fact.returned and not _went_back(self._db, till, stored.sequence, fact)):
                 continue
+            self._points.count(till, store, stored, data, campaign)
             facts.append(fact)
             if not fact.returned:
                 self._redeemed.append((till, fact))

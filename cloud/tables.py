@@ -741,6 +741,17 @@ ALTER TABLE campaign ADD COLUMN passed_over INTEGER NOT NULL DEFAULT 0;
 CREATE INDEX held_coupon ON held (issuer, campaign, idx);
 """
 
+# What was to be paid for one point in a store ('' for all) at some time, and what percentage of the usual points a sale
+# with a coupon of the campaign earns at most by any version: by them points in records are checked (cloud/sql_points).
+_0026 = """
+CREATE TABLE points_rate (
+    store TEXT NOT NULL,
+    earn_minor INTEGER NOT NULL,
+    PRIMARY KEY (store, earn_minor)
+) STRICT, WITHOUT ROWID;
+ALTER TABLE campaign_value ADD COLUMN points_percent INTEGER;
+"""
+
 SCRIPTS = (
     _0001,
     _0002,
@@ -767,6 +778,7 @@ SCRIPTS = (
     _0023,
     _0024,
     _0025,
+    _0026,
 )
 """One per schema version, never edited after a release: write the next one."""
 VERSION = len(SCRIPTS)

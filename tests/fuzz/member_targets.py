@@ -12,6 +12,7 @@ from agent.domain.fields import FieldError
 from agent.domain.keys import IssuerKey
 from agent.domain.member_card import CardRefused
 from agent.domain.member_list import MemberList, Program
+from agent.domain.points import adds_up, rate_of
 from agent.domain.time import from_timestamp
 from cloud.facts import REDEMPTION, REVERSAL, Stored, read_data
 from cloud.members import RECORD_POINTS_MAX, change_of
@@ -55,6 +56,8 @@ def points(data: bytes) -> None:
         if not isinstance(json.loads(data), dict):
             return  # what is stored is an object
         said = read_data(data.decode())
+        if adds_up(said) and said.get("points_earned"):
+            assert rate_of(said) > 0
         for kind, sign in ((REDEMPTION, 1), (REVERSAL, -1)):
             stored = Stored(3, kind, "2026-03-01T04:00:00.000Z", "acme", 7, 5, 0, "")
             change = change_of(stored, said, "T-1", said)
