@@ -21,6 +21,7 @@ from agent.domain.cose import Algorithm
 from agent.domain.keys import load_public_key, signature_ok
 from agent.domain.statement import Revocation, sign_revocation
 from cloud.access import Attempts
+from cloud.addresses import Network
 from cloud.errors import Refused, TillRevoked
 from cloud.keyring import Keyring
 from cloud.news import News
@@ -30,7 +31,6 @@ from cloud.retention import Keep
 from cloud.roots import Roots
 from cloud.seen import Gathered
 from cloud.tills import OUT_OF_USE, KeyStanding, Till, TillKey, TillState
-from cloud.webhooks import Network
 from sync import strict_json, till_health, wire
 from sync.wire import Limits, Problem, SignatureError
 

@@ -42,6 +42,7 @@ from cloud import (
     webhook_commands,
 )
 from cloud.access import digest, new_token
+from cloud.addresses import Network
 from cloud.errors import CloudError, SetupError, StoreUnavailable
 from cloud.http import Cloud, utc_now
 from cloud.keyring import MANIFEST, ROOT, Keyring, key_name, write_public
@@ -53,7 +54,6 @@ from cloud.schema import create
 from cloud.server import make_app
 from cloud.staff import Role
 from cloud.steady import SteadyClock
-from cloud.webhooks import Network
 
 log = logging.getLogger("redeemd.cloud")
 

@@ -18,7 +18,8 @@ from urllib.parse import urlsplit
 import aiohttp
 from aiohttp import abc
 
-from cloud.webhooks import Answer, Network, Verdict, literal, may_reach, verdict_of
+from cloud.addresses import Network, literal, may_reach
+from cloud.webhooks import USER_AGENT, Answer, Verdict, verdict_of
 from sync.backoff import RETRY_AFTER_MAX_S, retry_after
 
 CONNECT_S = 5.0
@@ -98,12 +99,21 @@ class Outbound:
 
     async def post(self, url: str, headers: dict[str, str], body: bytes) -> Answer:
         """What the endpoint said; never raises for what an endpoint does."""
+        return await self._ask("POST", url, headers, body)
+
+    async def knock(self, url: str) -> Answer:
+        """Whether anything answers there at all: by HEAD, which carries nothing and changes nothing."""
+        return await self._ask("HEAD", url, {"User-Agent": USER_AGENT}, None)
+
+    async def _ask(self, method: str, url: str, headers: dict[str, str], body: bytes | None) -> Answer:
         assert self._session is not None, "it was entered"
         address = literal(urlsplit(url).hostname or "")
         if address is not None and not may_reach(address, self._allowed):
             return Answer(Verdict.FAILED, NOT_ALLOWED)
         try:
-            async with self._session.post(url, data=body, headers=headers, allow_redirects=False) as response:
+            async with self._session.request(
+                method, url, data=body, headers=headers, allow_redirects=False
+            ) as response:
                 rest = await response.content.read(ANSWER_BYTES)
                 if len(rest) == ANSWER_BYTES:
                     response.close()

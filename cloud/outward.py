@@ -27,5 +27,8 @@ class OutwardStore(Protocol):
         Refused(409) for a cursor ahead of the feed.
         """
 
+    async def feed_behind(self, after: FeedCursor, types: Collection[str], most: int) -> int:
+        """How many events of these types are behind `after`; `most` for so many or more."""
+
     async def feed_end(self) -> FeedCursor:
         """Behind all that was committed before the call."""

@@ -131,6 +131,32 @@ def page(db: Db, after: FeedCursor, limit: int, types: Collection[str]) -> FeedP
     return FeedPage(found, after)
 
 
+def count_behind(db: Db, after: FeedCursor, types: Collection[str], most: int) -> int:
+    """How many events of these types there are behind `after`; `most` for so many or more, or for many rows."""
+    wanted = sorted(types)
+    marks = ", ".join("?" * len(wanted))
+    (others,) = db.execute(
+        f"SELECT count(*) FROM (SELECT 1 FROM feed WHERE position > ? AND kind IN ({marks}) LIMIT ?) AS f",
+        (after.position, *wanted, most),
+    ).fetchone()
+    (rows,) = db.execute(
+        "SELECT count(*) FROM (SELECT 1 FROM feed WHERE position >= ? AND kind = ? LIMIT ?) AS f",
+        (after.position, RECORDS, ROWS_MAX),
+    ).fetchone()
+    kinds = [kind for kind in wanted if kind in RECORD_TYPES]
+    if not rows or not kinds:
+        return min(int(others), most)
+    if rows == ROWS_MAX:
+        return most
+    (records,) = db.execute(
+        f"SELECT count(*) FROM (SELECT 1 FROM feed f JOIN record r ON r.till = f.till AND r.lane = f.lane"
+        f" AND r.sequence >= f.first AND r.sequence <= f.last WHERE f.position >= ? AND f.kind = ?"
+        f" AND (f.position > ? OR r.sequence > ?) AND r.kind IN ({', '.join('?' * len(kinds))}) LIMIT ?) AS e",
+        (after.position, RECORDS, *after, *kinds, most),
+    ).fetchone()
+    return min(int(others) + int(records), most)
+
+
 def _records(db: Db, lane: tuple[str, str], behind: int, last: int, limit: int) -> list[KeptRecord]:
     rows = db.execute(_RECORDS, (*lane, behind, last, limit))
     return [

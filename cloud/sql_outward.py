@@ -36,6 +36,10 @@ class SqlOutward:
         await self._in_order()
         return await self._threads.read(lambda db: sql_feed.page(db, after, limit, types))
 
+    async def feed_behind(self, after: FeedCursor, types: Collection[str], most: int) -> int:
+        await self._in_order()
+        return await self._threads.read(lambda db: sql_feed.count_behind(db, after, types, most))
+
     async def feed_end(self) -> FeedCursor:
         await self._in_order()
         return FeedCursor(await self._threads.read(sql_feed.newest), SEQUENCE_MAX)

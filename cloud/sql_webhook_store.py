@@ -29,6 +29,9 @@ class SqlWebhooks(SqlOutward):
     async def put_webhook(self, changed: Webhook) -> bool:
         return await self._threads.write(lambda db: sql_webhooks.put(db, changed), _lock(changed.webhook))
 
+    async def note_attempt(self, name: str, said: str, at: str) -> None:
+        await self._threads.write(lambda db: sql_webhooks.note_attempt(db, name, said, at), _lock(name))
+
     async def remove_webhook(self, name: str) -> bool:
         return await self._threads.write(lambda db: sql_webhooks.remove(db, name), _lock(name))
 

@@ -74,6 +74,11 @@ def put(db: Db, changed: Webhook) -> bool:
     return done.rowcount == 1
 
 
+def note_attempt(db: Db, name: str, said: str, at: str) -> None:
+    """`WebhookStore.note_attempt`. What a turn has found meanwhile stands."""
+    db.execute("UPDATE webhook SET last = ?, last_at = ? WHERE webhook = ? AND last = ''", (said, at, name))
+
+
 def remove(db: Db, name: str) -> bool:
     db.execute("DELETE FROM delivery WHERE webhook = ?", (name,))
     return db.execute("DELETE FROM webhook WHERE webhook = ?", (name,)).rowcount == 1

@@ -12,13 +12,14 @@ from typing import Any
 
 from agent.domain.fields import FieldError
 from cloud import webhook_desk
+from cloud.addresses import Network
 from cloud.deliver import Deliveries
 from cloud.errors import Refused, SetupError
 from cloud.open_store import open_store
 from cloud.outbound import Outbound
 from cloud.ports import CloudStore
 from cloud.staff_commands import note_command
-from cloud.webhooks import Network, Verdict
+from cloud.webhooks import Verdict
 
 _NAMED = {
     "show": "How a webhook stands, and what its endpoint did not take.",
@@ -49,6 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     adding.add_argument(
         "--after", default=webhook_desk.LATEST, help="latest (default), 0.0 for all, or a cursor of the feed"
     )
+    add_network(adding)
     add("list", "List the webhooks and how they stand.")
     for name, text in _NAMED.items():
         action = add(name, text)
@@ -94,7 +96,8 @@ async def run(args: argparse.Namespace, now: Callable[[], datetime]) -> None:
 
 async def _done(store: CloudStore, args: argparse.Namespace, at: datetime) -> list[dict[str, Any]]:
     if args.webhook_action == "add":
-        return [await webhook_desk.add(store, args.url, args.type, args.after, at)]
+        async with Outbound(args.webhook_net) as outbound:
+            return [await webhook_desk.add(store, args.url, args.type, args.after, at, outbound.knock)]
     if args.webhook_action == "list":
         return [await webhook_desk.shown(store, hook) for hook in await store.webhooks()]
     name: str = args.webhook

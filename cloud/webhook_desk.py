@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Collection
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -13,9 +13,22 @@ from agent.domain.time import timestamp
 from cloud.errors import Refused
 from cloud.feed import TEST, TYPES, FeedCursor, FeedEvent, cloud_event, read_cursor
 from cloud.ports import CloudStore
-from cloud.webhooks import ROTATION, SECRET_BYTES, Aside, Webhook, check_url, secret_text
+from cloud.webhooks import (
+    MEANING,
+    PAUSE_AFTER,
+    ROTATION,
+    SECRET_BYTES,
+    Answer,
+    Aside,
+    Webhook,
+    check_url,
+    secret_text,
+)
 
 LATEST = "latest"
+BY_STAFF = "by_staff"
+COUNTED_MAX = 10_000
+"""Events that wait are counted up to so many."""
 ASIDES_SHOWN = 100
 
 
@@ -29,9 +42,18 @@ def read_types(names: Collection[str]) -> frozenset[str]:
 
 
 async def add(
-    store: CloudStore, url: str, types: Collection[str], after: str, now: datetime
+    store: CloudStore,
+    url: str,
+    types: Collection[str],
+    after: str,
+    now: datetime,
+    knock: Callable[[str], Awaitable[Answer]] | None = None,
 ) -> dict[str, Any]:
-    """Its name and its secret, which is shown here only. FieldError, Refused."""
+    """Its name and its secret, which is shown here only. FieldError, Refused.
+
+    knock: asks whether anything answers at the address. Where nothing does the webhook is made all the same, since what
+    it is sent to may come later; the answer has a warning, and `shown` says so until something was taken.
+    """
     cursor = await store.feed_end() if after == LATEST else read_cursor(after)
     if cursor is None:
         raise Refused(422, "bad_field", "after is neither latest nor a cursor of the feed")
@@ -54,29 +76,73 @@ async def add(
         last_at="",
     )
     await store.add_webhook(hook)
-    return {"webhook": hook.webhook, "url": hook.url, "secret": secret_text(hook.secret)}
+    made = {"webhook": hook.webhook, "url": hook.url, "secret": secret_text(hook.secret)}
+    if knock is None:
+        return made
+    said = (await knock(hook.url)).said
+    warning = None
+    if said in MEANING:
+        await store.note_attempt(hook.webhook, said, timestamp(now))
+        warning = f"nothing can be sent to {hook.url} now: {MEANING[said]}"
+    return made | {"answer": said, "warning": warning}
 
 
 async def shown(store: CloudStore, hook: Webhook) -> dict[str, Any]:
     """How it stands; no secret."""
     counts = await store.webhook_counts(hook.webhook)
+    new = await store.feed_behind(hook.cursor, hook.types or TYPES, COUNTED_MAX)
+    events = min(counts.waiting + new, COUNTED_MAX)
+    next_at = None if hook.disabled or not events else await _next_at(store, hook, new)
     return {
         "webhook": hook.webhook,
         "url": hook.url,
         "types": sorted(hook.types or TYPES),
-        "state": "disabled" if hook.disabled else ("failing" if hook.failures else "active"),
+        "state": _state(hook),
+        "problem": _problem(hook, events, next_at),
         "reason": hook.reason,
         "made_at": hook.made_at,
         "after": str(hook.cursor),
         "behind": max((await store.feed_end()).position - hook.cursor.position, 0),
+        "events_waiting": events,
         "waiting": counts.waiting,
         "dead": counts.dead,
         "failures": hook.failures,
         "failing_since": hook.failing_since or None,
-        "next_at": hook.next_at,
+        "next_at": next_at,
         "last": hook.last or None,
         "last_at": hook.last_at or None,
     }
+
+
+def _state(hook: Webhook) -> str:
+    if hook.disabled:
+        return "disabled"
+    if hook.failures:
+        return "failing"
+    return "unreached" if hook.last in MEANING else "active"
+
+
+async def _next_at(store: CloudStore, hook: Webhook, new: int) -> str:
+    """When something is sent next, while something waits; a moment that is past: at once."""
+    if new or hook.failures >= PAUSE_AFTER:
+        return hook.next_at
+    asides = await store.asides(hook.webhook, dead=False, due=None, limit=1)
+    return max([hook.next_at, *(one.next_at for one in asides)])
+
+
+def _problem(hook: Webhook, events: int, next_at: str | None) -> str | None:
+    """For people: what is wrong with it since when, and what follows; None where nothing is."""
+    state = _state(hook)
+    if state == "active" or (state == "disabled" and hook.reason == BY_STAFF):
+        return None
+    what = MEANING.get(hook.last, f"it answers {hook.last}")
+    since = f" since {hook.failing_since}" if hook.failing_since else ""
+    many = f"{events} or more" if events == COUNTED_MAX else str(events)
+    if state == "disabled":
+        why = "its endpoint wants no more (410)" if hook.reason == "gone" else f"{what}{since}"
+        return f"disabled: {why}; {many} events wait; when it is mended: enable"
+    follows = f"next attempt {next_at}" if next_at else "no event waits for it"
+    return f"{what}{since}, last asked {hook.last_at}; {many} events wait, {follows}"
 
 
 async def asides(store: CloudStore, name: str) -> list[dict[str, Any]]:
@@ -111,7 +177,7 @@ async def found(store: CloudStore, name: str) -> Webhook:
 async def set_disabled(store: CloudStore, name: str, disabled: bool, now: datetime) -> Webhook:
     """Enabled again, it goes on where it stopped: nothing was lost meanwhile."""
     hook = await found(store, name)
-    reason = "by_staff" if disabled else ""
+    reason = BY_STAFF if disabled else ""
     at = timestamp(now)
     hook = replace(hook, disabled=disabled, reason=reason, failures=0, failing_since="", next_at=at)
     return await _put(store, hook)

@@ -26,7 +26,8 @@ async def add(request: web.Request) -> web.Response:
     types = fields.texts("types", 1, len(TYPES), 64) if fields.has("types") else ()
     after = fields.text("after", 40, least=1, default=webhook_desk.LATEST)
     fields.done()
-    return json_answer(await webhook_desk.add(cloud.store, url, types, after, cloud.now()), 201)
+    knock = request.app[SENDING].outbound.knock
+    return json_answer(await webhook_desk.add(cloud.store, url, types, after, cloud.now(), knock), 201)
 
 
 @ROUTES.get("/v1/admin/webhooks")

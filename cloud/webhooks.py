@@ -11,8 +11,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-import ipaddress
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -20,9 +18,11 @@ from typing import NamedTuple, Protocol
 from urllib.parse import urlsplit
 
 from agent.domain.fields import FieldError
+from cloud.addresses import literal
 from cloud.feed import FeedCursor, FeedEvent
 from sync.backoff import Backoff
 
+USER_AGENT = "redeemd-cloud"
 WEBHOOKS_MAX = 100
 SECRET_PREFIX = "whsec_"
 SECRET_BYTES = 32
@@ -43,10 +43,6 @@ DISABLE = timedelta(days=5)
 """A subscription of which nothing was taken for so long is disabled."""
 LEASE = timedelta(seconds=60)
 """A receiver that does not renew its lease for so long has died."""
-
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
-_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 
 
 class Verdict(StrEnum):
@@ -115,6 +111,18 @@ class Aside(NamedTuple):
     last: str
 
 
+MEANING = {
+    "timeout": "it did not answer in time",
+    "no_such_host": "its name leads to no address",
+    "no_connection": "nothing answers at its address and port",
+    "connection_lost": "the connection was lost before an answer",
+    "tls": "its certificate is not accepted: expired, of another name, or of an unknown authority",
+    "address_not_allowed": "deliveries may not go to its address; a network of your own: --webhook-net",
+    "no_http": "what answers there does not speak HTTP",
+}
+"""What `Answer.said` means where it is no status."""
+
+
 class Counts(NamedTuple):
     """Of one subscription: deliveries put aside that wait, and dead ones."""
 
@@ -135,6 +143,9 @@ class WebhookStore(Protocol):
 
     async def put_webhook(self, changed: Webhook) -> bool:
         """Its secrets, whether it is disabled and why, and when it is next due; False if there is none."""
+
+    async def note_attempt(self, name: str, said: str, at: str) -> None:
+        """What was answered there outside of a turn, where nothing was sent yet."""
 
     async def remove_webhook(self, name: str) -> bool: ...
 
@@ -186,7 +197,7 @@ def headers(hook: Webhook, name: str, now: datetime, at: str, body: bytes) -> di
     stamp = int(now.timestamp())
     return {
         "Content-Type": "application/cloudevents+json",
-        "User-Agent": "redeemd-cloud",
+        "User-Agent": USER_AGENT,
         "webhook-id": name,
         "webhook-timestamp": str(stamp),
         "webhook-signature": " ".join(signature(secret, name, stamp, body) for secret in secrets),
@@ -222,28 +233,3 @@ def check_url(url: str) -> str:
 def _is_loopback(host: str) -> bool:
     address = literal(host)
     return host == "localhost" if address is None else address.is_loopback
-
-
-def literal(host: str) -> Address | None:
-    """The address that a host is written as, None for a name."""
-    try:
-        return ipaddress.ip_address(host)
-    except ValueError:
-        return None
-
-
-def may_reach(address: Address, allowed: Sequence[Network]) -> bool:
-    """Whether deliveries may go to this address: one of the public Internet, or one the operator named."""
-    real = _inner(address)
-    if any(real in network for network in allowed if network.version == real.version):
-        return True
-    return real.is_global and not real.is_multicast and not real.is_reserved
-
-
-def _inner(address: Address) -> Address:
-    """The IPv4 address that an IPv6 one leads to (mapped, 6to4, NAT64)."""
-    if isinstance(address, ipaddress.IPv4Address):
-        return address
-    if address in _NAT64:
-        return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
-    return address.ipv4_mapped or address.sixtofour or address

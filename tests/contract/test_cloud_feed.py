@@ -50,8 +50,12 @@ async def read(
     while True:
         page = await store.feed(after, limit, types)
         assert len(page.events) <= limit
+        rest = await store.feed_behind(page.after, types, 1000)
+        assert len(page.events) + rest == await store.feed_behind(after, types, 1000)
+        assert min(rest, 2) == await store.feed_behind(page.after, types, 2)
         found += page.events
         if page.after == after:
+            assert rest == 0
             return found
         assert page.after > after
         after = page.after

@@ -22,11 +22,11 @@ from agent.domain.bundle import Manifest, Root
 from agent.domain.parts import Contents, read_parts
 from agent.domain.record import REDEMPTION_LANE
 from cloud.access import ENROL_CONTEXT
+from cloud.addresses import Network
 from cloud.http import Cloud
 from cloud.main import init, open_cloud
 from cloud.publish import ISSUER_PERCENT, Ages
 from cloud.server import make_app
-from cloud.webhooks import Network
 from sync import wire
 from sync.ports import Answer
 from sync.uplink import HttpUplink, Identity

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -65,6 +66,35 @@ async def test_over_http_and_by_command(
     wrong = parser().parse_args(["webhook", "add", str(tmp_path / "cloud"), "http://erp.example/"])
     assert await asyncio.to_thread(main.run, wrong) == 1
     assert "plain http is for this machine alone" in capsys.readouterr().err
+
+
+async def test_an_address_that_nothing_answers_is_said_before_and_after(
+    tmp_path: Path, to: Endpoint, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        nowhere = f"http://127.0.0.1:{closed.getsockname()[1]}/hook"
+    async with running_cloud(tmp_path / "cloud", webhook_networks=LOOPBACK) as cloud:
+        await cloud.set_up()
+        _, well = await cloud.admin("POST", "webhooks", {"url": to.url})
+        assert (well["answer"], well["warning"]) == ("405", None), "it takes POST alone, and it answers"
+        assert to.got == [], "nothing is sent to find out"
+        _, made = await cloud.admin("POST", "webhooks", {"url": nowhere, "types": [REDEMPTION]})
+        assert made["answer"] == "no_connection"
+        assert "nothing answers at its address and port" in made["warning"]
+        _, shown = await cloud.admin("GET", f"webhooks/{made['webhook']}")
+        assert (shown["state"], shown["events_waiting"], shown["next_at"]) == ("unreached", 0, None)
+        assert shown["problem"].endswith("0 events wait, no event waits for it")
+        till = await cloud.enrol("T-1")
+        await till.post(till.till.redeem(1), till.till.redeem(2))
+        async with asyncio.timeout(60):
+            while shown["failures"] < 2 or to.ids.count("T-1-2") == 0:  # the cloud sends by itself
+                await asyncio.sleep(0.05)
+                _, shown = await cloud.admin("GET", f"webhooks/{made['webhook']}")
+        assert (shown["state"], shown["events_waiting"], shown["last"]) == ("failing", 2, "no_connection")
+        for word in ("nothing answers", "since 20", "2 events wait", "next attempt"):
+            assert word in shown["problem"]
+        _, shown = await cloud.admin("GET", f"webhooks/{well['webhook']}")
+        assert (shown["state"], shown["problem"], shown["events_waiting"]) == ("active", None, 0)
 
 
 def parser() -> argparse.ArgumentParser:

@@ -7,10 +7,13 @@ import ipaddress
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from agent.domain.fields import FieldError
+from cloud.addresses import carried_by, may_reach
 from cloud.feed import FeedCursor, FeedEvent
-from cloud.webhooks import Verdict, check_url, may_reach, message_id, signature, verdict_of
+from cloud.webhooks import Verdict, check_url, message_id, signature, verdict_of
 
 PUBLIC = ["93.184.215.14", "2606:2800:21f:cb07:6820:80da:af6b:8b2c", "64:ff9b::5db8:d70e"]
 PRIVATE = [
@@ -18,6 +21,7 @@ PRIVATE = [
     *("224.0.0.1", "255.255.255.255", "192.0.2.1", "198.18.0.1", "240.0.0.1"),
     *("::1", "::", "fe80::1", "fc00::1", "ff02::1", "::ffff:127.0.0.1", "::ffff:10.0.0.1", "2002:7f00:1::"),
     *("64:ff9b::a00:1", "64:ff9b::7f00:1", "2001:db8::1"),
+    *("64:ff9b:1::a00:1", "64:ff9b:1:a00:0:100::", "2001:0:a00:1::", "2001::f5ff:fffe", "::10.0.0.1"),
 ]
 
 
@@ -26,6 +30,39 @@ def test_the_signature_is_that_of_the_standard() -> None:
     secret = base64.b64decode("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
     made = signature(secret, "msg_p5jXN8AQM9LWM0D4loKWxJek", 1614265330, b'{"test": 2432232314}')
     assert made == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
+
+
+def forms(inner: int) -> list[str]:
+    """RFC 4291, 6052, 3056, 4380: each way to carry an IPv4 address, written by hand."""
+    high, low = f"{inner >> 16:x}", f"{inner & 0xFFFF:x}"
+    turned = inner ^ 0xFFFFFFFF
+    return [
+        f"::ffff:{high}:{low}",
+        f"::{high}:{low}",
+        f"64:ff9b::{high}:{low}",
+        f"64:ff9b:1::{high}:{low}",
+        f"2002:{high}:{low}::1",
+        f"2001:0:{high}:{low}::{turned >> 16:x}:{turned & 0xFFFF:x}",
+        f"2001:0:5db8:d70e::{turned >> 16:x}:{turned & 0xFFFF:x}",
+    ]
+
+
+@given(st.integers(2**24, 2**32 - 1))
+def test_what_an_address_carries_must_be_public_too(inner: int) -> None:
+    bare = ipaddress.IPv4Address(inner)
+    for form in forms(inner):
+        address = ipaddress.ip_address(form)
+        carried = carried_by(address)
+        assert carried is not None
+        assert bare in carried, form
+        if not may_reach(bare, ()):
+            assert not may_reach(address, ()), form
+
+
+def test_nothing_is_read_into_other_addresses() -> None:
+    for address in ("::", "::1", "2606:2800:21f:cb07::1", "fe80::1", "10.0.0.1"):
+        assert carried_by(ipaddress.ip_address(address)) is None
+    assert may_reach(ipaddress.ip_address("::1"), (ipaddress.ip_network("::1/128"),))
 
 
 @pytest.mark.parametrize("address", PUBLIC)
