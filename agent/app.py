@@ -139,7 +139,7 @@ class App:
         asking = asks(uplink, self._state), self._checks(secret, uplink)
         self.till = Till(self._wiring(folder, (key, secret), prints, refresher, conflicts, asking))
         if uplink is not None:
-            uplink.say_health = self._say_health
+            uplink.say_health, uplink.tell_missing = self._say_health, self._line.missed
         await self._promos.settle()  # of what was printed and not recorded before the last end
         if expired := await self.till.sales.expire():
             log.warning("%d held sales were over when the till started", expired)
@@ -250,7 +250,7 @@ class App:
         return await self._stack.enter_async_context(uplink)
 
     async def _say_health(self) -> str:
-        return report(await self.till.status())
+        return report(await self.till.status(), await SqlNumbers(self._database).delivered())
 
     async def _requeue(self, lane: str | None, sequence: int | None) -> int:
         """What came back is sent at once."""

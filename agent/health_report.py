@@ -10,8 +10,8 @@ from sync.till_health import TillHealth, to_header
 NAME_CHARS_MAX = 64
 
 
-def report(status: Mapping[str, Any]) -> str:
-    """The header's value. status: as `Till.status` gives it."""
+def report(status: Mapping[str, Any], delivered: Mapping[str, int]) -> str:
+    """The header's value. status: as `Till.status` gives it. delivered: by lane, up to where nothing waits."""
     bundle, outbox = status["bundle"], status["outbox"]
     return to_header(
         TillHealth(
@@ -29,5 +29,6 @@ def report(status: Mapping[str, Any]) -> str:
                 (one["role"], one["name"][:NAME_CHARS_MAX], one["state"]) for one in status["devices"]
             ),
             issues=tuple(one["code"] for one in status["issues"]),
+            delivered=tuple(delivered.items()),
         )
     )

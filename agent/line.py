@@ -11,6 +11,7 @@ from agent.news import Ask, NewsWatch
 from sync.backoff import Backoff
 from sync.lane_state import LaneState
 from sync.lanes import LaneRunner, Poller
+from sync.missing import Span
 from sync.ports import Failure, Outbox, Uplink
 from sync.wire import Limits
 
@@ -73,6 +74,11 @@ class Line:
         """The line is known to be there again."""
         for lane in self._lanes:
             lane.retry_now()
+
+    async def missed(self, spans: Mapping[str, Sequence[Span]]) -> None:
+        """What the cloud lost of each lane is sent again."""
+        for lane in self._lanes:
+            await lane.missed(spans.get(lane.lane, ()))
 
     def poll_now(self) -> None:
         """There is something new in the cloud."""

@@ -6,6 +6,7 @@ No index is drawn until a person says how many coupons were issued: a second cus
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import NamedTuple, Protocol
 
@@ -39,3 +40,6 @@ class RestoreStore(Protocol):
 
     async def missing(self, till: str, lane: str, limit: int) -> list[tuple[int, int]]:
         """First and last sequence of what never came of a lane and may still be at the till, the highest first."""
+
+    async def unheard(self, till: str, delivered: Mapping[str, int]) -> dict[str, tuple[int, int]]:
+        """First and last sequence, by lane, of what the till says it delivered and that lies behind all that came."""

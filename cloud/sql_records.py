@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import groupby
 
 from agent.domain.keys import key_id
+from agent.domain.record import LANES
 from agent.domain.status import Status
 from cloud import (
     sql_checks,
@@ -351,3 +352,14 @@ def _gap_kind(db: Db, till: str, lane: str, first: int, last: int) -> str:
         if known <= covered:
             covered = max(covered, after)
     return "replaced" if last <= covered else "missing"
+
+
+def unheard(db: Db, till: str, delivered: Mapping[str, int]) -> dict[str, tuple[int, int]]:
+    """`CloudStore.unheard`."""
+    keys, found = keys_of(db, till), {}
+    for lane in delivered.keys() & set(LANES):
+        last, _, _, refused = db.execute(_ENDS, (till, lane)).fetchone()
+        known = max(given(keys, lane, last or 0), refused or 0)
+        if delivered[lane] > known:
+            found[lane] = (known + 1, delivered[lane])
+    return found

@@ -300,6 +300,9 @@ class SqlStore(SqlListStore, SqlWebhooks, SqlStaff, SqlSeen, SqlTally, SqlPeople
     async def missing(self, till: str, lane: str, limit: int) -> list[tuple[int, int]]:
         return await self._threads.read(lambda db: sql_records.missing(db, till, lane, limit))
 
+    async def unheard(self, till: str, delivered: Mapping[str, int]) -> dict[str, tuple[int, int]]:
+        return await self._threads.read(lambda db: sql_records.unheard(db, till, delivered))
+
     async def restored(self, now: datetime) -> tuple[int, list[Closed]]:
         return await self._threads.write(lambda db: sql_restore.restored(db, now))
 

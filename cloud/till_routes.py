@@ -38,10 +38,12 @@ from cloud.news import WAIT_MAX_S
 from cloud.ports import PromoFate
 from cloud.seen import Word
 from cloud.verdicts import PAGE_MAX
+from sync import missing as missing_records
 from sync import strict_json, till_health, wire
 from sync.missing import SPANS_MAX
 from sync.news import NEWS_TYPE
 from sync.promos import PROMOS_TYPE, PromoState
+from sync.till_health import TillHealth
 from sync.verdicts import VERDICTS_TYPE
 
 ROUTES = web.RouteTableDef()
@@ -133,9 +135,11 @@ async def bundle(request: web.Request) -> web.Response:
     till = await signed_till(request, await read_body(request))
     async with slot(cloud):
         published = await cloud.publisher.bundle(till, newer="newer" in request.query)
-    _note_health(request, cloud, till.till)
+        health = _note_health(request, cloud, till.till)
+        lost = await cloud.store.unheard(till.till, dict(health.delivered)) if health else {}
     etag = f'"{hashlib.sha256(published.manifest).hexdigest()[:32]}"'
     headers = {"ETag": etag, "Cache-Control": "no-cache"}
+    headers |= {missing_records.HEADER: missing_records.to_header(lost)} if lost else {}
     if request.headers.get("If-None-Match", "").strip() == etag:
         return web.Response(status=304, headers=headers)
     return web.Response(body=published.manifest, content_type="application/cose", headers=headers)
@@ -250,7 +254,7 @@ async def batch(request: web.Request) -> web.Response:
     return web.Response(body=wire.encode_results(results, missing), headers=headers)
 
 
-def _note_health(request: web.Request, cloud: Cloud, till: str) -> None:
+def _note_health(request: web.Request, cloud: Cloud, till: str) -> TillHealth | None:
     """It asked, so it is there; what it says of itself is kept where it can be read."""
     now = cloud.now()
     parts = wire.parse_signature(header_lists(request))
@@ -258,3 +262,4 @@ def _note_health(request: web.Request, cloud: Cloud, till: str) -> None:
     off_s = max(-CLOCK_OFF_MAX_S, min(parts.created - int(now.timestamp()), CLOCK_OFF_MAX_S))
     at = timestamp(now)
     cloud.seen.note(till, at, None if health is None else Word(health, at, off_s))
+    return health

@@ -18,7 +18,7 @@ from dataclasses import replace
 from sync.backoff import Backoff
 from sync.errors import OutboxUnavailable
 from sync.lane_state import LANE_TALLY, LaneState, Tally
-from sync.missing import RESEND_MAX, Span
+from sync.missing import RESEND_MAX, Resending, Span
 from sync.ports import Answer, Failure, Outbox, Uplink
 from sync.protocol import (
     Answered,
@@ -68,6 +68,7 @@ class LaneRunner:
         self._failure_at: float | None = None
         self._failing = False
         self._tally = Tally()
+        self._missed = Resending()
 
     @property
     def lane(self) -> str:
@@ -85,6 +86,13 @@ class LaneRunner:
         """
         self._retry_now = True
         self._alarm.set()
+
+    async def missed(self, spans: Sequence[Span]) -> None:
+        """The cloud never got these, though they were acknowledged: what is still there is sent again."""
+        if wanted := self._missed.wanted(tuple(spans), self._clock()):
+            with contextlib.suppress(OutboxUnavailable):  # it is named again with the next question
+                await self._send_again(wanted)
+                self.wake()
 
     def state(self) -> LaneState:
         protocol = self._protocol

@@ -1,17 +1,23 @@
 """What the cloud says it never got of a lane, and when a till sends that again. Pure. The rules: docs/sync-protocol.md.
 
 A cloud that was restored from a backup has lost records that it had acknowledged. It names them by their sequences in
-the answer to a batch, and the till puts those that it still has back into the outbox.
+the answer to a batch, or to the question for the bundle in which the till says how much it delivered, and the till puts
+those that it still has back into the outbox.
 """
 
 from __future__ import annotations
 
+import json
 import math
+from collections.abc import Mapping
 
 from sync import strict_json
 from sync.errors import WireError
 from sync.wire import DEFAULT_LIMITS, Limits
 
+HEADER = "Redeemd-Missing"
+"""Beside the answer to a question for the bundle: lane -> spans, as JSON."""
+HEADER_CHARS_MAX = 2048
 Span = tuple[int, int]
 """First and last sequence."""
 SPANS_MAX = 16
@@ -30,7 +36,25 @@ def decode_missing(body: bytes, limits: Limits = DEFAULT_LIMITS) -> tuple[Span, 
         document = strict_json.loads(body, max_bytes=limits.answer_bytes, max_depth=limits.json_depth)
     except WireError:
         return ()
-    named = document.get("missing") if isinstance(document, dict) else None
+    return _spans(document.get("missing") if isinstance(document, dict) else None)
+
+
+def to_header(missing: Mapping[str, Span]) -> str:
+    """ASCII; one span a lane."""
+    said = {lane: [{"first": first, "last": last}] for lane, (first, last) in missing.items()}
+    return json.dumps(said, separators=(",", ":"))
+
+
+def read_header(text: str) -> dict[str, tuple[Span, ...]]:
+    """The spans of each lane; nothing where it is not of this form."""
+    try:
+        document = strict_json.loads(text.encode(), max_bytes=HEADER_CHARS_MAX, max_depth=4)
+    except (WireError, UnicodeEncodeError):
+        return {}
+    return {lane: _spans(named) for lane, named in document.items()} if isinstance(document, dict) else {}
+
+
+def _spans(named: object) -> tuple[Span, ...]:
     if not isinstance(named, list):
         return ()
     spans = [_span(item) for item in named[:SPANS_MAX]]

@@ -14,7 +14,7 @@ import secrets
 import socket
 import ssl
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -23,9 +23,10 @@ from typing import Self
 import aiohttp
 from yarl import URL
 
-from sync import till_health, wire
+from sync import missing, till_health, wire
 from sync.errors import UplinkConfigError, WireError
 from sync.lane_state import LANE_TALLY
+from sync.missing import Span
 from sync.ports import Answer, Failure, FailureKind
 from sync.status import looks_like_portal
 from sync.wire import DEFAULT_LIMITS, Limits
@@ -94,6 +95,8 @@ class HttpUplink:
         self._session: aiohttp.ClientSession | None = None
         self.say_health: Callable[[], Awaitable[str]] | None = None
         """What to send of `sync.till_health` with each question for the bundle; None for nothing."""
+        self.tell_missing: Callable[[Mapping[str, tuple[Span, ...]]], Awaitable[None]] | None = None
+        """Hears which records the cloud names as lost beside its answer, by lane; None: nobody does."""
 
     async def __aenter__(self) -> Self:
         waits = self._timeouts
@@ -144,7 +147,15 @@ class HttpUplink:
         if self.say_health and till is not None and path.partition("?")[0] == wire.bundle_path(till):
             headers[till_health.HEADER] = await self.say_health()
         most = self._limits.part_bytes if max_bytes is None else max_bytes
-        return await self._request("GET", path, headers, b"", most)
+        answer = await self._request("GET", path, headers, b"", most)
+        if till_health.HEADER in headers and isinstance(answer, Answer) and answer.status in (200, 304):
+            await self._tell_missing(answer)
+        return answer
+
+    async def _tell_missing(self, answer: Answer) -> None:
+        named = answer.headers.get(missing.HEADER.lower())
+        if named is not None and self.tell_missing is not None:
+            await self.tell_missing(missing.read_header(named))
 
     async def ask(self, path: str, document: bytes, *, wait_s: float) -> Answer | Failure:
         """`ports.Asker.ask`. Gives up after `wait_s` seconds, whatever it was waiting for."""

@@ -84,6 +84,16 @@ def outboxes(connection: sqlite3.Connection) -> dict[str, OutboxNow]:
     return found
 
 
+def delivered(connection: sqlite3.Connection) -> dict[str, int]:
+    """The sequence up to which nothing of each lane waits, 0 for none."""
+    found = {}
+    for lane, outbox in WAITING.items():
+        first = connection.execute(f"SELECT sequence FROM {outbox} ORDER BY sequence LIMIT 1").fetchone()
+        (last,) = connection.execute(f"SELECT coalesce(max(sequence), 0) FROM {TABLES[lane]}").fetchone()
+        found[lane] = last if first is None else first[0] - 1
+    return found
+
+
 def used_bytes(connection: sqlite3.Connection) -> int:
     """What the till's data fill: the database's pages without the free ones, which are used again."""
     (pages,), (free,), (size,) = (
@@ -272,6 +282,10 @@ class SqlNumbers:
             return counts(connection, day), self._tally.to_json()
 
         return await self._database.run(read)
+
+    async def delivered(self) -> Mapping[str, int]:
+        """For `agent.health_report`. Raises LedgerUnavailable or CommitUnknown."""
+        return await self._database.run(delivered)
 
     async def outboxes(self) -> Mapping[str, OutboxNow]:
         """`agent.ports.LaneNumbers`."""

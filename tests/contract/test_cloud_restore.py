@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -142,3 +143,20 @@ async def test_what_is_missing_of_a_lane(store: CloudStore) -> None:
     first = entry(start + 1, before=entry(9).hash, signer=signer)
     await store.append("T-1", "redemption", [first], judge, AT)
     assert await store.missing("T-1", "redemption", 16) == [(8, 8), (6, 6), (3, 4), (1, 1)]
+
+
+async def test_what_lies_behind_all_that_came(store: CloudStore) -> None:
+    """Without the room that was given away when the till was enrolled anew, or what was refused for good."""
+    await enrolled(store, sealing_till("T-1"))
+    assert await store.unheard("T-1", {"redemption": 3, "evidence": 0, "other": 9}) == {"redemption": (1, 3)}
+    await store.append("T-1", "redemption", [entry(1), entry(2)], judge, AT)
+    assert await store.unheard("T-1", {"redemption": 2, "evidence": 1}) == {"evidence": (1, 1)}
+    assert await store.unheard("T-1", {"redemption": 9}) == {"redemption": (3, 9)}
+    await store.append("T-1", "redemption", [replace(entry(3), fault="malformed")], judge, AT)
+    assert await store.unheard("T-1", {"redemption": 3}) == {}
+    await store.renew_code("T-1", digest("new"), "2030-01-01T00:00:00.000Z")
+    till = await store.enrol(digest("new"), sealing_till("T-1", 2).key.public_key, AT)
+    assert till is not None
+    start = till.keys[-1].lanes["redemption"].after
+    assert await store.unheard("T-1", {"redemption": start}) == {}
+    assert await store.unheard("T-1", {"redemption": start + 2}) == {"redemption": (start + 1, start + 2)}

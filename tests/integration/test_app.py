@@ -158,7 +158,7 @@ async def test_a_till_without_a_cloud_needs_no_uplink(folder: Path, monkeypatch:
 async def test_what_the_till_says_of_itself_is_of_the_form_that_a_cloud_reads(folder: Path) -> None:
     async with running(settings(folder)) as app:
         status = await app.till.status()
-        said = read_header(report(status))
+        said = read_header(report(status, {"redemption": 3}))
         assert said is not None
         assert (said.version, said.epoch, said.sequence) == (
             status["version"],
@@ -167,7 +167,8 @@ async def test_what_the_till_says_of_itself_is_of_the_form_that_a_cloud_reads(fo
         )
         assert said.issues == tuple(issue["code"] for issue in status["issues"])
         assert said.healthy == status["healthy"]
+        assert said.delivered == (("redemption", 3),)
         doubtful = {**status, "clock": {"doubt": True, "zh": "", "en": "The till's clock is behind"}}
-        again = read_header(report(doubtful))
+        again = read_header(report(doubtful, {}))
         assert again is not None
         assert again.doubt == "behind"

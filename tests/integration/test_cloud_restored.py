@@ -188,6 +188,38 @@ async def test_a_restored_cloud_issues_no_coupon_twice_revokes_and_gets_its_reco
             assert len(shop.ledger()) == 7 + 4, "seven redemptions, four refused scans"
 
 
+async def test_records_come_back_though_nothing_is_sold(tmp_path: Path) -> None:
+    """The till says how much it delivered when it asks for its bundle: no later record is needed, and none is made."""
+    folder, backup, shop = tmp_path / "cloud", tmp_path / "backup", Shop(tmp_path / "till")
+    token = init(folder)["admin_token"]
+    async with serving(folder, token) as cloud:
+        port = int(cloud.url.rpartition(":")[2])
+        await cloud.set_up(starts=day() - 10, ends=day() + 60)
+        _, made = await cloud.admin("POST", "tills", {"till": "T-1", "store": STORE_BODY["store"]})
+        assert await enrol(shop.settings(cloud.url), made["code"]) == ("T-1", "")
+        coupons = await issue(cloud, 9)
+    shutil.copytree(folder, backup)
+    async with asyncio.timeout(120), running(shop.settings(cloud.url)) as shop.app:
+        async with serving(folder, token, port):
+            await until(shop.app, lambda: shop.sequence() > 0)
+            assert await redeem(shop.app, *coupons[:5]) == ["accepted"] * 5
+            await redeem(shop.app, {"token": "no coupon"}, {"token": "nor this"})
+            await shop.sent()
+        had = shop.ledger()
+        assert len(had) == 7
+        shutil.rmtree(folder)
+        shutil.copytree(backup, folder)
+        await command(folder)
+        async with serving(folder, token, port) as cloud:
+            assert await ledger(cloud) == []
+            while await ledger(cloud) != had:
+                shop.app._line.poll_now()
+                shop.app._line.back()
+                await asyncio.sleep(0.02)
+            assert shop.ledger() == had
+            await equal(shop, cloud)
+
+
 async def somebody_forgot_the_command(shop: Shop) -> None:
     """The till says so at once, and that it cannot stay so after an hour."""
     await until(shop.app, lambda: shop.app._state.outdated_since is not None)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sync import wire
-from sync.missing import RESEND_S, SPANS_MAX, Resending, decode_missing
+from sync.missing import RESEND_S, SPANS_MAX, Resending, decode_missing, read_header, to_header
 from sync.ports import Answer
 from sync.protocol import Answered, Offered, OutboxFailed, Read, Send
 from sync.wire import Limits
@@ -101,3 +101,33 @@ def test_an_outbox_that_fails_waits() -> None:
     step = lane.handle(OutboxFailed("disk full"), 1.0)
     assert step.failure is not None
     assert not isinstance(step.then, Read)
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(("redemption", "evidence")), st.tuples(st.integers(1, 99), st.integers(0, 99))
+    )
+)
+def test_what_a_header_says_is_read_again(said: dict[str, tuple[int, int]]) -> None:
+    spans = {lane: (first, first + more) for lane, (first, more) in said.items()}
+    assert read_header(to_header(spans)) == {lane: (span,) for lane, span in spans.items()}
+
+
+@given(st.text(max_size=200))
+def test_any_other_header_names_nothing(text: str) -> None:
+    assert not any(read_header(text).values())
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"redemption":[{"first":0,"last":1}]}',
+        '{"redemption":[{"first":2,"last":1}]}',
+        '{"redemption":[{"first":1,"last":9007199254740992}]}',
+        '{"redemption":{"first":1,"last":1}}',
+        '{"redemption":' + "[" * 20,
+        "x" * 5000,
+    ],
+)
+def test_a_header_of_the_wrong_form_names_nothing(text: str) -> None:
+    assert not any(read_header(text).values())

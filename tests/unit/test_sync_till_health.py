@@ -24,6 +24,7 @@ WELL = TillHealth(
     healthy=True,
     devices=(("scanner", "front", "ready"), ("printer", "小票", "lost")),
     issues=("device_lost",),
+    delivered=(("redemption", 41), ("evidence", 7)),
 )
 NAMES = st.text(st.characters(codec="utf-8", categories=("L", "N")), max_size=64)
 
@@ -79,8 +80,20 @@ def test_anything_else_is_nothing(text: str) -> None:
         {"devices": [["a", "b", "c"]] * 17},
         {"issues": ["<script>"]},
         {"issues": "x"},
+        {"delivered": {"redemption": -1}},
+        {"delivered": {"redemption": True}},
+        {"delivered": {"redemption": 2**53}},
+        {"delivered": {"<b>": 1}},
+        {"delivered": {f"lane_{letter}": 1 for letter in "abcdefghi"}},
+        {"delivered": [1]},
     ],
 )
 def test_a_member_of_the_wrong_form_spoils_it(change: dict[str, object]) -> None:
     assert read_header(json.dumps(json.loads(to_header(WELL)) | change)) is None
     assert read_header(json.dumps(json.loads(to_header(WELL)) | {"later": 1})) == WELL
+
+
+def test_a_till_of_before_says_nothing_of_what_it_delivered() -> None:
+    said = json.loads(to_header(WELL))
+    del said["delivered"]
+    assert read_header(json.dumps(said)) == replace(WELL, delivered=())
