@@ -7,6 +7,7 @@ import json
 from agent.domain.offer import Incentives, Reward
 from cloud.facts import REDEMPTION, REVERSAL, Stored, read_data, read_fact
 from cloud.rewards import read_reward
+from sync import missing
 from sync.till_health import read_header, to_header
 
 RULES = Incentives(assistant=Reward(minor=100), store=Reward(minor=1), referrers=(Reward(minor=50),))
@@ -35,6 +36,17 @@ def health_seeds() -> list[bytes]:
     from tests.unit.test_sync_till_health import WELL
 
     return [to_header(WELL).encode()]
+
+
+def missing_header(data: bytes) -> None:
+    """What a cloud says it lost: sequences in their order, or nothing."""
+    for spans in missing.read_header(data.decode("latin-1")).values():
+        assert len(spans) <= missing.SPANS_MAX
+        assert all(0 < first <= last for first, last in spans)
+
+
+def missing_seeds() -> list[bytes]:
+    return [missing.to_header({"redemption": (4, 6), "evidence": (1, 2**53 - 1)}).encode()]
 
 
 def facts(data: bytes) -> None:

@@ -375,6 +375,7 @@ TARGETS: dict[str, Target] = {
     "checked": Target(line_targets.checked, line_targets.checked_seeds, 1_000),
     "news": Target(line_targets.news, line_targets.news_seeds, 200),
     "reversal": Target(line_targets.reversal, line_targets.reversal_seeds, 1_000),
+    "missing header": Target(report_targets.missing_header, report_targets.missing_seeds, 300),
     "till health": Target(report_targets.till_health, report_targets.health_seeds, 2_000),
     "disclosed": Target(people_targets.disclosed, people_targets.disclosed_seeds, 500),
     "erased": Target(people_targets.erased, people_targets.erased_seeds, 300),
