@@ -25,8 +25,8 @@ from agent.state import TillState
 from agent.store.bundle_cache import SqlBundleCache
 from agent.store.database import Database
 from benchmarks.common import Benchmark, Figure, Options, alone, timed
-from cloud.sqlite_store import SqliteStore
 from cloud.status_lists import StatusLists
+from cloud.store.sqlite_store import SqliteStore
 from sync.ports import Answer, Failure
 from tests.factory import TILL, Factory, amount_off
 

@@ -15,10 +15,10 @@ from agent.domain.cose import Algorithm
 from agent.domain.disclosure import MEMBER, disclosure, pair_text
 from agent.domain.keys import load_public_key, signature_ok
 from benchmarks.common import Benchmark, Figure, Options, Rounds, Timed, alone, figure, paired
-from cloud import postgres, postgres_schema
 from cloud.chain import Entry, judge
 from cloud.ingest import check_events
-from cloud.postgres import PostgresStore
+from cloud.store import postgres, postgres_schema
+from cloud.store.postgres import PostgresStore
 from sync import wire
 from tests.postgres_server import PROGRAMS, postgres_server
 from tests.unit.cloud_kit import AT, CAMPAIGN, ISSUER, SealingTill, batch, campaign, enrolled, sealing_till

@@ -27,33 +27,21 @@ from aiohttp import web
 from agent.domain import bundle
 from agent.domain.bundle import Root
 from agent.domain.time import timestamp
-from cloud import (
-    erasure_commands,
-    export_commands,
-    member_commands,
-    report_commands,
-    restore_commands,
-    root_commands,
-    roots,
-    staff_commands,
-    store_commands,
-    till_commands,
-    time_commands,
-    webhook_commands,
-)
+from cloud import roots
 from cloud.access import digest, new_token
 from cloud.addresses import Network
+from cloud.api.http import Cloud, utc_now
+from cloud.api.server import make_app
+from cloud.commands import erasure, export, member, report, restore, root, staff, store, till, time, webhook
 from cloud.errors import CloudError, SetupError, StoreUnavailable
-from cloud.http import Cloud, utc_now
 from cloud.keyring import MANIFEST, ROOT, Keyring, key_name, write_public
-from cloud.open_store import ELSEWHERE, EMBEDDED, check_driver, check_url, keep_url, open_store
 from cloud.publish import ISSUER_PERCENT, Ages, Publisher
 from cloud.retention import Keep
 from cloud.roots import Roots
-from cloud.schema import create
-from cloud.server import make_app
 from cloud.staff import Role
 from cloud.steady import SteadyClock
+from cloud.store.open_store import ELSEWHERE, EMBEDDED, check_driver, check_url, keep_url, open_store
+from cloud.store.schema import create
 
 log = logging.getLogger("redeemd.cloud")
 
@@ -108,7 +96,7 @@ def init(
 def _create_elsewhere(data_dir: Path, url: str, first: tuple[bytes, str, str]) -> None:
     check_url(url)
     check_driver()
-    from cloud import postgres
+    from cloud.store import postgres
 
     asyncio.run(postgres.create(url, *first))
     keep_url(data_dir, url)
@@ -229,36 +217,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     renewing = actions.add_parser("manifest-key", help="make another manifest key, for the next root to name")
     renewing.add_argument("dir", type=Path)
-    root_commands.add_arguments(
-        actions.add_parser("root", help="root keys and roots: who may sign what tills trust")
-    )
-    store_commands.add_arguments(actions.add_parser("store", help="stores: add, list"))
-    member_commands.add_arguments(
-        actions.add_parser("member", help="members and their points: import, program, list")
-    )
-    till_commands.add_arguments(actions.add_parser("till", help="tills: list, add, code, revoke"))
-    time_commands.add_arguments(
+    root.add_arguments(actions.add_parser("root", help="root keys and roots: who may sign what tills trust"))
+    store.add_arguments(actions.add_parser("store", help="stores: add, list"))
+    member.add_arguments(actions.add_parser("member", help="members and their points: import, program, list"))
+    till.add_arguments(actions.add_parser("till", help="tills: list, add, code, revoke"))
+    time.add_arguments(
         actions.add_parser("time", help="time statements: repair a till that a wrong clock closed")
     )
-    restore_commands.add_arguments(
+    restore.add_arguments(
         actions.add_parser("restored", help="run once after a backup was put back, before serving it")
     )
-    staff_commands.add_arguments(
-        actions.add_parser("token", help="tokens of staff and services: add, list, revoke")
-    )
-    staff_commands.add_act_arguments(actions.add_parser("acts", help="what staff and services did"))
-    export_commands.add_arguments(
+    staff.add_arguments(actions.add_parser("token", help="tokens of staff and services: add, list, revoke"))
+    staff.add_act_arguments(actions.add_parser("acts", help="what staff and services did"))
+    export.add_arguments(
         actions.add_parser("export", help="redemptions, conflicts or settlement as CSV or Parquet")
     )
-    report_commands.add_arguments(
+    report.add_arguments(
         actions.add_parser("report", help="campaign funnels, A/B arms, RFM layers, settlement of stores")
     )
-    erasure_commands.add_arguments(
+    erasure.add_arguments(
         actions.add_parser("erase", help="erase a person's pseudonym on request, and prove it")
     )
-    webhook_commands.add_arguments(
-        actions.add_parser("webhook", help="webhooks: what happens is sent to ERP and CRM")
-    )
+    webhook.add_arguments(actions.add_parser("webhook", help="webhooks: what happens is sent to ERP and CRM"))
     _add_serving(actions.add_parser("serve", help="serve a data directory"))
 
 
@@ -270,7 +250,7 @@ def _add_serving(serving: argparse.ArgumentParser) -> None:
     )
     serving.add_argument("--tls-cert", help="PEM certificate chain; needed beyond this machine")
     serving.add_argument("--tls-key", help="PEM private key of the certificate")
-    webhook_commands.add_network(serving)
+    webhook.add_network(serving)
     for name, value, said in (
         ("pseudonyms", Keep().pseudonyms, "pseudonyms are kept beside records"),
         ("acts", Keep().acts, "notes of what staff did are kept"),
@@ -323,29 +303,29 @@ def run(args: argparse.Namespace) -> int:
             made = new_manifest_key(args.dir)
             print(f"manifest key {made['manifest_kid']}: name {made['manifest_public']} in the next root")
         elif args.cloud_action == "root":
-            root_commands.run(args, utc_now)
+            root.run(args, utc_now)
         elif args.cloud_action == "till":
-            asyncio.run(till_commands.run(args, utc_now))
+            asyncio.run(till.run(args, utc_now))
         elif args.cloud_action == "store":
-            asyncio.run(store_commands.run(args, utc_now))
+            asyncio.run(store.run(args, utc_now))
         elif args.cloud_action == "member":
-            asyncio.run(member_commands.run(args, utc_now))
+            asyncio.run(member.run(args, utc_now))
         elif args.cloud_action == "token":
-            asyncio.run(staff_commands.run(args, utc_now))
+            asyncio.run(staff.run(args, utc_now))
         elif args.cloud_action == "acts":
-            asyncio.run(staff_commands.run_acts(args))
+            asyncio.run(staff.run_acts(args))
         elif args.cloud_action == "erase":
-            asyncio.run(erasure_commands.run(args, utc_now, sys.stdin.readline))
+            asyncio.run(erasure.run(args, utc_now, sys.stdin.readline))
         elif args.cloud_action == "webhook":
-            asyncio.run(webhook_commands.run(args, utc_now))
+            asyncio.run(webhook.run(args, utc_now))
         elif args.cloud_action == "report":
-            asyncio.run(report_commands.run(args))
+            asyncio.run(report.run(args))
         elif args.cloud_action == "export":
-            asyncio.run(export_commands.run(args, utc_now))
+            asyncio.run(export.run(args, utc_now))
         elif args.cloud_action == "restored":
-            asyncio.run(restore_commands.run(args, utc_now))
+            asyncio.run(restore.run(args, utc_now))
         elif args.cloud_action == "time":
-            asyncio.run(time_commands.run(args, utc_now))
+            asyncio.run(time.run(args, utc_now))
         else:
             logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s %(message)s")
             ages = Ages(args.refresh_s, args.stale_after_s, args.expires_after_s, args.members_s)

@@ -1,7 +1,7 @@
 """Members in the cloud: what the loyalty system says of them, and what records add to it.
 
 A member is a pseudonym. Points are what the loyalty system said last, and what tills' records earned and spent since;
-each record counts once, with the tally (`cloud.sql_members`).
+each record counts once, with the tally (`cloud.store.sql_members`).
 """
 
 from __future__ import annotations

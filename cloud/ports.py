@@ -1,5 +1,4 @@
-"""What the cloud asks of its database. SQLite (`cloud.sqlite_store`) and PostgreSQL (`cloud.postgres`) stand
-behind it, with one SQL text (`cloud.sql_store`).
+"""What the cloud asks of its database. SQLite and PostgreSQL stand behind it, with one SQL text (`cloud.store`).
 
 Every method is one transaction, on disk before it returns, and raises StoreUnavailable when the database cannot be
 used. Keys are ready to be distributed: those of coupons, uses and conflicts begin with (issuer, campaign), those of

@@ -1,4 +1,4 @@
-"""Sums of what tills reported, kept beside the ledger so that no page reads records. `cloud.sql_tally` keeps them.
+"""Sums of what tills reported, kept beside the ledger so that no page reads records. `store.sql_tally` keeps them.
 
 A tally follows the ledger: for each till it remembers the last sequence that was counted, and goes on behind it. So a
 batch of a till does nothing for it, and each record is counted exactly once, whichever receiver does it and whenever it

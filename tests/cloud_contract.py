@@ -15,14 +15,14 @@ from aiohttp import web
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]  # has no types
 from jsonschema.exceptions import best_match  # type: ignore[import-untyped]  # as above
 
-from cloud import page_routes
+from cloud.api import page
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "cloud-openapi.yaml"
 LINES_HELD = 20
 """Of a body of lines, so many are held against the document."""
 NOWHERE = {404: "not_found", 405: "method_not_allowed"}
 """What an address that is not in the document is answered: status and code."""
-_PAGES = {route.handler for route in page_routes.ROUTES if isinstance(route, web.RouteDef)}
+_PAGES = {route.handler for route in page.ROUTES if isinstance(route, web.RouteDef)}
 
 
 @functools.cache

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from cloud import postgres
 from cloud.access import digest
 from cloud.ports import CloudStore
-from cloud.postgres import PostgresStore
-from cloud.sqlite_store import SqliteStore
 from cloud.staff import Role
+from cloud.store import postgres
+from cloud.store.postgres import PostgresStore
+from cloud.store.sqlite_store import SqliteStore
 from tests.postgres_server import PostgresServer
 from tests.unit.cloud_kit import AT
 

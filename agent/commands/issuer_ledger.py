@@ -50,7 +50,7 @@ async def open_ledger(
 
     A ledger that is lost and begun anew gives out indexes a second time; so `new` must be said.
     """
-    from cloud.sqlite_store import SqliteStore
+    from cloud.store.sqlite_store import SqliteStore
 
     _check_ledger(path, new)
     store, blank = SqliteStore(path), False

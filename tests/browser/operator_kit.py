@@ -22,7 +22,7 @@ from agent.domain.campaign import Returns, Words
 from agent.domain.parts import PromoCode
 from agent.domain.time import timestamp
 from cloud.access import digest
-from cloud.background import count_all
+from cloud.api.background import count_all
 from cloud.ingest import ingest
 from cloud.ports import CloudStore, PromoRow, Terms
 from cloud.seen import Seen, Word

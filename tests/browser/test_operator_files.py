@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from importlib.resources import files
 
-from cloud.page_routes import FILES, HEADERS
+from cloud.api.page import FILES, HEADERS
 
 TEXT = {name: content.decode() for name, (content, _) in FILES.items()}
 MADE = r"t\(`(\w+)_\$\{"

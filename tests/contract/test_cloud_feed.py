@@ -12,16 +12,16 @@ import pytest
 
 from agent.domain.disclosure import disclosure, pair_text
 from agent.domain.record import EVIDENCE_LANE, REDEMPTION_LANE
-from cloud import sql_feed
 from cloud.errors import Refused
 from cloud.feed import CONFLICT, TILL_ENROLLED, TILL_REVOKED, TYPES, FeedCursor, FeedEvent, read_cursor
 from cloud.indexes import new_index_key
 from cloud.ingest import ingest
 from cloud.ports import CloudStore
-from cloud.postgres import PostgresStore
-from cloud.sql import Db
-from cloud.sql_feed import RESTORE_JUMP
-from cloud.sqlite_store import SqliteStore
+from cloud.store import sql_feed
+from cloud.store.postgres import PostgresStore
+from cloud.store.sql import Db
+from cloud.store.sql_feed import RESTORE_JUMP
+from cloud.store.sqlite_store import SqliteStore
 from tests.cloud_stores import postgres_store
 from tests.cloud_stores import store as store  # the fixture, for every store
 from tests.postgres_server import PostgresServer

@@ -14,7 +14,7 @@ from agent.domain.disclosure import SALT_BYTES, disclosure, erased_digest, pair_
 from agent.domain.member_list import Program, program_to_wire
 from agent.domain.offer import Offer
 from agent.domain.record import REDEMPTION_LANE
-from cloud.background import count_all
+from cloud.api.background import count_all
 from cloud.errors import Refused
 from cloud.indexes import new_index_key
 from cloud.ingest import ingest

@@ -8,14 +8,14 @@ import pytest
 
 from agent.domain.cose import Algorithm
 from agent.domain.keys import IssuerKey, signing_key_from_seed
-from cloud import sql_drawing
-from cloud.background import count_all
+from cloud.api.background import count_all
 from cloud.errors import Refused
 from cloud.feed import RECORD_TYPES, FeedCursor
 from cloud.indexes import new_index_key
 from cloud.ingest import ingest
 from cloud.ports import CloudStore, Terms
 from cloud.settling import period_of, settlement
+from cloud.store import sql_drawing
 from cloud.tills import Till
 from tests.cloud_stores import store as store  # the fixture, for every store
 from tests.unit.cloud_kit import (

@@ -11,7 +11,7 @@ from agent.domain.benefit import PointsMultiplier
 from agent.domain.campaign import Returns
 from agent.domain.member_list import Program, program_to_wire
 from agent.domain.offer import Offer
-from cloud.background import count_all
+from cloud.api.background import count_all
 from cloud.feed import FeedCursor
 from cloud.indexes import new_index_key
 from cloud.member_parts import put_program

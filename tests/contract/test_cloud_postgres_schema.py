@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from cloud import postgres_schema
 from cloud.errors import SetupError
-from cloud.postgres import PostgresStore, create
-from cloud.postgres_schema import DISTRIBUTED, EVERYWHERE, FIRST
-from cloud.schema import connect
-from cloud.tables import VERSION
+from cloud.store import postgres_schema
+from cloud.store.postgres import PostgresStore, create
+from cloud.store.postgres_schema import DISTRIBUTED, EVERYWHERE, FIRST
+from cloud.store.schema import connect
+from cloud.store.tables import VERSION
 from tests.postgres_server import PostgresServer
 
 AT = "2026-03-01T04:00:00.000Z"

@@ -15,7 +15,7 @@ from cloud.errors import Refused
 from cloud.indexes import new_index_key
 from cloud.ports import CloudStore, PromoPlan, PromoRow, Published
 from cloud.restore import Closed
-from cloud.sql_restore import CLOCK_MAX, SEQUENCE_JUMP
+from cloud.store.sql_restore import CLOCK_MAX, SEQUENCE_JUMP
 from tests.contract.test_cloud_store import TERMS, entry, issuer_key
 from tests.contract.test_cloud_store import store as store  # the fixture, for every store
 from tests.unit.cloud_kit import AT, CAMPAIGN, ISSUER, campaign, enrolled, sealing_till

@@ -13,14 +13,14 @@ import pytest
 
 from agent.domain.campaign import Words
 from agent.domain.parts import PromoCode
-from cloud.background import count_all
+from cloud.api.background import count_all
 from cloud.export import TABLES, Period
 from cloud.indexes import new_index_key
 from cloud.ingest import ingest
 from cloud.lists import NEWEST
 from cloud.ports import CloudStore, PromoRow
 from cloud.settling import period_of, settlement
-from cloud.sql_tally import SqlTally
+from cloud.store.sql_tally import SqlTally
 from cloud.tally import AXES, Sums
 from tests.cloud_stores import store as store  # the fixture, for every store
 from tests.unit.cloud_kit import (

@@ -10,12 +10,12 @@ import pytest
 from agent.domain.keys import SigningKey, signing_key_from_seed
 from agent.domain.record import GENESIS, LANES, REDEMPTION_LANE
 from agent.domain.statement import KeyChange
-from cloud import sql_tills
 from cloud.access import digest
 from cloud.chain import JUMP_MAX
 from cloud.errors import Refused
 from cloud.ports import CloudStore
-from cloud.sql_tills import ROOM
+from cloud.store import sql_tills
+from cloud.store.sql_tills import ROOM
 from cloud.tills import KeyStanding, LaneStart, Till, TillState
 from tests.cloud_stores import STORES
 from tests.contract.test_cloud_store import codes, entry

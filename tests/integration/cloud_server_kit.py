@@ -23,10 +23,10 @@ from agent.domain.parts import Contents, read_parts
 from agent.domain.record import REDEMPTION_LANE
 from cloud.access import ENROL_CONTEXT
 from cloud.addresses import Network
-from cloud.http import Cloud
+from cloud.api.http import Cloud
+from cloud.api.server import make_app
 from cloud.main import init, open_cloud
 from cloud.publish import ISSUER_PERCENT, Ages
-from cloud.server import make_app
 from sync import wire
 from sync.ports import Answer
 from sync.uplink import HttpUplink, Identity

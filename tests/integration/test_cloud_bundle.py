@@ -15,9 +15,9 @@ from agent.domain.bundle import Age
 from agent.domain.promo import short_name
 from agent.domain.status import Status
 from agent.domain.time import timestamp
-from cloud.background import write_seen
+from cloud.api.background import write_seen
+from cloud.api.http import Cloud
 from cloud.errors import StoreUnavailable
-from cloud.http import Cloud
 from cloud.publish import Ages
 from cloud.seen import TillQuery
 from sync import till_health, wire

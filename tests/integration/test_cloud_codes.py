@@ -19,8 +19,8 @@ from agent.domain.outcome import Outcome
 from agent.domain.parts import Contents
 from agent.domain.record import REDEMPTION_LANE
 from agent.domain.status import Status
-from cloud import sql_codes
 from cloud.publish import Ages
+from cloud.store import sql_codes
 from sync import wire
 from sync.ports import Answer
 from sync.uplink import HttpUplink, Identity

@@ -13,7 +13,7 @@ import pytest
 from agent.domain.disclosure import disclosure, pair_text
 from cloud import main
 from cloud.erasure_proof import proof_holds
-from cloud.sqlite_store import SqliteStore
+from cloud.store.sqlite_store import SqliteStore
 from tests.contract.test_cloud_disclosures import BOB, brought_by, send
 from tests.integration.cloud_server_kit import running_cloud
 from tests.unit.cloud_kit import AT, enrolled, sealing_till

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from cloud import feed_routes
+from cloud.api import feed
 from cloud.feed import MEDIA_TYPE, TYPES
 from tests import cloud_contract
 from tests.cloud_stores import database as database  # the fixture, for every store
@@ -82,14 +82,14 @@ async def test_nobody_reads_it_without_a_token(tmp_path: Any) -> None:
 async def test_a_reader_beyond_those_that_may_wait_is_answered_at_once(
     tmp_path: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(feed_routes, "WAITERS_MAX", 0)
+    monkeypatch.setattr(feed, "WAITERS_MAX", 0)
     async with running_cloud(tmp_path / "cloud") as cloud:
         async with asyncio.timeout(20):
             assert (await events(cloud, "?wait=30"))[:2] == (200, [])
 
 
 def test_the_list_of_types_is_closed_and_documented() -> None:
-    document = (feed_routes.__file__ or "").rpartition("/cloud/")[0] + "/docs/integration.md"
+    document = (feed.__file__ or "").rpartition("/cloud/")[0] + "/docs/integration.md"
     with open(document, encoding="utf-8") as page:
         text = page.read()
     assert {kind for kind in TYPES if f"`{kind}`" not in text} == set()

@@ -15,8 +15,8 @@ import pytest
 from agent.domain import campaign as campaigns
 from agent.domain import token
 from agent.domain.campaign import OfflineClass
+from cloud.api.http import BUSY_AFTER
 from cloud.errors import StoreUnavailable
-from cloud.http import BUSY_AFTER
 from sync import wire
 from sync.wire import Limits, ResultStatus
 from tests.integration.cloud_server_kit import (

@@ -20,7 +20,7 @@ from agent.commands.enrol import enrol
 from agent.domain.benefit import PointsSpend
 from agent.domain.offer import Offer
 from agent.domain.time import day_number
-from cloud.background import count_all
+from cloud.api.background import count_all
 from cloud.main import init
 from cloud.publish import Ages
 from tests.core_kit import files_hold

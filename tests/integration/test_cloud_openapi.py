@@ -19,9 +19,9 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from agent.domain import campaign as campaigns
 from agent.domain.scan import Kind, Rule, rule_to_wire
-from cloud import page_routes
+from cloud.api import page
+from cloud.api.server import make_app
 from cloud.reports import REPORTS
-from cloud.server import make_app
 from sync import wire
 from sync.ports import Answer
 from sync.verdicts import VERDICTS_TYPE, read_verdicts, verdicts_path
@@ -40,7 +40,7 @@ def test_the_document_is_openapi(document: dict[str, Any]) -> None:
 
 
 async def test_it_names_every_route_and_no_other(document: dict[str, Any], tmp_path: Path) -> None:
-    pages = {route.handler for route in page_routes.ROUTES if isinstance(route, web.RouteDef)}
+    pages = {route.handler for route in page.ROUTES if isinstance(route, web.RouteDef)}
     async with running_cloud(tmp_path / "cloud") as cloud:
         assert cloud.cloud is not None
         served = {

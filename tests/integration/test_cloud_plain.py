@@ -12,12 +12,12 @@ import pytest
 from agent.domain.campaign import Words
 from agent.domain.parts import PromoCode
 from agent.domain.record import GENESIS
-from cloud import sql_plain, sql_records
 from cloud.chain import CouponRef, Entry, judge
 from cloud.lists import LedgerLine
 from cloud.ports import CloudStore, PromoRow
-from cloud.sql_plain import Batch
-from cloud.sqlite_store import SqliteStore
+from cloud.store import sql_plain, sql_records
+from cloud.store.sql_plain import Batch
+from cloud.store.sqlite_store import SqliteStore
 from tests.cloud_stores import store as store  # the fixture, for every store
 from tests.integration.test_cloud_ingest import send
 from tests.unit.cloud_kit import AT, CAMPAIGN, ISSUER, LATER, campaign, enrolled, sealing_till

@@ -18,7 +18,7 @@ from agent.domain.campaign import Words
 from agent.domain.disclosure import MEMBER, disclosure, pair_text
 from agent.domain.parts import PromoCode
 from cloud import main
-from cloud.background import count_all
+from cloud.api.background import count_all
 from cloud.intervals import newcombe
 from cloud.ports import CloudStore, PromoRow
 from cloud.reports import REPORTS

@@ -21,12 +21,12 @@ from agent.commands.enrol import enrol
 from agent.domain.record import LANES
 from agent.domain.time import day_number
 from agent.health import OUTDATED_ERROR_S
-from cloud import restore_commands
+from cloud.api.http import utc_now
+from cloud.api.server import make_app
+from cloud.commands import restore
 from cloud.errors import SetupError
-from cloud.http import utc_now
 from cloud.main import init, open_cloud
 from cloud.publish import Ages
-from cloud.server import make_app
 from tests import cloud_contract
 from tests.core_kit import rows
 from tests.integration.cloud_server_kit import STORE_BODY, Running
@@ -76,8 +76,8 @@ async def order(cloud: Running, count: int) -> tuple[int, Any]:
 async def command(folder: Path, *arguments: str) -> None:
     """`redeemd cloud restored`."""
     parser = argparse.ArgumentParser()
-    restore_commands.add_arguments(parser)
-    await restore_commands.run(parser.parse_args([str(folder), *arguments]), utc_now)
+    restore.add_arguments(parser)
+    await restore.run(parser.parse_args([str(folder), *arguments]), utc_now)
 
 
 async def redeem(app: App, *coupons: dict[str, Any]) -> list[str]:

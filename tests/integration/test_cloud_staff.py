@@ -13,9 +13,9 @@ import aiohttp
 import pytest
 
 from cloud import main
-from cloud.admission import COOKIE, USE_NOTED_EVERY
+from cloud.api.admission import COOKIE, USE_NOTED_EVERY
+from cloud.api.staff import SESSION
 from cloud.staff import Role
-from cloud.staff_routes import SESSION
 from tests.cloud_stores import database as database  # the fixture: both engines
 from tests.integration.cloud_server_kit import STORE_BODY, Running, running_cloud
 

@@ -18,8 +18,8 @@ from cloud import status_lists
 from cloud.errors import StoreUnavailable
 from cloud.indexes import new_index_key
 from cloud.ports import StatusPart
-from cloud.sql_store import SqlStore
 from cloud.status_lists import StatusLists
+from cloud.store.sql_store import SqlStore
 from sync.ports import Answer
 from sync.wire import part_path
 from tests.cloud_stores import STORES

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from cloud import deliver, webhook_desk
+from cloud import webhook_desk
+from cloud.api import deliver
 from cloud.errors import Refused, StoreUnavailable
 from cloud.ingest import ingest
 from cloud.outbound import ANSWER_BYTES, Bounds

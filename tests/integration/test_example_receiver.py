@@ -22,8 +22,8 @@ from cloud import webhook_desk
 from cloud.access import digest
 from cloud.feed import TYPES
 from cloud.ingest import ingest
-from cloud.schema import create
-from cloud.sqlite_store import SqliteStore
+from cloud.store.schema import create
+from cloud.store.sqlite_store import SqliteStore
 from cloud.webhooks import secret_text, signature
 from tests.integration.cloud_server_kit import Time
 from tests.integration.webhook_kit import sender

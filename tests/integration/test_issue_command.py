@@ -17,8 +17,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from agent.domain.bundle import Manifest
 from agent.domain.decide import Refusal, verify_scan
 from agent.domain.status import Status
+from cloud.api.http import utc_now
 from cloud.errors import StoreUnavailable
-from cloud.http import utc_now
 from tests.integration.cloud_server_kit import STORE_BODY, Client, Running, running_cloud
 from tests.integration.issue_kit import KEY, TODAY, Shell, rows
 

@@ -20,7 +20,7 @@ from cloud.ingest import ingest
 from cloud.main import init
 from cloud.news import News
 from cloud.ports import CloudStore, KeyState
-from cloud.postgres import PostgresStore, create
+from cloud.store.postgres import PostgresStore, create
 from sync.backoff import Backoff
 from sync.errors import WireError
 from sync.news import NEWS_TYPE, SPREAD_MAX_MS, read_news

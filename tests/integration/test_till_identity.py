@@ -25,7 +25,7 @@ from agent.domain.statement import sign_key_change
 from agent.domain.time import EPOCH_DAY
 from agent.folder import key_path, load_key, next_key_path
 from agent.state import REVOKED
-from cloud.sql_tills import ROOM
+from cloud.store.sql_tills import ROOM
 from sync import wire
 from sync.ports import Answer
 from sync.uplink import HttpUplink, Identity

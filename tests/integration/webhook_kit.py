@@ -16,7 +16,7 @@ from typing import Any
 from aiohttp import web
 
 from cloud import webhook_desk
-from cloud.deliver import Deliveries
+from cloud.api.deliver import Deliveries
 from cloud.outbound import Bounds, Outbound
 from cloud.ports import CloudStore
 from tests.integration.cloud_server_kit import Time

@@ -6,11 +6,11 @@ import sqlite3
 from pathlib import Path
 
 from agent.domain.campaign import Returns
-from cloud import schema, tables
 from cloud.indexes import new_index_key
 from cloud.ingest import ingest
 from cloud.lists import LedgerLine
-from cloud.sqlite_store import SqliteStore
+from cloud.store import schema, tables
+from cloud.store.sqlite_store import SqliteStore
 from cloud.tills import TillState
 from tests.unit.cloud_kit import NOW, batch, campaign, enrolled, sealing_till
 

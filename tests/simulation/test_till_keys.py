@@ -17,7 +17,7 @@ from agent.domain.record import EVIDENCE_LANE, LANES, REDEMPTION_LANE, ChainHead
 from agent.domain.statement import read_key_change, sign_key_change
 from cloud.access import digest
 from cloud.ingest import ingest
-from cloud.sqlite_store import SqliteStore
+from cloud.store.sqlite_store import SqliteStore
 from cloud.tills import KeyStanding
 from sync.wire import ResultStatus
 from tests.unit.cloud_kit import LATER, NOW, SealingTill, batch, enrolled, known_marks, sealing_till

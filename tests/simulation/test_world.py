@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 import cloud.ingest
-import cloud.sql_returns
-import cloud.sql_verdicts
+import cloud.store.sql_returns
+import cloud.store.sql_verdicts
 from agent.domain.decide import PriorUse
 from agent.store.conflicts import SqlConflicts
 from agent.store.ledger import SqlTransaction
@@ -75,9 +75,9 @@ def see_all(take: Callable[..., Any]) -> Callable[..., Any]:
         (SqlOutbox, "settle", settle_all),
         (SqlTransaction, "view", forget_uses),
         (cloud.ingest, "_result", say_stored),
-        (cloud.sql_returns, "settle", do_nothing),
-        (cloud.sql_returns, "_give_back", do_nothing),
-        (cloud.sql_verdicts, "write", do_nothing),
+        (cloud.store.sql_returns, "settle", do_nothing),
+        (cloud.store.sql_returns, "_give_back", do_nothing),
+        (cloud.store.sql_verdicts, "write", do_nothing),
         (SqlConflicts, "take", see_all),
     ],
     ids=[

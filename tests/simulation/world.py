@@ -60,9 +60,9 @@ from agent.store.database import Database
 from agent.store.ledger import SqlLedger
 from agent.store.outbox import SqlOutbox
 from cloud.access import digest
+from cloud.api.http import Cloud
 from cloud.erasing import check_chains
 from cloud.export import TABLES, Period
-from cloud.http import Cloud
 from cloud.ingest import REVERSAL, ingest
 from cloud.issue import add_issuer, issue
 from cloud.main import init, open_cloud
@@ -201,7 +201,7 @@ class CloudSide:
         return _problem(404, "unknown_root")
 
     async def _till(self, name: str, signer: bytes) -> Till:
-        """As `cloud.http.signed_till`: the first request by a new key confirms it."""
+        """As `cloud.api.http.signed_till`: the first request by a new key confirms it."""
         till = await self.cloud.store.till(name)
         assert till is not None, "it is enrolled"
         (key,) = (key for key in till.keys if key.public_key == signer)

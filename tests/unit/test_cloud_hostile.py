@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from agent.domain import campaign as campaigns
 from agent.domain.fields import FieldError
-from cloud import forms
+from cloud.api import forms
 from cloud.ingest import check_events
 from sync import strict_json
 from sync.errors import WireError

@@ -10,7 +10,7 @@ import pytest
 from agent.domain import campaign as campaigns
 from agent.domain import cbor
 from agent.domain.pricing import quote
-from cloud import forms
+from cloud.api import forms
 from tests.unit.cloud_kit import campaign
 from tests.vectors import generate
 from tests.vectors.pricing import read_case

@@ -18,7 +18,7 @@ from agent.domain.receipt_template import LANGUAGES, PAPERS
 from agent.domain.wording import promises
 from agent.print_words import CAUSES
 from agent.receipts.book import built_in_text
-from cloud.forms import offer
+from cloud.api.forms import offer
 from config import ConfigError
 
 

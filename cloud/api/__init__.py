@@ -1,0 +1,1 @@
+"""The cloud over HTTP: who asks, the resources, and what runs beside them."""

@@ -1,0 +1,1 @@
+"""The cloud's database: SQLite and PostgreSQL behind one text of SQL."""
