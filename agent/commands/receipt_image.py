@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from agent.commands.errors import EX_DATAERR, EX_NOINPUT, EX_USAGE, CommandError
 from agent.domain import image
 from agent.domain.barcode import PAPER_DOTS_MIN
+from agent.regular_file import read_regular
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
@@ -76,8 +77,7 @@ def _grey(path: Path) -> Picture:
     from PIL import Image
 
     try:
-        with path.open("rb") as file:
-            content = file.read(FILE_BYTES_MAX + 1)
+        content = read_regular(path, FILE_BYTES_MAX)
     except OSError as error:
         raise CommandError(f"{path} cannot be read: {error.strerror}", EX_NOINPUT) from error
     if len(content) > FILE_BYTES_MAX:

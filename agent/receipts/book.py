@@ -16,6 +16,7 @@ from agent.domain import image, shop
 from agent.domain.image import ImageError
 from agent.domain.receipt_template import LANGUAGES, PAPERS, Template
 from agent.domain.template_reader import TEMPLATE_CHARS_MAX, TemplateError, read_template
+from agent.regular_file import read_regular
 
 SUFFIX, IMAGE_SUFFIX = ".receipt", ".png"
 FILES_MAX = 64
@@ -71,14 +72,16 @@ def read_folder(folder: Path) -> Found:
         if len(paths) > FILES_MAX:
             many = f"{folder} holds {len(paths)} templates and images; at most {FILES_MAX} are read"
             return NOTHING._replace(faults=(many,))
-        return read_all((str(path), path.name, _content(path)) for path in paths)
     except OSError as error:
         return NOTHING._replace(faults=(f"{folder} cannot be read: {error.strerror}",))
-
-
-def _content(path: Path) -> bytes:
-    with path.open("rb") as file:
-        return file.read(TEMPLATE_CHARS_MAX * 4 + 1)
+    contents, faults = [], []
+    for path in paths:
+        try:
+            contents.append((str(path), path.name, read_regular(path, TEMPLATE_CHARS_MAX * 4)))
+        except OSError as error:
+            faults.append(f"{path} cannot be read: {error.strerror}")
+    found = read_all(contents)
+    return found._replace(faults=(*faults, *found.faults))
 
 
 def read_all(named: Iterable[tuple[str, str, bytes]]) -> Found:

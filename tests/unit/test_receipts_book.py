@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import msgspec
 import pytest
 
@@ -98,6 +100,20 @@ def test_a_folder_is_read_as_far_as_it_can(tmp_path):
     assert "is no folder" in read_folder(tmp_path / "none").faults[0]
     many = written(tmp_path / "many", **{f"t{n}": saying("x") for n in range(FILES_MAX + 1)})
     assert f"at most {FILES_MAX}" in read_folder(many).faults[0]
+
+
+def test_a_pipe_or_a_link_to_nowhere_costs_no_other_template_and_no_wait(tmp_path):
+    folder = written(tmp_path / "own", good=saying("file"))
+    os.mkfifo(folder / "a.receipt")
+    os.mkfifo(folder / "a.png")
+    (folder / "b.receipt").symlink_to(tmp_path / "gone")
+    templates, _, faults = read_folder(folder)
+    assert list(templates) == [("redemption", "zh")]
+    assert [fault.rpartition("/")[2] for fault in faults] == [
+        "a.png cannot be read: it is no regular file",
+        "a.receipt cannot be read: it is no regular file",
+        "b.receipt cannot be read: No such file or directory",
+    ]
 
 
 def test_every_own_template_is_text_that_store_it_can_begin_from():
