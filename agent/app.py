@@ -89,6 +89,7 @@ class App:
         self._settings = settings
         self._clock = SystemClock()
         self._database = Database(database_path(settings))
+        self._numbers = SqlNumbers(self._database)
         self._stack = contextlib.AsyncExitStack()
         self._line = Line(settings.sync)
         self._print_queue: PrintQueue | None = None
@@ -179,7 +180,6 @@ class App:
         ledger = SqlLedger(self._database)
         promos = self._promos = Promos(self._state, ledger, self._clock, key, self._line.wake)
         self._print_queue = self._queue(prints, printers, promos)
-        numbers = SqlNumbers(self._database)
         maker = receipt_maker(language) if printers else None
         desk = Desk(self._state, ledger, self._clock, *keys, maker, settings.promo.enabled, *asking)
         members = Members(self._state, self._clock, ledger, secret, pos_wins=settings.members.pos_wins)
@@ -195,7 +195,7 @@ class App:
             hub=Hub(),
             signals=self._signals(),
             clock=self._clock,
-            numbers=numbers,
+            numbers=self._numbers,
             prints=prints,
             print_queue=self._print_queue,
             promos=promos,
@@ -206,7 +206,7 @@ class App:
                 *(("printer", device.printer.status) for device in printers),
             ],
             lanes=self._line.states,
-            lane_desk=LaneDesk(self._line.all_states, numbers, self._clock),
+            lane_desk=LaneDesk(self._line.all_states, self._numbers, self._clock),
             committed=self._line.wake,
             requeue=self._requeue,
             version=importlib.metadata.version("redeemd"),
@@ -250,7 +250,7 @@ class App:
         return await self._stack.enter_async_context(uplink)
 
     async def _say_health(self) -> str:
-        return report(await self.till.status(), await SqlNumbers(self._database).delivered())
+        return report(await self.till.status(), await self._numbers.delivered())
 
     async def _requeue(self, lane: str | None, sequence: int | None) -> int:
         """What came back is sent at once."""

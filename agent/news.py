@@ -11,6 +11,7 @@ import logging
 import random as random_module
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
 from sync.backoff import Backoff
 from sync.errors import WireError
@@ -60,39 +61,24 @@ class NewsWatch:
         self._clock = clock
         self._random = random
         self._seen = ""
-        self._failures = 0
-        self._failure: Failure | None = None
-        self._failure_at: float | None = None
-        self._success_at: float | None = None
-        self._next_at: float | None = None
         self._tally = Tally()
+        self._state = LaneState("news", "fetching", None, None, 0, None, None, tally=self._tally)
 
     def state(self) -> LaneState:
-        asking = self._next_at is None
-        state = "fetching" if asking else "waiting" if self._failures else "idle"
-        return LaneState(
-            "news",
-            state,
-            self._success_at,
-            self._next_at,
-            self._failures,
-            self._failure,
-            self._failure_at,
-            tally=self._tally,
-        )
+        return self._state
 
     async def run(self) -> None:
         """Wait for news until cancelled."""
         LANE_TALLY.set(self._tally)
         while True:
-            asked_at, self._next_at = self._clock(), None
+            asked_at, self._state = self._clock(), self._state.asking()
             self._tally.attempts += 1
             news = await self._ask()
             if isinstance(news, Failure):
                 await self._failed(news)
             elif news.mark != self._seen:
                 first, self._seen = not self._seen, news.mark
-                self._succeeded()
+                self._state = self._state.succeeded(self._clock(), 0.0)
                 # A fleet that was woken together does not ask together.
                 await self._rest(news.spread_ms / 1000 * self._random())
                 if not first:  # at the start everything is asked for anyway
@@ -101,21 +87,18 @@ class NewsWatch:
             elif self._clock() - asked_at < self._wait_s / 2:
                 await self._failed(Failure(FailureKind.PROTOCOL, "the cloud does not keep the question"))
             else:
-                self._succeeded()
+                self._state = self._state.succeeded(self._clock(), 0.0)
 
-    def _succeeded(self) -> None:
-        self._failures, self._success_at = 0, self._clock()
+    async def _rest(self, wait_s: float) -> None:
+        self._state = replace(self._state, next_try_at=self._clock() + wait_s)
+        await asyncio.sleep(wait_s)
 
     async def _failed(self, failure: Failure) -> None:
-        self._failures += 1
-        self._failure, self._failure_at = failure, self._clock()
         self._tally.failures[failure.kind] += 1
-        wait_s = failure.retry_after_s or 0.0
-        await self._rest(self._rest_s + wait_s + self._backoff.delay_s(self._failures, self._random))
-
-    async def _rest(self, seconds: float) -> None:
-        self._next_at = self._clock() + seconds
-        await asyncio.sleep(seconds)
+        failures = self._state.consecutive_failures + 1
+        wait_s = self._rest_s + (failure.retry_after_s or 0.0) + self._backoff.delay_s(failures, self._random)
+        self._state = self._state.failed(failure, self._clock(), wait_s)
+        await asyncio.sleep(wait_s)
 
     async def _ask(self) -> News | Failure:
         """A Failure where nothing was learnt; the wait is shorter next time, in case something cuts what is silent."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from sync.ports import Failure, FailureKind
@@ -67,3 +67,24 @@ class LaneState:
         if not self.consecutive_failures:
             return Circuit.CLOSED
         return Circuit.OPEN if self.state == "waiting" else Circuit.HALF_OPEN
+
+    def asking(self) -> LaneState:
+        """A poller's, once it asks."""
+        return replace(self, state="fetching", next_try_at=None)
+
+    def succeeded(self, now: float, wait_s: float) -> LaneState:
+        """A poller's, once it was answered and rests."""
+        return replace(
+            self, state="idle", last_success_at=now, next_try_at=now + wait_s, consecutive_failures=0
+        )
+
+    def failed(self, failure: Failure, now: float, wait_s: float) -> LaneState:
+        """A poller's, once nothing was learnt and it waits."""
+        return replace(
+            self,
+            state="waiting",
+            next_try_at=now + wait_s,
+            consecutive_failures=self.consecutive_failures + 1,
+            failure=failure,
+            failure_at=now,
+        )

@@ -13,7 +13,6 @@ import logging
 import random as random_module
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import replace
 
 from sync.backoff import Backoff
 from sync.errors import OutboxUnavailable
@@ -204,7 +203,7 @@ class Poller:
         while True:
             self._alarm.clear()
             self._tally.attempts += 1
-            self._state = replace(self._state, state="fetching", next_try_at=None)
+            self._state = self._state.asking()
             outcome = await self._fetch()
             wait_s = self._failed(outcome) if isinstance(outcome, Failure) else self._succeeded()
             await _wait(self._alarm, wait_s)
@@ -212,27 +211,15 @@ class Poller:
     def _succeeded(self) -> float:
         # A tenth more or less keeps a fleet that started together from asking together for ever.
         wait_s = self._interval_s * (0.9 + 0.2 * self._random())
-        now = self._clock()
-        self._state = replace(
-            self._state, state="idle", last_success_at=now, next_try_at=now + wait_s, consecutive_failures=0
-        )
+        self._state = self._state.succeeded(self._clock(), wait_s)
         return wait_s
 
     def _failed(self, failure: Failure) -> float:
         self._tally.failures[failure.kind] += 1
-        failures = self._state.consecutive_failures + 1
+        failures, known = self._state.consecutive_failures + 1, self._state.failure
         wait_s = (failure.retry_after_s or 0.0) + self._backoff.delay_s(failures, self._random)
-        now = self._clock()
-        self._state = replace(
-            self._state,
-            state="waiting",
-            next_try_at=now + wait_s,
-            consecutive_failures=failures,
-            failure_at=now,
-        )
-        known = self._state.failure
+        self._state = self._state.failed(failure, self._clock(), wait_s)
         news = failures == 1 or known is None or failure.kind is not known.kind
-        self._state = replace(self._state, failure=failure)
         level = logging.WARNING if news else logging.DEBUG
         log.log(level, "%s: %s: %s", self.name, failure.kind.value, failure.detail)
         return wait_s

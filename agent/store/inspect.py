@@ -44,17 +44,9 @@ def job_number(job_id: str) -> int | None:
 
 def counts(connection: sqlite3.Connection, day: int) -> Counts:
     """What waits on store day `day`, without reading a whole table."""
-    waiting = {
-        lane: connection.execute(f"SELECT count(*) FROM {outbox}").fetchone()[0]
-        for lane, outbox in WAITING.items()
-    }
-    oldest = connection.execute(
-        f"SELECT json_extract(event, '$.time') FROM {WAITING[REDEMPTION_LANE]} ORDER BY sequence LIMIT 1"
-    ).fetchone()
-    quarantined = sum(
-        connection.execute(f"SELECT count(*) FROM {table} WHERE state = 'quarantined'").fetchone()[0]
-        for table in TABLES.values()
-    )
+    lanes = outboxes(connection)
+    waiting = {lane: outbox.waiting for lane, outbox in lanes.items()}
+    quarantined = sum(outbox.quarantined for outbox in lanes.values())
     conflicts = count_conflicts(connection, day_text(day - CONFLICT_DAYS))
     prints = dict(connection.execute(f"SELECT state, count(*) FROM {OPEN_PRINTS} GROUP BY state").fetchall())
     free = connection.execute("SELECT count(*) FROM promo WHERE redemption_id IS NULL").fetchone()[0]
@@ -64,9 +56,7 @@ def counts(connection: sqlite3.Connection, day: int) -> Counts:
         ).fetchone()[0]
         for table in (TABLES.values() if quarantined else ())
     )
-    return Counts(
-        waiting, quarantined, conflicts, None if oldest is None else oldest[0], prints, free, forked
-    )
+    return Counts(waiting, quarantined, conflicts, lanes[REDEMPTION_LANE].oldest, prints, free, forked)
 
 
 def outboxes(connection: sqlite3.Connection) -> dict[str, OutboxNow]:
