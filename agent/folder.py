@@ -59,11 +59,16 @@ def state_dir_fault(folder: Path) -> tuple[str, str] | None:
     return None
 
 
+def refuse_readable(path: Path) -> None:
+    """StartError if others than the till's own user may read what must stay its own. OSError if it cannot be seen."""
+    if stat.S_IMODE(path.stat().st_mode) & 0o077:
+        raise StartError(f"{path} may be read by others. Run: chmod 600 {path}")
+
+
 def load_key(path: Path) -> SigningKey:
     """The till's own key; StartError if it is missing, damaged or readable by others."""
     try:
-        if stat.S_IMODE(path.stat().st_mode) & 0o077:
-            raise StartError(f"{path} may be read by others. Run: chmod 600 {path}")
+        refuse_readable(path)
         return signing_key_from_pem(path.read_bytes())
     except FileNotFoundError:
         raise StartError(f"{path} is missing: enrol this till (redeemd enrol --code CODE)") from None

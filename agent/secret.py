@@ -11,10 +11,9 @@ import hashlib
 import logging
 import os
 import re
-import stat
 from pathlib import Path
 
-from agent.folder import StartError, sync_folder
+from agent.folder import StartError, refuse_readable, sync_folder
 
 SECRET_BYTES = 32
 _FORM = re.compile(rf"[0-9a-f]{{{2 * SECRET_BYTES}}}\n?", re.ASCII)
@@ -45,8 +44,7 @@ def make_secret(folder: Path) -> bytes:
 
 def _load(path: Path) -> bytes:
     try:
-        if stat.S_IMODE(path.stat().st_mode) & 0o077:
-            raise StartError(f"{path} may be read by others. Run: chmod 600 {path}")
+        refuse_readable(path)
         text = path.read_bytes()[: 4 * SECRET_BYTES].decode("ascii", "replace")
     except OSError as error:
         raise StartError(f"{path} cannot be read: {error.strerror}") from error

@@ -84,8 +84,7 @@ def _read_template(item: Any) -> Template:
         raise FieldError(f"template.content has more than {shop.TEMPLATE_BYTES_MAX} bytes")
     try:  # as tills will: a broken one is refused here, where somebody reads why
         if content.startswith(image.SIGNATURE):
-            image.check_name(name)
-            image.read_image(content)
+            image.check_image(name, content)
         else:
             read_template(content.decode())
     except UnicodeDecodeError:

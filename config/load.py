@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import stat
 import tomllib
 from collections.abc import Iterable
 from itertools import islice
@@ -15,6 +13,7 @@ import msgspec
 from config import lines, walk
 from config.consistency import Finding
 from config.problem import ConfigError, Problem, printable, quote
+from config.regular_file import NotRegular, read_regular
 from config.schema import Config
 
 MAX_FILE_BYTES = 256 * 1024
@@ -117,12 +116,11 @@ def _read(path: Path) -> str:
     """The text of a regular file of at most MAX_FILE_BYTES, without the byte order mark some editors write."""
     file = str(path)
     try:
-        with open(path, "rb", opener=_open_without_waiting) as stream:
-            if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
-                raise _fault(
-                    file, 0, "is not a regular file", "name a text file that the user of the service may read"
-                )
-            content = stream.read(MAX_FILE_BYTES + 1)
+        content = read_regular(path, MAX_FILE_BYTES)
+    except NotRegular:
+        raise _fault(
+            file, 0, "is not a regular file", "name a text file that the user of the service may read"
+        ) from None
     except FileNotFoundError:
         raise _fault(file, 0, "does not exist", "copy till.example.toml there and edit it") from None
     except (OSError, ValueError) as error:  # ValueError: the path holds a NUL
@@ -137,11 +135,6 @@ def _read(path: Path) -> str:
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise _fault(file, line, "is not UTF-8 text", "save the file with the encoding UTF-8") from None
-
-
-def _open_without_waiting(path: str, flags: int) -> int:
-    """Opening a FIFO must not wait for a writer that never comes."""
-    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def _fault(file: str, line: int, wrong: str, allowed: str) -> ConfigError:

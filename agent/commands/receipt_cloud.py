@@ -60,8 +60,7 @@ def read_image_file(path: Path) -> bytes:
     """An image that templates can name. CommandError names the file."""
     content = _content(path, image.BYTES_MAX)
     try:
-        image.check_name(path.name)
-        image.read_image(content)
+        image.check_image(path.name, content)
     except image.ImageError as error:
         raise CommandError(f"{path}: {error}", EX_DATAERR) from error
     return content

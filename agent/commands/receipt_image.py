@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from agent.commands.errors import EX_DATAERR, EX_NOINPUT, EX_USAGE, CommandError
 from agent.domain import image
 from agent.domain.barcode import PAPER_DOTS_MIN
-from agent.regular_file import read_regular
+from config.regular_file import read_regular
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture

@@ -49,6 +49,12 @@ def check_name(name: str) -> None:
         raise ImageError(f"an image is named like logo.png: a-z 0-9 - _ and .png, not {name[:40]!r}")
 
 
+def check_image(name: str, png: bytes) -> None:
+    """ImageError unless templates can name it so and printers print it."""
+    check_name(name)
+    read_image(png)
+
+
 def read_image(png: bytes) -> Image:
     """Bounded before anything is unpacked. ImageError for any other form."""
     if len(png) > BYTES_MAX:

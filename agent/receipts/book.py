@@ -16,7 +16,7 @@ from agent.domain import image, shop
 from agent.domain.image import ImageError
 from agent.domain.receipt_template import LANGUAGES, PAPERS, Template
 from agent.domain.template_reader import TEMPLATE_CHARS_MAX, TemplateError, read_template
-from agent.regular_file import read_regular
+from config.regular_file import read_regular
 
 SUFFIX, IMAGE_SUFFIX = ".receipt", ".png"
 FILES_MAX = 64
@@ -92,8 +92,7 @@ def read_all(named: Iterable[tuple[str, str, bytes]]) -> Found:
     for where, name, content in named:
         try:
             if content.startswith(image.SIGNATURE) or name.endswith(IMAGE_SUFFIX):
-                image.check_name(name)
-                image.read_image(content)
+                image.check_image(name, content)
                 images[name] = content
             else:
                 _put(templates, read_template(content.decode()))
