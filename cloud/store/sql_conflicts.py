@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import astuple
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -42,13 +43,11 @@ _ENDED = _SELECT.format(
 _OF_CONFLICT = (
     "issuer = ? AND campaign = ? AND idx = ? AND till = ? AND lane = ? AND sequence = ? AND hash = ?"
 )
+_ENDING = ("kind", *_OF_ENDED.split(", "), "back", "ended_at", "ended_by")
 _KEEP = (
     f"INSERT INTO ended_conflict VALUES ({', '.join('?' * 20)})"
-    " ON CONFLICT (issuer, campaign, idx, till, lane, sequence, hash) DO UPDATE SET won_till = excluded.won_till,"
-    " won_lane = excluded.won_lane, won_sequence = excluded.won_sequence, back = excluded.back,"
-    " won_redemption_id = excluded.won_redemption_id, won_received_at = excluded.won_received_at,"
-    " won_time = excluded.won_time, won_hash = excluded.won_hash, ended_at = excluded.ended_at,"
-    " ended_by = excluded.ended_by, kind = excluded.kind"
+    " ON CONFLICT (issuer, campaign, idx, till, lane, sequence, hash)"
+    f" DO UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in _ENDING)}"
 )
 
 
@@ -118,6 +117,5 @@ def end(db: Db, coupon: CouponRef, place: tuple[object, ...], won: Win, back: st
     if ended is None:
         return False
     ended_at = max(by.received_at, ended[1], won.received_at)  # a return may come before its redemption
-    winner = (won.till, won.lane, won.sequence, won.redemption_id, won.received_at, won.time, won.hash)
-    db.execute(_KEEP, (*coupon, *place, *ended, *winner, back, ended_at, by.record_id))
+    db.execute(_KEEP, (*coupon, *place, *ended, *astuple(won), back, ended_at, by.record_id))
     return True

@@ -19,6 +19,11 @@ _CAMPAIGN = (
 _INSERT = "INSERT INTO implausible VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
 
 
+def put(db: Db, *row: object) -> None:
+    """List what cannot be right (the columns of `implausible`), unless something else is listed of that record."""
+    db.execute(_INSERT, row)
+
+
 def raise_most(db: Db, campaign: Campaign) -> None:
     """Keep what one coupon may take off at most by any version, and the most points that its sale may earn: a till
     offline may still have an older one."""
@@ -42,7 +47,7 @@ def note(db: Db, till: str, lane: str, place: int, entry: Entry, at: str) -> Non
     reason = implausible_because(db.execute(_CAMPAIGN, coupon[:2]).fetchone(), entry)
     if reason:
         said = (entry.record_id, entry.time, at, *coupon, entry.discount_minor)
-        db.execute(_INSERT, (till, lane, place, entry.hash, reason, *said))
+        put(db, till, lane, place, entry.hash, reason, *said)
 
 
 def implausible_because(campaign: tuple[int, int | None] | None, entry: Entry) -> str:

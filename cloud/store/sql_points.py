@@ -17,6 +17,7 @@ from agent.domain.points import USUAL_PERCENT, adds_up, part_fits, percent_of, r
 from agent.domain.record import REDEMPTION_LANE
 from cloud.facts import REDEMPTION, REVERSAL, Stored, read_data
 from cloud.members import PROGRAM, change_of, points_said, redemption_number
+from cloud.store import sql_plausible
 from cloud.store.sql import Db
 from cloud.store.sql_campaigns import campaign_of
 from cloud.store.sql_issued import Issued
@@ -32,7 +33,6 @@ _RECORD = (
     "SELECT hash, event_id, time, received_at, discount_minor FROM record"
     " WHERE till = ? AND lane = ? AND sequence = ?"
 )
-_NOTE = "INSERT INTO implausible VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
 _BEFORE = """
 SELECT r.event FROM reversal v
 JOIN record r ON (r.till, r.lane, r.sequence, r.hash) = (v.till, v.lane, v.sequence, v.hash)
@@ -121,10 +121,8 @@ class Points:
 
     def _list(self, reason: str, till: str, sequence: int, coupon: Sequence[Any]) -> None:
         """Unless something else that cannot be right is listed of the record already."""
-        row = self._db.execute(_RECORD, (till, REDEMPTION_LANE, sequence)).fetchone()
-        digest, *said, discount = row
-        place = (till, REDEMPTION_LANE, sequence, digest, reason)
-        self._db.execute(_NOTE, (*place, *said, *coupon, discount))
+        digest, *said, discount = self._db.execute(_RECORD, (till, REDEMPTION_LANE, sequence)).fetchone()
+        sql_plausible.put(self._db, till, REDEMPTION_LANE, sequence, digest, reason, *said, *coupon, discount)
 
     def _stands(self, till: str, sequence: int) -> tuple[Any, ...] | None:
         """(issuer, campaign, index, discount_minor, event) of a redemption against which nothing speaks."""

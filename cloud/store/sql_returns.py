@@ -14,6 +14,7 @@ from agent.domain.status import Status
 from cloud.chain import BackLine, CouponRef, Entry, Reversal
 from cloud.lists import Cursor, ReversalLine, Win
 from cloud.returns import REVOKED_KEY, Part, left_of, nothing_left, parts_back, shares_of
+from cloud.store import sql_plausible
 from cloud.store.sql import Db
 from cloud.store.sql_campaigns import campaign_of
 from cloud.store.sql_conflicts import Return
@@ -30,7 +31,6 @@ _INSERT = (
     " ON CONFLICT (issuer, campaign, idx, redemption_id, till, sequence, hash) DO NOTHING"
 )
 _OF_COUPON = "issuer = ? AND campaign = ? AND idx = ?"
-_NOTE = "INSERT INTO implausible VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
 _REDEMPTION = (
     "SELECT r.event_id, r.issuer, r.campaign, r.idx, r.discount_minor, r.event, r.hash, r.received_at,"
     " h.till IS NOT NULL"
@@ -89,7 +89,7 @@ def settle(db: Db, coupon: CouponRef, redemption_id: str, told: list[Finding]) -
         if isinstance(done, str):
             _end(db, row, "refused", done, None)
             said = (redemption_id, time, at, *coupon, amount)
-            db.execute(_NOTE, (place[0], REDEMPTION_LANE, place[1], place[2], f"return_{done}", *said))
+            sql_plausible.put(db, place[0], REDEMPTION_LANE, place[1], place[2], f"return_{done}", *said)
         else:
             _end(db, row, "applied", "", json.dumps(done))
             note_late(db, str(place[0]), REDEMPTION_LANE, int(str(place[1])))
