@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from agent.domain.parts import Place
 from cloud.lists import ConflictLine
-from cloud.ports import CloudStore
+from cloud.places import Places
 
 
 class _Follows(NamedTuple):
@@ -68,16 +68,11 @@ _CALLED = {
 }
 
 
-async def shown(store: CloudStore, lines: list[ConflictLine]) -> list[dict[str, Any]]:
+async def shown(places: Places, lines: list[ConflictLine]) -> list[dict[str, Any]]:
     """The lines as they are answered (docs/cloud-openapi.yaml, ConflictLine)."""
-    tills = {till for line in lines for till in (line.till, line.winner.till)}
-    stores = {till: await _place(store, till) for till in tills}
-    return [_shown(line, stores[line.winner.till], stores[line.till]) for line in lines]
-
-
-async def _place(store: CloudStore, till: str) -> Place | None:
-    found = await store.till(till)
-    return None if found is None else await store.place(found.store)
+    return [
+        _shown(line, await places.place(line.winner.till), await places.place(line.till)) for line in lines
+    ]
 
 
 def _shown(line: ConflictLine, won: Place | None, lost: Place | None) -> dict[str, Any]:

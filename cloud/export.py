@@ -15,6 +15,7 @@ from agent.domain.offer import PARTIES, Funding
 from agent.domain.record import record_id
 from cloud.conflicts import shown
 from cloud.lists import NEWEST, LedgerLine, ReversalLine
+from cloud.places import Places
 from cloud.ports import CloudStore, Offer
 from cloud.returns import Part, shares_of
 from cloud.rewards import read_reward
@@ -89,11 +90,12 @@ async def _redemptions(store: CloudStore, period: Period) -> Pages:
 
 async def _conflicts(store: CloudStore, period: Period) -> Pages:
     """Those that last, then those that a return has ended, each from the newest."""
+    places = Places(store)
     for ended in (False, True):
         after = NEWEST
         while lines := await store.conflicts(PAGE, after, ended=ended):
             after = lines[-1].cursor()
-            told = await shown(store, [line for line in lines if period.has(line.received_at)])
+            told = await shown(places, [line for line in lines if period.has(line.received_at)])
             yield [_conflict_row(one) for one in told]
             if lines[-1].received_at < period.since:
                 break  # the newest come first
@@ -298,31 +300,6 @@ async def _ledger(store: CloudStore, period: Period) -> AsyncIterator[list[Ledge
     while page := await store.ledger(None, after, PAGE):
         after = (page[-1].till, page[-1].lane, page[-1].sequence)
         yield [line for line in page if line.index is not None and period.has(line.received_at)]
-
-
-class Places:
-    """Where tills stand, as the cloud knows it: (store, merchant)."""
-
-    def __init__(self, store: CloudStore) -> None:
-        self._store = store
-        self._known: dict[str, tuple[str | None, str | None]] = {}
-        self._stores: dict[str, tuple[str | None, str | None]] = {}
-
-    async def of(self, till: str) -> tuple[str | None, str | None]:
-        if till not in self._known:
-            found = await self._store.till(till)
-            self._known[till] = (None, None) if found is None else await self.at(found.store)
-        return self._known[till]
-
-    async def load(self) -> None:
-        """All stores at once, where many will be asked for."""
-        self._stores |= {place.store: (place.store, place.merchant) for place in await self._store.places()}
-
-    async def at(self, store: str) -> tuple[str | None, str | None]:
-        if store not in self._stores:
-            place = await self._store.place(store)
-            self._stores[store] = (None, None) if place is None else (place.store, place.merchant)
-        return self._stores[store]
 
 
 TABLES = {

@@ -40,3 +40,40 @@ async def add_till(
             f"till {till} is known in store {known.store}: choose another name, or say move if it goes to {place}",
         )
     await store.add_till(till, place, code_digest, expires)
+
+
+class Places:
+    """Where tills stand, as the cloud knows it: each till and each store is asked for once."""
+
+    def __init__(self, store: CloudStore) -> None:
+        self._store = store
+        self._tills: dict[str, Place | None] = {}
+        self._stores: dict[str, Place | None] = {}
+
+    async def load(self) -> None:
+        """All stores at once, where many will be asked for."""
+        self._stores |= {place.store: place for place in await self._store.places()}
+
+    async def place(self, till: str) -> Place | None:
+        """Where this till stands."""
+        if till not in self._tills:
+            found = await self._store.till(till)
+            self._tills[till] = None if found is None else await self._place(found.store)
+        return self._tills[till]
+
+    async def of(self, till: str) -> tuple[str | None, str | None]:
+        """(store, merchant) of this till."""
+        return _named(await self.place(till))
+
+    async def at(self, store: str) -> tuple[str | None, str | None]:
+        """(store, merchant) of this store."""
+        return _named(await self._place(store))
+
+    async def _place(self, store: str) -> Place | None:
+        if store not in self._stores:
+            self._stores[store] = await self._store.place(store)
+        return self._stores[store]
+
+
+def _named(place: Place | None) -> tuple[str | None, str | None]:
+    return (None, None) if place is None else (place.store, place.merchant)

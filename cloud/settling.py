@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 
-from cloud.export import Period, Places, Row, StoreSums, line_parts, parties_of, party_rows, returns_in
+from cloud.export import Period, Row, StoreSums, line_parts, parties_of, party_rows, returns_in
+from cloud.places import Places
 from cloud.ports import CloudStore
 
 

@@ -150,7 +150,7 @@ async def conflicts(request: web.Request) -> web.Response:
     if state not in ("lasting", "ended"):
         raise Refused(422, "bad_field", "state is neither lasting nor ended")
     lines = await cloud.store.conflicts(limit, after, till, ended=state == "ended")
-    return _listed("conflicts", lines, limit, await shown(cloud.store, lines))
+    return _listed("conflicts", lines, limit, await shown(places.Places(cloud.store), lines))
 
 
 @ROUTES.get("/v1/admin/refusals")

@@ -13,7 +13,7 @@ from agent.domain.record import REDEMPTION_LANE
 from cloud.errors import Refused
 from cloud.indexes import coupon_index
 from cloud.store.sql import Db
-from cloud.store.sql_issued import Issued, list_records
+from cloud.store.sql_issued import Issued, note
 
 LOOK = 500
 """Numbers looked at together, once some were passed over."""
@@ -90,4 +90,4 @@ def _list(db: Db, issuer: str, campaign: int, passed: Sequence[int]) -> None:
     issued = Issued(db)
     made_up = sorted(index for index in passed if issued.never(issuer, campaign, index))
     rows = db.matching(_RECORDS, (issuer, campaign), made_up)
-    list_records(db, sorted(set(rows)))
+    note(db, sorted(set(rows)))

@@ -7,7 +7,7 @@ knows which numbers it drew, and the index tells the number (`cloud.indexes`): n
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 from agent.domain.record import REDEMPTION_LANE
 from cloud.indexes import coupon_number
@@ -19,20 +19,17 @@ _CAMPAIGN = (
 _KEYS = "SELECT campaigns, registered FROM issuer_key WHERE issuer = ?"
 _NOTE = (
     "INSERT INTO implausible SELECT till, lane, sequence, hash, 'never_issued', event_id, time, received_at, issuer,"
-    " campaign, idx, discount_minor FROM record WHERE till = ? AND lane = ? AND sequence = ? AND idx IS NOT NULL"
-    " ON CONFLICT DO NOTHING"
+    " campaign, idx, discount_minor FROM record WHERE till = ?1 AND lane = ?2 AND sequence = ?3 AND idx IS NOT NULL"
+    " AND (CAST(?4 AS TEXT) IS NULL OR hash = ?4) ON CONFLICT DO NOTHING"
 )
-_NOTE_THIS = _NOTE.replace("AND idx IS NOT NULL", "AND idx IS NOT NULL AND hash = ?")
 
 
-def note(db: Db, till: str, sequences: Sequence[int]) -> None:
-    """List these redemptions of a till, unless something else that cannot be right is listed of them already."""
-    db.executemany(_NOTE, [(till, REDEMPTION_LANE, sequence) for sequence in sequences])
+def note(db: Db, records: Iterable[tuple[str, int, str | None]]) -> None:
+    """List these redemptions, unless something else that cannot be right is listed of them already.
 
-
-def list_records(db: Db, records: Sequence[tuple[str, int, str]]) -> None:
-    """`note` of records by till, sequence and hash; one that was refused is none."""
-    db.executemany(_NOTE_THIS, [(till, REDEMPTION_LANE, sequence, own) for till, sequence, own in records])
+    records: till, sequence and hash, None for whichever stands there; one that was refused is none.
+    """
+    db.executemany(_NOTE, [(till, REDEMPTION_LANE, sequence, own) for till, sequence, own in records])
 
 
 class Issued:

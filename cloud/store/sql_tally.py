@@ -187,7 +187,7 @@ class _Batch:
                 self._settle(store, stored, data, campaign)
                 if self._issued.never(fact.issuer, fact.campaign, fact.index):
                     made_up.append(stored.sequence)
-        note(self._db, till, made_up)
+        note(self._db, ((till, sequence, None) for sequence in made_up))
         for key, sums in tally(facts, store).items():
             before = self._sums.get(key)
             self._sums[key] = sums if before is None else before.plus(sums)

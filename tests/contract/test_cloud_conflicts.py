@@ -15,6 +15,7 @@ from cloud.conflicts import shown
 from cloud.indexes import new_index_key
 from cloud.ingest import ingest
 from cloud.lists import NEWEST
+from cloud.places import Places
 from cloud.ports import CloudStore
 from tests.cloud_stores import store as store  # the fixture, for every store
 from tests.contract.test_cloud_store import entry
@@ -40,7 +41,7 @@ async def send(store: CloudStore, till: SealingTill, *events: dict[str, Any], at
 
 
 async def listed(store: CloudStore, *, ended: bool = False, till: str | None = None) -> list[dict[str, Any]]:
-    return await shown(store, await store.conflicts(10, NEWEST, till, ended=ended))
+    return await shown(Places(store), await store.conflicts(10, NEWEST, till, ended=ended))
 
 
 async def test_both_sides_and_what_follows(store: CloudStore) -> None:
