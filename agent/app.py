@@ -22,15 +22,14 @@ from typing import Any
 import config
 from agent import devices, notify
 from agent.api.server import ApiServer
+from agent.bundles.erasing import LOOK_EVERY_S, Erasing
+from agent.bundles.refresh import Refresher
 from agent.clock import SystemClock
-from agent.conflict_slip import slip_maker
-from agent.conflicts import Conflicts
 from agent.disk import DiskLevel, disk_levels
 from agent.domain.budget import BudgetUse
 from agent.domain.bundle import BundleError
 from agent.domain.keys import SigningKey
 from agent.domain.time import day_number
-from agent.erasing import LOOK_EVERY_S, Erasing
 from agent.folder import (
     StartError,
     database_path,
@@ -41,24 +40,26 @@ from agent.folder import (
     prepare_state_dir,
     refuse_a_lost_ledger,
 )
-from agent.health_report import report
 from agent.hub import Hub
-from agent.lane_desk import LaneDesk
-from agent.line import Line
+from agent.line.conflicts import Conflicts
+from agent.line.desk import LaneDesk
+from agent.line.health_report import report
+from agent.line.lanes import Line
+from agent.line.online import Checks
 from agent.members import Members
-from agent.online import Checks
 from agent.ports import CommitUnknown, LedgerUnavailable, PrintJob
-from agent.printing import Device, PrintQueue
-from agent.promos import Promos
-from agent.promotion import AskTyped
+from agent.printing.conflict_slip import slip_maker
+from agent.printing.queue import Device, PrintQueue
+from agent.promos.choice import AskTyped
+from agent.promos.handed_out import Promos
+from agent.promos.typed import asks
 from agent.receipts.maker import receipt_maker
 from agent.receipts.model import ReceiptError
 from agent.receipts.papers import Papers
 from agent.redeem import Redeemer
-from agent.refresh import Refresher
 from agent.risk import Risk
-from agent.sale_desk import Desk
-from agent.sales import Sales
+from agent.sales.desk import Desk
+from agent.sales.lifecycle import Sales
 from agent.secret import make_secret
 from agent.signals import Signals
 from agent.state import TillState
@@ -72,7 +73,6 @@ from agent.store.outbox import SqlOutbox
 from agent.store.prints import SqlPrints
 from agent.store.risk import read_uses
 from agent.till import Till, Wiring
-from agent.typed import asks
 from sync.ports import Asker
 
 log = logging.getLogger(__name__)

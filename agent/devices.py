@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, assert_never
 
 import config
 from agent.domain.barcode import PAPER_DOTS_MIN
-from agent.printing import Device
+from agent.printing.queue import Device
 from drivers.commanded import Commands, Mouth
 from drivers.ports import ReceiptPrinter, ScanSource
 

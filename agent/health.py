@@ -12,7 +12,7 @@ from agent.domain.bundle import Age, Manifest
 from agent.domain.parts import Contents
 from agent.domain.time import EffectiveTime, day_number, timestamp
 from agent.ports import Counts
-from agent.print_words import CAUSES, LOOK
+from agent.printing.words import CAUSES, LOOK
 from agent.state import REVOKED, Trust
 from drivers.ports import DeviceState, DeviceStatus
 

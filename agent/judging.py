@@ -12,7 +12,7 @@ from agent.domain.online import UNASKED, Checked, Word
 from agent.domain.outcome import Outcome
 from agent.domain.sale import Sale
 from agent.domain.token import Coupon
-from agent.online import Checks
+from agent.line.online import Checks
 from agent.request import Request
 from agent.state import Trust
 

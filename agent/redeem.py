@@ -29,10 +29,10 @@ from agent.domain.settlement import settled
 from agent.domain.token import Coupon
 from agent.domain.verdict import Verdict, make_verdict
 from agent.judging import heard, judge
+from agent.line.online import Checks
 from agent.members import NOBODY, Customer, as_now
-from agent.online import Checks
 from agent.ports import AnsweredBefore, Clock, CommitUnknown, Ledger, LedgerUnavailable, Transaction
-from agent.promotion import AskTyped, Issuing, contents_for, hand_out, nobody, read_typed_promo
+from agent.promos.choice import AskTyped, Issuing, contents_for, hand_out, nobody, read_typed_promo
 from agent.records import (
     ENCODE,
     Moment,

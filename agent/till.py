@@ -13,10 +13,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from agent import health
-from agent.bundle_desk import BundleDesk
-from agent.checkout import NOTED, Checkout
-from agent.conflicts import Conflicts
-from agent.counter import Counter
+from agent.bundles.desk import BundleDesk
+from agent.bundles.refresh import Refresher
 from agent.domain import time
 from agent.domain.eligibility import Member
 from agent.domain.outcome import Outcome, Tone
@@ -27,18 +25,20 @@ from agent.domain.verdict import Verdict
 from agent.guesses import Guesses
 from agent.hub import Hub
 from agent.intake import Arrival, Intake, Overflow
-from agent.lane_desk import LaneDesk
+from agent.line.conflicts import Conflicts
+from agent.line.desk import LaneDesk
 from agent.members import NOBODY, Customer, Members
 from agent.ports import Clock, CommitUnknown, Counts, LedgerUnavailable, PrintJob, Prints
-from agent.print_words import print_json
-from agent.printing import PrintQueue
-from agent.promos import Promos
-from agent.receipt_desk import ReceiptDesk
+from agent.printing.desk import ReceiptDesk
+from agent.printing.queue import PrintQueue
+from agent.printing.words import print_json
+from agent.promos.handed_out import Promos
 from agent.redeem import Redeemer
-from agent.refresh import Refresher
 from agent.request import Request
 from agent.risk import Risk
-from agent.sales import Sales, StillRunning
+from agent.sales.checkout import NOTED, Checkout
+from agent.sales.counter import Counter
+from agent.sales.lifecycle import Sales, StillRunning
 from agent.signals import Signals
 from agent.state import TillState, bundle_age
 from agent.till_json import clock_json, device_json, fault_json, join_json, latest, member_json, sale_json

@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256
 
+from agent.bundles.refresh import Refresher
 from agent.clock import SystemClock
 from agent.domain import token
 from agent.domain.campaign import Campaign
@@ -21,7 +22,6 @@ from agent.domain.decide import verify_scan
 from agent.domain.keys import IssuerKey, new_signing_key
 from agent.domain.parts import Contents
 from agent.domain.token import DAY_MAX, Coupon
-from agent.refresh import Refresher
 from agent.state import TillState
 from agent.store.bundle_cache import SqlBundleCache
 from agent.store.database import Database

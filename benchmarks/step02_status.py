@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from time import perf_counter
 
+from agent.bundles.refresh import Refresher
 from agent.clock import SystemClock
 from agent.domain import cbor, status_delta
 from agent.domain.bundle import describe_part
@@ -20,7 +21,6 @@ from agent.domain.decide import find_status
 from agent.domain.status import Status, StatusList
 from agent.domain.status_parts import delta_name, delta_to_wire, read_lists
 from agent.domain.token import Claims, Coupon
-from agent.refresh import Refresher
 from agent.state import TillState
 from agent.store.bundle_cache import SqlBundleCache
 from agent.store.database import Database

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import Any
 
-from agent.code_tables import code_parts
+from agent.bundles.code_tables import code_parts
 from agent.domain import bundle, record
 from agent.domain.campaign import Words
 from agent.domain.keys import signature_ok

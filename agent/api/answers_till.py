@@ -8,7 +8,7 @@ from msgspec import Meta
 
 from agent.api.answers import CheckoutNow, Count, MemberNow, Minor, Said, SaleNow, Shape, StoreCurrency, Time
 from agent.ports import PrintState
-from agent.print_words import CAUSES
+from agent.printing.words import CAUSES
 from drivers.ports import DeviceState
 
 ISSUES = (

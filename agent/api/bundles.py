@@ -8,7 +8,7 @@ from agent.api.answers_till import Imported
 from agent.api.errors import ApiError
 from agent.api.keys import TILL
 from agent.api.operation import Answer, operation
-from agent.bundle_desk import ImportRunning
+from agent.bundles.desk import ImportRunning
 
 routes = web.RouteTableDef()
 

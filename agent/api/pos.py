@@ -32,9 +32,9 @@ from agent.api.wire import (
 from agent.domain.pricing import PRESENTED_MAX
 from agent.domain.sale import LINES_MAX, PIECES_MAX
 from agent.request import KeyReused
-from agent.sale_desk import Answered, Ask, Final, SaleFault
-from agent.sale_return import Return
-from agent.sales import HOLD_LEAST_S, HOLD_MOST_S, HOLD_S, StillRunning
+from agent.sales.desk import Answered, Ask, Final, SaleFault
+from agent.sales.lifecycle import HOLD_LEAST_S, HOLD_MOST_S, HOLD_S, StillRunning
+from agent.sales.returns import Return
 
 routes = web.RouteTableDef()
 

@@ -10,7 +10,7 @@ from agent.api.keys import TILL
 from agent.api.operation import Answer, Query, limit, operation
 from agent.api.wire import read_limit
 from agent.ports import PrintState
-from agent.receipt_desk import DrawerShut, NotUnconfirmed, NotWaiting, ReceiptGone, UnknownJob
+from agent.printing.desk import DrawerShut, NotUnconfirmed, NotWaiting, ReceiptGone, UnknownJob
 
 PRINTS_MAX, PRINTS_DEFAULT = 50, 20
 

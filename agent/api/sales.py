@@ -11,8 +11,8 @@ from agent.api.errors import ApiError
 from agent.api.keys import TILL
 from agent.api.operation import Answer, operation
 from agent.api.wire import CurrentSaleBody, answer, known_sale, read_body, told_of
-from agent.checkout import NothingToUndo
-from agent.sale_desk import SaleFault
+from agent.sales.checkout import NothingToUndo
+from agent.sales.desk import SaleFault
 from agent.till import Till
 from agent.till_json import member_json, sale_json
 

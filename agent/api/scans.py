@@ -24,7 +24,7 @@ from agent.hub import VERDICTS_KEPT
 from agent.intake import Overflow
 from agent.members import NOBODY
 from agent.request import KeyReused
-from agent.sales import StillRunning
+from agent.sales.lifecycle import StillRunning
 from agent.till import Till
 
 KEY_CHARS_MAX = 128

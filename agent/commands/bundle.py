@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import config
-from agent import bundle_file as carried
+from agent.bundles import carried
+from agent.bundles.code_tables import code_parts
+from agent.bundles.refresh import Refresher
 from agent.clock import SystemClock
-from agent.code_tables import code_parts
 from agent.commands.admin import cloud_address, read_token, unreachable
 from agent.commands.arguments import cloud_arguments
 from agent.commands.errors import EX_USAGE, CommandError
@@ -32,7 +33,6 @@ from agent.domain.shop import StaffRole
 from agent.domain.time import EffectiveTime, day_number, day_text, effective_time, timestamp
 from agent.folder import database_path, prepare_state_dir
 from agent.health import age_sentence
-from agent.refresh import Refresher
 from agent.state import TillState, make_trust
 from agent.store.bundle_cache import SqlBundleCache
 from agent.store.codes import code_shelf

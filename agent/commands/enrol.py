@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import config
+from agent.bundles.refresh import Refresher
 from agent.clock import SystemClock
 from agent.commands.errors import CommandError
 from agent.domain import bundle, record
 from agent.domain.keys import SigningKey
 from agent.domain.statement import SEQUENCE_MAX
 from agent.folder import database_path, key_path, make_key, prepare_state_dir
-from agent.refresh import Refresher
 from agent.secret import make_secret
 from agent.state import TillState
 from agent.store.bundle_cache import SqlBundleCache

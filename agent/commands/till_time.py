@@ -7,6 +7,7 @@ import asyncio
 from pathlib import Path
 
 import config
+from agent.bundles.refresh import Refresher
 from agent.clock import SystemClock
 from agent.commands.errors import EX_NOINPUT, CommandError
 from agent.commands.till_file import DEFAULT_CONFIG
@@ -14,7 +15,6 @@ from agent.domain.bundle import BundleError
 from agent.domain.statement import STATEMENT_BYTES_MAX, TimeStatement
 from agent.domain.time import ONLINE_SLACK, timestamp
 from agent.folder import database_path
-from agent.refresh import Refresher
 from agent.state import TillState
 from agent.store.bundle_cache import SqlBundleCache
 from agent.store.database import Database

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from agent.code_tables import code_parts
+from agent.bundles.code_tables import code_parts
 from agent.commands.errors import EX_DATAERR, EX_NOINPUT, CommandError
 from agent.commands.keyfile import record_from_json
 from agent.domain import bundle

@@ -274,7 +274,7 @@ class SqlNumbers:
         return await self._database.run(read)
 
     async def delivered(self) -> Mapping[str, int]:
-        """For `agent.health_report`. Raises LedgerUnavailable or CommitUnknown."""
+        """For `agent.line.health_report`. Raises LedgerUnavailable or CommitUnknown."""
         return await self._database.run(delivered)
 
     async def outboxes(self) -> Mapping[str, OutboxNow]:

@@ -10,7 +10,7 @@ import pytest_asyncio
 from playwright.async_api import Browser, Page, expect
 
 import config
-from agent import checkout
+from agent.sales import checkout
 from drivers.virtual_scanner import VirtualScanner
 from tests.browser.page_kit import IN_CHROMIUM
 from tests.browser.test_cashier_real import browser, page

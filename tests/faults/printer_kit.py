@@ -8,9 +8,9 @@ from contextlib import suppress
 
 import pytest
 
-from agent import printing
 from agent.ports import PrintJob
-from agent.printing import Device, PrintQueue
+from agent.printing import queue as printing
+from agent.printing.queue import Device, PrintQueue
 from agent.receipts.escpos import render_escpos
 from agent.receipts.model import Cut, Receipt, Text
 from agent.receipts.profile import PrinterProfile

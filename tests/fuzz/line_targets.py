@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from agent.domain.fields import FieldError
 from agent.domain.online import CHECK_COUPONS_MAX, CLOUDS_WORDS, Word
-from agent.online import read_words
+from agent.line.online import read_words
 from cloud.checks import CHECK_BYTES_MAX, read_check
 from cloud.returns import Part, left_of, parts_back, read_reversal
 from sync import strict_json

@@ -13,6 +13,7 @@ import aiohttp
 from aiohttp import web
 
 import config
+from agent.bundles.refresh import Refresher
 from agent.commands import enrol as enrolling
 from agent.domain import bundle
 from agent.domain.bundle import Manifest, Part, Root
@@ -20,7 +21,6 @@ from agent.domain.keys import SigningKey
 from agent.domain.sale import Sale
 from agent.domain.statement import Revocation, sign_revocation
 from agent.folder import key_path, make_key
-from agent.refresh import Refresher
 from cloud.keyring import MANIFEST, Keyring
 from cloud.main import new_manifest_key
 from cloud.roots import publish

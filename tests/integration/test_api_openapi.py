@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 import config
 from agent.api import server, wire
-from agent.bundle_file import INBOX
+from agent.bundles.carried import INBOX
 from agent.commands.show import status_lines
 from agent.domain import bundle_file
 from agent.domain.bundle_file import Head

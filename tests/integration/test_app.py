@@ -14,12 +14,12 @@ import pytest
 import config
 from agent import app as app_module
 from agent.app import App, running
-from agent.bundle_file import INBOX
+from agent.bundles.carried import INBOX
+from agent.bundles.refresh import Refresher
 from agent.domain import bundle_file, cbor, status
 from agent.domain.time import Anchor, BootTime
-from agent.health_report import report
+from agent.line.health_report import report
 from agent.ports import LedgerUnavailable
-from agent.refresh import Refresher
 from agent.store.bundle_cache import store_bundle
 from agent.store.database import Database
 from sync.till_health import read_header

@@ -18,8 +18,9 @@ from typing import Any
 
 import pytest
 
-from agent import bundle_desk, cli
-from agent.bundle_file import INBOX, import_file
+from agent import cli
+from agent.bundles import desk as bundle_desk
+from agent.bundles.carried import INBOX, import_file
 from agent.domain import bundle, bundle_file, cbor
 from agent.domain.bundle import BundleError
 from agent.domain.bundle_file import FILE_BYTES_MAX, PREFIX_BYTES, Head

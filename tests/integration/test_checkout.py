@@ -12,7 +12,7 @@ import pytest
 import pytest_asyncio
 
 import config
-from agent import checkout
+from agent.sales import checkout
 from tests.factory import Factory, amount_off
 from tests.integration.api_kit import RealTill, listening, real_till
 from tests.integration.member_kit import card

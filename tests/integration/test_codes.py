@@ -16,14 +16,14 @@ from pathlib import Path
 
 import pytest
 
-from agent.code_tables import code_parts
+from agent.bundles.code_tables import code_parts
+from agent.bundles.refresh import Refresher
 from agent.commands.verify import explain, from_till
 from agent.domain.codes import CodeKey
 from agent.domain.keys import signing_key_from_seed
 from agent.domain.sale import Sale
 from agent.domain.scan import Kind, Rule
 from agent.ports import LedgerUnavailable
-from agent.refresh import Refresher
 from agent.request import KeyReused
 from agent.state import REVOKED
 from agent.store.codes import code_shelf

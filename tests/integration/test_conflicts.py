@@ -17,9 +17,9 @@ import config
 from agent.app import App, running
 from agent.cli import main
 from agent.commands.enrol import enrol
-from agent.conflict_slip import slip_maker
-from agent.conflicts import Conflicts
 from agent.domain.time import day_number
+from agent.line.conflicts import Conflicts
+from agent.printing.conflict_slip import slip_maker
 from agent.receipts.maker import document_of
 from agent.receipts.papers import Papers
 from agent.receipts.plain import render_text

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from agent import printing
-from agent.printing import Device, PrintQueue
+from agent.printing import queue as printing
+from agent.printing.queue import Device, PrintQueue
 from drivers.escpos_commands import DRAWER_PULSE
 from drivers.ports import Delivery, PrinterCause, ReceiptPrinter
 from drivers.printers import NetworkPrinter

@@ -14,7 +14,7 @@ import pytest
 import config
 from agent.app import App, running
 from agent.commands.enrol import enrol
-from agent.news import WAIT_LEAST_S, WAIT_S, NewsWatch
+from agent.line.news import WAIT_LEAST_S, WAIT_S, NewsWatch
 from cloud.indexes import new_index_key
 from cloud.ingest import ingest
 from cloud.main import init

@@ -20,7 +20,7 @@ from agent.app import App, running
 from agent.commands.enrol import enrol
 from agent.domain import campaign as campaigns
 from agent.domain.campaign import OfflineClass, Risk
-from agent.online import REST_S, RETRY_S
+from agent.line.online import REST_S, RETRY_S
 from tests.core_kit import HandClock, rows
 from tests.integration.api_kit import Answer, RealTill, until
 from tests.integration.attack_kit import Line, always

@@ -8,8 +8,8 @@ from contextlib import asynccontextmanager, suppress
 
 import pytest
 
-from agent import printer_watch
-from agent.printer_watch import SILENT_MOST, watch
+from agent.printing import watch as printer_watch
+from agent.printing.watch import SILENT_MOST, watch
 from drivers.ports import DeviceState, PrinterCause, PrinterStatus
 from drivers.printers import NetworkPrinter
 from drivers.virtual_printer import Fault, VirtualPrinter

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from agent import printer_watch, printing
 from agent.ports import LedgerUnavailable, PrintJob
-from agent.printing import Device, PrintQueue
+from agent.printing import queue as printing
+from agent.printing import watch as printer_watch
+from agent.printing.queue import Device, PrintQueue
 from drivers.ports import (
     JOB_BYTES_MAX,
     Delivery,

@@ -14,14 +14,14 @@ from typing import Any
 
 import pytest
 
-from agent import printing
 from agent.domain.outcome import Outcome
 from agent.domain.sale import Sale
 from agent.domain.time import Anchor, BootTime
 from agent.domain.token import parse
 from agent.ports import LedgerUnavailable, PrintState
-from agent.printing import Device, PrintQueue
-from agent.promos import Promos
+from agent.printing import queue as printing
+from agent.printing.queue import Device, PrintQueue
+from agent.promos.handed_out import Promos
 from drivers.ports import Delivery, PrinterCause
 from tests.core_kit import Core, check_chain, core, install, promo_codes
 from tests.factory import Factory, amount_off, today

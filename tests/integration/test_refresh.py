@@ -14,11 +14,11 @@ from pathlib import Path
 
 import pytest
 
+from agent.bundles.refresh import Refresher
 from agent.domain.bundle import BundleError
 from agent.domain.parts import read_parts
 from agent.domain.status import Status
 from agent.ports import LedgerUnavailable
-from agent.refresh import Refresher
 from sync.ports import Answer, Failure, FailureKind
 from sync.wire import bundle_path, part_path
 from tests.core_kit import Core, core, install, promo_codes, rows

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from agent.bundles.refresh import Refresher
 from agent.domain import cbor, status, status_delta, token
 from agent.domain.bundle import BundleError
 from agent.domain.status import Status
 from agent.domain.status_delta import Delta
 from agent.domain.status_parts import delta_name, delta_to_wire
-from agent.refresh import Refresher
 from sync.ports import Failure, FailureKind
 from sync.wire import ResultStatus, bundle_path
 from tests.core_kit import Core, core, install

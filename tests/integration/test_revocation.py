@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from agent.bundles.refresh import Refresher
 from agent.domain import bundle
 from agent.domain.bundle import BundleError, Part, Root
 from agent.domain.keys import SigningKey, new_signing_key
 from agent.domain.statement import Revocation, sign_revocation
-from agent.refresh import Refresher
 from agent.state import REVOKED
 from sync.ports import Answer, Failure, FailureKind
 from sync.wire import PROBLEM_TYPE, REVOCATION_HEADER, Problem, bundle_path, encode_problem, root_path

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.bundle_file import import_file
+from agent.bundles.carried import import_file
 from agent.domain import bundle
 from agent.domain.cose import parse
 from agent.domain.keys import new_signing_key

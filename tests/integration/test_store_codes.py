@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from agent.code_tables import code_parts
+from agent.bundles.code_tables import code_parts
 from agent.domain.bundle import BundleError, Part, describe_part
 from agent.domain.codes import CodeKey, CodeKind, Form, TableHead, code_hash, make_table
 from agent.ports import LedgerUnavailable

@@ -19,7 +19,7 @@ from agent.domain.parts import Contents
 from agent.domain.promo import short_name
 from agent.domain.token import Claims, Coupon, parse
 from agent.ports import PrintState
-from agent.promos import Promos
+from agent.promos.handed_out import Promos
 from cloud.delegation import WINDOW_DAYS
 from sync.ports import Answer
 from sync.uplink import HttpUplink, Identity

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from agent import clock
+from agent.bundles.refresh import Refresher
 from agent.clock import SystemClock
 from agent.domain.bundle import BundleError, Part
 from agent.domain.statement import TIME_PART, TimeStatement, sign_time
-from agent.refresh import Refresher
 from sync.ports import Answer
 from sync.wire import bundle_path
 from tests.core_kit import Core, HandClock, core, install

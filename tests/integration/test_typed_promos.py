@@ -14,9 +14,9 @@ from agent.domain.promo import letters_of
 from agent.domain.record import EVIDENCE_LANE
 from agent.domain.token import Coupon
 from agent.ports import Ledger
-from agent.promotion import read_typed_promo
+from agent.promos.choice import read_typed_promo
+from agent.promos.typed import asks
 from agent.state import TillState
-from agent.typed import asks
 from sync.errors import WireError
 from sync.ports import Answer
 from sync.promos import NamedPromo, PromoState, promo_path, read_promos

@@ -31,7 +31,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from agent.conflicts import Conflicts
+from agent.bundles.erasing import Erasing
+from agent.bundles.refresh import Refresher
 from agent.domain.campaign import Returns
 from agent.domain.decide import find_status
 from agent.domain.eligibility import Member
@@ -44,15 +45,14 @@ from agent.domain.status import Status
 from agent.domain.time import timestamp
 from agent.domain.token import Claims, Coupon
 from agent.domain.verdict import Verdict
-from agent.erasing import Erasing
+from agent.line.conflicts import Conflicts
 from agent.members import Customer
 from agent.ports import LedgerUnavailable
 from agent.redeem import Redeemer
-from agent.refresh import Refresher
 from agent.request import Request
-from agent.sale_desk import Desk, SaleFault
-from agent.sale_return import Return
-from agent.sales import Sales
+from agent.sales.desk import Desk, SaleFault
+from agent.sales.lifecycle import Sales
+from agent.sales.returns import Return
 from agent.state import TillState
 from agent.store.bundle_cache import SqlBundleCache, enrol
 from agent.store.conflicts import SqlConflicts

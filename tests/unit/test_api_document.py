@@ -20,7 +20,7 @@ from agent.domain.outcome import Outcome, Tone
 from agent.domain.sale import LINES_MAX, PIECES_MAX
 from agent.domain.verdict import Verdict
 from agent.ports import PrintState
-from agent.print_words import CAUSES
+from agent.printing.words import CAUSES
 from drivers.ports import MAX_SCAN_CHARS, DeviceState
 from tests import openapi_page
 from tests.api_contract import PAGE, Contract, examples

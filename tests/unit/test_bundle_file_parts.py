@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.bundle_file import BundleFile
+from agent.bundles.carried import BundleFile
 from agent.domain import bundle_file
 from agent.domain.bundle import BundleError
 from agent.domain.bundle_file import FILE_BYTES_MAX, Head

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from agent.bundle_file import BundleFile
+from agent.bundles.carried import BundleFile
 from agent.domain import bundle, cbor, record, status, token
 from agent.domain.budget import BudgetUse
 from agent.domain.bundle import Age, BundleError

@@ -16,7 +16,7 @@ from agent.domain.fields import FieldError
 from agent.domain.outcome import SAYINGS
 from agent.domain.receipt_template import LANGUAGES, PAPERS
 from agent.domain.wording import promises
-from agent.print_words import CAUSES
+from agent.printing.words import CAUSES
 from agent.receipts.book import built_in_text
 from cloud.api.forms import offer
 from config import ConfigError

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from agent.ports import PrintJob, PrintState
-from agent.print_words import CAUSES, LOOK, print_json
-from agent.printing import _outcome
+from agent.printing.queue import _outcome
+from agent.printing.words import CAUSES, LOOK, print_json
 from drivers.ports import Delivery, PrinterCause, SendResult
 
 

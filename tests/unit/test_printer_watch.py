@@ -7,8 +7,8 @@ from contextlib import suppress
 
 import pytest
 
-from agent import printer_watch
-from agent.printer_watch import ABSENT_MOST_S, TICK_S, wait_before_asking, watch
+from agent.printing import watch as printer_watch
+from agent.printing.watch import ABSENT_MOST_S, TICK_S, wait_before_asking, watch
 from drivers.ipp_printer import IppPrinter
 from drivers.ports import DeviceState, DeviceStatus, PrinterStatus
 from drivers.printers import FilePrinter

@@ -7,7 +7,7 @@ from typing import Any
 
 import config
 from agent.domain.record import LANES
-from agent.news import Ask, NewsWatch
+from agent.line.news import Ask, NewsWatch
 from sync.backoff import Backoff
 from sync.lane_state import LaneState
 from sync.lanes import LaneRunner, Poller

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from agent.bundle_file import INBOX, import_file
-from agent.refresh import Refresher
+from agent.bundles.carried import INBOX, import_file
+from agent.bundles.refresh import Refresher
 from agent.state import TillState
 
 log = logging.getLogger(__name__)

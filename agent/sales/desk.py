@@ -9,9 +9,6 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from agent.basket_price import (
-    Turned,
-)
 from agent.disk import DiskLevel
 from agent.domain import hold as holds
 from agent.domain import record, time
@@ -26,10 +23,10 @@ from agent.domain.risk import Asked
 from agent.domain.sale import Line, Sale
 from agent.domain.token import Coupon
 from agent.guard import view_of
+from agent.line.online import Checks
 from agent.members import NOBODY, Customer
-from agent.online import Checks
 from agent.ports import Clock, Ledger, Transaction
-from agent.promotion import AskTyped, nobody
+from agent.promos.choice import AskTyped, nobody
 from agent.records import (
     Moment,
     Veil,
@@ -40,6 +37,9 @@ from agent.records import (
     subject_of,
 )
 from agent.redeem import ReceiptMaker
+from agent.sales.basket_price import (
+    Turned,
+)
 from agent.state import TillState
 
 

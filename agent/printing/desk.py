@@ -6,9 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 from agent.ports import PrintJob, Prints, PrintState
-from agent.print_words import CAUSES, print_json
-from agent.printing import PrintQueue
-from agent.promos import Promos
+from agent.printing.queue import PrintQueue
+from agent.printing.words import CAUSES, print_json
+from agent.promos.handed_out import Promos
 from drivers.ports import Delivery, PrinterCause
 
 

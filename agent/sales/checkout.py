@@ -1,7 +1,7 @@
 """The sale of a shop without a POS: coupons and a total, in either order. It closes once both are there.
 
 Coupons that are scanned first are noted, nothing of them is used, and they are forgotten visibly after WAIT_S. With
-the total the best allowed combination of them is held and committed in one go (`agent.sales`). Where none of them
+the total the best allowed combination of them is held and committed in one go (`lifecycle`). Where none of them
 counts the sale stays open: another total may do. What no total can decide, for it needs the lines of the sale, is
 judged at once and checked by the cashier, as on a till without a total. The last sale can be taken back, as its
 campaigns' rules say.
@@ -28,9 +28,9 @@ from agent.members import Customer
 from agent.ports import Clock, CommitUnknown, LedgerUnavailable
 from agent.redeem import Redeemer
 from agent.request import Request
-from agent.sale_desk import Ask, Final, SaleFault
-from agent.sale_return import Return
-from agent.sales import Sales
+from agent.sales.desk import Ask, Final, SaleFault
+from agent.sales.lifecycle import Sales
+from agent.sales.returns import Return
 from agent.state import TillState
 
 log = logging.getLogger(__name__)

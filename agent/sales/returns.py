@@ -18,7 +18,7 @@ from agent.domain.basket import share_of_pieces
 from agent.domain.campaign import Returns
 from agent.ports import Transaction
 from agent.records import Moment, base_facts, seal_into
-from agent.sale_desk import Answered, Desk, SaleFault
+from agent.sales.desk import Answered, Desk, SaleFault
 
 REVERSAL = "reversal"
 WHOLE = "*"

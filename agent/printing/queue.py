@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import NamedTuple, TypeVar
 
 from agent.ports import CommitUnknown, LedgerUnavailable, PrintJob, Prints, PrintState
-from agent.printer_watch import watch
+from agent.printing.watch import watch
 from drivers.escpos_commands import DRAWER_PULSE
 from drivers.ports import (
     JOB_BYTES_MAX,
@@ -38,7 +38,7 @@ class Device(NamedTuple):
     render: Callable[[str, int], bytes]
     """(the document as JSON text, copy number) -> bytes"""
     ask_every_s: float = 0
-    """See `printer_watch.watch`."""
+    """See `watch.watch`."""
 
 
 class PrintQueue:

@@ -1,7 +1,7 @@
 """A bundle that is carried here: read a bundle file, and say in sentences why it is not taken.
 
 The file is as hostile as the line. It is read only as far as it promised and the bounds allow, and what it holds is
-verified by the very code that verifies the line (`agent.refresh`).
+verified by the very code that verifies the line (`refresh`).
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, NamedTuple, Self
 
+from agent.bundles.refresh import Refresher
 from agent.domain import bundle, bundle_file
 from agent.domain.bundle import PARTS_MAX, BundleError, Part
 from agent.domain.bundle_file import FILE_BYTES_MAX, PART_HEADER_BYTES, PREFIX_BYTES
 from agent.domain.time import timestamp
-from agent.refresh import Refresher
 from agent.state import TillState
 
 INBOX = "import.bundle"

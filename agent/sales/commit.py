@@ -14,20 +14,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from agent import points
-from agent.basket_price import (
-    Counted,
-    Offered,
-    Scanned,
-    Turned,
-    admitted,
-    applied_json,
-    facts_at,
-    price,
-    quote_json,
-    turned_by,
-    turned_json,
-    with_day,
-)
 from agent.domain import record
 from agent.domain.basket import basket_of
 from agent.domain.decide import Decision
@@ -46,7 +32,7 @@ from agent.domain.verdict import Verdict, make_verdict
 from agent.guard import checked_facts, count_member, supervisor_facts
 from agent.members import Customer, as_now
 from agent.ports import Transaction
-from agent.promotion import Issuing, contents_for, hand_out
+from agent.promos.choice import Issuing, contents_for, hand_out
 from agent.records import (
     ENCODE,
     Moment,
@@ -58,7 +44,21 @@ from agent.records import (
     seal_into,
     subject_of,
 )
-from agent.sale_desk import (
+from agent.sales.basket_price import (
+    Counted,
+    Offered,
+    Scanned,
+    Turned,
+    admitted,
+    applied_json,
+    facts_at,
+    price,
+    quote_json,
+    turned_by,
+    turned_json,
+    with_day,
+)
+from agent.sales.desk import (
     Answered,
     Ask,
     Desk,

@@ -15,16 +15,6 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from agent.basket_price import (
-    Priced,
-    Scanned,
-    Turned,
-    admitted,
-    facts_at,
-    price,
-    priced_json,
-    with_fault,
-)
 from agent.domain import time
 from agent.domain.campaign import Campaign
 from agent.domain.decide import Refusal, verify_scan
@@ -35,7 +25,7 @@ from agent.domain.token import Coupon
 from agent.guard import Stand, stand_by
 from agent.members import as_now, kept_of
 from agent.ports import LedgerUnavailable, Transaction
-from agent.promotion import read_typed_promo
+from agent.promos.choice import read_typed_promo
 from agent.records import (
     ENCODE,
     Moment,
@@ -44,8 +34,18 @@ from agent.records import (
     token_hash,
 )
 from agent.request import KeyReused
-from agent.sale_commit import commit
-from agent.sale_desk import (
+from agent.sales.basket_price import (
+    Priced,
+    Scanned,
+    Turned,
+    admitted,
+    facts_at,
+    price,
+    priced_json,
+    with_fault,
+)
+from agent.sales.commit import commit
+from agent.sales.desk import (
     Answered,
     Ask,
     Desk,
@@ -57,7 +57,7 @@ from agent.sale_desk import (
     note_refusals,
     views_of,
 )
-from agent.sale_return import Return, give_back
+from agent.sales.returns import Return, give_back
 from agent.secret import derived
 from agent.state import Trust
 

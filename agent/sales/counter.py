@@ -6,7 +6,6 @@ import secrets
 from dataclasses import replace
 
 from agent.appeal import Appeal
-from agent.checkout import Checkout
 from agent.domain import time
 from agent.domain.campaign import Words
 from agent.domain.eligibility import Member
@@ -21,6 +20,7 @@ from agent.members import Customer, Members, Told
 from agent.ports import Clock
 from agent.redeem import Redeemer
 from agent.request import Request
+from agent.sales.checkout import Checkout
 from agent.state import TillState
 
 MEMBER_S = 600.0

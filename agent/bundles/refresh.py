@@ -17,7 +17,7 @@ from email.utils import parsedate_to_datetime
 from typing import Protocol
 from zoneinfo import ZoneInfoNotFoundError
 
-from agent.code_tables import CodeTables
+from agent.bundles.code_tables import CodeTables
 from agent.domain import bundle
 from agent.domain.bundle import CODES_PREFIX, BundleError, Manifest, Part, Root
 from agent.domain.parts import read_parts

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Sequence
 
-from agent.promotion import AskTyped, nobody
+from agent.promos.choice import AskTyped, nobody
 from agent.state import TillState
 from sync.errors import WireError
 from sync.ports import Failure, Uplink

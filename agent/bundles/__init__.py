@@ -1,0 +1,1 @@
+"""Bundles: brought by the line or carried here, put in force whole or not at all."""

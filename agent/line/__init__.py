@@ -1,0 +1,1 @@
+"""The line to the cloud: its lanes, what is asked over it, and what is told of it."""

@@ -1,0 +1,1 @@
+"""The sale: priced, held, committed, given back; and the counter of a shop without a POS."""
