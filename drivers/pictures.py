@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -61,7 +62,10 @@ def load_gray(path: str | os.PathLike[str]) -> Gray:
 
     cv2 = load_cv2()
     try:
-        size = os.stat(path).st_size
+        about = os.stat(path)
+        if not stat.S_ISREG(about.st_mode):  # a pipe would be waited for without end
+            raise DriverError("is no regular file")
+        size = about.st_size
         if size > MAX_FILE_BYTES:
             raise DriverError(f"{size} bytes are more than the {MAX_FILE_BYTES} that are read")
         data = np.frombuffer(Path(path).read_bytes(), dtype=np.uint8)

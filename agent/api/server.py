@@ -37,6 +37,7 @@ from agent.api.keys import TILL
 from agent.api.security import make_fits, make_guard, make_signer
 from agent.api.wire import BODY_BYTES_MAX, RedeemBody, body_of
 from agent.till import Till
+from config.regular_file import NotRegular, read_regular
 
 log = logging.getLogger(__name__)
 
@@ -149,11 +150,11 @@ def read_token(path: str) -> str:
     if not path:
         return ""
     try:
-        if not Path(path).is_file():  # a pipe would be waited for without end
-            reason = "is no regular file" if Path(path).exists() else "does not exist"
-            raise ApiStartError(f"token file {path} {reason}")
-        with Path(path).open("rb") as file:
-            token = file.read(TOKEN_BYTES_MAX + 1).decode("ascii").strip()
+        token = read_regular(Path(path), TOKEN_BYTES_MAX).decode("ascii").strip()
+    except FileNotFoundError:
+        raise ApiStartError(f"token file {path} does not exist") from None
+    except NotRegular:
+        raise ApiStartError(f"token file {path} is no regular file") from None
     except OSError as error:
         raise ApiStartError(f"token file {path} cannot be read: {error.strerror}") from error
     except UnicodeDecodeError:

@@ -16,6 +16,7 @@ from sync.ports import FailureKind
 from sync.uplink import checked_base, classify
 
 TIMEOUT_S = 60.0
+TOKEN_CHARS_MAX = 4096
 
 
 class CloudUnreachable(CommandError):
@@ -111,8 +112,9 @@ def _reason(response: aiohttp.ClientResponse, text: str) -> str:
 
 
 def read_token(path: Path) -> str:
-    """The bearer token in a file."""
+    """The bearer token in a file. A pipe is read too: <(pass show token) leaves no secret on the disk."""
     try:
-        return path.read_text("ascii").strip()
+        with path.open(encoding="ascii") as file:
+            return file.read(TOKEN_CHARS_MAX).strip()
     except (OSError, UnicodeDecodeError) as error:
         raise CommandError(f"token file {path}: {error}") from error

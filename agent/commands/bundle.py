@@ -38,6 +38,7 @@ from agent.store.bundle_cache import SqlBundleCache
 from agent.store.codes import code_shelf
 from agent.store.database import Database, connect_read_only
 from agent.store.inspect import stored_bundle, stored_roots
+from config.regular_file import open_regular
 
 IMPORT_TIMEOUT_S = 120.0
 FETCH_TIMEOUT_S = 1800.0
@@ -113,7 +114,7 @@ def _told(arguments: argparse.Namespace, said: Mapping[str, Any]) -> int:
 def _copy(source: Path, inbox: Path) -> None:
     """Into the state directory, the service's own: a running till opens nothing that others name."""
     try:
-        with source.open("rb") as file:
+        with open_regular(source) as file:
             handle = os.open(inbox, os.O_CREAT | os.O_WRONLY | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
             with os.fdopen(handle, "wb") as copy:
                 while (piece := file.read(COPY_BYTES)) and copy.tell() <= FILE_BYTES_MAX:  # it may still grow

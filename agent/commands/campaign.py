@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import csv
+import io
 import json
 import sys
 from collections.abc import Callable
@@ -23,6 +24,7 @@ from agent.commands.wording import campaign_lines, doubt_lines, loss_lines, word
 from agent.domain import campaign as campaigns
 from agent.domain.time import EPOCH_DAY, day_text
 from config import ConfigError
+from config.regular_file import open_regular
 
 REVOKED_AT_ONCE = 5000
 
@@ -314,7 +316,7 @@ def _revoke(arguments: argparse.Namespace) -> int:
 def _indexes_of(arguments: argparse.Namespace) -> set[int]:
     """The coupons of a CSV file, which must all be of this campaign."""
     try:
-        with arguments.csv.open(newline="", encoding="utf-8") as file:
+        with io.TextIOWrapper(open_regular(arguments.csv), "utf-8", newline="") as file:
             rows = [(row["issuer"], int(row["campaign"]), int(row["index"])) for row in csv.DictReader(file)]
     except OSError as error:
         raise CommandError(f"{arguments.csv}: {error.strerror}") from None

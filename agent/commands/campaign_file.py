@@ -7,7 +7,6 @@ stops at the first fault; to find the others, the faulty key is mended from an e
 from __future__ import annotations
 
 import re
-import stat
 import tomllib
 from dataclasses import dataclass
 from datetime import date
@@ -28,6 +27,7 @@ from config.lines import Path as Key
 from config.lines import find_lines, last_line, refuse
 from config.load import dotted
 from config.problem import printable
+from config.regular_file import NotRegular, read_regular
 
 FILE_BYTES_MAX = 64 * 1024
 _REPAIRS_MAX = 40
@@ -264,14 +264,14 @@ def _line(at: dict[Key, int], key: Key) -> int:
 
 def _read(path: Path) -> str:
     try:
-        if not stat.S_ISREG(path.stat().st_mode):
-            raise _fault(path, 0, "is not a regular file", "name a campaign file")
-        content = path.read_bytes() if path.stat().st_size <= FILE_BYTES_MAX else b""
-        if path.stat().st_size > FILE_BYTES_MAX:
+        content = read_regular(path, FILE_BYTES_MAX)
+        if len(content) > FILE_BYTES_MAX:
             raise _fault(path, 0, f"is larger than {FILE_BYTES_MAX // 1024} KiB", "use a smaller file")
         return content.decode("utf-8-sig").replace("\r\n", "\n")
     except FileNotFoundError:
         raise _fault(path, 0, "does not exist", "write one: redeemd campaign new FILE") from None
+    except (NotRegular, IsADirectoryError):
+        raise _fault(path, 0, "is not a regular file", "name a campaign file") from None
     except OSError as error:
         raise _fault(path, 0, f"cannot be read: {error.strerror}", "name a file you may read") from None
     except UnicodeDecodeError:

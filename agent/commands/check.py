@@ -12,6 +12,9 @@ from pathlib import Path
 import config
 from config import ConfigError, Finding, Problem
 
+_FOLDER = 'name a folder of at most 64 templates and images, or use "" for none'
+_FILE = 'mend it (redeemd receipt check tries it) or remove it, or use "" for none'
+
 
 def load(path: Path) -> config.Config:
     """The settings in the file at `path`, all of which this machine can serve; ConfigError with every problem."""
@@ -93,15 +96,19 @@ def _templates(settings: config.Config) -> Iterator[Finding]:
     from agent.devices import profiles
     from agent.receipts.advice import advice
     from agent.receipts.book import read_folder
+    from agent.receipts.profile import GENERIC_80
 
     key = "receipt", "templates"
-    found = read_folder(Path(settings.receipt.templates))
+    folder = Path(settings.receipt.templates)
+    found = read_folder(folder)
     for fault in found.faults:
-        yield key, fault, 'mend it (try it with redeemd receipt preview), or use "" for none'
-    for (paper, language), template in found.templates.items():
-        for printer, profile in profiles(settings).items():
+        yield key, fault, _FOLDER if fault.startswith(f"{folder} ") else _FILE
+    printers = {f"printer {name}": profile for name, profile in profiles(settings).items()}
+    printers = printers or {"a common printer": GENERIC_80}
+    for read, template in found.templates.items():
+        for printer, profile in printers.items():
             for said in advice(template, profile, found.images):
-                where = f"the template for {paper}{language and f' in {language}'}, at printer {printer}"
+                where = f"{found.places[read]}, at {printer}"
                 yield key, f"{where}: {said}", "change it, or see it with redeemd receipt preview"
 
 

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from agent.commands.errors import CommandError
+from agent.commands.errors import EX_DATAERR, EX_NOINPUT, CommandError
+from config.regular_file import read_regular
 
 
 def resolved(path: Path) -> Path:
@@ -18,6 +19,18 @@ def resolved(path: Path) -> Path:
         return path.resolve()
     except (OSError, RuntimeError) as error:  # Python 3.11 and 3.12 say RuntimeError of links in a circle
         raise CommandError(f"{path} cannot be read: its links lead in a circle") from error
+
+
+def read_named(path: Path, bytes_max: int, advice: str = "name a smaller file") -> bytes:
+    """A whole file that somebody named. CommandError for one that cannot be read, has more bytes, or is a pipe, which
+    would be waited for."""
+    try:
+        content = read_regular(path, bytes_max)
+    except OSError as error:
+        raise CommandError(f"{path} cannot be read: {error.strerror}", EX_NOINPUT) from error
+    if len(content) > bytes_max:
+        raise CommandError(f"{path} has more than {bytes_max} bytes: {advice}", EX_DATAERR)
+    return content
 
 
 def private_file(path: Path) -> BinaryIO:

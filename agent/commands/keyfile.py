@@ -36,6 +36,7 @@ from agent.domain.fields import FieldError, Fields
 from agent.domain.keys import IssuerKey, KeyFault, SigningKey, signing_key_from_pem
 from agent.domain.money import AMOUNT_MAX_MINOR
 from agent.domain.token import DAY_MAX, UINT32_MAX
+from config.regular_file import read_regular
 
 KDF_ROUNDS = 600_000
 """OWASP's figure for PBKDF2-HMAC-SHA-256; about a third of a second."""
@@ -204,8 +205,7 @@ def _decrypted(path: Path, pem: bytes, passphrase: str) -> bytes:
 
 def _read(path: Path, what: str) -> bytes:
     try:
-        with path.open("rb") as file:
-            raw = file.read(FILE_BYTES_MAX + 1)
+        raw = read_regular(path, FILE_BYTES_MAX)
     except OSError as error:
         raise CommandError(f"{what} {path}: {error.strerror}") from None
     if len(raw) > FILE_BYTES_MAX:

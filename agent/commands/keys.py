@@ -25,6 +25,7 @@ from agent.commands.arguments import (
 from agent.commands.errors import EX_USAGE, CommandError
 from agent.commands.keyfile import (
     ALGORITHMS,
+    FILE_BYTES_MAX,
     NAME_OF,
     read_record,
     record_path,
@@ -35,6 +36,7 @@ from agent.commands.wording import key_lines
 from agent.domain.cose import Algorithm
 from agent.domain.keys import IssuerKey, KeyFault, key_id, new_signing_key, public_key_from_pem
 from agent.domain.time import EPOCH_DAY
+from config.regular_file import read_regular
 
 _BY_NAME = {name: algorithm for algorithm, name in NAME_OF.items()}
 _LIMITS = ("issuer", "first", "last", "value_max_minor")
@@ -156,8 +158,7 @@ def _register(arguments: argparse.Namespace) -> int:
 def _record_of(arguments: argparse.Namespace) -> IssuerKey:
     """The record of a file that `keys new` wrote, or the limits of the arguments around a public key."""
     try:
-        with arguments.public.open("rb") as file:
-            start = file.read(64 * 1024)
+        start = read_regular(arguments.public, FILE_BYTES_MAX)
     except OSError as error:
         raise CommandError(f"public key {arguments.public}: {error.strerror}") from None
     if b"PRIVATE KEY" in start:

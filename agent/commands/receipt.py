@@ -12,14 +12,13 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from agent.commands import receipt_cloud, receipt_image, till_file
+from agent.commands import receipt_cloud, receipt_image, receipt_printer
 from agent.commands.arguments import at_least_one
 from agent.commands.errors import EX_CONFIG, EX_DATAERR, CommandError
-from agent.commands.receipt_cloud import images_beside, read_image_file, read_template_file
+from agent.commands.receipt_cloud import images_beside, is_image, read_image_file, read_template_file
 from agent.domain.receipt_template import LANGUAGES, PAPERS
 
 if TYPE_CHECKING:
-    import config
     from agent.receipts.model import Receipt
     from agent.receipts.profile import PrinterProfile
 
@@ -43,6 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     checking = add("check", "Say what is wrong with templates and images, forbidden promises included.")
     checking.add_argument("files", nargs="+", type=Path, metavar="FILE")
+    receipt_printer.add_arguments(checking, "each")
     preview = add("preview", "Set a template with sample facts.")
     kind(preview)
     preview.add_argument("--template", type=Path, metavar="FILE", help="without it, our own for PAPER")
@@ -50,17 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--without", nargs="*", default=[], metavar="FACT", help="facts that are not known here"
     )
     preview.add_argument("--copy", type=at_least_one, default=0, metavar="N", help="as the n-th copy")
-    as_printed = preview.add_argument_group("as which printer")
-    where = f"a printer of this till.toml; default: {till_file.DEFAULT_CONFIG}"
-    as_printed.add_argument("--config", type=Path, metavar="FILE", help=where)
-    as_printed.add_argument("--printer", metavar="NAME", help="which one of the file; without it, the first")
-    without = "redeemd printer profiles names them; without it and without that file: generic-80"
-    as_printed.add_argument("--profile", help=without)
-    as_printed.add_argument(
-        "--columns", type=at_least_one, metavar="N", help="as the key of a [[printer]] block"
-    )
-    as_printed.add_argument("--encoding", metavar="SET", help="likewise")
-    as_printed.add_argument("--qr", choices=("auto", "native", "picture"), help="likewise")
+    receipt_printer.add_arguments(preview, "the first")
     receipt_cloud.add_arguments(actions)
     how = preview.add_mutually_exclusive_group()
     how.add_argument("--text", action="store_true", help="as plain text (the default)")
@@ -76,7 +66,7 @@ def run(arguments: argparse.Namespace) -> int:
             sys.stdout.write(built_in_text(arguments.paper, arguments.language))
             return 0
         case "check":
-            return _check(arguments.files)
+            return _check(arguments)
         case "image":
             return receipt_image.run(arguments)
         case "publish":
@@ -87,24 +77,29 @@ def run(arguments: argparse.Namespace) -> int:
             return _preview(arguments)
 
 
-def _check(files: list[Path]) -> int:
+def _check(arguments: argparse.Namespace) -> int:
+    profiles = [] if all(map(is_image, arguments.files)) else receipt_printer.chosen_profiles(arguments)
     wrong = 0
-    for path in files:
+    for path in arguments.files:
         try:
-            print(f"{path}: good, {_image_said(path) if path.suffix == '.png' else _template_said(path)}")
+            said = receipt_image.said(read_image_file(path)) if is_image(path) else _tried(path, profiles)
+            print(f"{path}: good, {said}")
         except CommandError as error:
             print(error)
             wrong += 1
     return EX_DATAERR if wrong else 0
 
 
-def _image_said(path: Path) -> str:
-    return receipt_image.said(read_image_file(path))
+def _tried(path: Path, profiles: list[PrinterProfile]) -> str:
+    """What the template is. CommandError with a line for each thing that would be printed otherwise than written."""
+    from agent.receipts.advice import advice
 
-
-def _template_said(path: Path) -> str:
     template, _ = read_template_file(path)
-    missing = sorted(set(template.images) - images_beside(path, template).keys())
+    images = images_beside(path, template)
+    found = {said: None for profile in profiles for said in advice(template, profile, images)}
+    if found:
+        raise CommandError("\n".join(f"{path}: {said}" for said in found), EX_DATAERR)
+    missing = sorted(set(template.images) - images.keys())
     beside = f"; not beside it: {', '.join(missing)}" if missing else ""
     return f"a template for {template.paper} {template.language or 'in both languages'}{beside}"
 
@@ -113,7 +108,7 @@ def _preview(arguments: argparse.Namespace) -> int:
     from agent.receipts.html import render_html
     from agent.receipts.plain import render_text
 
-    profile = _profile(arguments)
+    profile, *_ = receipt_printer.chosen_profiles(arguments)
     document = _document(arguments, profile)
     if arguments.png is not None:
         _write(arguments.png, _png(document, profile))
@@ -124,57 +119,10 @@ def _preview(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _profile(arguments: argparse.Namespace) -> PrinterProfile:
-    """As whose it is set is said on standard error."""
-    from agent.receipts.model import ReceiptError
-    from agent.receipts.profile import configured_profile
-
-    printer, whose = _printer(arguments)
-    try:
-        profile = configured_profile(
-            arguments.profile or printer.profile,
-            arguments.columns or printer.columns,
-            arguments.encoding or printer.encoding,
-            arguments.qr or printer.qr,
-        )
-    except ReceiptError as error:
-        raise CommandError(f"{error}; see: redeemd printer profiles", EX_CONFIG) from error
-    print(
-        f"as {whose} prints it: {profile.name}, {profile.columns} columns, {profile.encoding}",
-        file=sys.stderr,
-    )
-    return profile
-
-
-def _printer(arguments: argparse.Namespace) -> tuple[config.Printer, str]:
-    """The printer whose settings count where the arguments say nothing else, and whose it is."""
-    import config
-    from agent.commands.printer import chosen_printer
-
-    path = arguments.config or till_file.DEFAULT_CONFIG
-    asked = arguments.config is not None or arguments.printer is not None
-    nobodys = config.FilePrinter(name="preview", device="/dev/null")
-    if arguments.profile is not None and not asked:
-        return nobodys, "such a printer"
-    try:
-        chosen = chosen_printer(config.load(path), arguments.printer)
-    except config.ConfigError as error:
-        if asked:
-            raise
-        fault = error.problems[0]
-        why = "has faults: see redeemd check-config" if fault.line else fault.wrong
-        return nobodys, f"a common printer ({path} {why})"
-    if chosen is not None:
-        return chosen, f"printer {chosen.name} of {path}"
-    if asked:
-        raise CommandError(f"{path} names no printer: add a [[printer]] block", EX_CONFIG)
-    return nobodys, f"a common printer ({path} names none)"
-
-
 def _document(arguments: argparse.Namespace, profile: PrinterProfile) -> Receipt:
     """What would be kept with a job whose facts are the samples. What prints otherwise than it is written is said."""
     from agent.domain.receipt_facts import FACTS
-    from agent.receipts.advice import lost_characters
+    from agent.receipts.advice import advice
     from agent.receipts.book import built_in
     from agent.receipts.model import Cut, Receipt
     from agent.receipts.redemption import Means, filled, marked_copy
@@ -188,9 +136,9 @@ def _document(arguments: argparse.Namespace, profile: PrinterProfile) -> Receipt
         images = images_beside(arguments.template, template)
     language: Literal["zh", "en"] = "en" if (template.language or arguments.language) == "en" else "zh"
     facts = {**SAMPLES[language], **dict.fromkeys(arguments.without, "")}
-    for lost in lost_characters(template, profile):
-        print(lost, file=sys.stderr)
-    means = Means(profile.dots, images, lambda _where, why: print(why, file=sys.stderr))
+    for said in advice(template, profile, images, facts, whole=True):
+        print(said, file=sys.stderr)
+    means = Means(profile.dots, images)
     document = Receipt((*filled(template, facts, means), Cut()), language=language)
     return marked_copy(document, arguments.copy) if arguments.copy > 0 else document
 

@@ -12,13 +12,15 @@ from typing import Any
 
 from agent.commands.admin import CloudAdmin, read_token
 from agent.commands.arguments import at_least_one, cloud_arguments
-from agent.commands.errors import EX_DATAERR, EX_NOINPUT, EX_USAGE, CommandError
+from agent.commands.errors import EX_DATAERR, EX_USAGE, CommandError
+from agent.commands.files import read_named
 from agent.domain import image
 from agent.domain.fields import FieldError
 from agent.domain.receipt_rules import ReceiptRules, read_rules, to_wire
 from agent.domain.receipt_template import Template
 from agent.domain.template_reader import TEMPLATE_CHARS_MAX, TemplateError, read_template
 from agent.domain.time import EPOCH_DAY, day_text
+from agent.receipts.book import IMAGE_SUFFIX
 
 RULES_BYTES_MAX = 256 * 1024
 
@@ -47,7 +49,7 @@ def add_arguments(actions: Any) -> None:
 
 def read_template_file(path: Path) -> tuple[Template, bytes]:
     """A template and its bytes. CommandError names the file and the line."""
-    content = _content(path, 4 * TEMPLATE_CHARS_MAX)
+    content = read_named(path, 4 * TEMPLATE_CHARS_MAX, "a template is shorter")
     try:
         return read_template(content.decode()), content
     except UnicodeDecodeError as error:
@@ -58,12 +60,17 @@ def read_template_file(path: Path) -> tuple[Template, bytes]:
 
 def read_image_file(path: Path) -> bytes:
     """An image that templates can name. CommandError names the file."""
-    content = _content(path, image.BYTES_MAX)
+    content = read_named(path, image.BYTES_MAX, "`redeemd receipt image` shrinks it")
     try:
         image.check_image(path.name, content)
     except image.ImageError as error:
         raise CommandError(f"{path}: {error}", EX_DATAERR) from error
     return content
+
+
+def is_image(path: Path) -> bool:
+    """By its name alone; one in capitals is an image whose name no template can say."""
+    return path.suffix.lower() == IMAGE_SUFFIX
 
 
 def images_beside(path: Path, template: Template) -> dict[str, bytes]:
@@ -75,7 +82,7 @@ def images_beside(path: Path, template: Template) -> dict[str, bytes]:
 def publish(arguments: argparse.Namespace) -> int:
     items, named = [], set()
     for path in arguments.files:
-        if path.suffix == ".png":
+        if is_image(path):
             name, content = path.name, read_image_file(path)
         else:
             template, content = read_template_file(path)
@@ -104,7 +111,7 @@ def rules(arguments: argparse.Namespace) -> int:
 def read_rules_file(path: Path) -> ReceiptRules:
     """The rules in a TOML file, whose days are dates. CommandError names the field."""
     try:
-        table = tomllib.loads(_content(path, RULES_BYTES_MAX).decode())
+        table = tomllib.loads(read_named(path, RULES_BYTES_MAX).decode())
         return read_rules(_with_days(table))
     except (UnicodeDecodeError, tomllib.TOMLDecodeError, FieldError, RecursionError) as error:
         raise CommandError(f"{path}: {error}", EX_DATAERR) from error
@@ -133,14 +140,6 @@ def _lines(found: ReceiptRules) -> list[str]:
     lines += [f"slip {slip.paper} after {slip.benefit}" for slip in found.slips]
     links = (("join", found.join), ("referral", found.referral))
     return lines + [f"{name}: {link.url}" for name, link in links if link is not None]
-
-
-def _content(path: Path, bytes_max: int) -> bytes:
-    try:
-        with path.open("rb") as file:
-            return file.read(bytes_max + 1)
-    except OSError as error:
-        raise CommandError(f"{path} cannot be read: {error.strerror}", EX_NOINPUT) from error
 
 
 def _post(arguments: argparse.Namespace, path: str, body: dict[str, Any]) -> dict[str, Any]:

@@ -16,7 +16,9 @@ from pathlib import Path
 
 import config
 from agent.commands.errors import EX_NOINPUT, CommandError
+from agent.commands.files import read_named
 from agent.commands.till_file import DEFAULT_CONFIG
+from config.load import MAX_FILE_BYTES
 from drivers.card import Framing
 from drivers.discover import fits
 from drivers.inventory import Found, inventory
@@ -73,7 +75,7 @@ def _test(arguments: argparse.Namespace) -> int:
         )
     for line in told(answer):
         print(line)
-    old = arguments.config.read_text(encoding="utf-8") if arguments.config.exists() else ""
+    old = read_named(arguments.config, MAX_FILE_BYTES).decode() if arguments.config.exists() else ""
     new = with_block(old, answer, arguments.name)
     if new == old:
         print(f"{arguments.config} says so already")

@@ -12,10 +12,12 @@ from urllib.request import Request, urlopen
 
 import config
 from agent.commands.errors import CommandError
+from agent.commands.files import read_named
 from agent.store.database import connect_read_only
 from agent.store.inspect import outbox_count, outbox_row, outbox_rows
 
 TIMEOUT_S = 5.0
+TOKEN_BYTES_MAX = 4096
 
 
 class Unreachable(CommandError):
@@ -43,7 +45,8 @@ def ask_till(
         request.data = json.dumps(body).encode()
         request.add_header("Content-Type", "application/json")
     if api.token_file:
-        request.add_header("Authorization", f"Bearer {Path(api.token_file).read_text('ascii').strip()}")
+        token = read_named(Path(api.token_file), TOKEN_BYTES_MAX).decode("ascii", "replace").strip()
+        request.add_header("Authorization", f"Bearer {token}")
     try:
         with urlopen(request, timeout=timeout_s) as answer:
             said: dict[str, Any] = json.loads(answer.read(1 << 20))

@@ -18,6 +18,7 @@ from agent.folder import database_path
 from agent.state import TillState
 from agent.store.bundle_cache import SqlBundleCache
 from agent.store.database import Database
+from config.regular_file import read_regular
 
 _SAID = {
     "used": "this statement was used before: ask for a new one",
@@ -78,18 +79,13 @@ async def _do(database: Database, arguments: argparse.Namespace) -> list[str]:
 
 async def _repair(refresher: Refresher, path: Path) -> TimeStatement:
     try:
-        data = await asyncio.to_thread(_read, path)
+        data = await asyncio.to_thread(read_regular, path, STATEMENT_BYTES_MAX)
     except OSError as error:
         raise CommandError(f"{path}: {error.strerror}", EX_NOINPUT) from error
     try:
         return await refresher.repair_time(data)
     except BundleError as error:
         raise CommandError(f"{path}: {_SAID.get(error.code, error.code)} ({error})") from error
-
-
-def _read(path: Path) -> bytes:
-    with path.open("rb") as file:
-        return file.read(STATEMENT_BYTES_MAX + 1)
 
 
 def _doubt(doubt: str) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 
 from agent.bundles.code_tables import code_parts
 from agent.commands.errors import EX_DATAERR, EX_NOINPUT, CommandError
+from agent.commands.files import read_named
 from agent.commands.keyfile import record_from_json
 from agent.domain import bundle
 from agent.domain.bundle import BundleError, Manifest
@@ -31,6 +32,7 @@ from agent.store.codes import code_shelf
 from agent.store.database import StoreError, connect_read_only
 from agent.store.inspect import prior_use, stored_bundle
 
+KEYS_BYTES_MAX = 1024 * 1024
 VERIFIED = "verified"
 """Signature and key are good and no rule was asked, for want of a bundle."""
 
@@ -77,9 +79,9 @@ def _with_codes(contents: Contents, manifest: Manifest, database: Path) -> Conte
 def from_keys(path: Path) -> Knowledge:
     """Key records alone, as JSON: [{"kid", "issuer", "public_key"} (hex), ...]; limits are optional."""
     try:
-        text = path.read_text("utf-8")
+        content = read_named(path, KEYS_BYTES_MAX)
         try:
-            items = json.loads(text)
+            items = json.loads(content)
         except ValueError as error:
             raise CommandError(
                 f"keys file {path} is no JSON ({error}): name the .json file that redeemd keys new wrote"

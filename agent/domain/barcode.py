@@ -201,9 +201,12 @@ def _code128(data: str) -> str:
     return "".join(_CODE128[value] for value in (*values, total % 103)) + _STOP
 
 
+DIGITS = "[0-9]"
+
+
 class Kind(NamedTuple):
-    """form: of the whole data. says: the same in words. letters: what a part of it may hold. checked: the last digit is
-    a GS1 check digit."""
+    """form: of the whole data. says: the same in words. letters: what a character of it may be. checked: the last digit
+    is a GS1 check digit."""
 
     title: str
     form: str
@@ -214,18 +217,18 @@ class Kind(NamedTuple):
 
 
 KINDS: Mapping[str, Kind] = {
-    "ean13": Kind("EAN-13", "[0-9]{13}", "13 digits", "[0-9]*", _ean13, True),
-    "ean8": Kind("EAN-8", "[0-9]{8}", "8 digits", "[0-9]*", _ean8, True),
-    "upca": Kind("UPC-A", "[0-9]{12}", "12 digits", "[0-9]*", _upca, True),
+    "ean13": Kind("EAN-13", "[0-9]{13}", "13 digits", DIGITS, _ean13, True),
+    "ean8": Kind("EAN-8", "[0-9]{8}", "8 digits", DIGITS, _ean8, True),
+    "upca": Kind("UPC-A", "[0-9]{12}", "12 digits", DIGITS, _upca, True),
     "code39": Kind(
         "CODE39",
         "[0-9A-Z .$/+%-]+",
         f"0-9 A-Z - . $ / + % and spaces, at most {CHARS_MAX}",
-        "[0-9A-Z .$/+%-]*",
+        "[0-9A-Z .$/+%-]",
         _code39,
     ),
-    "itf": Kind("ITF", "([0-9]{2})+", f"an even number of digits, at most {CHARS_MAX}", "[0-9]*", _itf),
+    "itf": Kind("ITF", "([0-9]{2})+", f"an even number of digits, at most {CHARS_MAX}", DIGITS, _itf),
     "code128": Kind(
-        "CODE128", "[ -~]+", f"printable ASCII characters, at most {CHARS_MAX}", "[ -~]*", _code128
+        "CODE128", "[ -~]+", f"printable ASCII characters, at most {CHARS_MAX}", "[ -~]", _code128
     ),
 }

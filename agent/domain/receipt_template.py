@@ -18,7 +18,7 @@ receipt is printed. `template_reader` reads it, docs/printers.md is the publishe
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 TEXT_CHARS_MAX = 512
@@ -40,9 +40,10 @@ Align = Literal["left", "center", "right"]
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """Text with facts in it. parts: texts at even places, names of facts at odd ones."""
+    """Text with facts in it. parts: texts at even places, names of facts at odd ones. line: of the file, from 1."""
 
     parts: tuple[str, ...]
+    line: int = field(default=0, compare=False)
 
     @property
     def facts(self) -> tuple[str, ...]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 from agent.domain import barcode
 from agent.domain.image import ImageError, check_name
@@ -40,6 +42,9 @@ IMAGES_MAX = 2  # each is kept with each receipt
 FEED_ALL_MAX = 40
 NEEDED = "number"
 """What every paper must say: without it nobody finds the redemption again."""
+_WIDE_BLANK = "\u3000"  # what Chinese writers set columns with: printed as it is
+_CONTROLS = {"\t": "a tab", "\r": "a carriage return", "\x1b": "escape", "\0": "nul", "\x7f": "delete"}
+"""Unicode gives controls no name."""
 _ALIGNS: Mapping[str, Align] = {"left": "left", "center": "center", "right": "right"}
 
 
@@ -56,17 +61,13 @@ def read_template(text: str) -> Template:
     """Read and check a template. TemplateError for whatever would not print well, forbidden promises included."""
     if len(text) > TEMPLATE_CHARS_MAX:
         raise TemplateError(f"{len(text)} characters; a template has at most {TEMPLATE_CHARS_MAX}")
-    lines = [
-        (number, line.strip())
-        for number, line in enumerate(text.replace("\r\n", "\n").removeprefix("\ufeff").split("\n"), 1)
-        if line.strip() and not line.lstrip().startswith("#")
-    ]
+    lines = _lines(text)
     if len(lines) > STATEMENTS_MAX:
         raise TemplateError(f"{len(lines)} statements; a template has at most {STATEMENTS_MAX}")
-    head = _HEAD.fullmatch(lines[0][1]) if lines else None
+    head = _HEAD.fullmatch(lines[0].text) if lines else None
     if head is None:
         allowed = f"receipt 1 {'|'.join(PAPERS)} [{'|'.join(LANGUAGES)}]"
-        raise TemplateError(f"line {lines[0][0] if lines else 1}: a template begins with: {allowed}")
+        raise TemplateError(f"line {lines[0].number if lines else 1}: a template begins with: {allowed}")
     reader = _Reader(lines[1:])
     template = Template(head[1], head[2] or "", reader.block())
     if not _says(template.statements, NEEDED):
@@ -92,32 +93,66 @@ def _says(statements: tuple[Statement, ...], name: str) -> bool:
     )
 
 
-class _Reader:
-    """Goes through the lines once. Each is (its number in the file, its text without blanks around it)."""
+class _Line(NamedTuple):
+    """number: in the file. column: of its first character, from 1. text: without blanks around it."""
 
-    def __init__(self, lines: list[tuple[int, str]]) -> None:
+    number: int
+    column: int
+    text: str
+
+
+def _lines(text: str) -> list[_Line]:
+    """Those that are statements. TemplateError for a character in them that no receipt shows as it is."""
+    found = []
+    for number, whole in enumerate(text.replace("\r\n", "\n").removeprefix("\ufeff").split("\n"), 1):
+        line = _Line(number, 1 + len(whole) - len(whole.lstrip()), whole.strip())
+        if not line.text or line.text.startswith("#"):
+            continue
+        for place, sign in enumerate(line.text):
+            if not (sign.isprintable() or sign == _WIDE_BLANK):
+                where = f"line {number}, column {line.column + place}"
+                raise TemplateError(
+                    f"{where}: {_named(sign)} cannot be printed: leave it out or write a blank"
+                )
+        found.append(line)
+    return found
+
+
+def _named(sign: str) -> str:
+    """A character by its code point and name; the sign itself where it can be seen."""
+    name = _CONTROLS.get(sign) or unicodedata.name(sign, "no name")
+    return f"{sign} (U+{ord(sign):04X}, {name})" if sign.isprintable() else f"U+{ord(sign):04X} ({name})"
+
+
+class _Reader:
+    """Goes through the lines once."""
+
+    def __init__(self, lines: list[_Line]) -> None:
         self._lines = lines
         self._at = 0
         self._number = 1
+        self._column = 1  # of what stands behind the colon
 
     def block(self, depth: int = 0, begun_at: int = 0) -> tuple[Statement, ...]:
         """The statements up to `else` or `end`, which stays to be read; up to the last line at depth 0."""
         found: list[Statement] = []
         while self._at < len(self._lines):
-            self._number, line = self._lines[self._at]
+            self._number, column, line = self._lines[self._at]
             if line in ("else", "end"):
                 if depth == 0:
                     raise self._error(f"{line} without if")
                 return tuple(found)
             self._at += 1
-            found.append(self._statement(line, depth))
+            found.append(self._statement(line, column, depth))
         if depth:
             raise TemplateError(f"line {begun_at}: if without end")
         return tuple(found)
 
-    def _statement(self, line: str, depth: int) -> Statement:
+    def _statement(self, line: str, column: int, depth: int) -> Statement:
         matched = _LINE.fullmatch(line)
         name, options, content = matched.groups() if matched else ("", "", None)
+        if matched and content is not None:
+            self._column = column + matched.start(3)
         words = options.split()
         match name:
             case "text" | "columns" | "qr" | "barcode" | "image":
@@ -149,10 +184,10 @@ class _Reader:
         fact, begun_at = self._known(words[-1]), self._number
         then = self.block(depth, begun_at)
         otherwise: tuple[Statement, ...] = ()
-        if self._lines[self._at][1] == "else":
+        if self._lines[self._at].text == "else":
             self._at += 1
             otherwise = self.block(depth, begun_at)
-            if self._lines[self._at][1] == "else":
+            if self._lines[self._at].text == "else":
                 raise self._error("a second else")
         self._at += 1
         return Choice(fact, negated, then, otherwise)
@@ -177,10 +212,9 @@ class _Reader:
                 raise self._error("after qr may stand: dots and their number")
             module_dots = self._whole(options[1], MODULE_DOTS_MIN, MODULE_DOTS_MAX)
         words = self._code_words(content, QR_CHARS_MAX, "a QR code")
-        strangers = [sign for part in words.parts for sign in part if not " " <= sign <= "~"]
-        if strangers or not content:
-            which = f", not {strangers[0]!r}" if strangers else ", at least one"
-            raise self._error(f"a QR code holds printable ASCII characters alone{which}")
+        self._letters(content, "[ -~]", "a QR code holds printable ASCII characters alone")
+        if not content:
+            raise self._error("a QR code holds printable ASCII characters alone, at least one")
         return Qr(words, module_dots)
 
     def _barcode(self, options: list[str], content: str) -> Barcode:
@@ -191,10 +225,14 @@ class _Reader:
             if options[1] != "dots" or len(options) != 3:
                 raise self._error("after the kind of a barcode may stand: dots and their number")
             module_dots = self._whole(options[2], barcode.MODULE_DOTS_MIN, barcode.MODULE_DOTS_MAX)
-        title = barcode.KINDS[kind].title
-        words = self._code_words(content, barcode.CHARS_MAX, title)
-        if not all(re.fullmatch(barcode.KINDS[kind].letters, part) for part in words.parts[::2]):
-            raise self._error(f"{title} holds {barcode.KINDS[kind].says}, not {content[:40]!r}")
+        chosen = barcode.KINDS[kind]
+        words = self._code_words(content, barcode.CHARS_MAX, chosen.title)
+        self._letters(content, chosen.letters, f"{chosen.title} holds {chosen.says}")
+        if words.facts and chosen.letters == barcode.DIGITS:
+            fitting = ", ".join(name for name, one in barcode.KINDS.items() if one.letters != barcode.DIGITS)
+            raise self._error(
+                f"{chosen.title} holds {chosen.says}, and {{{words.facts[0]}}} is never digits alone: use {fitting}"
+            )
         if not words.facts:  # what it says is known now
             try:
                 barcode.elements(kind, words.parts[0])
@@ -222,6 +260,14 @@ class _Reader:
             raise self._error(f"{{{strange}}} may hold any letters; {title} takes {allowed}")
         return words
 
+    def _letters(self, content: str, letters: str, says: str) -> None:
+        """TemplateError for the first character outside of facts that is none of the letters, with its place."""
+        plain = _FACT.sub(lambda found: found[0] if found[1] is None else "\0" * len(found[0]), content)
+        for place, sign in enumerate(plain):
+            if sign != "\0" and not re.fullmatch(letters, sign):
+                where = f"line {self._number}, column {self._column + place}"
+                raise TemplateError(f"{where}: {says}, not {_named(sign)}")
+
     def _style(self, options: list[str]) -> tuple[bool, int]:
         bold, size = False, 1
         for option in options:
@@ -247,12 +293,10 @@ class _Reader:
             else:
                 parts += [self._known(found[1].strip()), ""]
         parts[-1] += content[at:]
-        words = Words(tuple(parts))
+        words = Words(tuple(parts), self._number)
         longest = sum(map(len, parts[::2])) + sum(FACTS[name].chars for name in words.facts)
         if longest > chars_max:
             raise self._error(f"up to {longest} characters with its facts; at most {chars_max} are printed")
-        if not all(part.isprintable() for part in parts):
-            raise self._error("a character that cannot be printed, such as a tab")
         for promise in promises("".join(parts[::2])):
             raise self._error(str(promise))
         return words

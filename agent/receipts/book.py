@@ -23,14 +23,16 @@ FILES_MAX = 64
 
 
 class Found(NamedTuple):
-    """templates: by paper and language. images: PNG by name. faults: a sentence for each file that is not used."""
+    """templates: by paper and language. images: PNG by name. faults: a sentence for each file that is not used.
+    places: where each template stands."""
 
     templates: Mapping[tuple[str, str], Template]
     images: Mapping[str, bytes]
     faults: tuple[str, ...]
+    places: Mapping[tuple[str, str], str]
 
 
-NOTHING = Found({}, {}, ())
+NOTHING = Found({}, {}, (), {})
 
 
 class Book:
@@ -66,7 +68,7 @@ class Book:
 def read_folder(folder: Path) -> Found:
     """Every template and image of a folder, in the order of their names, and what is wrong with the others."""
     try:
-        paths = sorted(path for path in folder.glob("*") if path.suffix in (SUFFIX, IMAGE_SUFFIX))
+        paths = sorted(path for path in folder.glob("*") if path.suffix.lower() in (SUFFIX, IMAGE_SUFFIX))
         if not folder.is_dir():
             return NOTHING._replace(faults=(f"{folder} is no folder",))
         if len(paths) > FILES_MAX:
@@ -87,27 +89,26 @@ def read_folder(folder: Path) -> Found:
 def read_all(named: Iterable[tuple[str, str, bytes]]) -> Found:
     """From (where it stands, name, content) of each."""
     templates: dict[tuple[str, str], Template] = {}
+    places: dict[tuple[str, str], str] = {}
     images: dict[str, bytes] = {}
     faults: list[str] = []
     for where, name, content in named:
         try:
-            if content.startswith(image.SIGNATURE) or name.endswith(IMAGE_SUFFIX):
+            if content.startswith(image.SIGNATURE) or name.lower().endswith(IMAGE_SUFFIX):
                 image.check_image(name, content)
                 images[name] = content
             else:
-                _put(templates, read_template(content.decode()))
+                template = read_template(content.decode())
+                key = template.paper, template.language
+                if key in templates:
+                    both = f"{template.paper} {template.language}".rstrip()
+                    raise TemplateError(f"{places[key]} is for {both} too")
+                templates[key], places[key] = template, where
         except UnicodeDecodeError:
             faults.append(f"{where}: not UTF-8 text")
         except (TemplateError, ImageError) as error:
             faults.append(f"{where}: {error}")
-    return Found(templates, images, tuple(faults))
-
-
-def _put(templates: dict[tuple[str, str], Template], template: Template) -> None:
-    key = template.paper, template.language
-    if key in templates:
-        raise TemplateError(f"another one is for {template.paper} {template.language} too")
-    templates[key] = template
+    return Found(templates, images, tuple(faults), places)
 
 
 def built_in_text(paper: str, language: str) -> str:

@@ -22,7 +22,7 @@ _SHARED = {
     "saved": "￥30.00",
     "offline": "1",
     "promo_code": _CODE,
-    "promo_short": "2-48151",
+    "promo_short": "2-048151-QK7XD",
     "join_link": "https://member.example/join?s=0007",
     "referral_link": "https://member.example/friend?r=5f1d0c3a9b7e2468",
 }

@@ -13,6 +13,9 @@ from PIL import Image
 from agent.cli import main
 from agent.commands import check, till_file
 from agent.domain import campaign
+from agent.domain.image import Image as Dots
+from agent.domain.image import write_image
+from agent.domain.promo import read_typed
 from agent.receipts.samples import SAMPLES
 from tests.integration.cloud_server_kit import running_cloud
 from tests.receipt_samples import LOGO
@@ -168,15 +171,88 @@ def test_what_a_printer_prints_otherwise_is_said_where_it_is_written(tmp_path, c
     )
     assert main(["check-config", str(path)]) != 0
     out = capsys.readouterr().out
-    assert "till.toml:4: receipt.templates: the template for redemption in zh, at printer front: " in out
+    assert f"till.toml:4: receipt.templates: {mine}, at printer front: line 2: " in out
     assert "\U0001f389 (U+1F389, PARTY POPPER) cannot be printed" in out
-    assert "a barcode is printed as text: the ITF is" in out
+    assert f"{mine}, at printer front: line 3: a barcode is printed as text: the ITF is" in out
     assert len(out.splitlines()) == 2
     assert main(["receipt", "preview", "--template", str(mine), "--config", str(path)]) == 0
     said = capsys.readouterr()
     assert "PARTY POPPER" in said.err
     assert "a barcode is printed as text" in said.err
     assert "谢谢 □" in said.out
+    assert main(["receipt", "check", str(mine), "--config", str(path)]) == 65
+    first, second = capsys.readouterr().out.splitlines()
+    assert first.startswith(f"{mine}: line 2: \U0001f389 (U+1F389, PARTY POPPER) cannot be printed")
+    assert second.startswith(f"{mine}: line 3: a barcode is printed as text: the ITF is")
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        (
+            "barcode ean13: {number_code}",
+            "line 3: EAN-13 holds 13 digits, and {number_code} is never digits alone",
+        ),
+        (
+            "barcode code39: {promo_short}-ABCDEFGHIJ",
+            "line 3: a barcode is printed as text: the CODE39 is",
+        ),
+        (
+            "image wide.png: {store}",
+            "line 3: words are printed for image wide.png: it is 400 dots wide, the paper 384",
+        ),
+        ("text: \U0001f389", "line 3: \U0001f389 (U+1F389, PARTY POPPER) cannot be printed"),
+    ],
+)
+def test_what_preview_finds_check_and_check_config_find_with_its_line(tmp_path, capsys, line, said):
+    """Only preview tried a template on facts."""
+    mine, path = tmp_path / "mine.receipt", tmp_path / "till.toml"
+    mine.write_text(f"receipt 1 redemption zh\ntext: {{number}}\n{line}\n", "utf-8")
+    (tmp_path / "wide.png").write_bytes(write_image(Dots(400, (bytes(50),))))
+    path.write_text(
+        f'[till]\nstate_dir = "{tmp_path}/state"\n[receipt]\ntemplates = "{tmp_path}"\n[[printer]]\nname = "front"\n'
+        'kind = "file"\ndevice = "/dev/null"\nprofile = "generic-58"\n',
+        "utf-8",
+    )
+    for arguments in (["receipt", "check", str(mine), "--config", str(path)], ["check-config", str(path)]):
+        assert main(arguments) != 0
+        (found,) = capsys.readouterr().out.splitlines()
+        assert str(mine) in found
+        assert said in found
+    previewed = main(["receipt", "preview", "--template", str(mine), "--config", str(path)])
+    assert said in capsys.readouterr().err
+    assert previewed == (65 if "never" in said else 0), "what cannot be read is not set either"
+
+
+def test_a_till_without_a_printer_tries_its_templates_too(tmp_path, capsys):
+    path = tmp_path / "till.toml"
+    path.write_text(f'[till]\nstate_dir = "{tmp_path}/state"\n[receipt]\ntemplates = "{tmp_path}"\n', "utf-8")
+    (tmp_path / "mine.receipt").write_text(GOOD + f"barcode itf: {'12' * 30}\n", "utf-8")
+    assert main(["check-config", str(path)]) != 0
+    out = capsys.readouterr().out
+    assert "mine.receipt, at a common printer: line 5: a barcode is printed as text: the ITF is" in out
+
+
+def test_a_folder_that_is_missing_is_no_template_to_try(tmp_path, capsys):
+    path = tmp_path / "till.toml"
+    path.write_text(
+        f'[till]\nstate_dir = "{tmp_path}/state"\n[receipt]\ntemplates = "{tmp_path}/none"\n', "utf-8"
+    )
+    assert main(["check-config", str(path)]) != 0
+    said = capsys.readouterr().out
+    assert f"{tmp_path}/none is no folder; name a folder of at most 64 templates and images, or use" in said
+    assert "preview" not in said
+
+
+def test_the_samples_look_like_real_facts():
+    """`2-48151` was a code that no till takes."""
+    for facts in SAMPLES.values():
+        assert read_typed(facts["promo_short"]) is not None
+        assert facts["number"] == facts["number_code"]
+        assert facts["number"].startswith(f"{facts['till']}-")
+        token = facts["promo_code"]
+        assert 150 < len(token) < 260
+        assert set(token) <= set("ABCDEFGHIJKLMNOPQRSTUVWXYZ1234567")
 
 
 RULES = """\

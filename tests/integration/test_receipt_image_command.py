@@ -114,7 +114,7 @@ def test_an_image_stands_beside_its_template(tmp_path, capsys):
     assert main(["receipt", "preview", "--template", str(mine)]) == 0
     said = capsys.readouterr()
     assert said.err.splitlines()[1:] == [
-        "redemption: words are printed for image logo.png: there is none of this name"
+        "line 2: words are printed for image logo.png: there is none of this name"
     ]
     (tmp_path / "logo.png").write_bytes(LOGO)
     png = tmp_path / "out.png"
@@ -144,10 +144,7 @@ def test_check_config_names_images_that_are_not_printed(tmp_path, capsys):
     )
     assert main(["check-config", str(path)]) != 0
     (line,) = capsys.readouterr().out.splitlines()
-    assert (
-        "the template for redemption, at printer front: words are printed for image wide.png: it is 400"
-        in line
-    )
+    assert "mine.receipt, at printer front: line 2: words are printed for image wide.png: it is 400" in line
     (folder / "wide.png").write_bytes(b"\x89PNG")
     assert main(["check-config", str(path)]) != 0
     assert "wide.png: it is no PNG" in capsys.readouterr().out

@@ -11,7 +11,7 @@ from agent.domain import shop
 from agent.receipts.book import FILES_MAX, Book, built_in, built_in_text, read_folder
 from agent.receipts.maker import document_of, lay_out
 from agent.receipts.plain import render_text
-from tests.receipt_samples import ZH
+from tests.receipt_samples import LOGO, ZH
 
 
 def template(text: str, name: str = "one") -> shop.Template:
@@ -78,7 +78,7 @@ def test_two_for_the_same_paper_are_told():
     book = Book()
     book.take((template(saying("first"), "a"), template(saying("second"), "b")))
     assert said(book) == "first T01-000042"
-    assert "another one is for redemption zh too" in book.faults[0]
+    assert book.faults == ("template b of the bundle: template a of the bundle is for redemption zh too",)
 
 
 def test_faults_go_with_the_bundle_that_had_them():
@@ -92,7 +92,7 @@ def test_faults_go_with_the_bundle_that_had_them():
 def test_a_folder_is_read_as_far_as_it_can(tmp_path):
     folder = written(tmp_path / "own", good=saying("file"), bad="nonsense")
     (folder / "notes.txt").write_text("no template")
-    templates, images, faults = read_folder(folder)
+    templates, images, faults, _ = read_folder(folder)
     assert images == {}
     assert list(templates) == [("redemption", "zh")]
     assert len(faults) == 1
@@ -107,12 +107,27 @@ def test_a_pipe_or_a_link_to_nowhere_costs_no_other_template_and_no_wait(tmp_pat
     os.mkfifo(folder / "a.receipt")
     os.mkfifo(folder / "a.png")
     (folder / "b.receipt").symlink_to(tmp_path / "gone")
-    templates, _, faults = read_folder(folder)
+    templates, _, faults, _ = read_folder(folder)
     assert list(templates) == [("redemption", "zh")]
     assert [fault.rpartition("/")[2] for fault in faults] == [
         "a.png cannot be read: it is no regular file",
         "a.receipt cannot be read: it is no regular file",
         "b.receipt cannot be read: No such file or directory",
+    ]
+
+
+def test_a_name_in_capitals_is_told_or_read(tmp_path):
+    """It was passed over in silence."""
+    folder = written(tmp_path / "own")
+    (folder / "MINE.RECEIPT").write_text(saying("file"), "utf-8")
+    (folder / "UP.PNG").write_bytes(LOGO)
+    (folder / "NONE.PNG").write_bytes(b"GIF89a")
+    templates, images, faults, places = read_folder(folder)
+    assert (list(templates), images) == ([("redemption", "zh")], {})
+    assert list(places.values()) == [str(folder / "MINE.RECEIPT")]
+    assert [fault.rpartition("/")[2] for fault in faults] == [
+        f"{name}: an image is named like logo.png: a-z 0-9 - _ and .png, not {name!r}"
+        for name in ("NONE.PNG", "UP.PNG")
     ]
 
 
