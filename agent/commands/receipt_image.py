@@ -1,26 +1,24 @@
 """`redeemd receipt image`: any PNG as the black and white image that tills print (`agent.domain.image`).
 
-Here, where somebody looks at what comes out, is the only place that unpacks a PNG of a stranger. Needs Pillow, which
-python-escpos brings.
+Here, where somebody looks at what comes out, is the only place that unpacks a PNG of a stranger (`png_file`).
 """
 
 from __future__ import annotations
 
 import argparse
-import io
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from agent.commands.errors import EX_DATAERR, EX_NOINPUT, EX_USAGE, CommandError
+from agent.commands import png_file
+from agent.commands.errors import EX_DATAERR, EX_USAGE, CommandError
 from agent.domain import image
 from agent.domain.barcode import PAPER_DOTS_MIN
-from config.regular_file import read_regular
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
 
-FILE_BYTES_MAX = 16 * 1024 * 1024
-PIXELS_MAX = 25_000_000
+WIDTH_MIN = 8
 BLACK_BELOW = 128
 """Of 255. A logo is lines and letters: a screen of dots would blur them, and would not compress."""
 
@@ -40,8 +38,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _width(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or not 8 <= int(text[:9]) <= image.WIDTH_MAX:
-        raise argparse.ArgumentTypeError(f"{text[:40]!r} is not 8 to {image.WIDTH_MAX} dots")
+    if not text.isascii() or not text.isdigit() or not WIDTH_MIN <= int(text[:9]) <= image.WIDTH_MAX:
+        raise argparse.ArgumentTypeError(f"{text[:40]!r} is not {WIDTH_MIN} to {image.WIDTH_MAX} dots")
     return int(text)
 
 
@@ -50,12 +48,24 @@ def run(arguments: argparse.Namespace) -> int:
         image.check_name(arguments.out.name)
     except image.ImageError as error:
         raise CommandError(f"{arguments.out}: {error}", EX_USAGE) from error
-    made = _image(_grey(arguments.file), arguments.width)
-    png = image.write_image(made)
-    if len(made.rows) > image.HEIGHT_MAX or len(png) > image.BYTES_MAX:
+    if arguments.out.exists() and arguments.file.exists() and arguments.out.samefile(arguments.file):
+        raise CommandError(f"{arguments.out} would be written over: name another --out", EX_USAGE)
+    grey = png_file.grey_on_paper(arguments.file)
+    width, height = _size(grey, arguments.width)
+    if height > image.HEIGHT_MAX:
+        narrower = width * image.HEIGHT_MAX // height
+        way = f"give --width {narrower}, or cut it" if narrower >= WIDTH_MIN else "cut it"
         raise CommandError(
-            f"{arguments.file} would be {len(made.rows)} dots high and {len(png)} bytes; at most {image.HEIGHT_MAX} "
-            f"and {image.BYTES_MAX} are printed: cut it, make it plainer, or give a --width below {made.width}",
+            f"{arguments.file} would be {height} dots high; at most {image.HEIGHT_MAX} are printed: {way}",
+            EX_DATAERR,
+        )
+    made = _image(grey, width, height)
+    png = image.write_image(made)
+    if len(png) > image.BYTES_MAX:
+        way = f", or give a --width below {width}" if width > WIDTH_MIN else ""
+        raise CommandError(
+            f"{arguments.file} would have {len(png)} bytes; at most {image.BYTES_MAX} are kept with a receipt: "
+            f"cut it, make it plainer{way}",
             EX_DATAERR,
         )
     try:
@@ -63,7 +73,28 @@ def run(arguments: argparse.Namespace) -> int:
     except OSError as error:
         raise CommandError(f"{arguments.out} cannot be written: {error.strerror}") from error
     print(f"{arguments.out}: written, {said(png)}")
+    if warning := _blank(made):
+        print(f"{arguments.out}: {warning}", file=sys.stderr)
     return 0
+
+
+def _blank(made: image.Image) -> str:
+    """What is wrong with an image of one colour alone; empty for any other."""
+    dots = sum(row.bit_count() for row in (int.from_bytes(one, "big") for one in made.rows))
+    if dots == 0:
+        return "every dot is white: whatever is lighter than middle grey is paper. Make a light logo dark"
+    if dots == made.width * len(made.rows):
+        return (
+            "every dot is black: whatever is darker than middle grey is ink. Make the ground white or clear"
+        )
+    return ""
+
+
+def _size(grey: Picture, width_max: int) -> tuple[int, int]:
+    """Width and height of what is printed: scaled down, never up."""
+    if grey.width <= width_max:
+        return grey.width, grey.height
+    return width_max, max(1, round(grey.height * width_max / grey.width))
 
 
 def said(png: bytes) -> str:
@@ -72,38 +103,12 @@ def said(png: bytes) -> str:
     return f"an image of {found.width} x {len(found.rows)} dots, {len(png)} bytes with each receipt"
 
 
-def _grey(path: Path) -> Picture:
-    """The picture on white paper. CommandError for anything but a PNG within the bounds."""
+def _image(grey: Picture, width: int, height: int) -> image.Image:
+    """At this size, each dot black or white."""
     from PIL import Image
 
-    try:
-        content = read_regular(path, FILE_BYTES_MAX)
-    except OSError as error:
-        raise CommandError(f"{path} cannot be read: {error.strerror}", EX_NOINPUT) from error
-    if len(content) > FILE_BYTES_MAX:
-        raise CommandError(f"{path} has more than {FILE_BYTES_MAX} bytes", EX_DATAERR)
-    try:
-        with Image.open(io.BytesIO(content), formats=["PNG"]) as opened:
-            if opened.width * opened.height > PIXELS_MAX:
-                raise CommandError(f"{path} has more than {PIXELS_MAX} dots: save it smaller", EX_DATAERR)
-            if (
-                opened.mode == "I;16"
-            ):  # Pillow would cut what is above 255: the upper byte of each dot is its grey
-                return Image.frombytes("L", opened.size, opened.tobytes()[1::2])
-            clear = opened.convert("RGBA")
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise CommandError(f"{path} is no PNG that can be read: {error}", EX_DATAERR) from error
-    paper = Image.new("RGBA", clear.size, "white")
-    return Image.alpha_composite(paper, clear).convert("L")
-
-
-def _image(grey: Picture, width: int) -> image.Image:
-    """Scaled down, never up; each dot black or white."""
-    from PIL import Image
-
-    if grey.width > width:
-        height = max(1, round(grey.height * width / grey.width))
+    if grey.size != (width, height):
         grey = grey.resize((width, height), Image.Resampling.LANCZOS)
     black = grey.point([255 if value < BLACK_BELOW else 0 for value in range(256)])
-    bits, row = black.convert("1", dither=Image.Dither.NONE).tobytes(), -(-grey.width // 8)
-    return image.Image(grey.width, tuple(bits[at : at + row] for at in range(0, len(bits), row)))
+    bits, row = black.convert("1", dither=Image.Dither.NONE).tobytes(), -(-width // 8)
+    return image.Image(width, tuple(bits[at : at + row] for at in range(0, len(bits), row)))

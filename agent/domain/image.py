@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -61,13 +61,13 @@ def read_image(png: bytes) -> Image:
         raise ImageError(
             f"an image has at most {BYTES_MAX} bytes, this one more: `redeemd receipt image` shrinks it"
         )
-    chunks = list(_chunks(png))
-    names = [name for name, _ in chunks]
+    found = list(chunks(png))
+    names = [name for name, _ in found]
     if names[:1] != [b"IHDR"] or names[-1:] != [b"IEND"] or set(names[1:-1]) != {b"IDAT"}:
         raise _other_form("it holds more than its dots, or less")
-    if len(chunks[0][1]) != _HEADER.size or chunks[-1][1]:
+    if len(found[0][1]) != _HEADER.size or found[-1][1]:
         raise _other_form("its head or end has another length")
-    width, height, *form = _HEADER.unpack(chunks[0][1])
+    width, height, *form = _HEADER.unpack(found[0][1])
     if tuple(form) != _ONE_BIT_GREY:
         raise _other_form("it is not one bit a dot in grey, not interlaced")
     if not 1 <= width <= WIDTH_MAX or not 1 <= height <= HEIGHT_MAX:
@@ -75,7 +75,7 @@ def read_image(png: bytes) -> Image:
             f"an image has 1 to {WIDTH_MAX} dots across and 1 to {HEIGHT_MAX} down, not {width} and {height}: "
             "`redeemd receipt image` shrinks it"
         )
-    return Image(width, _rows(b"".join(data for _, data in chunks[1:-1]), width, height))
+    return Image(width, _rows(b"".join(data for _, data in found[1:-1]), width, height))
 
 
 def write_image(image: Image) -> bytes:
@@ -87,15 +87,20 @@ def write_image(image: Image) -> bytes:
 
 
 def png_of(header: bytes, data: bytes) -> bytes:
-    """The chunks of an image around these contents of IHDR and IDAT."""
-    chunks = ((b"IHDR", header), (b"IDAT", data), (b"IEND", b""))
+    """An image around these contents of IHDR and IDAT."""
+    return of_chunks(((b"IHDR", header), (b"IDAT", data), (b"IEND", b"")))
+
+
+def of_chunks(parts: Iterable[tuple[bytes, bytes]]) -> bytes:
+    """A PNG of these chunks, each its name and content."""
     return SIGNATURE + b"".join(
         struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
-        for name, content in chunks
+        for name, content in parts
     )
 
 
-def _chunks(png: bytes) -> Iterator[tuple[bytes, bytes]]:
+def chunks(png: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """The name and content of each chunk of a PNG, of this form or another. ImageError where one is damaged."""
     if not png.startswith(SIGNATURE):
         raise ImageError("it is no PNG")
     at = len(SIGNATURE)
