@@ -105,6 +105,7 @@ def _check_total(kept: list[bytes], place: str, items: list[Any], most: int) -> 
 async def put_receipt_rules(store: CloudStore, place: str, value: Any) -> int:
     """Replace what all stores, or one, are told of receipts; how many promotion rules it has."""
     rules = receipt_rules.read_rules(value)
+    receipt_rules.check_words(rules)
     await _check_campaigns(store, rules)
     await store.put_notice(receipt_rules.PART, place, cbor.encode(receipt_rules.to_wire(rules)))
     return len(rules.promos)

@@ -16,7 +16,7 @@ from agent.commands.errors import EX_DATAERR, EX_USAGE, CommandError
 from agent.commands.files import read_named
 from agent.domain import image
 from agent.domain.fields import FieldError
-from agent.domain.receipt_rules import ReceiptRules, read_rules, to_wire
+from agent.domain.receipt_rules import ReceiptRules, check_words, read_rules, to_wire
 from agent.domain.receipt_template import Template
 from agent.domain.template_reader import TEMPLATE_CHARS_MAX, TemplateError, read_template
 from agent.domain.time import EPOCH_DAY, day_text
@@ -112,7 +112,9 @@ def read_rules_file(path: Path) -> ReceiptRules:
     """The rules in a TOML file, whose days are dates. CommandError names the field."""
     try:
         table = tomllib.loads(read_named(path, RULES_BYTES_MAX).decode())
-        return read_rules(_with_days(table))
+        rules = read_rules(_with_days(table))
+        check_words(rules)
+        return rules
     except (UnicodeDecodeError, tomllib.TOMLDecodeError, FieldError, RecursionError) as error:
         raise CommandError(f"{path}: {error}", EX_DATAERR) from error
 

@@ -70,6 +70,7 @@ def read_template(text: str) -> Template:
         raise TemplateError(f"line {lines[0].number if lines else 1}: a template begins with: {allowed}")
     reader = _Reader(lines[1:])
     template = Template(head[1], head[2] or "", reader.block())
+    reader.check_promises()
     if not _says(template.statements, NEEDED):
         raise TemplateError(
             f"not every receipt says {{{NEEDED}}}, without which nobody finds the redemption again: "
@@ -91,6 +92,10 @@ def _says(statements: tuple[Statement, ...], name: str) -> bool:
         else not isinstance(one, Image) and name in facts_of(one)
         for one in statements
     )
+
+
+def _joined(said: list[tuple[int, str]]) -> str:
+    return "\n".join(text for _, text in said)
 
 
 class _Line(NamedTuple):
@@ -132,6 +137,9 @@ class _Reader:
         self._at = 0
         self._number = 1
         self._column = 1  # of what stands behind the colon
+        self._branch: tuple[str, ...] = ()
+        self._said: list[tuple[int, str, tuple[str, ...]]] = []
+        """What people read: the line's number, its text, and in which branches of ifs it stands."""
 
     def block(self, depth: int = 0, begun_at: int = 0) -> tuple[Statement, ...]:
         """The statements up to `else` or `end`, which stays to be read; up to the last line at depth 0."""
@@ -181,28 +189,31 @@ class _Reader:
             raise self._error("after if comes the name of a fact, or not and the name")
         if depth > DEPTH_MAX:
             raise self._error(f"more than {DEPTH_MAX} ifs within one another")
-        fact, begun_at = self._known(words[-1]), self._number
+        fact, begun_at, around = self._known(words[-1]), self._number, self._branch
+        self._branch = (*around, "then")
         then = self.block(depth, begun_at)
         otherwise: tuple[Statement, ...] = ()
         if self._lines[self._at].text == "else":
             self._at += 1
+            self._branch = (*around, "else")
             otherwise = self.block(depth, begun_at)
             if self._lines[self._at].text == "else":
                 raise self._error("a second else")
         self._at += 1
+        self._branch = around
         return Choice(fact, negated, then, otherwise)
 
     def _text(self, options: list[str], content: str) -> Text:
         aligns = [align for option, align in _ALIGNS.items() if option in options]
         bold, size = self._style([option for option in options if option not in _ALIGNS])
-        return Text(self._words(content), aligns[0] if aligns else "left", bold, size)
+        return Text(self._read_words(content), aligns[0] if aligns else "left", bold, size)
 
     def _columns(self, options: list[str], content: str) -> Columns:
         bold, size = self._style(options)
         sides = [side.strip().replace("\0", "|") for side in content.replace("||", "\0").split("|")]
         if len(sides) != 2:
             raise self._error("columns are two, parted by one |; the sign itself is ||")
-        left, right = map(self._words, sides)
+        left, right = map(self._read_words, sides)
         return Columns(left, right, bold, size)
 
     def _qr(self, options: list[str], content: str) -> Qr:
@@ -251,10 +262,12 @@ class _Reader:
             raise self._error(str(error)) from error
         if not content:
             raise self._error("an image needs words behind its colon: they are printed where it cannot be")
-        return Image(self._words(content), options[0])
+        return Image(self._read_words(content), options[0])
 
     def _code_words(self, content: str, chars_max: int, title: str) -> Words:
         words = self._words(content, chars_max)
+        for promise in promises("".join(words.parts[::2])):
+            raise self._error(str(promise))
         if strange := next((name for name in words.facts if not FACTS[name].ascii), None):
             allowed = ", ".join(name for name, fact in FACTS.items() if fact.ascii)
             raise self._error(f"{{{strange}}} may hold any letters; {title} takes {allowed}")
@@ -281,6 +294,22 @@ class _Reader:
                 )
         return bold, size
 
+    def _read_words(self, content: str) -> Words:
+        words = self._words(content)
+        self._said.append((self._number, "".join(words.parts[::2]), self._branch))
+        return words
+
+    def check_promises(self) -> None:
+        """Forbidden promises of what is printed one after the other, whichever way ifs go: lines and columns part no
+        word, and a line may deny what the next one says."""
+        for never in ("", "else", "then"):
+            said = [(number, text) for number, text, branch in self._said if never not in branch]
+            for promise in promises(_joined(said)):
+                ends = (end for end in range(1, len(said) + 1) if promise in promises(_joined(said[:end])))
+                self._number, last = said[next(ends, len(said)) - 1]
+                together = "" if promise in promises(last) else "with the lines before it, it "
+                raise self._error(f"{together}{promise}")
+
     def _words(self, content: str, chars_max: int = TEXT_CHARS_MAX) -> Words:
         parts, at = [""], 0
         for found in _FACT.finditer(content):
@@ -297,8 +326,6 @@ class _Reader:
         longest = sum(map(len, parts[::2])) + sum(FACTS[name].chars for name in words.facts)
         if longest > chars_max:
             raise self._error(f"up to {longest} characters with its facts; at most {chars_max} are printed")
-        for promise in promises("".join(parts[::2])):
-            raise self._error(str(promise))
         return words
 
     def _known(self, name: str) -> str:

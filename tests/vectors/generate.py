@@ -27,6 +27,7 @@ from tests.vectors import (
     statements,
     statuses,
     tokens,
+    wording,
 )
 
 FOLDER = Path(__file__).parent
@@ -42,6 +43,7 @@ FILES: dict[str, Callable[[], dict[str, Any]]] = {
     "members.json": members.vectors,
     "statements.json": statements.vectors,
     "status.json": statuses.vectors,
+    "wording.json": wording.vectors,
 }
 
 
