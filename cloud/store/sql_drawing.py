@@ -1,8 +1,9 @@
 """Which indexes an allotment gets, in SQL: functions on an open transaction.
 
-Who has a till's key can sign redemptions of indexes that no customer holds yet. Such an index is passed over when its
-number comes: whoever got it would be told that it was used. Its number counts as issued from then on, so the records
-that say so are listed here, before anybody could take them for those of a customer.
+Who has a till's key can sign redemptions of indexes that no customer holds yet, and an issuer can revoke them. Such an
+index is passed over when its number comes: whoever got it would be told that it was used, or revoked. Its number counts
+as issued from then on, so the records that say so are listed here, before anybody could take them for those of a
+customer.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ LOOK = 500
 PASSED_MAX = 100_000
 """Most numbers passed over for one allotment: a transaction has an end."""
 _COUPON = "issuer = ? AND campaign = ? AND idx {keys}"
-_TABLES = ("coupon_use", "held", "reversal")
+_TABLES = ("coupon_use", "held", "reversal", "coupon WHERE revoked_at IS NOT NULL")
 _KNOWN = (
     "SELECT idx FROM ("
     + " UNION ALL ".join(f"SELECT issuer, campaign, idx FROM {table}" for table in _TABLES)
@@ -60,9 +61,8 @@ def draw(
             if len(found) == count:
                 break
         if len(passed) > PASSED_MAX:
-            sentence = (
-                f"more than {PASSED_MAX} coupons of campaign {campaign} were redeemed before they were issued"
-            )
+            many = f"more than {PASSED_MAX} coupons of campaign {campaign}"
+            sentence = f"{many} were redeemed or revoked before they were issued"
             raise Refused(409, "made_up", f"{sentence}: look at what is implausible, and make a new campaign")
         step = max(count - len(found), LOOK)
     if passed:

@@ -135,12 +135,7 @@ def allot(
     if order is not None:
         row = (issuer, campaign, order, drawn[2], count, said)
         db.execute("INSERT INTO coupon_order VALUES (?, ?, ?, ?, ?, ?)", row)
-    # One may stand there already: revoked before it was issued.
-    db.executemany(
-        "INSERT INTO coupon VALUES (?, ?, ?, ?, NULL, ?) ON CONFLICT (issuer, campaign, idx) DO UPDATE"
-        " SET issued_at = excluded.issued_at, terms = excluded.terms",
-        [(issuer, campaign, index, at, said) for index in indexes],
-    )
+    db.insert("coupon", [(issuer, campaign, index, at, None, said) for index in indexes])
     return indexes
 
 

@@ -147,6 +147,19 @@ async def test_no_customer_gets_what_a_made_up_redemption_used(store: CloudStore
     assert (row[6], row[8]) == (3, 400)
 
 
+async def test_no_customer_gets_what_was_revoked_before(store: CloudStore) -> None:
+    """Whoever got it would hold a coupon that every till refuses."""
+    _, issued = await world(store)
+    revoked = other_than(issued, 300)
+    assert await store.revoke(ISSUER, CAMPAIGN, revoked, AT) == 300
+    given = await draw(store, 400, "first")
+    assert not set(given) & set(revoked)
+    assert await draw(store, 400, "first") == given
+    assert await store.revoke(ISSUER, CAMPAIGN, given[:1], AT) == 1
+    assert await draw(store, 400, "first") == given, "what was revoked since is the order's all the same"
+    assert sorted(await draw(store, 290)) == sorted(set(range(SIZE)) - {*revoked, *issued, *given})
+
+
 async def test_a_held_use_is_passed_over_too(store: CloudStore) -> None:
     """A person may release it; then it would be used."""
     till, issued = await world(store)

@@ -127,7 +127,9 @@ async def test_indexes_are_given_once_and_end_with_the_size(store: CloudStore) -
 async def test_revocations_are_marked_also_before_issue(store: CloudStore) -> None:
     await store.put_campaign(campaign(size=10), None, new_index_key())
     assert await store.revoke(ISSUER, CAMPAIGN, [3, 4], AT) == 2
-    await store.allot(ISSUER, CAMPAIGN, 10, TERMS, AT)
+    assert sorted(await store.allot(ISSUER, CAMPAIGN, 8, TERMS, AT)) == [0, 1, 2, 5, 6, 7, 8, 9]
+    with pytest.raises(Refused, match="0 coupons are left"):
+        await store.allot(ISSUER, CAMPAIGN, 1, TERMS, AT)
     assert await store.revoke(ISSUER, CAMPAIGN, [4, 5], AT) == 1
     with pytest.raises(Refused) as refused:
         await store.revoke(ISSUER, CAMPAIGN, [6, 10], AT)
