@@ -29,6 +29,7 @@ from agent.disk import DiskLevel, disk_levels
 from agent.domain.budget import BudgetUse
 from agent.domain.bundle import BundleError
 from agent.domain.keys import SigningKey
+from agent.domain.reasons import Stop
 from agent.domain.time import day_number
 from agent.folder import (
     StartError,
@@ -118,7 +119,7 @@ class App:
     async def _start(self, folder: Path) -> None:
         cache = SqlBundleCache(self._database)
         till_id = await cache.setting("till") or ""
-        self._state = TillState(till_id, stopped="" if till_id else "not_enrolled")
+        self._state = TillState(till_id, stopped="" if till_id else Stop.NOT_ENROLLED)
         path = key_path(self._settings)
         key = load_key(path) if till_id else make_key(path)
         secret = make_secret(folder)
@@ -340,7 +341,7 @@ class App:
             ended.set()  # the thread ends with its task
         if problem:
             log.critical("%s", problem)
-            self._state.stopped = "ledger_damaged"
+            self._state.stopped = Stop.LEDGER_DAMAGED
 
 
 @contextlib.asynccontextmanager

@@ -10,10 +10,11 @@ from typing import Any
 from agent.disk import DiskLevel
 from agent.domain.bundle import Age, Manifest
 from agent.domain.parts import Contents
+from agent.domain.reasons import Stop
 from agent.domain.time import EffectiveTime, day_number, timestamp
 from agent.ports import Counts
 from agent.printing.words import CAUSES, LOOK
-from agent.state import REVOKED, Trust
+from agent.state import Trust
 from drivers.ports import DeviceState, DeviceStatus
 
 
@@ -66,15 +67,15 @@ _RECORD_AGAIN = (
     "Check the disk's free space and scan again; if it stays, tell store IT",
 )
 _STOPPED_BY = {
-    "ledger_unavailable": _RECORD_AGAIN,
+    Stop.LEDGER_UNAVAILABLE: _RECORD_AGAIN,
     "commit_unknown": _RECORD_AGAIN,
-    "ledger_damaged": (
+    Stop.LEDGER_DAMAGED: (
         "本机数据库已损坏，暂停收券",
         "The till's records are damaged",
         "请勿删除文件，请通知 IT",
         "Delete nothing and tell store IT: the log names the file",
     ),
-    REVOKED: (
+    Stop.REVOKED: (
         "本机的密钥已失效，不再收券",
         "This till's key counts no more: it was revoked, or another disk was enrolled in its place",
         "记录会继续上传。若新磁盘已在使用，请停用这一块；否则请通知 IT 重新登记",
@@ -172,7 +173,7 @@ def _trust_issues(facts: Facts) -> list[Issue]:
                 "Run redeemd enrol --code CODE",
             )
         )
-    elif facts.age in _AGE_ISSUES and facts.stopped != REVOKED:
+    elif facts.age in _AGE_ISSUES and facts.stopped != Stop.REVOKED:
         found.append(_AGE_ISSUES[facts.age])
     if facts.stopped in _STOPPED_BY:
         found.append(Issue(facts.stopped, "error", *_STOPPED_BY[facts.stopped]))

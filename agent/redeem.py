@@ -24,6 +24,7 @@ from agent.domain.online import UNASKED
 from agent.domain.outcome import SOMETHING_ELSE, Outcome
 from agent.domain.parts import Contents, PromoCode
 from agent.domain.promo import Choice
+from agent.domain.reasons import Stop
 from agent.domain.sale import Sale
 from agent.domain.settlement import settled
 from agent.domain.token import Coupon
@@ -92,7 +93,7 @@ class Redeemer:
         if trust is None or self._state.stopped:
             if (answered := await self._answered_before(request)) is not None:
                 return answered
-            reason = self._state.stopped or "no_bundle"
+            reason = self._state.stopped or Stop.NO_BUNDLE
             return self._bare(request, Decision(Outcome.TILL_STOPPED, detail=reason))
         found = _read(request.text, trust)
         if isinstance(found, Refusal):
@@ -112,8 +113,8 @@ class Redeemer:
             if (answered := await self._answered_before(request)) is not None:
                 return answered
             log.error("ledger unavailable: %s", error)
-            self._state.ledger_fault = "ledger_unavailable"
-            return self._bare(request, Decision(Outcome.TILL_STOPPED, detail="ledger_unavailable"))
+            self._state.ledger_fault = Stop.LEDGER_UNAVAILABLE
+            return self._bare(request, Decision(Outcome.TILL_STOPPED, detail=Stop.LEDGER_UNAVAILABLE))
         except CommitUnknown as error:
             log.critical("commit unknown: %s", error)
             self._state.ledger_fault = "commit_unknown"
@@ -138,7 +139,7 @@ class Redeemer:
         trust = self._state.trust
         request = Request(text, "verify", sale, customer=customer)
         if trust is None:
-            return self._bare(request, Decision(Outcome.TILL_STOPPED, detail="no_bundle"))
+            return self._bare(request, Decision(Outcome.TILL_STOPPED, detail=Stop.NO_BUNDLE))
         found = _read(text, trust)
         now = self._state.now(self._clock)
         asks = None if self._checks is None else UNASKED
@@ -191,7 +192,7 @@ def _read(text: str, trust: Trust) -> Coupon | Refusal:
         return verify_scan(text, trust.contents)
     except LedgerUnavailable as error:
         log.error("codes cannot be looked up: %s", error)
-        return Refusal(Outcome.TILL_STOPPED, "codes_unreadable")
+        return Refusal(Outcome.TILL_STOPPED, Stop.CODES_UNREADABLE)
 
 
 class _Work:

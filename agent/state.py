@@ -15,9 +15,6 @@ from agent.domain.shop import Template
 from agent.domain.time import Anchor, BootTime, EffectiveTime, effective_time, later, raised_mark
 from agent.ports import Clock
 
-REVOKED = "till_revoked"
-"""Why a till is stopped whose key counts no more."""
-
 
 @dataclass(frozen=True, slots=True)
 class Trust:

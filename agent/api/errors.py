@@ -9,11 +9,12 @@ from __future__ import annotations
 import json
 import logging
 import math
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import NamedTuple
 
 from aiohttp import hdrs, web
 
+from agent.domain.reasons import CARDS, STOPS, Why
 from agent.guesses import TooManyGuesses
 from agent.ports import CommitUnknown, LedgerUnavailable
 from sync.wire import PROBLEM_NAME, PROBLEM_TYPE
@@ -125,6 +126,10 @@ PROBLEMS: dict[str, Problem] = {
 }
 
 
+_WHYS: dict[str, Mapping[str, Why]] = {"till_stopped": STOPS, "card_refused": CARDS}
+"""Whose reason is a code of a closed list, and is said as a sentence."""
+
+
 class ApiError(Exception):
     """What a handler raises; clients match `code`, a key of PROBLEMS. Made anew each time: one that is raised twice
     keeps the frames of both. reason_zh: where the reason is for a cashier too."""
@@ -150,6 +155,8 @@ class ApiError(Exception):
 def problem_json(code: str, reason: str = "", reason_zh: str = "") -> dict[str, str | int]:
     """The problem `code` of PROBLEMS. title: what every one of its kind is called; detail and `en`: this one."""
     problem = PROBLEMS[code]
+    if (why := _WHYS.get(code, {}).get(reason)) is not None:
+        reason, reason_zh = f"{why.en}. {why.next_en} ({reason})", f"{why.zh}。{why.next_zh}"
     zh, en = problem.zh.replace("{reason}", reason_zh or reason), problem.en.replace("{reason}", reason)
     return {
         "type": PROBLEM_NAME + code,

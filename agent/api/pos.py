@@ -103,7 +103,7 @@ async def quote(request: web.Request) -> web.Response:
     try:
         return answer(till.counted(await till.sales.quote(ask)))
     except SaleFault as fault:
-        raise ApiError(fault.code, fault.reason) from None
+        raise ApiError(fault.code, fault.reason, fault.reason_zh) from None
 
 
 @routes.post("/v1/holds")
@@ -139,7 +139,7 @@ async def show(request: web.Request) -> web.Response:
     try:
         return answer(await request.app[TILL].sales.show(request.match_info["hold"]))
     except SaleFault as fault:
-        raise ApiError(fault.code, fault.reason) from None
+        raise ApiError(fault.code, fault.reason, fault.reason_zh) from None
 
 
 @routes.post("/v1/holds/{hold}/commit")
@@ -233,7 +233,7 @@ async def _answered(call: Callable[[], Awaitable[Answered]]) -> Answered:
     try:
         return await call()
     except SaleFault as fault:
-        raise ApiError(fault.code, fault.reason) from None
+        raise ApiError(fault.code, fault.reason, fault.reason_zh) from None
     except KeyReused:
         raise ApiError("key_reused") from None
     except StillRunning:

@@ -56,7 +56,7 @@ async def put(request: web.Request) -> web.Response:
     try:
         await till.set_sale(sale, await till.members.shown(customer.member))
     except SaleFault as fault:
-        raise ApiError(fault.code, fault.reason) from None
+        raise ApiError(fault.code, fault.reason, fault.reason_zh) from None
     return _said(till)
 
 
@@ -89,7 +89,7 @@ async def undo(request: web.Request) -> web.Response:
     except NothingToUndo:
         raise ApiError("nothing_to_undo") from None
     except SaleFault as fault:
-        raise ApiError(fault.code, fault.reason) from None
+        raise ApiError(fault.code, fault.reason, fault.reason_zh) from None
     till.tell_sale()
     return answer(made)
 

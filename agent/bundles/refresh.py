@@ -21,6 +21,7 @@ from agent.bundles.code_tables import CodeTables
 from agent.domain import bundle
 from agent.domain.bundle import CODES_PREFIX, BundleError, Manifest, Part, Root
 from agent.domain.parts import read_parts
+from agent.domain.reasons import Stop
 from agent.domain.statement import (
     STATEMENT_BYTES_MAX,
     TIME_PART,
@@ -32,7 +33,7 @@ from agent.domain.statement import (
 )
 from agent.domain.time import SLACK, Anchor, corrected_mark, is_ahead, raised_by_bundle, timestamp
 from agent.ports import BundleCache, Clock, CommitUnknown, LedgerUnavailable
-from agent.state import REVOKED, TillState, Trust, make_trust
+from agent.state import TillState, Trust, make_trust
 from sync.ports import Answer, Failure, FailureKind, Uplink
 from sync.status import failure_of
 from sync.wire import REVOCATION_HEADER, bundle_path, part_path, root_path
@@ -81,7 +82,7 @@ class Refresher:
         self._state.mark = await self._cache.mark()
         self._state.anchor = await self._cache.anchor()
         if await self._cache.revocation() is not None:
-            self._state.stopped = REVOKED
+            self._state.stopped = Stop.REVOKED
             await self._codes.keep_only(())  # the power may have gone before they were wiped
             return
         root, manifest = await self._cache.judge(), await self._cache.manifest()
@@ -147,7 +148,7 @@ class Refresher:
                 await self._read_revocation(data, self._own_key, line)
                 await self._cache.revoke(data)
                 self._stopped_before = self._state.stopped
-                self._state.stopped, self._state.trust = REVOKED, None
+                self._state.stopped, self._state.trust = Stop.REVOKED, None
         except (_LineFailed, LedgerUnavailable, CommitUnknown) as error:
             log.error("a revocation could not be taken in, the next contact brings it again: %s", error)
             return
@@ -168,7 +169,7 @@ class Refresher:
         if revocation_stands(statement, await self._walk(await self._root(), source)):
             return True
         await self._cache.lift_revocation()
-        if self._state.stopped == REVOKED:
+        if self._state.stopped == Stop.REVOKED:
             self._state.stopped = self._stopped_before
         log.warning("the revocation has lapsed: the key that signed it is trusted no more")
         return False

@@ -12,7 +12,8 @@ from agent.domain import money, objection, offer_words, time
 from agent.domain.benefit import Benefit, lowered
 from agent.domain.campaign import Campaign, Words
 from agent.domain.decide import Decision, PriorUse
-from agent.domain.outcome import SAYINGS, Outcome, Tone, sentences
+from agent.domain.outcome import SAYINGS, Outcome, Sentences, Tone, sentences
+from agent.domain.reasons import STOPS
 from agent.domain.tenders import names_of
 from agent.domain.token import Coupon
 
@@ -170,6 +171,8 @@ def make_verdict(
     """Put a decision into words. `zone`: the store's, for the dates in the sentences."""
     zh, en = _names(decision, zone, currency, coupon, campaign, prior, at)
     said = sentences(decision.outcome, zh, en)
+    if decision.outcome is Outcome.TILL_STOPPED and (why := STOPS.get(decision.detail or "")) is not None:
+        said = Sentences(f"{said.zh}：{why.zh}", f"{said.en}: {why.en}", why.next_zh, why.next_en)
     prompt_zh, prompt_en = said.next_zh, said.next_en
     if decision.outcome is Outcome.ACCEPTED and campaign is not None:
         prompt = _prompt(decision, campaign, coupon)

@@ -21,6 +21,7 @@ from agent.domain.keys import Delegation, IssuerKey, SigningKey
 from agent.domain.outcome import Outcome
 from agent.domain.parts import Contents, PromoCode
 from agent.domain.promo import Choice, Identity, Occasion, choose, letters_of, read_typed, short_name
+from agent.domain.reasons import Stop
 from agent.domain.sale import Sale
 from agent.domain.token import Claims, Coupon
 from agent.ports import CommitUnknown, Ledger, LedgerUnavailable, Transaction
@@ -49,7 +50,7 @@ async def read_typed_promo(
     try:
         known = await ledger.write(lambda tx: tx.promo_token(typed.short), lambda _tx: None)
     except (LedgerUnavailable, CommitUnknown):
-        return Refusal(Outcome.TILL_STOPPED, "ledger_unavailable")
+        return Refusal(Outcome.TILL_STOPPED, Stop.LEDGER_UNAVAILABLE)
     if known is not None:
         return read(known)
     for promo in await ask(typed.short):

@@ -21,6 +21,7 @@ from agent.domain.campaign import Campaign
 from agent.domain.decide import Decision, Refusal, verify_scan
 from agent.domain.outcome import SOMETHING_ELSE, Outcome
 from agent.domain.pricing import PRESENTED_MAX
+from agent.domain.reasons import Stop
 from agent.domain.sale import Sale
 from agent.domain.token import Coupon
 from agent.domain.verdict import Verdict, make_verdict
@@ -300,7 +301,7 @@ class Checkout:
 
     def _failed(self, request: Request, error: Exception) -> Verdict:
         log.error("checkout: %s", error)
-        detail = error.reason if isinstance(error, SaleFault) else "ledger_unavailable"
+        detail = error.reason if isinstance(error, SaleFault) else Stop.LEDGER_UNAVAILABLE
         decision = Decision(Outcome.TILL_STOPPED, detail=detail or None)
         if isinstance(error, CommitUnknown):
             decision = Decision(Outcome.UNKNOWN_RESULT, detail="commit_unknown")

@@ -11,6 +11,7 @@ from agent.domain.campaign import Words
 from agent.domain.eligibility import Member
 from agent.domain.member_card import CardRefused, is_card
 from agent.domain.outcome import Outcome, Tone
+from agent.domain.reasons import CARDS
 from agent.domain.sale import Sale
 from agent.domain.scan import route
 from agent.domain.shop import StaffRole
@@ -110,7 +111,9 @@ class Counter:
             self._name(member)
             words, next_words, tone, detail = self._words(member), NOTHING, Tone.GOOD, TAKEN
         except CardRefused as refused:
-            words, next_words, tone, detail = REFUSED, ASK_AGAIN, Tone.BAD, refused.code
+            why = CARDS[refused.code]
+            words = Words(f"{REFUSED.zh}：{why.zh}", f"{REFUSED.en}: {why.en}")
+            next_words, tone, detail = Words(why.next_zh, why.next_en), Tone.BAD, refused.code
         return Verdict(
             scan_id=secrets.token_hex(16),
             at=self._state.now(self._clock).now,
@@ -155,4 +158,3 @@ INSTEAD = {
 """What to do where the sentence for a till with a POS sends somebody there."""
 NOTHING = Words("", "")
 REFUSED = Words("会员卡无效", "This member card does not count")
-ASK_AGAIN = Words("请顾客重新打开会员码", "Ask for a fresh member code")

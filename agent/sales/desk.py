@@ -44,12 +44,14 @@ from agent.state import TillState
 
 
 class SaleFault(Exception):
-    """The call cannot be done and nothing was recorded of it. code: a stable code of the API."""
+    """The call cannot be done and nothing was recorded of it. code: a stable code of the API. reason_zh: where the
+    reason is for a cashier too."""
 
-    def __init__(self, code: str, reason: str = "") -> None:
+    def __init__(self, code: str, reason: str = "", reason_zh: str = "") -> None:
         super().__init__(f"{code} {reason}")
         self.code = code
         self.reason = reason
+        self.reason_zh = reason_zh
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from agent.domain.decide import Refusal, verify_scan
 from agent.domain.hold import Call, Hold, HoldState, Reserved, Step
 from agent.domain.online import UNASKED
 from agent.domain.outcome import Outcome
+from agent.domain.reasons import Stop
 from agent.domain.token import Coupon
 from agent.guard import Stand, stand_by
 from agent.members import as_now, kept_of
@@ -179,7 +180,7 @@ class Sales:
     def _trust(self, *, stopped_too: bool = False) -> Trust:
         state = self._desk.state
         if state.trust is None or (state.stopped and not stopped_too):
-            raise SaleFault("till_stopped", state.stopped or "no_bundle")
+            raise SaleFault("till_stopped", state.stopped or Stop.NO_BUNDLE)
         return state.trust
 
     async def _read(self, texts: Sequence[str], trust: Trust) -> list[Scanned]:
@@ -189,7 +190,7 @@ class Sales:
             try:
                 return verify_scan(text, trust.contents)
             except LedgerUnavailable:
-                return Refusal(Outcome.TILL_STOPPED, "codes_unreadable")
+                return Refusal(Outcome.TILL_STOPPED, Stop.CODES_UNREADABLE)
 
         scanned = []
         for place, text in enumerate(texts):

@@ -95,7 +95,12 @@ def _parts(
         gone = before.get(line, 0)
         pieces = quantity - gone if wanted is None else wanted.get(line, 0)
         if pieces > quantity - gone:
-            raise SaleFault("too_many_returned", f"line {line}: {quantity - gone} of {quantity} are left")
+            left = quantity - gone
+            raise SaleFault(
+                "too_many_returned",
+                f"line {line}: {left} of {quantity} are left",
+                f"商品行 {line} 原有 {quantity} 件，还可退 {left} 件",
+            )
         if pieces:
             parts.append(_Part(line, pieces, share_of_pieces(share, quantity, gone, pieces)))
     return parts

@@ -200,15 +200,18 @@ async def test_a_card_that_does_not_count_says_why_and_changes_nothing(till: Rea
     await till.call("PUT", "/v1/sale", {"total_minor": 20_000, "member": MEMBER})
     stranger = sign(Card(LISTED, 0, 60_000), new_signing_key())
     refused = {
-        card(till, first=-9, last=-1): "expired",
-        card(till, first=1, last=2): "not_yet_valid",
-        stranger: "unknown_key",
-        card(till)[:-9]: "incomplete",
+        card(till, first=-9, last=-1): ("expired", "已过期", "请顾客刷新会员码再扫"),
+        card(till, first=1, last=2): ("not_yet_valid", "还没到生效日期", "请顾客刷新会员码再扫"),
+        stranger: ("unknown_key", "本机不认识发卡方", "请联网更新后再试，或不用会员卡结账"),
+        card(till)[:-9]: ("incomplete", "没有扫完整", "请再扫一次"),
     }
-    for text, code in refused.items():
+    for text, (code, why, what_next) in refused.items():
         shown = (await till.call("POST", "/v1/scan", {"text": text})).json
         assert (shown["outcome"], shown["detail"], shown["tone"]) == ("member_card", code, "bad")
-        assert (shown["zh"], shown["next_zh"]) == ("会员卡无效", "请顾客重新打开会员码")
+        assert (shown["zh"], shown["next_zh"]) == (f"会员卡无效：{why}", what_next)
+        problem = (await till.call("PUT", "/v1/sale", {"total_minor": 1, "member": {"card": text}})).json
+        assert (problem["code"], problem["zh"]) == ("card_refused", f"会员卡无效：{why}。{what_next}")
+        assert problem["detail"].endswith(f" ({code})"), "support reads the code"
     assert (await till.call("GET", "/v1/sale")).json["member"]["points"] == 1200
     told = {"total_minor": 20_000, "member": {"card": stranger}}
     assert (await till.call("PUT", "/v1/sale", told)).code == "card_refused"

@@ -21,11 +21,11 @@ from agent.bundles.refresh import Refresher
 from agent.commands.verify import explain, from_till
 from agent.domain.codes import CodeKey
 from agent.domain.keys import signing_key_from_seed
+from agent.domain.reasons import Stop
 from agent.domain.sale import Sale
 from agent.domain.scan import Kind, Rule
 from agent.ports import LedgerUnavailable
 from agent.request import KeyReused
-from agent.state import REVOKED
 from agent.store.codes import code_shelf
 from agent.store.till_facts import put_setting
 from sync.ports import Answer, Failure, FailureKind
@@ -299,7 +299,7 @@ async def test_a_till_that_is_revoked_forgets_its_tables(till: Core) -> None:
     till.state.trust = None
     again = refresher(till, FakeCloud(till.factory))
     await again.load()
-    assert (files(till), till.state.stopped) == ([], REVOKED)
+    assert (files(till), till.state.stopped) == ([], Stop.REVOKED)
 
 
 def test_a_stick_carries_the_tables(till: Core, factory: Factory, tmp_path: Path) -> None:

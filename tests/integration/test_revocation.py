@@ -13,8 +13,8 @@ from agent.bundles.refresh import Refresher
 from agent.domain import bundle
 from agent.domain.bundle import BundleError, Part, Root
 from agent.domain.keys import SigningKey, new_signing_key
+from agent.domain.reasons import Stop
 from agent.domain.statement import Revocation, sign_revocation
-from agent.state import REVOKED
 from sync.ports import Answer, Failure, FailureKind
 from sync.wire import PROBLEM_TYPE, REVOCATION_HEADER, Problem, bundle_path, encode_problem, root_path
 from tests.core_kit import Core, core, files_hold, install, promo_codes, rows
@@ -72,7 +72,7 @@ async def test_the_clouds_word_stops_the_till_and_wipes_what_it_held(
     failure = await refresher.fetch()
     assert isinstance(failure, Failure)
     assert failure.kind is FailureKind.NOT_ADMITTED
-    assert (till.state.stopped, till.state.trust) == (REVOKED, None)
+    assert (till.state.stopped, till.state.trust) == (Stop.REVOKED, None)
     assert (await till.redeem(factory.coupon(2))).outcome == "till_stopped"
     assert till.rows("SELECT count(*) FROM part") == [(0,)]
     assert till.rows("SELECT count(*) FROM promo") == [(1,)], "what was handed out is history"
@@ -94,7 +94,7 @@ async def test_a_stop_outlasts_a_restart_and_takes_no_bundle_any_more(
     till.state.stopped = ""
     again = Refresher(till.cache, cloud, till.state, till.clock, factory.till_key.public_key)
     await again.load()
-    assert till.state.stopped == REVOKED
+    assert till.state.stopped == Stop.REVOKED
     assert list(tables.iterdir()) == []
     cloud.answers.clear()  # somebody in between gives a good bundle, or it is carried here
     factory.sequence += 1
@@ -155,7 +155,7 @@ async def test_a_word_by_the_manifest_key_of_the_next_root_is_heeded(
     cloud.answers[root_path(3)] = Answer(404, {}, b"")
     cloud.answers[bundle_path(TILL)] = refusal(word(factory, following))
     await refresher.fetch()
-    assert till.state.stopped == REVOKED
+    assert till.state.stopped == Stop.REVOKED
 
 
 async def test_a_root_that_still_lists_the_key_lifts_nothing(
@@ -171,7 +171,7 @@ async def test_a_root_that_still_lists_the_key_lifts_nothing(
         cloud.answers[root_path(epoch)] = Answer(200, {}, bundle.sign_root(root, roots))
         cloud.answers[root_path(epoch + 1)] = Answer(404, {}, b"")
         await refresher.fetch()
-        assert till.state.stopped == REVOKED
+        assert till.state.stopped == Stop.REVOKED
     assert len(till.rows("SELECT epoch FROM root")) == 3, "they were taken"
 
 
@@ -182,7 +182,7 @@ async def test_what_stopped_the_till_before_stops_it_after(
     till.state.stopped = "ledger_damaged"
     cloud.answers[bundle_path(TILL)] = refusal(word(factory))
     await refresher.fetch()
-    assert till.state.stopped == REVOKED
+    assert till.state.stopped == Stop.REVOKED
     second = new_signing_key()
     root = Root(
         2,
@@ -209,7 +209,7 @@ async def test_a_wipe_that_fails_is_done_at_the_next_contact(
     )
     await till.database.run(lambda db: db.execute("DROP TRIGGER full"))
     await refresher.fetch()
-    assert till.state.stopped == REVOKED
+    assert till.state.stopped == Stop.REVOKED
 
 
 def _fail_the_wipe(db: sqlite3.Connection) -> None:

@@ -13,8 +13,8 @@ from agent.domain import bundle
 from agent.domain.cose import parse
 from agent.domain.keys import new_signing_key
 from agent.domain.outcome import Outcome
+from agent.domain.reasons import Stop
 from agent.domain.statement import REVOCATION_AAD
-from agent.state import REVOKED
 from sync.ports import Failure
 from tests.integration.attack_kit import BUNDLE, SALE, TILL, Played, always, played
 
@@ -35,7 +35,7 @@ async def restarted(scene: Played) -> tuple[int, int]:
 async def _stopped_by_the_thief(scene: Played) -> None:
     scene.line.instead[BUNDLE] = scene.forged_revocation()
     assert isinstance(await scene.refresher.fetch(), Failure)
-    assert (scene.till.state.stopped, scene.till.state.trust) == (REVOKED, None)
+    assert (scene.till.state.stopped, scene.till.state.trust) == (Stop.REVOKED, None)
     del scene.line.instead[BUNDLE]
 
 
@@ -48,7 +48,7 @@ async def test_a_revocation_by_a_stolen_online_key_lapses_with_it(scene: Played)
             "the key is trusted still, and so is its word"
         )
         await scene.refresher.load()
-        assert scene.till.state.stopped == REVOKED
+        assert scene.till.state.stopped == Stop.REVOKED
     scene.rotate()
     assert await scene.refresher.fetch() is True
     assert (scene.place, scene.till.state.stopped) == ((2, 1), "")
@@ -85,7 +85,7 @@ async def test_a_true_revocation_is_told_again_by_the_new_key(scene: Played) -> 
     for _ in range(2):
         fresh = scene.rotate()
         assert isinstance(await scene.refresher.fetch(), Failure)
-        assert (scene.till.state.stopped, scene.till.state.trust) == (REVOKED, None)
+        assert (scene.till.state.stopped, scene.till.state.trust) == (Stop.REVOKED, None)
         kept = await scene.till.cache.revocation()
         assert kept is not None
         assert parse(kept, REVOCATION_AAD).kid == fresh.kid
@@ -96,7 +96,7 @@ async def test_a_true_revocation_is_told_again_by_the_new_key(scene: Played) -> 
     scene.line.forged.clear()
     assert isinstance(await scene.refresher.fetch(), Failure)
     await scene.refresher.load()
-    assert scene.till.state.stopped == REVOKED
+    assert scene.till.state.stopped == Stop.REVOKED
 
 
 async def test_a_forged_root_lifts_no_revocation(scene: Played) -> None:
@@ -107,7 +107,7 @@ async def test_a_forged_root_lifts_no_revocation(scene: Played) -> None:
     for answer in ((403, {}), scene.forged_revocation(), (200, {})):
         scene.line.instead[BUNDLE] = answer
         assert isinstance(await scene.refresher.fetch(), Failure)
-        assert scene.till.state.stopped == REVOKED
+        assert scene.till.state.stopped == Stop.REVOKED
     assert await scene.till.cache.revocation() is not None
 
 

@@ -20,11 +20,11 @@ from agent.commands import till_key
 from agent.commands.enrol import enrol
 from agent.commands.errors import CommandError
 from agent.domain.keys import SigningKey, new_signing_key
+from agent.domain.reasons import Stop
 from agent.domain.record import LANES, REDEMPTION_LANE, ChainHead, record_id
 from agent.domain.statement import sign_key_change
 from agent.domain.time import EPOCH_DAY
 from agent.folder import key_path, load_key, next_key_path
-from agent.state import REVOKED
 from cloud.store.sql_tills import ROOM
 from sync import wire
 from sync.ports import Answer
@@ -109,7 +109,7 @@ class Shop:
             await asyncio.sleep(0.02)
 
     async def revoked(self, app: App) -> None:
-        while app._state.stopped != REVOKED:
+        while app._state.stopped != Stop.REVOKED:
             app._line.poll_now()
             await asyncio.sleep(0.02)
 
@@ -274,7 +274,7 @@ async def test_a_revoked_till_stops_wipes_and_delivers(shop: Shop) -> None:
     assert rows(shop.database, "SELECT manifest FROM bundle") == [(None,)]
     assert rows(shop.database, "SELECT count(*) FROM coupon_use") == [(2,)], "what was used stays used"
     async with running(shop.alone) as app:  # it needs no line to stay stopped
-        assert app._state.stopped == REVOKED
+        assert app._state.stopped == Stop.REVOKED
         assert await redeem(app, three) == ["till_stopped"]
     with pytest.raises(CommandError, match="move the state directory away"):
         await enrol(shop.settings, await shop.code())
