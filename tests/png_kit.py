@@ -47,22 +47,24 @@ class Kind(NamedTuple):
 
 
 def _grey(depth: int, clear: bool) -> Kind:
-    """Where black is clear, the grey beside it, another in its last bit alone, is ink."""
+    """Where a dark grey is clear, the grey beside it, another in its last bit alone, is ink."""
     most = (1 << depth) - 1
-    fields = [((0,), not clear), ((most,), False)]
+    dark = most // 3
+    fields = [((0,), not clear or dark > 0), ((most,), False)]
     if depth > 1:
-        fields += [((1,), True), ((most // 3,), True), ((most - most // 3,), False)]
-    return Kind(0, depth, tuple(fields), ((b"tRNS", bytes(2)),) if clear else ())
+        fields += [((dark,), not clear), ((dark + 1,), depth > 2), ((most - most // 5,), False)]
+    return Kind(0, depth, tuple(fields), ((b"tRNS", dark.to_bytes(2, "big")),) if clear else ())
 
 
 def _colour(depth: int, clear: bool) -> Kind:
     most = (1 << depth) - 1
+    dark = most // 3 - (depth == 16)  # both bytes differ
     beside = 1 << (depth - 8)  # Pillow keeps the upper byte
     samples = (
-        ((0, 0, 0), not clear), ((most,) * 3, False), ((0, beside, 0), True),
-        ((most, 0, 0), True), ((most, most, 0), False),
+        ((dark,) * 3, not clear), ((dark, dark + beside, dark), True), ((0, 0, 0), True),
+        ((most,) * 3, False), ((most, 0, 0), True), ((most, most, 0), False),
     )  # fmt: skip
-    return Kind(2, depth, samples, ((b"tRNS", bytes(6)),) if clear else ())
+    return Kind(2, depth, samples, ((b"tRNS", dark.to_bytes(2, "big") * 3),) if clear else ())
 
 
 def _palette(depth: int) -> Kind:
