@@ -291,6 +291,7 @@ class _Work:
             sale, off = self._request.sale, decision.discount_minor or 0
             due = 0 if sale is None else max(sale.total_minor - off, 0)
             self._points = points.note(tx, at, member, sale, due, decision.applied)
+            verdict.points_earned = self._points.get("points_earned", 0)
         if verdict.print_job is not None:
             assert self._owner._make_receipt is not None, "a print job has a receipt"
             trust = self._trust

@@ -33,7 +33,7 @@ ZH = RedemptionFacts(
     promo_token=TOKEN,
     promo_title="鲜萃咖啡免费一杯",
     promo_conditions="任意消费可用，有效期至2026-12-31，限用一次",
-    promo_short="C2-48151",
+    promo_short="2-048151-QK7XD",
 )
 EN = replace(
     ZH,

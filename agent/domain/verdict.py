@@ -22,8 +22,9 @@ from agent.domain.token import Coupon
 class Verdict:
     """One answer. Amounts in minor units; times aware; texts by language. `to_json` gives the API's form.
 
-    pays: what comes off is paid by points or stored value. others_minor: what other coupons take off the same sale.
-    left_minor: on a stored value afterwards, as this till knows it.
+    pays: what comes off is paid by points (points_spent of them) or stored value (0). others_minor: what other coupons
+    take off the same sale. points_earned: by this redemption. left_minor: on a stored value afterwards, as this till
+    knows it.
     stored: the answer given before to the same request, repeated word for word; nothing new happened. ms: from the
     scan's arrival to the committed answer, set by whoever measured it. Of what it says nothing else changes once made.
     """
@@ -48,6 +49,8 @@ class Verdict:
     offline: bool = False
     first_use: PriorUse | None = None
     pays: bool = False
+    points_spent: int = 0
+    points_earned: int = 0
     others_minor: int = 0
     stored: Mapping[str, Any] | None = None
     ms: float = 0.0
@@ -197,6 +200,7 @@ def make_verdict(
         print_job=print_job,
         first_use=prior if decision.outcome is Outcome.ALREADY_REDEEMED else None,
         pays=decision.applied is not None and decision.applied.payment,
+        points_spent=0 if decision.applied is None else decision.applied.points_spent,
         others_minor=others_minor,
         offline=offline,
     )

@@ -27,9 +27,12 @@ COLUMN_GAP = 2
 LEFT_MIN = 8  # a narrower label column reads worse than a value on a line of its own
 
 _OPENING = "（《〈「『【“‘("
-_CLOSING = "，。、；：！？）》〉」』】”’…"
-# What must stay together: a run of ASCII; else one character with the punctuation that may not begin or end a line.
-_UNIT = re.compile(rf" +|[!-~]+[{_CLOSING}]*|[{_OPENING}]*[^ ][{_CLOSING}]*")
+_CLOSING = "，。、；：！？）》〉」』】”’…％"
+# What must stay together: a Latin word or an amount with its sign, else one character; with the punctuation that may
+# not begin or end a line.
+_UNIT = re.compile(rf" +|[{_OPENING}]*(?:[!-~￥¥€£]+|[^ ])[{_CLOSING}]*")
+
+_PAUSE = re.compile(rf"[，。、；：！？][{_CLOSING}]*|[,;:.!?] ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +66,8 @@ def _lay_out(
         case Text():
             text = printable(element.text, encoding, pictures)
             size = _largest_size(cells(text, encoding), element.size, columns)
-            for line in wrap(text, columns // size, encoding):
+            broken = balanced if element.align is Align.CENTER else wrap
+            for line in broken(text, columns // size, encoding):
                 yield Line(line, element.align, element.bold, size)
         case Columns():
             left = printable(element.left, encoding, pictures)
@@ -113,6 +117,24 @@ def wrap(text: str, width: int, encoding: Encoding) -> list[str]:
     return [line.rstrip(" ") for line in lines if line.strip(" ")] or [""]
 
 
+def balanced(text: str, width: int, encoding: Encoding) -> list[str]:
+    """`wrap` into as few lines, but about equally long, two of them parted at punctuation where they can be: a single
+    character centred below a full line looks like a fault."""
+    lines = wrap(text, width, encoding)
+    if len(lines) == 1:
+        return lines
+
+    def widest(found: list[str]) -> int:
+        return max(cells(line, encoding) for line in found)
+
+    parted = [[text[: end.end()].strip(" "), text[end.end() :].strip(" ")] for end in _PAUSE.finditer(text)]
+    if fitting := [two for two in parted if all(two) and widest(two) <= width and len(lines) == 2]:
+        return min(fitting, key=widest)
+    least = max(-(-cells(text, encoding) // len(lines)), 2)
+    tried = (wrap(text, columns, encoding) for columns in range(least, width))
+    return next((found for found in tried if len(found) == len(lines)), lines)
+
+
 def _append_by_character(lines: list[str], unit: str, width: int, encoding: Encoding) -> None:
     for character in unit:
         if cells(lines[-1] + character, encoding) > width:
@@ -128,7 +150,7 @@ def two_columns(left: str, right: str, width: int, encoding: Encoding) -> list[s
     if right_cells == 0:
         return wrap(left, width, encoding)
     if room < min(LEFT_MIN, max(2, cells(left, encoding))):
-        values = wrap(right, width, encoding)
+        values = balanced(right, width, encoding)
         labels = wrap(left, width, encoding) if left.strip() else []
         return labels + [_pad(value, width, encoding) for value in values]
     *above, last = wrap(left, room, encoding)

@@ -57,6 +57,8 @@ def receipt_maker(language: Language) -> Maker:
             sale_total_minor=total,
             discount_minor=None if pays else off,
             paid_minor=off if pays else None,
+            points_spent=verdict.points_spent,
+            points_earned=verdict.points_earned,
             others_minor=verdict.others_minor,
             payable_minor=None if total is None or off is None else total - off - verdict.others_minor,
             left_minor=verdict.left_minor,

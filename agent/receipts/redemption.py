@@ -57,11 +57,11 @@ class RedemptionFacts(Struct, frozen=True):
     """Plain values only; no personal data. Amounts are in minor units of `currency`, None where not known.
 
     printed_at: the store's local time as it shall be read. redemption_number: till and sequence, as store staff quote
-    it. benefit_text: the offer in a few words (满100减30). paid_minor: what points or stored value pay, which is no
-    discount. others_minor: what the sale's other coupons take off. left_minor: on a stored value afterwards, by what
-    this till knows. promo_token: text of the QR code, None for no promotion; promo_short: what can be typed instead.
-    papers: what is printed, one after the other. join_link, referral_link: of a QR code each, "" for none; their words
-    stand above it. conflict: what the cloud says of a coupon redeemed twice.
+    it. benefit_text: the offer in a few words (满100减30). paid_minor: what points (points_spent of them) or stored
+    value (0) pay, which is no discount. others_minor: what the sale's other coupons take off. left_minor: on a stored
+    value afterwards, by what this till knows. promo_token: text of the QR code, None for no promotion; promo_short:
+    what can be typed instead. papers: what is printed, one after the other. join_link, referral_link: of a QR code
+    each, "" for none; their words stand above it. conflict: what the cloud says of a coupon redeemed twice.
     """
 
     language: Language
@@ -75,6 +75,8 @@ class RedemptionFacts(Struct, frozen=True):
     sale_total_minor: int | None = None
     discount_minor: int | None = None
     paid_minor: int | None = None
+    points_spent: int = 0
+    points_earned: int = 0
     others_minor: int = 0
     payable_minor: int | None = None
     left_minor: int | None = None
@@ -97,7 +99,13 @@ def values(facts: RedemptionFacts) -> Mapping[str, str]:
     def money(amount_minor: int | None) -> str:
         return "" if amount_minor is None else format_money(amount_minor, facts.currency)
 
-    discount, paid, left = facts.discount_minor, facts.paid_minor, facts.left_minor
+    discount, paid, left, points = (
+        facts.discount_minor,
+        facts.paid_minor,
+        facts.left_minor,
+        facts.points_spent,
+    )
+    off = "" if facts.sale_total_minor is None else money(-(paid or discount or 0) or None)  # no line of zero
     found = {
         "store": facts.store_name,
         "till": facts.till,
@@ -107,8 +115,11 @@ def values(facts: RedemptionFacts) -> Mapping[str, str]:
         "campaign": facts.campaign_title,
         "benefit": facts.benefit_text,
         "total": money(facts.sale_total_minor),
-        "discount": money(None if discount is None or facts.sale_total_minor is None else -discount),
-        "paid": money(None if paid is None or facts.sale_total_minor is None else -paid),
+        "discount": "" if paid else off,
+        "paid": off if paid and not points else "",
+        "points": f"{points:,}" if points else "",
+        "points_earned": f"{facts.points_earned:,}" if facts.points_earned else "",
+        "points_paid": off if paid and points else "",
         "others": money(-facts.others_minor or None),
         "payable": money(facts.payable_minor),
         "balance": money(None if left is None else left + (paid or 0)),

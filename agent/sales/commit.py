@@ -239,12 +239,14 @@ def _redeem(desk: Desk, tx: Transaction, at: Moment, closing: _Closing, one: Cou
         others_minor=closing.off_minor - applied.amount_minor,
     )
     _use(tx, at, one, held, number)
+    earning = points.note(tx, at, held.member, sale, closing.due_minor, applied)
+    verdict.points_earned = earning.get("points_earned", 0)
     choice, promo = _print(desk, tx, at, sale, verdict, held.member, first=first)
     veil = Veil(at.trust.contents.erased)
     data = {
         **base_facts(at, offline=offline, sale=sale),
         **_facts(one, sale, held.member, veil),
-        **points.note(tx, at, held.member, sale, closing.due_minor, applied),
+        **earning,
         **supervisor_facts(_held_of(held, coupon).badge, one.asked),
         **checked_facts(_held_of(held, coupon).checked),
         "scan_id": verdict.scan_id,

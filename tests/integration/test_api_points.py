@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest_asyncio
 
+import config
 from agent.domain.member_list import Program
+from drivers.virtual_printer import VirtualPrinter
 from tests.integration.api_kit import RealTill, real_till
 from tests.integration.member_kit import PROGRAM, SILENT, Counter, card, factory
 
@@ -51,6 +54,35 @@ async def test_points_are_earned_and_spent_here_and_no_more_than_the_program_let
     assert (answer["points_earned"], answer["points_spent"]) == (-195, -500)
     assert await points_shown(shop) == 1_200 - 300 + 197
     assert counter.data()[-1]["points_spent"] == -500
+
+
+async def test_a_receipt_names_points_as_points_and_prints_no_line_of_zero(tmp_path: Path) -> None:
+    async with VirtualPrinter() as printer:
+        devices = (config.TcpPrinter(name="receipts", host="127.0.0.1", port=printer.port),)
+        async with real_till(tmp_path / "state", factory(PROGRAM), printer=devices) as till:
+            counter, who = Counter(till), {"card": card(till)}
+
+            async def receipt(job: str) -> str:
+                text: str = (await till.call("GET", f"/v1/prints/{job}")).json["text"]
+                return text
+
+            paid = await counter.redeem(7, 1, who, sale=sale("A"))
+            text = await receipt(paid["print_job"])
+            assert re.search(r"积分抵扣（500 分） +-￥5\.00\n", text)
+            assert re.search(r"应付金额 +￥195\.00\n本次获得积分 +195\n", text)
+            assert "券内" not in text
+            more = await counter.redeem(8, 1, who, sale=sale("B"))
+            text = await receipt(more["print_job"])
+            assert re.search(r"消费合计 +￥200\.00\n应付金额 +￥200\.00\n本次获得积分 +600\n", text)
+            assert "￥0.00" not in text
+            body = {"sale": sale("C"), "coupons": [till.factory.coupon(2, 7)], "member": who}
+            held = (await till.call("POST", "/v1/holds", body, Idempotency_Key="h")).json
+            closing = {"total_minor": 20_000, "tenders": ["cash"]}
+            path = f"/v1/holds/{held['hold_id']}/commit"
+            done = (await till.call("POST", path, closing, Idempotency_Key="c")).json
+            text = await receipt(done["applied"][0]["print_job"])
+            assert re.search(r"积分抵扣（300 分） +-￥3\.00\n", text)
+            assert re.search(r"本次获得积分 +197\n", text)
 
 
 async def test_held_points_are_spent_for_everybody_else(shop: RealTill) -> None:

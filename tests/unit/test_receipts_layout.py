@@ -9,7 +9,7 @@ from wcwidth import wcswidth
 
 from agent.receipts.charset import ENCODINGS as ENCODINGS_KNOWN
 from agent.receipts.charset import cells, encode, lost, printable
-from agent.receipts.layout import Line, layout, two_columns, wrap
+from agent.receipts.layout import Line, balanced, layout, two_columns, wrap
 from agent.receipts.model import Align, Columns, Receipt, ReceiptError, Rule, Text
 from agent.receipts.money import format_money
 from agent.receipts.plain import render_text
@@ -104,11 +104,41 @@ def test_wrapped_lines_fit_and_keep_every_character(text, width, encoding):
         ("buy one get one", 8, ["buy one", "get one"]),
         ("SUPERCALIFRAGILISTIC", 8, ["SUPERCAL", "IFRAGILI", "STIC"]),
         ("有效期至2026-12-31", 12, ["有效期至", "2026-12-31"]),
+        ("一二（T-0002-881）那", 14, ["一二", "（T-0002-881）", "那"]),
+        ("合计是￥128.00", 10, ["合计是", "￥128.00"]),  # a sign stays with its amount
+        ("优惠-￥128.00", 10, ["优惠", "-￥128.00"]),
         ("至2026-12-31，限用", 12, ["至", "2026-12-31，", "限用"]),  # nor after a date
     ],
 )
 def test_where_lines_break(text, width, lines):
     assert wrap(text, width, "gb18030") == lines
+
+
+@pytest.mark.parametrize(
+    ("text", "width", "lines"),
+    [
+        ("一二三四五六", 10, ["一二三", "四五六"]),
+        ("任意消费可用，限用一次", 20, ["任意消费可用，", "限用一次"]),
+        ("请朋友扫码，到店使用后您也有一份心意", 32, ["请朋友扫码，", "到店使用后您也有一份心意"]),
+        ("With any purchase, once, until 2026-12-31", 32, ["With any purchase,", "once, until 2026-12-31"]),
+        ("，一二三四五六", 10, ["，一二三", "四五六"]),
+        ("This receipt holds no personal data", 32, ["This receipt holds", "no personal data"]),
+        ("一二三四五", 10, ["一二三四五"]),
+        ("", 10, [""]),
+    ],
+)
+def test_centred_lines_are_about_equally_long(text, width, lines):
+    """A single character stood alone below a full line."""
+    assert balanced(text, width, "gb18030") == lines
+
+
+@given(TEXTS, st.sampled_from([12, 24, 32, 42, 48]), ENCODINGS)
+def test_centred_lines_are_as_few_and_keep_every_character(text, width, encoding):
+    shown = printable(text, encoding)
+    lines = balanced(shown, width, encoding)
+    assert len(lines) == len(wrap(shown, width, encoding))
+    assert all(cells(line, encoding) <= width for line in lines)
+    assert "".join(lines).replace(" ", "") == shown.replace(" ", "")
 
 
 @pytest.mark.parametrize(
@@ -118,7 +148,7 @@ def test_where_lines_break(text, width, lines):
         ("有机全脂牛奶家庭装", "￥12.00", ["有机全脂", "牛奶家庭", "装         ￥12.00"]),
         ("合计", "", ["合计"]),
         ("", "￥98.00", ["           ￥98.00"]),
-        ("券号", "0123456789012345678", ["券号", "012345678901234567", "                 8"]),
+        ("券号", "0123456789012345678", ["券号", "        0123456789", "         012345678"]),
     ],
 )
 def test_the_value_ends_the_last_line(left, right, lines):

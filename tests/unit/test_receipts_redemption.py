@@ -44,6 +44,28 @@ def test_what_a_stored_value_paid_is_no_discount_and_what_is_left_is_what_the_ti
 
 
 @BOTH
+def test_points_that_pay_are_named_as_points(facts):
+    """They stood as stored value: 券内支付."""
+    paying = replace(facts, discount_minor=None, paid_minor=2_000, points_spent=2_000, payable_minor=10_800)
+    text = render_text(redemption_receipt(paying), 32)
+    (line,) = [line for line in text.splitlines() if "-￥20.00" in line]
+    assert ("积分抵扣（2,000 分）" if facts.language == "zh" else "Paid by 2,000 points") in line
+    assert ("券内" if facts.language == "zh" else "by coupon") not in text
+
+
+@BOTH
+def test_a_coupon_that_takes_nothing_off_prints_no_line_of_zero(facts):
+    """A points multiplier printed a discount of 0.00."""
+    more = replace(facts, discount_minor=0, payable_minor=12_800, points_earned=1_234)
+    text = render_text(redemption_receipt(more), 32)
+    assert "0.00" not in text.replace("128.00", "")
+    (line,) = [line for line in text.splitlines() if "1,234" in line]
+    assert ("本次获得积分" if facts.language == "zh" else "Points earned") in line
+    assert ("优惠抵扣" if facts.language == "zh" else "Discount") not in text
+    assert "￥0" not in render_text(redemption_receipt(replace(more, paid_minor=0, discount_minor=None)))
+
+
+@BOTH
 def test_the_saved_amount_is_the_largest_thing_on_it(facts):
     sizes = {
         element.text: element.size
