@@ -29,15 +29,15 @@ OscillatorNode.prototype.start = function (when) {
 """
 
 
+REFUSED = ("409 (Conflict)", "410 (Gone)", "503 (Service Unavailable)")
+"""How Chromium notes a call that a till refuses; the page tells it to the cashier."""
+
+
 async def watched(browser: Browser, wrong: list[str]) -> BrowserContext:
     """A fresh browser profile at 1024x768; policy violations and uncaught errors of its pages land in `wrong`."""
 
     def heard(message: ConsoleMessage) -> None:
-        if (
-            message.type == "error"
-            and "net::ERR" not in message.text
-            and "409 (Conflict)" not in message.text
-        ):
+        if message.type == "error" and "net::ERR" not in message.text and not message.text.endswith(REFUSED):
             wrong.append(message.text)
 
     made = await browser.new_context(viewport={"width": 1024, "height": 768}, reduced_motion="reduce")

@@ -18,6 +18,7 @@ from tests.browser.till_stand_in import (
     TillStandIn,
     accepted,
     ago,
+    campaign,
     receipt,
     status,
     truncated,
@@ -40,7 +41,7 @@ OFFLINE = {
         "zh": "连不上云端，网线或路由器可能断开",
         "en": "The cloud does not answer; the router may be off",
     },
-    "outbox": {"waiting": 37, "oldest": ago(hours=1, minutes=6), "quarantined": 0},
+    "outbox": {"waiting": 37, "oldest": ago(hours=1, minutes=6), "quarantined": 0, "conflicts": 0},
 }
 PAPER_OUT = {
     "devices": [
@@ -56,7 +57,7 @@ PAPER_OUT = {
     "prints": {"waiting": 1, "unconfirmed": 0},
     "issues": [
         {
-            "code": "printer_paper_out",
+            "code": "device_lost",
             "severity": "error",
             "zh": "打印机缺纸",
             "en": "The printer is out of paper",
@@ -68,14 +69,14 @@ PAPER_OUT = {
 HARM = {
     **OFFLINE,
     **PAPER_OUT,
-    "outbox": {"waiting": 412, "oldest": ago(hours=30), "quarantined": 2},
-    "bundle": {"epoch": 1, "sequence": 118, "issued": ago(hours=50), "age": "stale", "campaigns": 3},
+    "outbox": {"waiting": 412, "oldest": ago(hours=30), "quarantined": 2, "conflicts": 0},
+    "bundle": status()["bundle"] | {"issued": ago(hours=50), "age": "stale"},
     "clock": {"doubt": True, "zh": "系统时间比记录早 2 小时", "en": "The clock is 2 hours behind"},
 }
 HARM["issues"] = [
     *PAPER_OUT["issues"],
     {
-        "code": "clock_back",
+        "code": "clock_doubt",
         "severity": "warning",
         "zh": "时钟倒退了 2 小时",
         "en": "The clock went back by 2 hours",
@@ -157,12 +158,22 @@ def checkout(state: str, **changes: Any) -> dict[str, Any]:
 
 def priced(total: int, off: int, **changes: Any) -> dict[str, Any]:
     one = {
+        "place": 0,
+        "coupon": {"issuer": "acme", "campaign": 1, "index": 4711},
         "title_zh": "满百减三十",
         "title_en": "30 off 100",
         "prompt_zh": "",
         "prompt_en": "",
         "amount_minor": off,
+        "payment": False,
+        "left_minor": None,
+        "lines": [],
         "hand_over": None,
+        "points_spent": 0,
+        "points_percent": 100,
+        "if_tenders": [],
+        "if_tenders_zh": "",
+        "if_tenders_en": "",
         "hint": None,
     }
     return {
@@ -178,13 +189,20 @@ def priced(total: int, off: int, **changes: Any) -> dict[str, Any]:
     }
 
 
+TURNED: dict[str, Any] = {"place": 1, "coupon": None, "works_from": None, "detail": None}
+TURNED |= {"missing_minor": 0, "missing_pieces": 0, "missing_points": 0}
 TOO_LITTLE = {
+    **TURNED,
+    "reason": "sale_too_small",
+    "missing_minor": 1250,
     "zh": "金额还不够",
     "en": "The sale is too small",
     "next_zh": "再买 12.50 就能用",
     "next_en": "12.50 more and it applies",
 }
 TOGETHER = {
+    **TURNED,
+    "reason": "not_together",
     "zh": "不能与其他券同用",
     "en": "Not together with the other coupons",
     "next_zh": "",
@@ -200,6 +218,25 @@ def selling(state: str, **changes: Any) -> Scene:
     return scene
 
 
+TAKEN_BACK = {
+    "amount_minor": 3000,
+    "currency": "CNY",
+    "replayed": False,
+    "reversals": [
+        {
+            "reversal_id": "T-0001-9",
+            "redemption_id": "T-0001-8",
+            "coupon": {"issuer": "acme", "campaign": 1, "index": 4711},
+            "amount_minor": 3000,
+            "currency": "CNY",
+            "whole": True,
+            "coupon_returns": True,
+            "points_earned": 0,
+            "points_spent": 0,
+            "lines": [],
+        }
+    ],
+}
 WITHOUT_POS = {"checkout": checkout("idle", at=ago(hours=1))}
 
 
@@ -209,12 +246,12 @@ async def tip(till: TillStandIn, page: Page) -> None:
 
 
 LONG = {
-    "campaign": {
-        "title_zh": "超级无敌长的活动名称" * 6,
-        "title_en": "A very long campaign title " * 6,
-        "benefit_zh": "满减",
-        "benefit_en": "off",
-    }
+    "campaign": campaign(
+        title_zh="超级无敌长的活动名称" * 6,
+        title_en="A very long campaign title " * 6,
+        benefit_zh="满减",
+        benefit_en="off",
+    )
 }
 
 SCENES: dict[str, tuple[Scene, tuple[int, int], dict[str, Any], dict[str, Any]]] = {
@@ -274,7 +311,7 @@ SCENES: dict[str, tuple[Scene, tuple[int, int], dict[str, Any], dict[str, Any]]]
     ),
     "checkout-dark-noted": (selling("noted"), SMALL, WITHOUT_POS, {"color_scheme": "dark"}),
     "checkout-undone": (
-        selling("undone", priced=priced(12800, 3000), reversed={"reversals": [{"coupon_returns": True}]}),
+        selling("undone", priced=priced(12800, 3000), reversed=TAKEN_BACK),
         SMALL,
         WITHOUT_POS,
         {},

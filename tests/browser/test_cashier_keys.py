@@ -10,7 +10,7 @@ from playwright.async_api import Page, expect
 
 from tests.browser.page_kit import IN_CHROMIUM, Keyboard, tones, visit
 from tests.browser.screenshots import OFFLINE
-from tests.browser.till_stand_in import TillStandIn, accepted, status, truncated
+from tests.browser.till_stand_in import TillStandIn, accepted, problem, status, truncated
 
 pytestmark = IN_CHROMIUM
 
@@ -85,10 +85,10 @@ async def test_typed_code_is_judged_once(page: Page, till: TillStandIn) -> None:
 
 async def test_refused_call_is_explained_and_keeps_the_text(page: Page, till: TillStandIn) -> None:
     await visit(page, till)
-    till.refuse = {"code": "store_closed", "zh": "数据库没有打开", "en": "The database is not open"}
+    till.refuse = problem("busy", "扫码太快，请再扫一次", "Too many scans at once", 503)
     await page.locator("#manual-text").fill("RC1ABC")
     await page.locator("#manual button").click()
-    await expect(page.locator("#manual-note")).to_have_text("数据库没有打开")
+    await expect(page.locator("#manual-note")).to_have_text("扫码太快，请再扫一次")
     await expect(page.locator("#manual-text")).to_have_value("RC1ABC")
 
 

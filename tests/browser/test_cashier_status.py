@@ -10,11 +10,21 @@ from playwright.async_api import BrowserContext, Page, Route, expect
 from agent.ports import PrintState
 from tests.browser.page_kit import IN_CHROMIUM, show, visit
 from tests.browser.screenshots import HARM, OFFLINE, PAPER_OUT
-from tests.browser.till_stand_in import TillStandIn, accepted, ago, receipt, status, used, wrong_store
+from tests.browser.till_stand_in import (
+    TillStandIn,
+    accepted,
+    ago,
+    printing,
+    problem,
+    receipt,
+    status,
+    used,
+    wrong_store,
+)
 
 pytestmark = IN_CHROMIUM
 
-NO_BUNDLE = {"epoch": 0, "sequence": 0, "issued": None, "age": "none", "campaigns": 0}
+NO_BUNDLE = {"epoch": 0, "sequence": 0, "issued": None, "age": "none", "campaigns": 0, "zh": "", "en": ""}
 
 
 # ---- health, receipt, language --------------------------------------------------------------------------------------
@@ -45,7 +55,20 @@ async def test_a_coupon_redeemed_twice_is_said_until_somebody_has_seen_it(
 ) -> None:
     conflict = {
         "id": 3,
+        "kind": "conflict",
         "redemption_id": "T-0001-7",
+        "standing": "kept",
+        "follows": "paid",
+        "coupon": {"issuer": "acme", "campaign": 3, "index": 4711},
+        "other": {
+            "till": "T-0018",
+            "store": "S-18",
+            "redemption_id": "T-0018-2",
+            "received_at": ago(minutes=9),
+        },
+        "found_at": ago(minutes=8),
+        "taken_at": ago(minutes=30),
+        "seen_at": None,
         "zh": "此券也在门店 S-18 核销",
         "en": "also redeemed at store S-18",
     }
@@ -92,15 +115,17 @@ async def test_printing_is_followed_and_reprinted(page: Page, till: TillStandIn)
     till.prints["job-1"] = receipt("job-1", "queued")
     await show(till, page, accepted())
     await expect(page.locator("#receipt-text")).to_contain_text("优惠券核销凭证")
-    await till.push("print", {"job": "job-1", "state": "queued", "cause_zh": "缺纸", "cause_en": "Paper out"})
+    await till.push(
+        "print", printing("job-1", "queued", cause="paper_out", cause_zh="缺纸", cause_en="Paper out")
+    )
     await expect(page.locator("#receipt-state")).to_have_text("排队中")
     await expect(page.locator("#receipt-note")).to_have_text("缺纸")
     await page.locator("#reprint").click()
     await expect(page.locator("#receipt-note")).to_have_text("已交给打印机：重打 第1次")
     assert till.calls[-1][:2] == ("POST", "/v1/prints/job-1/reprint")
-    till.refuse = {"code": "print_unknown", "zh": "找不到这张小票", "en": "No such receipt"}
+    till.refuse = problem("receipt_gone", "小票已过保存期", "The receipt is gone", 410)
     await page.locator("#reprint").click()
-    await expect(page.locator("#receipt-note")).to_have_text("找不到这张小票")
+    await expect(page.locator("#receipt-note")).to_have_text("小票已过保存期")
 
 
 async def test_the_page_opens_with_the_newest_receipt(page: Page, till: TillStandIn) -> None:
@@ -152,8 +177,8 @@ async def test_a_late_answer_undoes_no_event_even_when_another_receipt_follows(
     await page.route("**/v1/prints/job-1", late)
     await visit(page, till)
     await held.wait()
-    await till.push("print", {"job": "job-1", "state": "printed", "cause_zh": "", "cause_en": ""})
-    await till.push("print", {"job": "job-0", "state": "queued", "cause_zh": "", "cause_en": ""})
+    await till.push("print", printing("job-1", "printed"))
+    await till.push("print", printing("job-0", "queued"))
     await till.push("status", status(till="T-0002"))  # when it shows, both events have been taken
     await expect(page.locator("#till")).to_have_text("T-0002")
     released.set()
@@ -169,9 +194,7 @@ async def test_a_wrong_amount_stays_said_until_the_field_changes(page: Page, til
         await total.fill(typed)
         await total.press("Enter")
         await expect(note).to_have_text("请输入金额，例如 123.50")
-        await till.push(
-            "status", status(today={"accepted": 47 + len(typed), "refused": 5, "discount_minor": 0})
-        )
+        await till.push("status", status(today=status()["today"] | {"accepted": 47 + len(typed)}))
         await expect(page.locator("#today")).to_contain_text(f"可用 {47 + len(typed)}")
         await expect(note).to_have_text("请输入金额，例如 123.50")
     await total.fill("12")

@@ -15,6 +15,7 @@ from tests.browser.till_stand_in import (
     TillStandIn,
     accepted,
     ago,
+    campaign,
     status,
     truncated,
     used,
@@ -58,7 +59,9 @@ async def test_a_stored_value_shows_what_this_till_knows_to_be_left(page: Page, 
 
 async def test_duplicate_says_when_and_where_it_was_used(page: Page, till: TillStandIn) -> None:
     await visit(page, till)
-    shown = used(first_use={"at": ago(seconds=0), "till": "T-0003"}, detail="seen_here")
+    shown = used(
+        first_use={"at": ago(seconds=0), "till": "T-0003", "redemption_id": "T-0003-41"}, detail="seen_here"
+    )
     await show(till, page, shown)
     stage = page.locator("#stage")
     await expect(stage.locator(".mark .icon-bad")).to_be_visible()
@@ -124,6 +127,7 @@ async def test_tone_follows_the_daemon(page: Page, till: TillStandIn) -> None:
 
 
 async def test_unknown_tone_is_never_green(page: Page, till: TillStandIn) -> None:
+    till.held = False  # a later till
     await visit(page, till)
     await show(till, page, {**accepted(), "tone": "splendid", "outcome": "new_in_2031"})
     await expect(page.locator("#stage")).to_have_attribute("data-tone", "bad")
@@ -133,6 +137,7 @@ async def test_unknown_tone_is_never_green(page: Page, till: TillStandIn) -> Non
 async def test_hostile_text_stays_text(page: Page, till: TillStandIn) -> None:
     evil = '<img src=x onerror="window.owned=1"><script>window.owned=1</script>'
     named = dict.fromkeys(["title_zh", "title_en", "benefit_zh", "benefit_en"], evil)
+    till.held = False  # no till says this; a program that passes for one may
     said: dict[str, Any] = dict.fromkeys(["zh", "en", "next_zh", "next_en", "detail", "outcome"], evil)
     till.prints["job-1"]["text"] = evil
     till.status = status(
@@ -179,6 +184,7 @@ async def test_strip_keeps_the_last_eight(page: Page, till: TillStandIn) -> None
 
 
 async def test_amounts(page: Page, till: TillStandIn) -> None:
+    till.held = False  # not all of them are currencies
     await visit(page, till)
     for currency, minor, written in (
         ("JPY", 300, "−¥300"),
@@ -204,6 +210,7 @@ async def test_nothing_is_cut_off(page: Page, till: TillStandIn, language: str) 
     till.status = {**status(**HARM), "language": language}
     await visit(page, till)
     long = {
+        **campaign(),
         "title_zh": "很长的活动名称" * 9,
         "title_en": "A long campaign title " * 9,
         "benefit_zh": "满 9 减 1",

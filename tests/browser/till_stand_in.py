@@ -1,7 +1,8 @@
 """Speaks the local HTTP API to the cashier page over a real socket, with a state the test sets freely.
 
 Only for states a real till reaches slowly or by harm (37 records waiting, paper out). It decides nothing: a test says
-which verdict a scan gets. The page's headers are the daemon's own, so what its policy forbids fails here too.
+which verdict a scan gets. The page's headers are the daemon's own, so what its policy forbids fails here too, and
+all it says is held to docs/openapi.yaml: a page is not tried on answers that no till gives.
 """
 
 from __future__ import annotations
@@ -17,10 +18,20 @@ from aiohttp import web
 
 from agent.api.security import PAGE_HEADERS
 from agent.domain.outcome import SAYINGS, Outcome, sentences
+from tests.api_contract import Contract
 
 WEB = Path(__file__).parents[2] / "agent" / "web"
 
 Json = dict[str, Any]
+
+CONTRACT = Contract()
+EVENTS = {
+    "status": "Status",
+    "verdict": "Verdict",
+    "fault": "ScanFault",
+    "sale": "CheckoutNow",
+    "print": "Print",
+}  # what each event of /v1/events carries
 
 
 def ago(**delta: float) -> str:
@@ -35,6 +46,7 @@ def status(**changes: Any) -> Json:
         "store": {"code": "SH-0042", "name_zh": "南京西路店", "name_en": "Nanjing West Road"},
         "language": "zh",
         "currency": "CNY",
+        "zone": "Asia/Shanghai",
         "time": ago(),
         "line": {
             "state": "online",
@@ -43,7 +55,7 @@ def status(**changes: Any) -> Json:
             "zh": "",
             "en": "",
         },
-        "outbox": {"waiting": 0, "oldest": None, "quarantined": 0},
+        "outbox": {"waiting": 0, "oldest": None, "quarantined": 0, "conflicts": 0},
         "bundle": {
             "epoch": 1,
             "sequence": 118,
@@ -60,15 +72,29 @@ def status(**changes: Any) -> Json:
             {"name": "receipts", "kind": "tcp", "role": "printer", "state": "ready", "detail": ""},
         ],
         "prints": {"waiting": 0, "unconfirmed": 0},
+        "promos_free": 40,
         "messages": [],
         "conflicts": [],
         "issues": [],
+        "healthy": True,
         "sale": None,
         "checkout": None,
         "member": None,
         "assistant": None,
         "join": None,
         "today": {"accepted": 46, "refused": 5, "discount_minor": 128650, "assistants": []},
+        **changes,
+    }
+
+
+def campaign(**changes: str) -> Json:
+    return {
+        "title_zh": "秋季满减",
+        "title_en": "Autumn saver",
+        "benefit_zh": "满 100 减 30",
+        "benefit_en": "30 off 100",
+        "prompt_zh": "",
+        "prompt_en": "",
         **changes,
     }
 
@@ -84,7 +110,9 @@ def verdict(outcome: Outcome = Outcome.ACCEPTED, **changes: Any) -> Json:
         "at": ago(),
         "source": "counter",
         "outcome": outcome.value,
+        "accepted": outcome is Outcome.ACCEPTED,
         "tone": SAYINGS[outcome].tone.value,
+        "transient": SAYINGS[outcome].tone.value == "warn",
         "zh": said.zh,
         "en": said.en,
         "next_zh": said.next_zh,
@@ -92,13 +120,9 @@ def verdict(outcome: Outcome = Outcome.ACCEPTED, **changes: Any) -> Json:
         "works_from": None,
         "detail": None,
         "coupon": {"issuer": "acme", "campaign": 3, "index": 4711, "expires": "2026-12-31"},
-        "campaign": {
-            "title_zh": "秋季满减",
-            "title_en": "Autumn saver",
-            "benefit_zh": "满 100 减 30",
-            "benefit_en": "30 off 100",
-        },
+        "campaign": campaign(),
         "discount_minor": None,
+        "left_minor": None,
         "currency": "CNY",
         "redemption_id": None,
         "print_job": None,
@@ -119,7 +143,7 @@ def accepted(minor: int | None = 3000, **changes: Any) -> Json:
 
 
 def used(**changes: Any) -> Json:
-    first_use = {"at": ago(hours=2, minutes=11), "till": "T-0003"}
+    first_use = {"at": ago(hours=2, minutes=11), "till": "T-0003", "redemption_id": "T-0003-41"}
     return verdict(Outcome.ALREADY_REDEEMED, **{"first_use": first_use, **changes})
 
 
@@ -148,10 +172,25 @@ RECEIPT = """\
 
 def receipt(job: str, state: str = "printed", **changes: Any) -> Json:
     """A receipt as GET /v1/prints/{job} gives it."""
+    return {**printing(job, state), "text": RECEIPT, "html": "", **changes}
+
+
+def printing(job: str, state: str, **changes: Any) -> Json:
+    """The same without the receipt, as the event `print` gives it."""
     action = ("小票出来了吗？", "Is it there?") if state == "unconfirmed" else ("", "")
-    causes = {"cause_zh": "", "cause_en": "", "updated_at": ago(minutes=6)}
+    causes = {"cause": "", "cause_zh": "", "cause_en": "", "updated_at": ago(minutes=6)}
     causes |= {"action_zh": action[0], "action_en": action[1]}
-    return {"job": job, "state": state, "text": RECEIPT, "copies": 0, **causes, **changes}
+    return {"job": job, "redemption_id": job, "state": state, "copies": 0, **causes, **changes}
+
+
+def _bare(job: Json) -> Json:
+    return {name: said for name, said in job.items() if name not in ("text", "html")}
+
+
+def problem(code: str, zh: str, en: str, status: int = 409) -> Json:
+    """Why a call is refused (RFC 9457)."""
+    kind = {"type": f"urn:redeemd:problem:{code}", "title": en, "status": status, "detail": en}
+    return {**kind, "code": code, "zh": zh, "en": en}
 
 
 class TillStandIn:
@@ -164,6 +203,9 @@ class TillStandIn:
         self._runner: web.AppRunner | None = None
 
     def reset(self) -> None:
+        self.wrong: list[str] = []
+        self.held = True
+        """To docs/openapi.yaml; False for what a hostile or a later till might say."""
         self.status = status()
         self.verdicts: list[Json] = []
         self.prints: dict[str, Json] = {"job-1": receipt("job-1")}
@@ -173,6 +215,8 @@ class TillStandIn:
         self._streams: set[asyncio.Queue[str]] = set()
 
     async def push(self, event: str, data: Json) -> None:
+        fault = CONTRACT.fault(CONTRACT.schema(EVENTS[event]), data) if self.held else None
+        assert fault is None, f"no till says this: {event} {fault}"
         if event == "verdict":
             self.verdicts.insert(0, data)
         if event == "status":
@@ -208,6 +252,7 @@ class TillStandIn:
 
     async def stop(self) -> None:
         assert self._runner is not None
+        assert self.wrong == [], f"no till says this: {self.wrong[0]}"
         for stream in self._streams:
             stream.put_nowait("")  # ends it
         await self._runner.cleanup()
@@ -220,9 +265,21 @@ class TillStandIn:
         elif request.method == "DELETE":
             self.calls.append((request.method, request.path, None))
         if self.refuse is not None and request.method != "GET":
-            return web.json_response(self.refuse, status=409, content_type="application/problem+json")
-        response: web.StreamResponse = await handler(request)
+            response: web.StreamResponse = web.json_response(
+                self.refuse, status=self.refuse["status"], content_type="application/problem+json"
+            )
+        else:
+            response = await handler(request)
+        if self.held and isinstance(response, web.Response) and request.path.startswith("/v1/"):
+            self._hold(request, response)
         return response
+
+    def _hold(self, request: web.Request, answer: web.Response) -> None:
+        body = answer.body if isinstance(answer.body, bytes) else b""
+        try:
+            CONTRACT.check(request.method, request.path, answer.status, answer.content_type, body)
+        except AssertionError as error:
+            self.wrong.append(str(error))
 
     async def _file(self, request: web.Request) -> web.StreamResponse:
         path = WEB / request.match_info.get("name", "index.html")
@@ -270,14 +327,14 @@ class TillStandIn:
 
     async def _prints(self, request: web.Request) -> web.Response:
         state = request.query.get("state")
-        newest = [job for job in reversed(self.prints.values()) if state in (None, job["state"])]
+        newest = [_bare(job) for job in reversed(self.prints.values()) if state in (None, job["state"])]
         return web.json_response({"prints": newest[: int(request.query["limit"])]})
 
     async def _confirm(self, request: web.Request) -> web.Response:
         job = self.prints[request.match_info["job"]]
         job["state"] = "printed"
         await self.tell_unconfirmed()
-        return web.json_response({name: job[name] for name in job if name != "text"})
+        return web.json_response(_bare(job))
 
     async def tell_unconfirmed(self) -> None:
         """The status with as many unconfirmed receipts as there are."""
@@ -295,4 +352,4 @@ class TillStandIn:
     async def _reprint(self, request: web.Request) -> web.Response:
         job = self.prints[request.match_info["job"]]
         job["copies"] += 1
-        return web.json_response({"job": job["job"], "copy": job["copies"]})
+        return web.json_response({"job": job["job"], "copy": job["copies"], "state": "queued"})
