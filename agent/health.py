@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from agent.device_words import trouble
 from agent.disk import DiskLevel
 from agent.domain.bundle import Age, Manifest
 from agent.domain.parts import Contents
 from agent.domain.reasons import Stop
 from agent.domain.time import EffectiveTime, day_number, timestamp
 from agent.ports import Counts
-from agent.printing.words import CAUSES, LOOK
+from agent.printing.words import LOOK
 from agent.state import Trust
 from drivers.ports import DeviceState, DeviceStatus
 
@@ -331,19 +332,14 @@ _DISK_SAID = {
 
 
 def _device_issues(facts: Facts) -> list[Issue]:
-    found = [
-        Issue(
-            f"device_{status.state.value}",
-            "warning",
-            f"{_ROLE_ZH[role]}「{status.name}」不可用"
-            + (f"：{said[0]}" if (said := CAUSES.get(status.cause)) and said[0] else ""),
-            f"The {role} {status.name!r} cannot be used",
-            "处理好后，等待的小票会自动打印" if role == "printer" else "请检查电源和连线",
-            status.detail,
-        )
-        for role, status in facts.devices
-        if status.state not in (DeviceState.READY, DeviceState.STARTING)
-    ]
+    found = []
+    for role, status in facts.devices:
+        if (said := trouble(role, status)) is None:
+            continue
+        if status.state is DeviceState.READY:  # it works, and somebody should know
+            found.append(Issue("paper_low", "info", *said))
+        else:
+            found.append(Issue(f"device_{status.state.value}", "warning", *said))
     stuck = facts.counts.prints.get("unconfirmed", 0)
     if stuck:
         found.append(
@@ -356,9 +352,6 @@ def _device_issues(facts: Facts) -> list[Issue]:
             )
         )
     return found
-
-
-_ROLE_ZH = {"scanner": "扫码枪", "camera": "摄像头", "printer": "打印机"}
 
 
 def healthy(found: Sequence[Issue]) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+from agent.device_words import trouble
 from agent.domain import time
 from agent.domain.eligibility import Member
 from agent.domain.outcome import Outcome, sentences
@@ -47,11 +48,15 @@ def join_json(trust: Trust | None) -> dict[str, Any] | None:
 
 
 def device_json(role: str, status: DeviceStatus) -> dict[str, Any]:
+    said = trouble(role, status)
     return {
         "name": status.name,
         "kind": status.kind,
         "role": role,
         "state": status.state.value,
+        "cause": status.cause,
+        "zh": "" if said is None else said.zh,
+        "en": "" if said is None else said.en,
         "detail": status.detail,
     }
 

@@ -138,10 +138,8 @@ class IppPrinter:
             self._note(DeviceState.LOST, str(error), error.cause)
             return PrinterStatus(False, (error.cause,), str(error))
         status = _printer_status(answer, self._url)
-        if status.ready:
-            self._note(DeviceState.READY, "")
-        else:
-            self._note(DeviceState.LOST, status.detail, status.causes[0])
+        state = DeviceState.READY if status.ready else DeviceState.LOST
+        self._note(state, status.detail if status.causes else "", next(iter(status.causes), ""))
         return status
 
     async def _print(self, session: aiohttp.ClientSession, job: bytes) -> SendResult:
@@ -173,10 +171,10 @@ class IppPrinter:
             await asyncio.sleep(POLL_S)
             state = await self._job_state(session, job_id)
         after = await self._ask(session)
-        cause = after.causes[0] if after.causes else None
+        if state is JobState.COMPLETED and self._confirms:
+            return SendResult(Delivery.CONFIRMED, next(iter(after.causes), None), "")
+        cause = next((cause for cause in after.causes if cause is not PrinterCause.PAPER_LOW), None)
         match state:
-            case JobState.COMPLETED if self._confirms:
-                return SendResult(Delivery.CONFIRMED, cause, "")
             case JobState.COMPLETED:
                 detail = "the print server has passed it on and cannot say that it is on paper; look"
                 return SendResult(Delivery.UNCONFIRMED, cause, detail)
@@ -196,7 +194,8 @@ class IppPrinter:
             job = await self._job(session, job_id) if cancelled else None
         except _Unreachable:
             cancelled, job = False, None
-        cause = after.causes[0] if after.causes else PrinterCause.UNREACHABLE
+        stopping = [cause for cause in after.causes if cause is not PrinterCause.PAPER_LOW]
+        cause = stopping[0] if stopping else PrinterCause.UNREACHABLE
         if job is not None and job.attributes.get(_BEGAN) == ("",):
             return SendResult(Delivery.NOT_SENT, cause, f"it waited at the print server; {after.detail}")
         detail = "the print server has not finished it" + ("" if cancelled else " and may still print it")
@@ -280,7 +279,8 @@ def _printer_status(answer: Answer, url: str) -> PrinterStatus:
         dict.fromkeys(cause for start, cause in _REASONS for word in reasons if word.startswith(start))
     )
     if answer.attributes.get("printer-is-accepting-jobs", (True,))[0] is False:
-        causes = (*causes, PrinterCause.MISCONFIGURED)
+        low = (PrinterCause.PAPER_LOW,) if PrinterCause.PAPER_LOW in causes else ()
+        causes = (*causes[: len(causes) - len(low)], PrinterCause.MISCONFIGURED, *low)
     stopping = [cause for cause in causes if cause is not PrinterCause.PAPER_LOW]
     if answer.number("printer-state") == PrinterState.STOPPED and not stopping:
         stopping, causes = [PrinterCause.OFFLINE], (PrinterCause.OFFLINE, *causes)

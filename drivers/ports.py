@@ -34,8 +34,8 @@ class DeviceStatus:
     """What `redeemd status` shows of one device.
 
     name: the configured name. kind: serial, wedge, camera, tcp, ... detail: one sentence for store IT, what
-    is wrong and what to do; empty while READY. since: `time.monotonic()` seconds of the last change of state.
-    cause: what a printer names, a `PrinterCause`; "" for other devices and while READY.
+    is wrong and what to do; empty while all is well. since: `time.monotonic()` seconds of the last change of state.
+    cause: what a printer names, a `PrinterCause`; "" for other devices. While READY there may be PAPER_LOW alone.
     """
 
     name: str

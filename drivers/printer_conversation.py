@@ -264,8 +264,9 @@ class Conversation(ABC):
             return SendResult(
                 Delivery.UNCONFIRMED, PrinterCause.PAPER_OUT, "the paper ended; look at what is printed"
             )
-        self._note(DeviceState.READY, "")
-        low = printer_status.paper_low_after_job(last)
+        # Some printers tell of a low roll in one of the two answers only, and it does not come and go within a job.
+        low = printer_status.paper_low_after_job(last) or self._status.cause == PrinterCause.PAPER_LOW
+        self._note_ready(low)
         return SendResult(Delivery.CONFIRMED, PrinterCause.PAPER_LOW if low else None, "")
 
     async def _await_sentinel(self, link: Link, timeout_s: float, owed: int) -> PrinterStatus | None:
@@ -316,7 +317,7 @@ class Conversation(ABC):
         elif status.causes == (PrinterCause.UNREACHABLE,):
             status = replace(status, detail=self.silence)
         if status.ready:
-            self._note(DeviceState.READY, "")
+            self._note_ready(PrinterCause.PAPER_LOW in status.causes)
         else:
             self._note(DeviceState.LOST, status.detail, status.causes[0])
         return status
@@ -379,6 +380,12 @@ class Conversation(ABC):
                 if wanted(byte):
                     return byte
         return None
+
+    def _note_ready(self, low: bool) -> None:
+        if low:
+            self._note(DeviceState.READY, printer_status.LOW_DETAIL, PrinterCause.PAPER_LOW)
+        else:
+            self._note(DeviceState.READY, "")
 
     def _note(self, state: DeviceState, detail: str, cause: str = "") -> None:
         since = self._status.since if self._status.state is state else time.monotonic()

@@ -42,6 +42,8 @@ class _Meaning:
     detail: str
 
 
+LOW_DETAIL = "the paper roll is nearly used up: have a new one ready"
+
 _MEANINGS = (
     _Meaning(Ask.OFFLINE_CAUSE, 0x04, PrinterCause.COVER_OPEN, "the cover is open: close it"),
     _Meaning(Ask.OFFLINE_CAUSE, 0x20, PrinterCause.PAPER_OUT, "out of paper: put in a new roll"),
@@ -61,7 +63,7 @@ _MEANINGS = (
     ),
     _Meaning(Ask.OFFLINE_CAUSE, 0x08, PrinterCause.OFFLINE, "the feed button is held"),
     _Meaning(Ask.PRINTER, 0x08, PrinterCause.OFFLINE, "the printer is offline"),
-    _Meaning(Ask.PAPER, 0x0C, PrinterCause.PAPER_LOW, "the paper roll is nearly used up"),
+    _Meaning(Ask.PAPER, 0x0C, PrinterCause.PAPER_LOW, LOW_DETAIL),
 )
 ERROR_BIT = 0x40  # of OFFLINE_CAUSE
 

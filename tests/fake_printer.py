@@ -24,7 +24,8 @@ class FakePrinter:
         return self._name
 
     def status(self) -> DeviceStatus:
-        detail = self.cause.value if self._state is DeviceState.LOST and self.cause else ""
+        told = self._state is DeviceState.LOST or self.cause is PrinterCause.PAPER_LOW
+        detail = self.cause.value if told and self.cause else ""
         return DeviceStatus(self._name, "fake", self._state, detail, self._since, detail)
 
     @property

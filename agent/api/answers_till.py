@@ -9,13 +9,13 @@ from msgspec import Meta
 from agent.api.answers import CheckoutNow, Count, MemberNow, Minor, Said, SaleNow, Shape, StoreCurrency, Time
 from agent.ports import PrintState
 from agent.printing.words import CAUSES
-from drivers.ports import DeviceState
+from drivers.ports import DeviceState, PrinterCause
 
 ISSUES = (
     "no_bundle", "bundle_stale", "bundle_expired", "not_enrolled", "clock_doubt", "campaign_skipped", "codes_missing",
     "template_broken", "quarantine", "conflict", "records_forked", "disk_tight", "disk_scarce", "disk_full",
     "scans_dropped", "ledger_unavailable", "commit_unknown", "ledger_damaged", "till_revoked", "cloud_outdated",
-    "device_lost", "device_denied", "device_misconfigured", "print_unconfirmed",
+    "device_lost", "device_denied", "device_misconfigured", "paper_low", "print_unconfirmed",
 )  # fmt: skip
 """The codes of `agent.health`; a test holds the two together."""
 
@@ -24,9 +24,9 @@ class Print(Shape):
     """state: unconfirmed: the printer did not answer; look at it before asking for a copy. failed: it was given up
         before a printer took a byte of it.
     copies: How many copies were asked for.
-    cause: Why it does not print; of an unconfirmed one, what happened while it was printed, which may be mended by now;
-        empty when nothing is wrong.
-    action_zh, action_en: What to do about an unconfirmed one; else empty.
+    cause: Why it does not print, of one that is being sent as soon as it is known; of an unconfirmed one, what happened
+        while it was printed, which may be mended by now; empty when nothing is wrong.
+    action_zh, action_en: What to do, and what becomes of the receipt then; empty when nothing is to be done.
     updated_at: When it came into its state.
     """
 
@@ -130,13 +130,18 @@ class Seen(Shape):
 class Device(Shape):
     """name: As configured.
     kind: serial, tcp, wedge, hid, camera, file, ipp
-    detail: What is wrong and what to do.
+    cause: What a printer names; empty where nothing is wrong, and for other devices. paper_low may stand with ready.
+    zh, en: What is the matter, for the cashier; empty while all is well.
+    detail: What is wrong and what to do, for store IT.
     """
 
     name: str
     kind: str
     role: Literal["scanner", "camera", "printer"]
     state: DeviceState
+    cause: Annotated[str, Meta(extra_json_schema={"enum": ["", *(str(cause) for cause in PrinterCause)]})]
+    zh: str
+    en: str
     detail: str
 
 

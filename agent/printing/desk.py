@@ -102,7 +102,8 @@ class ReceiptDesk:
             raise DrawerShut("没有配置打印机", "no printer is configured")
         result = await self._queue.open_drawer()
         if result.delivery is Delivery.NOT_SENT:
-            raise DrawerShut(*CAUSES[result.cause or PrinterCause.UNREACHABLE])
+            why = CAUSES[result.cause or PrinterCause.UNREACHABLE]
+            raise DrawerShut(f"{why.zh}，{why.do_zh}", f"{why.en}: {why.do_en}")
         return {"confirmed": result.delivery is Delivery.CONFIRMED}
 
     async def _found(self, job_id: str, job: PrintJob | None) -> PrintJob:

@@ -53,10 +53,12 @@ function devicePill(device) {
   const role = ["scanner", "camera", "printer"].includes(device.role) ? device.role : "scanner";
   const state = { lost: "lost_device" }[device.state] ?? device.state;
   const word = ["starting", "ready", "lost_device", "denied", "misconfigured"].includes(state) ? t(state) : String(device.state);
-  const level = { ready: "ok", starting: "warn" }[device.state] ?? "bad";
-  const tip = `${t(role)} ${device.name}: ${word}${device.detail ? ` · ${device.detail}` : ""}`;
+  const soon = device.state === "ready" && Boolean(device.cause); // it works, and soon will not
+  const level = soon ? "warn" : { ready: "ok", starting: "warn" }[device.state] ?? "bad";
+  const told = said(device);
+  const tip = (told || `${t(role)} ${device.name}: ${word}`) + (device.detail ? ` · ${device.detail}` : "");
   const item = pill(role, level, "", tip);
-  item.firstChild.setAttribute("aria-label", `${t(role)}: ${word}`);
+  item.firstChild.setAttribute("aria-label", told || `${t(role)}: ${word}`);
   item.classList.add("device");
   return item;
 }

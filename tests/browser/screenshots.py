@@ -19,6 +19,8 @@ from tests.browser.till_stand_in import (
     accepted,
     ago,
     campaign,
+    printer,
+    printer_issue,
     receipt,
     status,
     truncated,
@@ -44,27 +46,13 @@ OFFLINE = {
     "outbox": {"waiting": 37, "oldest": ago(hours=1, minutes=6), "quarantined": 0, "conflicts": 0},
 }
 PAPER_OUT = {
-    "devices": [
-        *status()["devices"][:2],
-        {
-            "name": "receipts",
-            "kind": "tcp",
-            "role": "printer",
-            "state": "lost",
-            "detail": "缺纸：请装纸卷并合上盖子",
-        },
-    ],
+    "devices": [*status()["devices"][:2], printer("paper_out", "out of paper: put in a new roll")],
     "prints": {"waiting": 1, "unconfirmed": 0},
-    "issues": [
-        {
-            "code": "device_lost",
-            "severity": "error",
-            "zh": "打印机缺纸",
-            "en": "The printer is out of paper",
-            "action_zh": "装上纸卷并合上盖子，会自动补打 1 张",
-            "action_en": "Load a roll and close the cover; 1 receipt prints by itself",
-        }
-    ],
+    "issues": [printer_issue("paper_out")],
+}
+PAPER_LOW = {
+    "devices": [*status()["devices"][:2], printer("paper_low", "the paper roll is nearly used up")],
+    "issues": [printer_issue("paper_low")],
 }
 HARM = {
     **OFFLINE,
@@ -276,6 +264,11 @@ SCENES: dict[str, tuple[Scene, tuple[int, int], dict[str, Any], dict[str, Any]]]
     "offline": (showing(lambda: accepted(offline=True)), SMALL, OFFLINE, {}),
     "offline-wide": (showing(lambda: accepted(offline=True)), WIDE, OFFLINE, {}),
     "paper-out": (showing(accepted), SMALL, PAPER_OUT, {}),
+    "paper-low": (showing(accepted), SMALL, PAPER_LOW, {}),
+    "paper-low-calm": (calm, SMALL, PAPER_LOW, {}),
+    "paper-low-english": (showing(accepted), SMALL, PAPER_LOW | {"language": "en"}, {}),
+    "paper-low-dark": (showing(used), SMALL, PAPER_LOW, {"color_scheme": "dark"}),
+    "paper-low-phone": (showing(accepted), PHONE, PAPER_LOW, {"has_touch": True, "is_mobile": True}),
     "harm": (showing(used), SMALL, HARM, {}),
     "lost": (lost, SMALL, {}, {}),
     "calm": (calm, SMALL, {}, {}),

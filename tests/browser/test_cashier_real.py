@@ -193,6 +193,34 @@ async def test_a_receipt_is_printed_again_as_a_copy(page: Page, counter: Counter
     assert "重打".encode("gb18030") not in jobs[0]
 
 
+async def test_low_paper_is_a_calm_word_beside_the_verdict_until_there_is_a_new_roll(
+    page: Page, counter: Counter
+) -> None:
+    await counter.visit(page)
+    counter.printer.set_fault(Fault.PAPER_LOW)
+    counter.scanner.scan(counter.till.coupon())
+    stage, issue = page.locator("#stage"), page.locator(".issue")
+    await expect(issue).to_contain_text("打印机「receipts」纸快用完了")
+    await expect(issue).to_contain_text("请备好新纸卷，小票照常打印")
+    await expect(issue).to_have_class("issue good")  # the tone of what is no trouble
+    pill = page.get_by_role("button", name="打印机「receipts」纸快用完了")
+    await expect(pill).to_have_class("pill warn")
+    await expect(page.locator("#receipt-state")).to_have_text("已打印")
+    await expect(page.locator("#receipt-note")).to_have_text("打印机纸快用完了 · 请备好新纸卷")
+    await expect(stage).to_have_attribute("data-tone", "good")
+    covered = """node => { const { left, right, top, bottom } = node.getBoundingClientRect();
+      return [[left + 9, top + 9], [right - 9, bottom - 9], [(left + right) / 2, (top + bottom) / 2]].some(
+        (at) => !node.contains(document.elementFromPoint(...at))); }"""
+    assert not await stage.evaluate(covered)
+    await page.locator("#language").click()
+    await expect(issue).to_contain_text("The printer 'receipts' is low on paper")
+    await expect(issue).to_contain_text("Have a new roll ready; receipts are printed as before")
+    counter.printer.set_fault(Fault.PAPER_LOW, on=False)
+    counter.scanner.scan(counter.till.coupon())
+    await expect(page.locator("#issues")).to_be_hidden()
+    await expect(page.get_by_role("button", name="Printer: ready")).to_be_visible()
+
+
 async def test_a_receipt_in_doubt_says_what_to_do_and_not_what_is_mended_long_since(
     page: Page, counter: Counter
 ) -> None:
@@ -202,7 +230,8 @@ async def test_a_receipt_in_doubt_says_what_to_do_and_not_what_is_mended_long_si
     note, issues = page.locator("#receipt-note"), page.locator("#issues")
     await expect(note).to_contain_text("打印时缺纸")
     await expect(note).to_contain_text("请看小票是否已出")
-    await expect(issues).to_contain_text("打印机缺纸，请换纸")
+    await expect(issues).to_contain_text("打印机「receipts」缺纸")
+    await expect(issues).to_contain_text("请换纸，等待的小票随后自动打印")
     counter.printer.set_fault(Fault.PAPER_OUT, on=False)
     await expect(issues).not_to_contain_text("请换纸", timeout=15_000)
     await expect(issues).to_contain_text("请看小票是否已出")

@@ -101,11 +101,13 @@ async def test_everything_wrong_at_once_is_said(page: Page, till: TillStandIn) -
     health = page.locator("#health")
     for words in ("隔离 2", "活动数据较旧", "时钟存疑"):
         await expect(health.get_by_text(words, exact=True)).to_be_visible()
-    await expect(page.locator(".issue").first).to_contain_text("打印机缺纸装上纸卷并合上盖子")
-    printer = health.locator("li", has=page.get_by_role("button", name="打印机: 连接不上"))
+    await expect(page.locator(".issue").first).to_contain_text(
+        "打印机「receipts」缺纸请换纸，等待的小票随后自动打印"
+    )
+    printer = health.locator("li", has=page.get_by_role("button", name="打印机「receipts」缺纸"))
     await printer.locator("button").hover()
     await expect(printer.locator(".tip")).to_be_visible()
-    await expect(printer.locator(".tip")).to_contain_text("缺纸：请装纸卷")
+    await expect(printer.locator(".tip")).to_contain_text("out of paper: put in a new roll")
 
 
 async def test_printing_is_followed_and_reprinted(page: Page, till: TillStandIn) -> None:
@@ -207,7 +209,7 @@ async def test_language_is_the_tills_until_somebody_chooses(page: Page, till: Ti
     await visit(page, till)
     await expect(page.locator("html")).to_have_attribute("lang", "en")
     await expect(page.locator("#stage .word")).to_have_text("WRONG STORE")
-    await expect(page.locator(".issue")).to_contain_text("The printer is out of paper")
+    await expect(page.locator(".issue")).to_contain_text("The printer 'receipts' is out of paper")
     await page.locator("#language").click()
     await expect(page.locator("#stage .word")).to_have_text("非本店")
     await page.reload()

@@ -17,7 +17,10 @@ from uuid import uuid4
 from aiohttp import web
 
 from agent.api.security import PAGE_HEADERS
+from agent.device_words import trouble
 from agent.domain.outcome import SAYINGS, Outcome, sentences
+from agent.till_json import device_json
+from drivers.ports import DeviceState, DeviceStatus, PrinterCause
 from tests.api_contract import Contract
 
 WEB = Path(__file__).parents[2] / "agent" / "web"
@@ -36,6 +39,29 @@ EVENTS = {
 
 def ago(**delta: float) -> str:
     return (datetime.now().astimezone() - timedelta(**delta)).isoformat(timespec="seconds")
+
+
+def device(role: str, name: str, kind: str, state: DeviceState, detail: str = "", cause: str = "") -> Json:
+    """A device in the words of the real till."""
+    return device_json(role, DeviceStatus(name, kind, state, detail, 0.0, cause))
+
+
+def printer(cause: str = "", detail: str = "") -> Json:
+    state = DeviceState.READY if cause in ("", PrinterCause.PAPER_LOW) else DeviceState.LOST
+    return device("printer", "receipts", "tcp", state, detail, cause)
+
+
+def printer_issue(cause: str) -> Json:
+    """What the real till says of it."""
+    state = DeviceState.READY if cause == PrinterCause.PAPER_LOW else DeviceState.LOST
+    said = trouble("printer", DeviceStatus("receipts", "tcp", state, "", 0.0, cause))
+    assert said is not None
+    low = state is DeviceState.READY
+    return {
+        "code": "paper_low" if low else "device_lost",
+        "severity": "info" if low else "warning",
+        **said._asdict(),
+    }
 
 
 def status(**changes: Any) -> Json:
@@ -67,9 +93,9 @@ def status(**changes: Any) -> Json:
         },
         "clock": {"doubt": False, "zh": "", "en": ""},
         "devices": [
-            {"name": "counter", "kind": "serial", "role": "scanner", "state": "ready", "detail": ""},
-            {"name": "window", "kind": "camera", "role": "camera", "state": "ready", "detail": ""},
-            {"name": "receipts", "kind": "tcp", "role": "printer", "state": "ready", "detail": ""},
+            device("scanner", "counter", "serial", DeviceState.READY),
+            device("camera", "window", "camera", DeviceState.READY),
+            printer(),
         ],
         "prints": {"waiting": 0, "unconfirmed": 0},
         "promos_free": 40,

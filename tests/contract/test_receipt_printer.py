@@ -93,8 +93,18 @@ async def test_low_paper_stands_beside_ready(bench):
     bench.fail(PrinterCause.PAPER_LOW)
     status = await bench.printer.query()
     assert (status.ready, status.causes) == (True, (PrinterCause.PAPER_LOW,))
+    told = bench.printer.status()
+    assert (told.state, told.cause) == (DeviceState.READY, PrinterCause.PAPER_LOW)
+    assert told.detail
     result = await bench.printer.send(JOB)
     assert (result.delivery, result.cause) == (Delivery.CONFIRMED, PrinterCause.PAPER_LOW)
+    assert bench.printer.status().cause == PrinterCause.PAPER_LOW, (
+        "the receipt is on paper, and the roll as low"
+    )
+    bench.fail(None)  # a new roll
+    assert (await bench.printer.send(JOB)).cause is None
+    told = bench.printer.status()
+    assert (told.state, told.cause, told.detail) == (DeviceState.READY, "", "")
 
 
 async def test_jobs_sent_at_once_are_printed_whole_and_in_order(bench):

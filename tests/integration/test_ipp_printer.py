@@ -115,14 +115,19 @@ async def test_a_job_has_bounds(job: bytes) -> None:
 # A stranger who answers on that port
 
 
-def _good(body: bytes) -> bytes:
-    """An answer of a printer that is ready, whatever is asked; a job is number 7 and completed."""
+_LOW = b"\x44\x00\x15printer-state-reasons\x00\x11media-low-warning"
+_TAKES_NONE = b"\x22\x00\x19printer-is-accepting-jobs\x00\x01\x00"
+
+
+def _good(body: bytes, said: bytes = b"") -> bytes:
+    """An answer of a printer that is ready, whatever is asked; a job is number 7 and completed. said: more of it."""
     attributes = (
-        b"\x01\x47\x00\x12attributes-charset\x00\x05utf-8"
-        b"\x04\x23\x00\x0dprinter-state\x00\x04\x00\x00\x00\x03"
-        b"\x02\x21\x00\x06job-id\x00\x04\x00\x00\x00\x07\x23\x00\x09job-state\x00\x04\x00\x00\x00\x09\x03"
+        b"\x01\x47\x00\x12attributes-charset\x00\x05utf-8",
+        b"\x04\x23\x00\x0dprinter-state\x00\x04\x00\x00\x00\x03",
+        said,
+        b"\x02\x21\x00\x06job-id\x00\x04\x00\x00\x00\x07\x23\x00\x09job-state\x00\x04\x00\x00\x00\x09\x03",
     )
-    return b"\x01\x01\x00\x00" + body[4:8] + attributes
+    return b"\x01\x01\x00\x00" + body[4:8] + b"".join(attributes)
 
 
 async def _answering(answer: Callable[[web.Request, bytes], web.StreamResponse]) -> tuple[web.AppRunner, str]:
@@ -197,6 +202,28 @@ async def test_a_printer_of_its_own_address_confirms_and_takes_plain_bytes() -> 
     assert result.delivery is Delivery.CONFIRMED
     (taken,) = [body for body in asked if body[2:4] == b"\x00\x02" and b"octet-stream" in body]
     assert taken.endswith(b"\x03" + JOB)
+    await runner.cleanup()
+
+
+@pytest.mark.parametrize("confirms", [True, False])
+async def test_low_paper_stops_nothing_and_is_no_doubt(confirms: bool) -> None:
+    said = [_LOW]
+    runner, url = await _answering(lambda _, body: web.Response(body=_good(body, said[0])))
+    one = IppPrinter("queue", url, 2.0, confirms)
+    result = await one.send(JOB)
+    assert result.delivery is (Delivery.CONFIRMED if confirms else Delivery.UNCONFIRMED)
+    assert result.cause is (PrinterCause.PAPER_LOW if confirms else None)
+    assert (one.status().state, one.status().cause) == (DeviceState.READY, PrinterCause.PAPER_LOW)
+    said[0] = b""
+    assert (await one.query()).ready
+    assert (one.status().cause, one.status().detail) == ("", "")
+    await runner.cleanup()
+
+
+async def test_a_queue_that_takes_no_jobs_says_so_before_it_says_low() -> None:
+    runner, url = await _answering(lambda _, body: web.Response(body=_good(body, _LOW + _TAKES_NONE)))
+    result = await IppPrinter("queue", url, 2.0).send(JOB)
+    assert (result.delivery, result.cause) == (Delivery.NOT_SENT, PrinterCause.MISCONFIGURED)
     await runner.cleanup()
 
 

@@ -5,23 +5,25 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from typing import Any
 
 import pytest
 
 from agent.printing import watch as printer_watch
 from agent.printing.watch import SILENT_MOST, watch
 from drivers.ports import DeviceState, PrinterCause, PrinterStatus
-from drivers.printers import NetworkPrinter
+from drivers.printer_conversation import Conversation
+from drivers.printers import NetworkPrinter, SerialPrinter
 from drivers.virtual_printer import Fault, VirtualPrinter
 
 WAIT_S = 30.0
 
 
-class Watched(NetworkPrinter):
+class Watched(Conversation):
     """seen: after each question whether it was answered, and the state that the page shows then."""
 
-    def __init__(self, port: int) -> None:
-        super().__init__("watched", "127.0.0.1", port, timeout_s=0.2)
+    def __init__(self, *address: Any, **settings: Any) -> None:
+        super().__init__("watched", *address, **settings)
         self.seen: list[tuple[bool, DeviceState]] = []
         self._asked = asyncio.Event()
 
@@ -42,9 +44,21 @@ class Watched(NetworkPrinter):
         await self.until(lambda: len(self.seen) > questions)
 
 
+class OnTcp(Watched, NetworkPrinter): ...
+
+
+class OnPty(Watched, SerialPrinter): ...
+
+
 @asynccontextmanager
-async def watched(virtual: VirtualPrinter, every_s: float = 0.01) -> AsyncIterator[Watched]:
-    printer = Watched(virtual.port)
+async def watched(
+    virtual: VirtualPrinter, every_s: float = 0.01, line: str = "tcp"
+) -> AsyncIterator[Watched]:
+    printer: Watched = (
+        OnTcp("127.0.0.1", virtual.port, timeout_s=0.2)
+        if line == "tcp"
+        else OnPty(await virtual.open_pty(), flow="none", timeout_s=0.2)
+    )
     watching = asyncio.create_task(watch(printer, every_s, lambda: True))
     try:
         yield printer
@@ -71,6 +85,20 @@ async def test_paper_that_ends_while_nothing_is_printed_is_seen_before_the_next_
         assert all(state is DeviceState.LOST for _, state in left_alone.seen[:-1]), (
             "one that is well is not asked again"
         )
+
+
+@pytest.mark.parametrize("line", ["tcp", "pty"])
+async def test_paper_that_is_low_while_nothing_is_printed_is_seen_until_there_is_a_new_roll(
+    line: str,
+) -> None:
+    async with VirtualPrinter() as virtual, watched(virtual, line=line) as printer:
+        await printer.until(lambda: printer.status().state is DeviceState.READY)
+        assert printer.status().cause == ""
+        virtual.set_fault(Fault.PAPER_LOW)
+        await printer.until(lambda: printer.status().cause == PrinterCause.PAPER_LOW)
+        virtual.set_fault(Fault.PAPER_LOW, on=False)
+        await printer.until(lambda: printer.status().cause == "")
+        assert {state for _, state in printer.seen} == {DeviceState.READY}, "one that is low prints"
 
 
 async def test_no_question_holds_the_printer_between_the_receipts_of_another_program() -> None:

@@ -63,6 +63,12 @@ CASES = {
     "device_lost": (replace(WELL, devices=device("scanner", DeviceState.LOST)), "warning"),
     "device_denied": (replace(WELL, devices=device("camera", DeviceState.DENIED)), "warning"),
     "device_misconfigured": (replace(WELL, devices=device("printer", DeviceState.MISCONFIGURED)), "warning"),
+    "paper_low": (
+        replace(
+            WELL, devices=[("printer", DeviceStatus("p", "tcp", DeviceState.READY, "low", 0.0, "paper_low"))]
+        ),
+        "info",
+    ),
     "print_unconfirmed": (replace(WELL, counts=counts(unconfirmed=1, failed=1)), "info"),
 }
 
@@ -121,5 +127,6 @@ def test_json_has_every_field() -> None:
 def test_a_printer_that_cannot_print_says_why_in_chinese_too() -> None:
     status = DeviceStatus("front", "tcp", DeviceState.LOST, "out of paper", 0.0, "paper_out")
     (issue,) = health.issues(replace(WELL, devices=[("printer", status)]))
-    assert (issue.zh, issue.action_en) == ("打印机「front」不可用：打印机缺纸，请换纸", "out of paper")
-    assert issue.action_zh == "处理好后，等待的小票会自动打印"
+    assert (issue.zh, issue.en) == ("打印机「front」缺纸", "The printer 'front' is out of paper")
+    assert issue.action_zh == "请换纸，等待的小票随后自动打印"
+    assert issue.action_en == "Put in a new roll; receipts that wait are then printed by themselves"
