@@ -101,8 +101,9 @@ def test_every_doubt_of_the_clock_and_cause_of_a_printer_is_said():
     source = Path(time.__file__).read_text("utf-8")
     assert set(_CLOCK_SAID) == set(re.findall(r'"(behind|ahead)"', source))
     assert set(PrinterCause) <= set(CAUSES)
-    for cause, (zh, en) in CAUSES.items():
-        assert cause == "" or (is_chinese(zh) and is_english(en))
+    for cause, said in CAUSES.items():
+        assert cause == "" or (is_chinese(said.zh) and is_english(said.en))
+        assert (said.do_zh, said.do_en) == ("", "") or (is_chinese(said.do_zh) and is_english(said.do_en))
 
 
 # the page's own words
