@@ -275,6 +275,9 @@ class Prints(Protocol):
     async def keep_document(self, job_id: str, document: str) -> None:
         """What is about to be printed, once; later ones are ignored."""
 
+    async def name_cause(self, job_id: str, cause: str) -> None:
+        """What keeps a job that is being sent; ignored where it is no longer."""
+
     async def finish_print(self, job_id: str, state: PrintState, cause: str) -> None: ...
 
     async def print_job(self, job_id: str) -> PrintJob | None: ...

@@ -7,6 +7,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import NamedTuple, TypeVar
 
 from agent.ports import CommitUnknown, LedgerUnavailable, PrintJob, Prints, PrintState
@@ -15,6 +17,7 @@ from drivers.escpos_commands import DRAWER_PULSE
 from drivers.ports import (
     JOB_BYTES_MAX,
     Delivery,
+    DeviceState,
     PrinterCause,
     PrinterStatus,
     ReceiptPrinter,
@@ -27,6 +30,8 @@ T = TypeVar("T")
 
 RETRY_LEAST_S, RETRY_MOST_S = 0.5, 1.0
 """Waits before a printer that took nothing is asked again, while a receipt waits for it."""
+LOOK_S = 0.25
+"""How often it is looked what a printer names while a receipt is sent to it."""
 DRAWER_TURN_S = 5.0
 """How long a drawer waits for the receipt before it: one that opens long after nobody stands there is a risk."""
 
@@ -66,6 +71,7 @@ class PrintQueue:
         self._instead = instead
         self._wake = asyncio.Event()
         self._idle = False
+        self._named = ""  # what the job that is being sent says keeps it
 
     def wake(self) -> None:
         """A job was committed."""
@@ -108,10 +114,11 @@ class PrintQueue:
         """Send one job; False if no printer took a byte of it, so that it stays queued."""
         document = await self._document(job)
         tried: list[tuple[str, SendResult]] = []
+        self._named = ""
         for device in self._devices:
             data = await self._bytes(job, device, document)
             if data is not None:
-                tried.append((device.printer.name, await device.printer.send(data)))
+                tried.append((device.printer.name, await self._send(job, device.printer, data)))
                 if tried[-1][1].delivery is not Delivery.NOT_SENT:
                     break
         state, cause, detail = _outcome(tried)
@@ -120,6 +127,25 @@ class PrintQueue:
             await self._printed(job.redemption_id)
         log.info("print", extra={"job": job.job_id, "state": state.value, "cause": cause, "detail": detail})
         return state is not PrintState.QUEUED
+
+    async def _send(self, job: PrintJob, printer: ReceiptPrinter, data: bytes) -> SendResult:
+        async with asyncio.TaskGroup() as tasks:
+            naming = tasks.create_task(self._name_causes(job, printer))
+            result = await printer.send(data)
+            naming.cancel()
+        return result
+
+    async def _name_causes(self, job: PrintJob, printer: ReceiptPrinter) -> None:
+        """What keeps a job that is being sent is known seconds before it is known what became of it: the job names it
+        from then on, and no longer than the printer does."""
+        while True:
+            await asyncio.sleep(LOOK_S)
+            status = printer.status()
+            cause = "" if status.state is DeviceState.READY else status.cause
+            if cause != self._named:
+                self._named = cause
+                await self._surely(partial(self._prints.name_cause, job.job_id, cause))
+                self._tell(replace(job, cause=cause))
 
     async def _bytes(self, job: PrintJob, device: Device, document: str) -> bytes | None:
         """What `device` is sent of the job; None where even the shortest is more than a printer takes."""

@@ -45,6 +45,14 @@ class SqlPrints:
             )
         )
 
+    async def name_cause(self, job_id: str, cause: str) -> None:
+        await self._database.run(
+            lambda connection: connection.execute(
+                "UPDATE print_job SET cause = ? WHERE number = ? AND job_id = ? AND state = 'sending'",
+                (cause, job_number(job_id), job_id),
+            )
+        )
+
     async def finish_print(self, job_id: str, state: PrintState, cause: str) -> None:
         await self._database.run(lambda connection: self._set(connection, job_id, state, cause))
 

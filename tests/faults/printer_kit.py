@@ -44,11 +44,15 @@ async def printer_on(line: str, virtual: VirtualPrinter) -> ReceiptPrinter:
 class Desk:
     """The queue at work; told: (job, state, cause) in order."""
 
-    def __init__(self, till: Core, printer: ReceiptPrinter, profile: PrinterProfile) -> None:
+    def __init__(
+        self, till: Core, printer: ReceiptPrinter, profile: PrinterProfile, *others: ReceiptPrinter
+    ) -> None:
         self.told: list[tuple[str, str, str]] = []
         self.till = till
         self.profile = profile
-        self.queue = PrintQueue(till.prints, [Device(printer, self.render)], self.tell)
+        self.queue = PrintQueue(
+            till.prints, [Device(one, self.render) for one in (printer, *others)], self.tell
+        )
         self.task = asyncio.create_task(self.queue.run())
 
     def render(self, document: str, copies: int) -> bytes:

@@ -49,6 +49,18 @@ async def test_jobs_come_oldest_first_each_once_and_marked_as_sending(till: Core
     assert till.rows("SELECT DISTINCT state FROM print_job") == [("sending",)]
 
 
+async def test_only_a_job_that_is_being_sent_names_what_keeps_it(till: Core) -> None:
+    await redeem(till, 2)
+    assert await till.prints.next_print() is not None
+    for job_id in ("T-0001-1", "T-0001-2", "T-9-1"):
+        await till.prints.name_cause(job_id, "unreachable")
+    assert state(till, "T-0001-1") == ("sending", 0, "unreachable")
+    assert state(till, "T-0001-2") == ("queued", 0, "")
+    await till.prints.finish_print("T-0001-1", PrintState.PRINTED, "")
+    await till.prints.name_cause("T-0001-1", "unreachable")
+    assert state(till, "T-0001-1") == ("printed", 0, "")
+
+
 async def test_an_empty_queue_costs_no_write(till: Core) -> None:
     await redeem(till, 1)
     await till.prints.next_print()
