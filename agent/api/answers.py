@@ -200,11 +200,14 @@ class RefusedCoupon(Shape):
 
     reason: An Outcome, or among several coupons: presented_twice, lines_needed, too_many, not_together,
         too_little_left, better_without. Take one that you do not know for a refusal.
+    title_zh, title_en: The campaign's; empty where it is not known here.
     missing_minor: With so much more it would count; 0 where that is not the reason.
     """
 
     place: Count
     coupon: CouponKey | None
+    title_zh: str
+    title_en: str
     reason: str
     zh: str
     en: str

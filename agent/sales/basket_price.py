@@ -125,6 +125,7 @@ def turned_by(
     """Refused for what it is, whatever is bought. prior: when and where this till's ledger has it used."""
     coupon = found if isinstance(found, Coupon) else None
     contents = at.trust.contents
+    campaign = None if coupon is None else contents.campaigns.get(coupon.identity[:2])
     verdict = make_verdict(
         why,
         scan_id="",
@@ -133,10 +134,12 @@ def turned_by(
         zone=at.trust.zone,
         currency=contents.place.currency,
         coupon=coupon,
-        campaign=None if coupon is None else contents.campaigns.get(coupon.identity[:2]),
+        campaign=campaign,
         prior=prior,
     )
     said = {
+        "title_zh": "" if campaign is None else campaign.title.zh,
+        "title_en": "" if campaign is None else campaign.title.en,
         "reason": why.outcome.value,
         "zh": verdict.zh,
         "en": verdict.en,
@@ -162,6 +165,8 @@ def _turned_in_sale(one: Offered, why: Objection, currency: str) -> Turned:
     words, what_next = objections.sentences(why, currency)
     outcome = OUTCOME_OF.get(why.reason)
     said = {
+        "title_zh": one.campaign.title.zh,
+        "title_en": one.campaign.title.en,
         "reason": why.reason.value if outcome is None else outcome.value,
         "zh": words.zh,
         "en": words.en,

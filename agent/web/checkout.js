@@ -31,6 +31,8 @@ function taken(priced) {
     ]));
 }
 
+const note = (line) => el("p", "next", icon("arrow"), el("span", "", line));
+
 /** What the cashier does with a coupon that counts; what more would give; why another does not count. */
 function notes(priced) {
   const { currency } = priced;
@@ -41,8 +43,11 @@ function notes(priced) {
     one.hint?.missing_minor > 0 && one.hint.then_minor > 0
       && t("checkout_hint", { more: money(one.hint.missing_minor, currency), off: money(one.hint.then_minor, currency) }),
   ]);
-  const refused = priced.refused.map((one) => [said(one), said(one, "next")].filter(Boolean).join(t("checkout_and")));
-  return [...lines, ...refused].filter(Boolean).map((line) => el("p", "next", icon("arrow"), el("span", "", line)));
+  const refused = priced.refused.map((one) => {
+    const why = [said(one), said(one, "next")].filter(Boolean).join(t("checkout_and"));
+    return note([said(one, "title"), why].filter(Boolean).join(" · ")); // which of them it is, and why
+  });
+  return [...lines.filter(Boolean).map(note), ...refused];
 }
 
 function titles(checkout) {

@@ -178,6 +178,7 @@ def priced(total: int, off: int, **changes: Any) -> dict[str, Any]:
 
 
 TURNED: dict[str, Any] = {"place": 1, "coupon": None, "works_from": None, "detail": None}
+TURNED |= {"title_zh": "咖啡买一送一", "title_en": "Coffee two for one"}
 TURNED |= {"missing_minor": 0, "missing_pieces": 0, "missing_points": 0}
 TOO_LITTLE = {
     **TURNED,

@@ -112,7 +112,7 @@ async def test_too_little_says_what_is_missing_and_more_does_it(page: Page, shop
     await page.keyboard.type("87.5", delay=80)
     await page.keyboard.press("Enter")
     await shop.shows(page, "refused")
-    await expect(page.locator("#stage")).to_contain_text("再买 12.50 就能用")
+    await expect(page.locator("#stage .next")).to_have_text("满百减三十 · 金额还不够：再买 12.50 就能用")
     await expect(page.locator("#stage .amount")).to_have_text("¥87.50")
     await page.locator("#language").click()
     await expect(page.locator("#stage")).to_contain_text("12.50 more and it applies")

@@ -105,6 +105,7 @@ async def test_too_little_says_what_is_missing_and_another_total_does(till: Real
     assert (refused["state"], len(refused["coupons"])) == ("refused", 1)
     (why,) = refused["priced"]["refused"]
     assert (why["reason"], why["missing_minor"]) == ("sale_too_small", 1_250)
+    assert (why["title_zh"], why["title_en"]) == ("满百减三十", "30 off 100"), "which of them it is"
     assert refused["priced"]["due_minor"] == 8_750
     assert await accepted(till) == 0
     closed = await total(till, 10_000)
