@@ -1,7 +1,8 @@
 """What the till measures of itself, as text that Prometheus reads (exposition format 0.0.4). Pure.
 
-Labels come from closed lists: the lanes, the causes of `sync.ports.FailureKind`, the codes of `agent.health`. Times are
-told as ages and waits, which need no right clock on the till.
+Labels come from closed lists: the lanes, the causes of `sync.ports.FailureKind`, the codes of `agent.health`, the
+printers of the configuration. A counter has a sample of 0 for each of its labels from the start: whoever asks for its
+increase would not see the first otherwise. Times are told as ages and waits, which need no right clock on the till.
 """
 
 from __future__ import annotations
@@ -11,7 +12,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
+from agent.ports import PrintState
+from drivers.ports import DeviceState, PrinterCause
 from sync.lane_state import Circuit
+from sync.ports import FailureKind
 
 CONTENT_TYPE = "text/plain"
 VERSION = "0.0.4"
@@ -29,9 +33,13 @@ class Metric(NamedTuple):
     samples: Samples
 
 
-def text(status: Mapping[str, Any], lanes: Mapping[str, Any] | None) -> str:
-    """status, lanes: the objects of docs/openapi.yaml; lanes None while the ledger cannot say."""
-    metrics = [*_of_till(status), *(() if lanes is None else _of_lanes(lanes))]
+def text(
+    status: Mapping[str, Any], lanes: Mapping[str, Any] | None, receipts: Mapping[PrintState, int]
+) -> str:
+    """status, lanes: the objects of docs/openapi.yaml; lanes None while the ledger cannot say. receipts: how many came
+    into each state since the start, of which ENDS count."""
+    metrics = [*_of_till(status), *_of_printing(status, receipts)]
+    metrics += () if lanes is None else _of_lanes(lanes)
     return "".join(line + "\n" for metric in metrics for line in _lines(metric))
 
 
@@ -80,6 +88,41 @@ def _of_till(status: Mapping[str, Any]) -> Iterator[Metric]:
     )
 
 
+ENDS = (PrintState.PRINTED, PrintState.UNCONFIRMED, PrintState.FAILED)
+"""What can become of a receipt, until somebody asks for a copy or says that it is there."""
+
+
+def _of_printing(status: Mapping[str, Any], receipts: Mapping[PrintState, int]) -> Iterator[Metric]:
+    printers = [device for device in status["devices"] if device["role"] == "printer"]
+    yield Metric(
+        "printer_ready",
+        "gauge",
+        "1 while a receipt would be printed.",
+        [({"printer": one["name"]}, int(one["state"] == DeviceState.READY)) for one in printers],
+    )
+    yield Metric(
+        "printer_cause",
+        "gauge",
+        "1 for what the printer names; paper_low may stand with ready.",
+        [
+            ({"printer": one["name"], "cause": cause}, int(one["cause"] == cause))
+            for one in printers
+            for cause in PrinterCause
+        ],
+    )
+    for name, about in (
+        ("waiting", "Receipts that wait for a printer or are being sent to it."),
+        ("unconfirmed", "Receipts of which nobody knows whether they are on paper."),
+    ):
+        yield Metric(f"receipts_{name}", "gauge", about, [({}, status["prints"][name])])
+    yield Metric(
+        "receipts_ended_total",
+        "counter",
+        "Receipts and copies by what became of them, since the start.",
+        [({"state": end.value}, receipts.get(end, 0)) for end in ENDS],
+    )
+
+
 _COUNTED = (
     ("attempts_total", "counter", "Batches sent or fetches begun.", "attempts"),
     ("consecutive_failures", "gauge", "Failures since the last success.", "consecutive_failures"),
@@ -106,9 +149,9 @@ def _of_lanes(report: Mapping[str, Any]) -> Iterator[Metric]:
         "counter",
         "By cause.",
         [
-            ({**_label(lane), "cause": cause}, count)
+            ({**_label(lane), "cause": cause}, lane["failures"].get(cause, 0))
             for lane in lanes
-            for cause, count in lane["failures"].items()
+            for cause in FailureKind
         ],
     )
     yield Metric(

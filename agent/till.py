@@ -98,11 +98,10 @@ class Till:
     """What happens on this till, one object for pages and POS."""
 
     def __init__(self, wiring: Wiring) -> None:
-        self._w = wiring
+        self._w = w = wiring
         self.hub, self.requeue = wiring.hub, wiring.requeue
         self.signals, self.sales, self.lanes = wiring.signals, wiring.sales, wiring.lane_desk
         self.risk, self.members, self.conflicts = wiring.risk, wiring.members, wiring.conflicts
-        w = wiring
         self.receipts = ReceiptDesk(w.prints, w.print_queue, w.promos, w.shown, self.tell_print)
         checkout = Checkout(self.sales, w.redeemer, w.state, w.clock)
         alone = checkout if w.without_pos else None
@@ -250,6 +249,7 @@ class Till:
         self.tell_sale()
 
     def tell_print(self, job: PrintJob) -> None:
+        self.receipts.told[job.state] += 1
         self.hub.publish("print", print_json(job))
         self._changed.set()
 

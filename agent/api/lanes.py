@@ -36,6 +36,6 @@ async def measured(request: web.Request) -> web.Response:
         report = await till.lanes.report()
     except (LedgerUnavailable, CommitUnknown):
         report = None
-    said = metrics.text(await till.status(), report)
+    said = metrics.text(await till.status(), report, till.receipts.told)
     kind = f"{metrics.CONTENT_TYPE}; version={metrics.VERSION}; charset=utf-8"
     return web.Response(body=said.encode(), headers={"Content-Type": kind})

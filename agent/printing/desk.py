@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -52,6 +53,8 @@ class ReceiptDesk:
         self._promos = promos
         self._shown = shown
         self._tell = tell
+        self.told: Counter[PrintState] = Counter()
+        """How often a receipt or a copy was told to be in each state since the start."""
 
     async def show(self, job_id: str) -> dict[str, Any]:
         """State, text and HTML of a print job; UnknownJob, ReceiptGone."""

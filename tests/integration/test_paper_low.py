@@ -9,9 +9,11 @@ import pytest
 
 import config
 from agent.commands.show import fetch_status, status_lines
+from agent.ports import PrintState
 from agent.printing import watch
 from drivers.virtual_printer import Fault, VirtualPrinter
-from tests.integration.api_kit import WAIT_S, RealTill, real_till, settings
+from tests.integration.api_kit import WAIT_S, RealTill, real_till, settings, until
+from tests.unit.test_metrics import read
 
 
 async def until_cause(till: RealTill, cause: str) -> dict[str, object]:
@@ -58,6 +60,13 @@ async def test_low_paper_is_told_until_the_roll_is_changed_and_holds_up_nothing(
         )
         assert (await till.redeem(till.coupon())).json["accepted"] is True
         assert len(await virtual.wait_for_jobs(1)) == 1
+        await until(lambda: till.app.till.receipts.told[PrintState.PRINTED] == 1)
+        measured = read((await till.call("GET", "/metrics")).raw.decode())
+        assert measured['redeemd_printer_ready{printer="front"}'] == 1
+        assert measured['redeemd_printer_cause{printer="front",cause="paper_low"}'] == 1
+        assert measured['redeemd_receipts_ended_total{state="printed"}'] == 1
+        assert measured['redeemd_receipts_ended_total{state="failed"}'] == 0
+        assert measured["redeemd_receipts_waiting"] == 0
         await until_cause(till, "paper_low")
         known = settings(tmp_path / "till", api=config.Api(port=till.port))
         lines = list(status_lines(await asyncio.to_thread(fetch_status, known)))
