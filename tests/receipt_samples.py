@@ -13,6 +13,8 @@ from agent.receipts.model import Barcode, Cut, Image, Receipt
 from agent.receipts.plain import render_text
 from agent.receipts.profile import GENERIC_58, GENERIC_80, PrinterProfile
 from agent.receipts.redemption import RedemptionFacts, marked_copy, papers
+from drivers.escpos_reader import read_receipt
+from drivers.receipt_image import draw_png
 
 TOKEN = "RC1" + ("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567" * 6)
 """As long as a real coupon token and of its alphabet: QR version 8 at level M."""
@@ -104,3 +106,7 @@ if __name__ == "__main__":  # python -m tests.receipt_samples: after a wanted ch
         path.unlink()
     for path, content in golden_files().items():
         path.write_bytes(content)
+    for facts in (ZH, EN):  # those of the README
+        job = read_receipt(render_escpos(redemption_receipt(facts), GENERIC_80), GENERIC_80.dots)
+        png = GOLDEN.parents[1] / "docs" / "images" / f"receipt-{facts.language}.png"
+        png.write_bytes(draw_png(job, side_dots=32))

@@ -55,25 +55,27 @@ class _Head(NamedTuple):
 
 def grey_on_paper(path: Path) -> Picture:
     """The picture in mode L, 0 is black. CommandError for anything but a whole PNG within the bounds."""
-    content = read_named(path, FILE_BYTES_MAX, "save it smaller")
     try:
-        head, parts = _read(content)
+        return grey_of(read_named(path, FILE_BYTES_MAX, "save it smaller"))
     except image.ImageError as error:
         raise CommandError(f"{path}: {error}", EX_DATAERR) from error
+
+
+def grey_of(content: bytes) -> Picture:
+    """The same of a file's content. ImageError."""
+    head, parts = _read(content)
     if head.width * head.height > PIXELS_MAX:
         size = f"{head.width} x {head.height} dots"
-        raise CommandError(f"{path} has {size}, more than {PIXELS_MAX}: save it smaller", EX_DATAERR)
+        raise image.ImageError(f"it has {size}, more than {PIXELS_MAX}: save it smaller")
     if not _is_whole(head, parts[b"IDAT"]):
-        raise CommandError(f"{path} is damaged: dots are missing at its end. Save it again", EX_DATAERR)
+        raise image.ImageError("it is damaged: dots are missing at its end. Save it again")
     from PIL import Image
 
     try:
         with Image.open(io.BytesIO(_plain(parts)), formats=["PNG"]) as opened:
             opened.load()
     except (OSError, SyntaxError, ValueError) as error:
-        raise CommandError(
-            f"{path} is damaged: its dots cannot be unpacked. Save it again", EX_DATAERR
-        ) from error
+        raise image.ImageError("it is damaged: its dots cannot be unpacked. Save it again") from error
     return _grey(opened, head, parts.get(b"tRNS", b"")) if head.colour == _GREY else _coloured(opened)
 
 

@@ -20,14 +20,10 @@ from agent.domain import (
     cbor,
     codes,
     cose,
-    image,
-    receipt_facts,
-    receipt_template,
     scan,
     statement,
     status_delta,
     status_parts,
-    template_reader,
     token,
 )
 from agent.domain.bundle import MANIFEST_AAD, ROOT_AAD, BundleError
@@ -36,7 +32,7 @@ from agent.domain.parts import read_parts
 from agent.domain.status import StatusFault, state_hash
 from agent.domain.status_parts import read_lists
 from agent.domain.token import AAD, TokenError, TokenFault
-from tests.fuzz import line_targets, member_targets, people_targets, report_targets
+from tests.fuzz import line_targets, member_targets, people_targets, receipt_targets, report_targets
 
 VECTORS = Path(__file__).parents[1] / "vectors"
 CORPUS = VECTORS / "corpus"
@@ -308,40 +304,6 @@ def _delta_seeds() -> list[bytes]:
     return [cbor.encode(status_parts.delta_to_wire(delta)) for delta in (made, other)]
 
 
-def read_receipt_template(data: bytes) -> None:
-    """What is read is printed for the longest facts and for none."""
-    from agent.receipts.model import Receipt
-    from agent.receipts.redemption import Means, filled
-
-    try:
-        template = template_reader.read_template(data.decode("utf-8", "replace"))
-    except template_reader.TemplateError:
-        return
-    logo = image.write_image(image.Image(8, (b"\x55",)))
-    for length in (0, 1000):
-        facts = dict.fromkeys(receipt_facts.FACTS, "x" * length)
-        Receipt(tuple(filled(template, facts, Means(images={"logo.png": logo}))))
-
-
-def _template_seeds() -> list[bytes]:
-    from agent.receipts.book import built_in_text
-
-    own = [built_in_text(paper, "zh").encode() for paper in receipt_template.PAPERS]
-    return [*own, own[0] + b"image logo.png: {store}\nbarcode code128: {number_code}\n"]
-
-
-def read_image(data: bytes) -> None:
-    """Of a whole PNG around mutated contents: what is read can be written again, and is then the same dots."""
-    with suppress(image.ImageError):
-        found = image.read_image(image.png_of(data[:13], data[13:]))
-        assert image.read_image(image.write_image(found)) == found
-
-
-def _image_seeds() -> list[bytes]:
-    made = [image.Image(8, (b"\x55",)), image.Image(13, (b"\xff\xf8",) * 20)]
-    return [png[16:29] + png[41:-16] for png in map(image.write_image, made)]
-
-
 TARGETS: dict[str, Target] = {
     "cbor": Target(read_cbor, lambda: _token_seeds("token") + _token_seeds("payload"), 200),
     "envelope": Target(read_envelope, lambda: _token_seeds("token"), 200),
@@ -368,8 +330,9 @@ TARGETS: dict[str, Target] = {
     "key change": Target(read_key_change, lambda: _hexes(_vectors("statements.json")["key_change"]), 1_000),
     "bundle file": Target(read_bundle_file, _bundle_file_seeds, 3_000),
     "code table": Target(read_code_table, lambda: [_code_seeds()[2]], 1_000),
-    "image": Target(read_image, _image_seeds, 300),
-    "receipt template": Target(read_receipt_template, _template_seeds, 1_500),
+    "image": Target(receipt_targets.read_image, receipt_targets.image_seeds, 300),
+    "any png": Target(receipt_targets.read_any_png, receipt_targets.any_png_seeds, 300),
+    "receipt template": Target(receipt_targets.read_template, receipt_targets.template_seeds, 1_500),
     "verdicts": Target(line_targets.verdicts, line_targets.verdict_seeds, 2_000),
     "check": Target(line_targets.check, line_targets.check_seeds, 1_000),
     "checked": Target(line_targets.checked, line_targets.checked_seeds, 1_000),

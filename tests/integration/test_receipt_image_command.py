@@ -163,7 +163,7 @@ TURNED[0x0112] = 6
         (image.png_of(head(40, 20, 8, 3), b""), "damaged: its head says what no PNG does"),
         (image.png_of(head(0, 20, 8, 0), b""), "damaged: its head says what no PNG does"),
         (image.png_of(head(40, 20, 8, 0)[:-1], b""), "damaged: a part of it is missing"),
-        (image.png_of(head(6000, 6000, 1, 0), b""), "has 6000 x 6000 dots, more than 25000000: save it smaller"),
+        (image.png_of(head(6000, 6000, 1, 0), b""), "it has 6000 x 6000 dots, more than 25000000: save it smaller"),
         (image.png_of(head(2**31 - 1, 2**31 - 1, 16, 6), b""), "dots, more than 25000000"),
     ],
 )  # fmt: skip
