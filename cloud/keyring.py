@@ -18,6 +18,7 @@ from agent.domain.keys import (
     signing_key_from_pem,
 )
 from cloud.errors import SetupError
+from config.regular_file import read_regular
 
 ROOT = "root"
 MANIFEST = "manifest"
@@ -72,7 +73,7 @@ def read_key(path: Path, algorithm: Algorithm = Algorithm.ED25519) -> SigningKey
             raise SetupError(
                 f"the key {path} is open to others; chmod 600 it, and replace it if anyone read it"
             )
-        return signing_key_from_pem(path.read_bytes(), algorithm)
+        return signing_key_from_pem(read_regular(path, PEM_BYTES_MAX), algorithm)
     except OSError as error:
         raise SetupError(f"the key {path} cannot be read: {error.strerror}") from error
     except KeyFault as error:
@@ -88,8 +89,7 @@ def write_public(path: Path, public_key: bytes) -> None:
 def read_public(path: Path) -> bytes:
     """The 32 raw bytes of an Ed25519 public key in PEM. Raises SetupError."""
     try:
-        with path.open("rb") as file:
-            algorithm, raw = public_key_from_pem(file.read(PEM_BYTES_MAX))
+        algorithm, raw = public_key_from_pem(read_regular(path, PEM_BYTES_MAX))
         load_public_key(Algorithm.ED25519, raw)
     except OSError as error:
         raise SetupError(f"the public key {path} cannot be read: {error.strerror}") from error

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import io
 import json
 from collections.abc import Callable
 from datetime import datetime
@@ -24,6 +25,7 @@ from cloud.keyring import Keyring
 from cloud.ports import CloudStore
 from cloud.roots import Roots
 from cloud.store.open_store import open_store
+from config.regular_file import open_regular, read_regular
 
 KEYS = "keys"
 PROOF_BYTES_MAX = 1 << 30
@@ -109,13 +111,13 @@ def _verify(args: argparse.Namespace) -> None:
     try:
         root: Root | None = None
         for path in args.root:
-            root = bundle.read_root(path.read_bytes(), root)
+            root = bundle.read_root(read_regular(path, bundle.DOCUMENT_BYTES_MAX), root)
         assert root is not None, "one is required"
         answer = None if args.answer is None else _read(args.answer)
         with contextlib.ExitStack() as opened:
             lines = None
             if args.records is not None:
-                file = opened.enter_context(args.records.open(encoding="utf-8"))
+                file = opened.enter_context(io.TextIOWrapper(open_regular(args.records), "utf-8"))
                 lines = iter(lambda: file.readline(erasure_proof.RECORD_CHARS_MAX), "")
             found = erasure_proof.verify(_read(args.proof), root.manifest_keys, answer, lines)
             faults = 0
@@ -132,10 +134,11 @@ def _verify(args: argparse.Namespace) -> None:
 
 def _read(path: Path) -> Any:
     """SetupError for what is no JSON."""
-    if path.stat().st_size > PROOF_BYTES_MAX:
+    content = read_regular(path, PROOF_BYTES_MAX)
+    if len(content) > PROOF_BYTES_MAX:
         raise SetupError(f"{path} is larger than {PROOF_BYTES_MAX} bytes")
     try:
-        return json.loads(path.read_bytes())
+        return json.loads(content)
     except (ValueError, RecursionError) as error:
         raise SetupError(f"{path} is no JSON: {error}") from error
 

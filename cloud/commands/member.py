@@ -15,6 +15,7 @@ from cloud.errors import Refused, SetupError
 from cloud.member_parts import put_members, put_program
 from cloud.members import FORM_MEMBERS_MAX
 from cloud.store.open_store import open_store
+from config.regular_file import read_regular
 
 FILE_BYTES_MAX = 64 << 20
 PAGE = 1_000
@@ -66,9 +67,10 @@ async def _import(args: argparse.Namespace, at: datetime) -> None:
 
 def _lines(path: Path) -> list[Any]:
     try:
-        if path.stat().st_size > FILE_BYTES_MAX:
+        content = read_regular(path, FILE_BYTES_MAX)
+        if len(content) > FILE_BYTES_MAX:
             raise SetupError(f"{path} has more than {FILE_BYTES_MAX} bytes: cut it into several")
-        lines = path.read_text("utf-8").splitlines()
+        lines = content.decode().splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise SetupError(f"{path} cannot be read: {error}") from error
     items = []

@@ -21,6 +21,7 @@ from agent.domain.time import timestamp
 from cloud import roots
 from cloud.errors import SetupError
 from cloud.keyring import Keyring, read_key, read_public, write_key, write_public
+from config.regular_file import read_regular
 
 DOCUMENT_BYTES_MAX = bundle.DOCUMENT_BYTES_MAX
 
@@ -115,7 +116,7 @@ def _sign(args: argparse.Namespace, _now: Callable[[], datetime]) -> Iterator[st
         raise SetupError(
             f"{args.key} is no root key of {args.file}, nor of the root before it (name that with --after)"
         )
-    _replace(args.file, bundle.add_signature(args.file.read_bytes(), key))
+    _replace(args.file, bundle.add_signature(_read(args.file), key))
     return _missing(args.file, _open(args.file), before)
 
 
@@ -183,8 +184,7 @@ def _open(path: Path) -> SignedRoot:
 
 
 def _read(path: Path) -> bytes:
-    with path.open("rb") as file:
-        return file.read(DOCUMENT_BYTES_MAX + 1)
+    return read_regular(path, DOCUMENT_BYTES_MAX)
 
 
 def _replace(path: Path, document: bytes) -> None:

@@ -19,6 +19,7 @@ from cloud import roots
 from cloud.errors import SetupError
 from cloud.keyring import Keyring, read_key
 from cloud.store.open_store import open_store
+from config.regular_file import read_regular
 
 KEYS = "keys"
 
@@ -116,8 +117,7 @@ def _said(made: TimeStatement) -> str:
 
 
 def _read(path: Path) -> bytes:
-    with path.open("rb") as file:
-        return file.read(STATEMENT_BYTES_MAX + 1)
+    return read_regular(path, STATEMENT_BYTES_MAX)
 
 
 def _moment(text: str) -> datetime:

@@ -32,6 +32,10 @@ CLOUD = ["--cloud", "http://127.0.0.1:1", "--token-file", os.devnull]
         "keys show PIPE",
         "verify --keys PIPE RC1A",
         "verify --image PIPE",
+        "cloud root show PIPE",
+        "cloud root new --threshold 1 --root-key PIPE --manifest-key PIPE root.cbor",
+        "cloud time show PIPE",
+        "cloud erase verify --root PIPE PIPE",
     ],
 )
 def test_a_pipe_is_refused_and_not_waited_for(tmp_path, capsys, monkeypatch, command):
