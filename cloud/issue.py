@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -95,7 +96,10 @@ async def issue(
     # Codes have orders too: of the same name they would get the same indexes, and be the same coupons.
     name = None if order is None else f"signed {order}"
     indexes = await store.allot(issuer, campaign, count, terms, timestamp(now), name)
-    return await asyncio.to_thread(_sign, key, campaign, indexes, terms)  # tills wait for the event loop
+    signed = await asyncio.to_thread(_sign, key, campaign, indexes, terms)  # tills wait for the event loop
+    tokens = [(one.index, hashlib.sha256(one.text.encode()).digest()) for one in signed]
+    await store.note_tokens(issuer, campaign, tokens)
+    return signed
 
 
 def check_terms(campaign: Campaign, terms: Terms) -> None:

@@ -157,7 +157,8 @@ class ImplausibleLine:
     """A redemption that cannot be right, signed by its till: it stands and counts, and somebody should look at it.
 
     reason: unknown_campaign; no_such_coupon for an index beyond the campaign's size; never_issued
-    for one that this cloud, which alone issues the campaign, gave to no coupon; above_value for a discount that
+    for one that this cloud, which alone issues the campaign, gave to no coupon; not_as_issued where the record knows
+    neither the token nor the code that was issued for it; above_value for a discount that
     no version of the campaign gives; wrong_shares where the shares of lines and parties do not sum to it; wrong_points
     and return_wrong_points where points do not add up (`store.sql_points`); return_ and the reason of a return that was
     refused.

@@ -245,6 +245,9 @@ class CloudStore(
         costs nothing. Refused(409) if it was for another count or other terms.
         """
 
+    async def note_tokens(self, issuer: str, campaign: int, tokens: Sequence[tuple[int, bytes]]) -> None:
+        """Keep (index, SHA-256 of the token's text) of allotted coupons, before anybody gets the tokens."""
+
     async def revoke(self, issuer: str, campaign: int, indexes: Iterable[int], at: str) -> int:
         """How many were not revoked before. Refused(404) if unknown, Refused(422) for an index beyond the size."""
 

@@ -14,7 +14,7 @@ from agent.domain.record import REDEMPTION_LANE
 from cloud.errors import Refused
 from cloud.indexes import coupon_index
 from cloud.store.sql import Db
-from cloud.store.sql_issued import Issued, note
+from cloud.store.sql_issued import NEVER, Issued, note
 
 LOOK = 500
 """Numbers looked at together, once some were passed over."""
@@ -90,4 +90,4 @@ def _list(db: Db, issuer: str, campaign: int, passed: Sequence[int]) -> None:
     issued = Issued(db)
     made_up = sorted(index for index in passed if issued.never(issuer, campaign, index))
     rows = db.matching(_RECORDS, (issuer, campaign), made_up)
-    note(db, sorted(set(rows)))
+    note(db, [(*row, NEVER) for row in sorted(set(rows))])

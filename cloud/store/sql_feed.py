@@ -117,7 +117,9 @@ def page(db: Db, after: FeedCursor, limit: int, types: Collection[str]) -> FeedP
             behind = max(first - 1, after.sequence if begun else 0)
             most = min(limit - len(found), ROWS_MAX)
             records = _records(db, (till, lane), behind, last, most)
-            told = [_with_fate(db, issued, points, till, kept) for kept in records if kept.kind in types]
+            asked = [kept for kept in records if kept.kind in types]
+            issued.load(_coupon_of(kept) for kept in asked if kept.kind != REVERSAL)
+            told = [_with_fate(db, issued, points, till, kept) for kept in asked]
             disclosed = _disclosed(db, till, lane, told)
             for kept in told:
                 cursor = FeedCursor(position, kept.sequence)
@@ -170,13 +172,17 @@ def _with_fate(db: Db, issued: Issued, points: Points, till: str, kept: KeptReco
     tally, seconds later."""
     if kept.kind != REVERSAL and kept.standing != "counts":
         return kept
-    data = json.loads(kept.event)["data"]
-    coupon = [data["coupon"][name] for name in ("issuer", "campaign", "index")]
+    data, coupon = json.loads(kept.event)["data"], _coupon_of(kept)
     if kept.kind != REVERSAL:
-        wrong = issued.never(*coupon) or points.wrong(till, data)
+        wrong = issued.fault(*coupon, data) or points.wrong(till, data)
         return kept._replace(standing="implausible") if wrong else kept
     row = db.execute(_REVERSAL, (*coupon, data["redemption_id"], till, kept.sequence, kept.hash)).fetchone()
     return kept if row is None else kept._replace(standing=return_standing(*row))
+
+
+def _coupon_of(kept: KeptRecord) -> tuple[str, int, int]:
+    coupon = json.loads(kept.event)["data"]["coupon"]
+    return coupon["issuer"], coupon["campaign"], coupon["index"]
 
 
 def _disclosed(db: Db, till: str, lane: str, told: Sequence[KeptRecord]) -> dict[str, list[Disclosure]]:

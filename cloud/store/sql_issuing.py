@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from agent.domain import token
@@ -135,8 +135,17 @@ def allot(
     if order is not None:
         row = (issuer, campaign, order, drawn[2], count, said)
         db.execute("INSERT INTO coupon_order VALUES (?, ?, ?, ?, ?, ?)", row)
-    db.insert("coupon", [(issuer, campaign, index, at, None, said) for index in indexes])
+    db.insert("coupon", [(issuer, campaign, index, at, None, said, None) for index in indexes])
     return indexes
+
+
+def note_tokens(db: Db, issuer: str, campaign: int, tokens: Sequence[tuple[int, bytes]]) -> None:
+    """`CloudStore.note_tokens`. An order that is sent again may be signed by another key: then both count."""
+    db.executemany(
+        "UPDATE coupon SET token = CASE WHEN token IS NULL OR token = ?1 THEN ?1 ELSE ?2 END"
+        " WHERE issuer = ?3 AND campaign = ?4 AND idx = ?5",
+        [(digest, b"", issuer, campaign, index) for index, digest in tokens],
+    )
 
 
 def _check_open(db: Db, issuer: str, campaign: int) -> None:
@@ -157,7 +166,7 @@ def revoke(db: Db, issuer: str, campaign: int, indexes: Iterable[int], at: str) 
         if not 0 <= index < size:
             raise Refused(422, "no_such_coupon", f"index {index} is not below the campaign's size {size}")
         done = db.execute(
-            "INSERT INTO coupon VALUES (?, ?, ?, NULL, ?, NULL) ON CONFLICT (issuer, campaign, idx)"
+            "INSERT INTO coupon VALUES (?, ?, ?, NULL, ?, NULL, NULL) ON CONFLICT (issuer, campaign, idx)"
             " DO UPDATE SET revoked_at = excluded.revoked_at WHERE coupon.revoked_at IS NULL",
             (issuer, campaign, index, at),
         )

@@ -127,7 +127,10 @@ class Points:
     def _stands(self, till: str, sequence: int) -> tuple[Any, ...] | None:
         """(issuer, campaign, index, discount_minor, event) of a redemption against which nothing speaks."""
         row = self._db.execute(_STANDS, (till, REDEMPTION_LANE, sequence)).fetchone()
-        if row is None or row[0] or row[1] is None or self._issued.never(*row[1:4]):
+        if row is None or row[1] is None:
+            return None
+        listed, issuer, campaign, index, _, event = row
+        if listed or self._issued.fault(issuer, campaign, index, read_data(event)):
             return None
         return tuple(row[1:])
 

@@ -176,6 +176,12 @@ class SqlStore(SqlListStore, SqlWebhooks, SqlStaff, SqlSeen, SqlTally, SqlPeople
             campaign_lock(issuer, campaign),
         )
 
+    async def note_tokens(self, issuer: str, campaign: int, tokens: Sequence[tuple[int, bytes]]) -> None:
+        await self._threads.write(
+            lambda db: sql_issuing.note_tokens(db, issuer, campaign, tokens),
+            campaign_lock(issuer, campaign),
+        )
+
     async def revoke(self, issuer: str, campaign: int, indexes: Iterable[int], at: str) -> int:
         chosen = list(indexes)
         return await self._threads.write(

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from agent.domain.campaign import Campaign
 from agent.domain.offer import PARTIES, Funding
 from agent.domain.record import REDEMPTION_LANE
-from cloud.facts import Fact, Stored, least_minor, read_data, read_fact
+from cloud.facts import REDEMPTION, Fact, Stored, least_minor, read_data, read_fact
 from cloud.lists import LedgerLine
 from cloud.returns import shares_of
 from cloud.store.sql import Db, Row, Threads
@@ -174,7 +174,13 @@ class _Batch:
 
     def add(self, till: str, store: str, records: Sequence[Stored]) -> None:
         """What is in question is listed before its sums are there."""
-        facts, made_up = [], []
+        facts, made_up = [], list[tuple[str, int, None, str]]()
+        self._issued.load(
+            (one.issuer, one.campaign, one.index)
+            for one in records
+            if one.kind == REDEMPTION
+            and one.issuer is not None and one.campaign is not None and one.index is not None
+        )  # fmt: skip
         for stored in records:
             data, campaign = read_data(stored.event), self._campaign(stored)
             fact = read_fact(stored, data, least_minor(campaign))
@@ -185,9 +191,9 @@ class _Batch:
             if not fact.returned:
                 self._redeemed.append((till, fact))
                 self._settle(store, stored, data, campaign)
-                if self._issued.never(fact.issuer, fact.campaign, fact.index):
-                    made_up.append(stored.sequence)
-        note(self._db, ((till, sequence, None) for sequence in made_up))
+                if why := self._issued.fault(fact.issuer, fact.campaign, fact.index, data):
+                    made_up.append((till, stored.sequence, None, why))
+        note(self._db, made_up)
         for key, sums in tally(facts, store).items():
             before = self._sums.get(key)
             self._sums[key] = sums if before is None else before.plus(sums)

@@ -752,6 +752,13 @@ CREATE TABLE points_rate (
 ALTER TABLE campaign_value ADD COLUMN points_percent INTEGER;
 """
 
+# token: SHA-256 of the token's text that was issued for a coupon; NULL where none was signed here (it is a code, or a
+# till may sign it), empty where there were several or it was not kept yet.
+_0027 = """
+ALTER TABLE coupon ADD COLUMN token BLOB;
+UPDATE coupon SET token = CAST('' AS BLOB) WHERE issued_at IS NOT NULL;
+"""
+
 SCRIPTS = (
     _0001,
     _0002,
@@ -779,6 +786,7 @@ SCRIPTS = (
     _0024,
     _0025,
     _0026,
+    _0027,
 )
 """One per schema version, never edited after a release: write the next one."""
 VERSION = len(SCRIPTS)

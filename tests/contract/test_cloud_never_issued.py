@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
+from dataclasses import replace
 from datetime import date
+from typing import Any
 
 import pytest
 
+from agent.domain.codes import CodeKey, CodeKind, code_hash
 from agent.domain.cose import Algorithm
 from agent.domain.keys import IssuerKey, signing_key_from_seed
 from cloud.api.background import count_all
+from cloud.codes import issue_codes
 from cloud.errors import Refused
 from cloud.feed import RECORD_TYPES, FeedCursor
 from cloud.indexes import new_index_key
@@ -29,11 +34,14 @@ from tests.unit.cloud_kit import (
     batch,
     campaign,
     enrolled,
+    handed_out,
     sealing_till,
+    token_digest,
 )
 
 PERIOD = period_of(date(2026, 1, 1), date(2026, 12, 31))
 SIZE = 1000
+TERMS = Terms(TODAY, TODAY + 30)
 
 
 async def world(store: CloudStore, *, registered: bool = False) -> tuple[SealingTill, list[int]]:
@@ -46,7 +54,11 @@ async def world(store: CloudStore, *, registered: bool = False) -> tuple[Sealing
     await store.put_campaign(campaign(), None, new_index_key())
     if registered:
         return till, []
-    return till, await store.allot(ISSUER, CAMPAIGN, 10, Terms(TODAY, TODAY + 30), AT)
+    return till, await handed_out(store, 10, TERMS)
+
+
+def coupon(index: int, **more: object) -> dict[str, object]:
+    return {"issuer": ISSUER, "campaign": CAMPAIGN, "index": index, **more}
 
 
 async def redeem(store: CloudStore, till: SealingTill, *indexes: int) -> None:
@@ -116,7 +128,7 @@ async def test_a_restored_cloud_does_not_know_until_it_is_told(store: CloudStore
 
 
 async def draw(store: CloudStore, count: int, order: str | None = None) -> list[int]:
-    return await store.allot(ISSUER, CAMPAIGN, count, Terms(TODAY, TODAY + 30), AT, order)
+    return await handed_out(store, count, TERMS, order)
 
 
 async def test_no_customer_gets_what_a_made_up_redemption_used(store: CloudStore) -> None:
@@ -145,6 +157,92 @@ async def test_no_customer_gets_what_a_made_up_redemption_used(store: CloudStore
     assert await store.conflicts(10) == []
     (row,) = await settlement(store, PERIOD)
     assert (row[6], row[8]) == (3, 400)
+
+
+async def take(store: CloudStore, till: SealingTill, *events: dict[str, Any]) -> list[str]:
+    """What is listed of them, as the feed tells it at once and as the tally lists it, in their order."""
+    known = await store.till(till.name)
+    assert isinstance(known, Till)
+    before = await store.feed_end()
+    await ingest(store, known, "redemption", batch(events), lambda: NOW)
+    told = (await store.feed(before, 100, RECORD_TYPES)).events
+    await count_all(store)
+    reasons = {line.redemption_id: line.reason for line in await store.implausible(100)}
+    found = [reasons.get(event["id"], "") for event in events]
+    assert [event.event["standing"] == "implausible" for event in told] == [bool(one) for one in found]
+    return found
+
+
+async def test_who_makes_up_a_coupon_that_was_issued_since_does_not_know_its_token(store: CloudStore) -> None:
+    """Whatever the till says of the time."""
+    till, issued = await world(store)
+    other = hashlib.sha256(b"whatever").hexdigest()
+    made_up = [
+        till.redeem(issued[0], token_sha256=other),
+        till.redeem(issued[1], token_sha256=None),
+        till.redeem(issued[2], token_sha256=None, coupon=coupon(issued[2], code="00" * 12)),
+        till.redeem(issued[3], token_sha256=None, coupon=coupon(issued[3], code="no code")),
+    ]
+    assert await take(store, till, *made_up, till.redeem(issued[4])) == ["not_as_issued"] * 4 + [""]
+    (row,) = await settlement(store, PERIOD)
+    assert row[6:10] == (1, 3000, 4, 12000)
+
+
+async def test_a_late_batch_of_a_till_whose_clock_is_behind_is_no_fault(store: CloudStore) -> None:
+    till, issued = await world(store)
+    assert await take(store, till, till.redeem(issued[0], clock={"wall": "2020-01-01T00:00:00Z"})) == [""]
+
+
+async def test_a_code_is_known_by_its_hash(store: CloudStore) -> None:
+    till, _ = await world(store)
+    made = await issue_codes(store, ISSUER, CAMPAIGN, TERMS, NOW, count=3)
+    secret = await store.codes.secret(ISSUER)
+    key = CodeKey(secret.key_id, ISSUER, secret.key)
+    hashes = [code_hash(key, CodeKind.PLAIN, one.code.replace("-", "")).hex() for one in made.codes]
+    first, second, third = (one.index for one in made.codes)
+    events = [
+        till.redeem(first, token_sha256=None, coupon=coupon(first, code=hashes[0])),
+        till.redeem(second, token_sha256=None, coupon=coupon(second, code=hashes[2])),
+        till.redeem(third),
+    ]
+    assert await take(store, till, *events) == ["", "not_as_issued", "not_as_issued"]
+
+
+async def test_codes_of_receipts_are_typed_and_what_tills_sign_is_theirs(store: CloudStore) -> None:
+    till, _ = await world(store)
+    pooled, other = await handed_out(store, 2, replace(TERMS, till="T-2"))
+    (signed,) = await store.allot(ISSUER, CAMPAIGN, 1, replace(TERMS, till="T-2"), AT)
+    events = [
+        till.redeem(pooled, token_sha256=None),
+        till.redeem(signed),
+        till.redeem(other, token_sha256="0" * 64),
+    ]
+    assert await take(store, till, *events) == ["", "", "not_as_issued"]
+
+
+async def test_an_order_that_was_signed_twice_is_good_either_way(store: CloudStore) -> None:
+    till, issued = await world(store)
+    await store.note_tokens(ISSUER, CAMPAIGN, [(issued[0], bytes(32)), (issued[1], token_digest(issued[1]))])
+    events = [till.redeem(issued[0]), till.redeem(issued[1]), till.redeem(issued[2], token_sha256="00" * 32)]
+    assert await take(store, till, *events) == ["", "", "not_as_issued"]
+
+
+async def test_a_redemption_of_what_was_passed_over_is_of_no_coupon(store: CloudStore) -> None:
+    till, issued = await world(store)
+    await store.revoke(ISSUER, CAMPAIGN, other_than(issued), AT)
+    await draw(store, SIZE - 11)
+    assert await take(store, till, till.redeem(other_than(issued)[0])) == ["never_issued"]
+
+
+async def test_what_a_restored_cloud_has_forgotten_is_not_judged(store: CloudStore) -> None:
+    till, issued = await world(store)
+    await store.restored(NOW)
+    await store.open_issuing(ISSUER, CAMPAIGN, 20)
+    kept = await draw(store, SIZE - 20)
+    since = sorted(set(range(SIZE)) - {*issued, *kept})
+    assert len(since) == 10
+    events = [till.redeem(since[0]), till.redeem(issued[0], token_sha256="0" * 64)]
+    assert await take(store, till, *events) == ["", "not_as_issued"]
 
 
 async def test_no_customer_gets_what_was_revoked_before(store: CloudStore) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -15,7 +16,7 @@ from agent.domain.parts import Place
 from agent.domain.record import GENESIS, LANES, REDEMPTION_LANE, ChainHead, record_id
 from agent.domain.status import Status
 from cloud.access import digest
-from cloud.ports import CloudStore
+from cloud.ports import CloudStore, Terms
 from cloud.tills import KeyStanding, LaneStart, Till, TillKey, TillState
 from tests.offers import amount_off
 
@@ -52,6 +53,18 @@ def campaign(**changes: Any) -> Campaign:
     return Campaign(**usual | changes)
 
 
+def token_digest(index: int) -> bytes:
+    """What stands for the hash of the token of a coupon here."""
+    return hashlib.sha256(b"token %d" % index).digest()
+
+
+async def handed_out(store: CloudStore, count: int, terms: Terms, order: str | None = None) -> list[int]:
+    """The indexes of new coupons of the campaign, each with a token."""
+    drawn = await store.allot(ISSUER, CAMPAIGN, count, terms, AT, order)
+    await store.note_tokens(ISSUER, CAMPAIGN, [(index, token_digest(index)) for index in drawn])
+    return drawn
+
+
 @dataclass
 class SealingTill:
     """A till's key and the heads of its lanes; seals records as the agent does."""
@@ -84,6 +97,7 @@ class SealingTill:
             "outcome": "accepted",
             "redemption_id": record_id(self.name, REDEMPTION_LANE, number),
             "coupon": coupon,
+            "token_sha256": token_digest(index).hex(),
             "discount_minor": 3_000,
         }
         return self.seal(usual | more)
