@@ -29,7 +29,7 @@ from cloud.seen import Seen, Word
 from sync.till_health import TillHealth
 from tests.browser.screenshots import LAUNCH
 from tests.integration.cloud_server_kit import KEY_BODY, STORE_BODY, Running, running_cloud
-from tests.unit.cloud_kit import ISSUER, SealingTill, batch, campaign, sealing_till
+from tests.unit.cloud_kit import ISSUER, SealingTill, batch, campaign, sealing_till, token_digest
 
 NOW = datetime(2026, 11, 28, 11, 30, tzinfo=UTC)
 TODAY = NOW.toordinal() - date(1970, 1, 1).toordinal()
@@ -121,7 +121,9 @@ async def fill(cloud: Running, tills: int = 64, records: int = 600) -> None:
     for offer in offers():
         assert (await cloud.admin("POST", "campaigns", {"campaign": campaigns.to_wire(offer)}))[0] == 201
         count, terms = CAMPAIGNS[offer.number][2], Terms(0, TODAY + 40)
-        issued[offer.number] = await store.allot(ISSUER, offer.number, count, terms, timestamp(NOW))
+        drawn = await store.allot(ISSUER, offer.number, count, terms, timestamp(NOW))
+        await store.note_tokens(ISSUER, offer.number, [(index, token_digest(index)) for index in drawn])
+        issued[offer.number] = drawn
     fleet = await _enrol(store, tills)
     await _say(store, tills, chance)
     await _promos(store, fleet[0].name, issued[PROMO])
@@ -187,7 +189,8 @@ async def _sell(
                 promo = None if arm == "none" else promo_code(handed)
                 handed += arm != "none"
                 more |= {"promo": promo, "promotion": {"rule": "weekday lunch", "arm": arm, "unit": "00"}}
-            coupon = {"issuer": ISSUER, "campaign": number, "index": chance.choice(issued[number][:2_400])}
+            index = chance.choice(issued[number][:2_400])
+            coupon = {"issuer": ISSUER, "campaign": number, "index": index}
             events.append(
                 till.redeem(0, coupon=coupon | {"touch": chance.choice([1, 1, 2, 3, None])}, **more)
             )

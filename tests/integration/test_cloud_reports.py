@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import csv
+import hashlib
 import io
 import json
 from collections.abc import AsyncIterator
@@ -57,22 +58,28 @@ def sale(minor: int) -> dict[str, Any]:
     return {"sale": {"sale_id": "s", "total_minor": minor, "currency": "CNY"}, "currency": "CNY"}
 
 
+def scanned(client: Client, coupon: dict[str, Any], **more: Any) -> dict[str, Any]:
+    """A redemption of a coupon as it was issued."""
+    digest = hashlib.sha256(coupon["token"].encode()).hexdigest()
+    return client.till.redeem(coupon["index"], token_sha256=digest, **more)
+
+
 async def a_day(cloud: Running) -> tuple[Client, Client]:
     """Ten coupons issued; T-1 redeems three and gives one back, T-2 one more and one that T-1 had used."""
     order = {"issuer": ISSUER, "campaign": CAMPAIGN, "count": 10, "not_before": TODAY, "expires": TODAY}
     status, made = await cloud.admin("POST", "coupons", order)
     assert status == 201
-    a, b, c, d = (one["index"] for one in made["coupons"][:4])
+    a, b, c, d = made["coupons"][:4]
     one, two = await cloud.enrol("T-1"), await cloud.enrol("T-2", 2)
     first = [
-        one.till.redeem(a, business_date="2026-03-01", hour=9, **sale(12_000)),
-        one.till.redeem(b, business_date="2026-03-01", hour=21, **sale(9_000)),
-        one.till.redeem(c, business_date="2026-03-02", hour=9),
+        scanned(one, a, business_date="2026-03-01", hour=9, **sale(12_000)),
+        scanned(one, b, business_date="2026-03-01", hour=21, **sale(9_000)),
+        scanned(one, c, business_date="2026-03-02", hour=9),
     ]
     await one.post(*first, one.till.give_back(first[1]))
     await two.post(
-        two.till.redeem(d, business_date="2026-03-02", hour=9, **sale(30_001)),
-        two.till.redeem(a, **sale(10_000)),
+        scanned(two, d, business_date="2026-03-02", hour=9, **sale(30_001)),
+        scanned(two, a, **sale(10_000)),
     )
     return one, two
 
@@ -311,7 +318,7 @@ async def test_an_export_knows_at_once_what_was_never_issued(cloud: Running) -> 
     status, made = await cloud.admin("POST", "coupons", order)
     assert status == 201
     one = await cloud.enrol("T-1")
-    issued = made["coupons"][0]["index"]
-    await one.post(one.till.redeem(issued), one.till.redeem((issued + 1) % 1000))
+    (issued,) = made["coupons"]
+    await one.post(scanned(one, issued), one.till.redeem((issued["index"] + 1) % 1000))
     _, text, _ = await ask(cloud, "exports/redemptions.csv?until=2026-12-31")
     assert [row["implausible"] for row in csv.DictReader(io.StringIO(text))] == ["", "never_issued"]

@@ -97,10 +97,10 @@ class SealingTill:
             "outcome": "accepted",
             "redemption_id": record_id(self.name, REDEMPTION_LANE, number),
             "coupon": coupon,
-            "token_sha256": token_digest(index).hex(),
             "discount_minor": 3_000,
         }
-        return self.seal(usual | more)
+        told = usual | more
+        return self.seal({"token_sha256": token_digest(told["coupon"]["index"]).hex()} | told)
 
     def give_back(
         self, redeemed: dict[str, Any], *lines: tuple[str, int, int], **more: Any
