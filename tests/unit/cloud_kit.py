@@ -99,8 +99,9 @@ class SealingTill:
             "coupon": coupon,
             "discount_minor": 3_000,
         }
-        told = usual | more
-        return self.seal({"token_sha256": token_digest(told["coupon"]["index"]).hex()} | told)
+        said = more.get("coupon")
+        scanned = said["index"] if isinstance(said, dict) and type(said.get("index")) is int else index
+        return self.seal(usual | {"token_sha256": token_digest(scanned).hex()} | more)
 
     def give_back(
         self, redeemed: dict[str, Any], *lines: tuple[str, int, int], **more: Any
