@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 from aiohttp import web
@@ -111,35 +111,62 @@ def _read(body: bytes) -> Any:
         return None
 
 
+class Seen(NamedTuple):
+    """An answer. path: as the document has it, or as it was asked for where there is `nowhere` such.
+
+    body: None for one that is streamed.
+    """
+
+    method: str
+    path: str
+    nowhere: bool
+    status: int
+    headers: dict[str, str]
+    content_type: str
+    body: bytes | None
+
+
+def seen(request: web.Request, response: web.StreamResponse) -> Seen | None:
+    """What is to be judged; None for the operator page, which is no API."""
+    route = request.match_info.route
+    if request.method == "HEAD" or route.handler in _PAGES:
+        return None
+    body = (response.body or b"") if isinstance(response, web.Response) else None
+    assert body is None or isinstance(body, bytes | bytearray), "answers are made whole, or streamed"
+    nowhere = route.resource is None
+    path = request.path if route.resource is None else route.resource.canonical
+    return Seen(
+        request.method, path, nowhere, response.status, dict(response.headers), response.content_type,
+        None if body is None else bytes(body),
+    )  # fmt: skip
+
+
+def seen_fault(answer: Seen) -> str | None:
+    """Why this answer is none of the document's, for people."""
+    method, path, nowhere, status, headers, content_type, body = answer
+    if nowhere:
+        why = _nowhere_fault(status, body)
+    else:
+        why = answer_fault(method.lower(), path, status, headers, content_type, body)
+    return None if why is None else f"{method} {path} {status}: {why}; {(body or b'')[:400]!r}"
+
+
 def hold(app: web.Application) -> list[str]:
     """Hold every answer of this application against the document; the faults are added to the list as they come."""
     found: list[str] = []
 
     async def judge(request: web.Request, response: web.StreamResponse) -> None:
-        route = request.match_info.route
-        if request.method == "HEAD" or route.handler in _PAGES:
-            return
-        path = "" if route.resource is None else route.resource.canonical
-        body = response.body if isinstance(response, web.Response) else None
-        if route.resource is None:
-            why = _nowhere_fault(response.status, body)
-        else:
-            raw = bytes(body) if isinstance(body, bytes | bytearray) else b"" if body is None else None
-            said = None if not isinstance(response, web.Response) else raw
-            why = answer_fault(
-                request.method.lower(), path, response.status, response.headers, response.content_type, said
-            )
-        if why is not None:
-            shown = body[:400] if isinstance(body, bytes) else b""
-            found.append(f"{request.method} {path or request.path} {response.status}: {why}; {shown!r}")
+        answer = seen(request, response)
+        if answer is not None and (why := seen_fault(answer)):
+            found.append(why)
 
     app.on_response_prepare.append(judge)
     return found
 
 
-def _nowhere_fault(status: int, body: Any) -> str | None:
+def _nowhere_fault(status: int, body: bytes | None) -> str | None:
     if status not in NOWHERE:
         return "an address that is nowhere is answered 404 or 405"
-    said = _read(body)
+    said: Any = None if body is None else _read(body)
     wrong = fault({"$ref": "#/components/schemas/Problem"}, said)
     return wrong or (None if said["code"] == NOWHERE[status] else f"code {said['code']}")

@@ -12,6 +12,7 @@ import pytest
 from agent.demo.ledgers import cloud_line, till_line
 from drivers.escpos_reader import read_receipt
 from drivers.pictures import read_paths
+from tests import cloud_witness
 
 REFUSED = {
     "already_redeemed",
@@ -30,16 +31,19 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder in which one day was played to its end."""
     folder = tmp_path_factory.mktemp("day")
     command = [sys.executable, "-m", "agent.cli", "demo", "--once", "--dir", "demo"]
-    root = Path(__file__).parents[2]
     done = subprocess.run(
         command,
         cwd=folder,
-        env={"PYTHONPATH": str(root), "PATH": "/usr/bin:/bin"},
+        env={"PATH": "/usr/bin:/bin"} | cloud_witness.environment(folder / "answers"),
         capture_output=True,
         timeout=110,
     )
     assert done.returncode == 0, done.stdout.decode() + done.stderr.decode()
     return folder
+
+
+def test_its_cloud_answers_as_its_document_says(played: Path) -> None:
+    assert cloud_witness.faults(played / "answers") == []
 
 
 def test_every_step_held(played: Path) -> None:

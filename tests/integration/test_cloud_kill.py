@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import aiohttp
 
 from sync import wire
 from sync.ports import Answer
+from tests import cloud_witness
 from tests.integration.cloud_server_kit import Client, Running
 from tests.unit.cloud_kit import batch
 
@@ -38,6 +40,7 @@ async def start(folder: Path) -> tuple[asyncio.subprocess.Process, str]:
         str(folder),
         "--port",
         "0",
+        env=os.environ | cloud_witness.environment(folder.parent / "answers"),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.DEVNULL,
     )
@@ -104,3 +107,4 @@ async def test_kill_in_the_middle_of_batches_loses_nothing_acknowledged(tmp_path
     process.send_signal(signal.SIGTERM)
     assert await asyncio.wait_for(process.wait(), 30) == 0
     assert not (folder / "cloud.db-wal").exists(), "a clean stop checkpoints"
+    assert cloud_witness.faults(tmp_path / "answers") == []

@@ -25,7 +25,7 @@ from cloud.reports import REPORTS
 from sync import wire
 from sync.ports import Answer
 from sync.verdicts import VERDICTS_TYPE, read_verdicts, verdicts_path
-from tests import cloud_contract
+from tests import cloud_contract, cloud_witness
 from tests.integration.cloud_server_kit import KEY_BODY, STORE_BODY, enrolment, running_cloud
 from tests.unit.cloud_kit import CAMPAIGN, ISSUER, TODAY, campaign, sealing_till
 
@@ -108,6 +108,18 @@ async def test_it_sees_each_answer_of_an_application() -> None:
     missing, nowhere = faults
     assert missing.startswith("GET /v1/health 200: $: 'status' is a required property"), missing
     assert nowhere.startswith("POST /v1/health 405: $: None is not of type 'object'"), nowhere
+
+
+def test_the_answers_of_a_process_are_judged_to_its_last_whole_line(tmp_path: Path) -> None:
+    answers = tmp_path / "answers"
+    cloud_witness.environment(answers)
+    with pytest.raises(AssertionError, match="no cloud wrote"):
+        cloud_witness.faults(answers)
+    said = ["GET", "/v1/health", False, 200, {}, "application/json"]
+    lines = [json.dumps([*said, body]) for body in ('{"status": "ok"}', "{}", '{"status": "ok"}')]
+    answers.write_text("\n".join(lines)[:-9], "utf-8")
+    (fault,) = cloud_witness.faults(answers)
+    assert fault.startswith("GET /v1/health 200: $: 'status' is a required property"), fault
 
 
 def test_what_requests_hold_fits_it() -> None:
