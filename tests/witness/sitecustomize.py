@@ -1,4 +1,4 @@
-"""Read by every Python that starts with this folder on its path (`tests.cloud_witness`): its cloud writes down answers."""
+"""Read by each Python that starts with this folder on its path (`tests.cloud_witness`): its cloud notes its answers."""
 
 from __future__ import annotations
 
