@@ -22,13 +22,28 @@ class DemoError(Exception):
     """A step of the story did not hold. The text says what was expected and what was seen."""
 
 
+_claims: list[socket.socket] = []
+
+
 def free_port(wished: int) -> int:
-    """`wished` if nothing listens there, otherwise any free TCP port of the loopback."""
+    """`wished` if nothing listens there and no other demo has it, otherwise any free TCP port of the loopback.
+
+    It stays ours until this process ends, also while the till that listens there is killed and started again: its name
+    stands in the abstract namespace (unix(7)), which nobody has to clean up.
+    """
     for port in (wished, 0):
         with contextlib.suppress(OSError), socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(("127.0.0.1", port))
-            return int(probe.getsockname()[1])
+            found = int(probe.getsockname()[1])
+            claim = socket.socket(socket.AF_UNIX)
+            try:
+                claim.bind(f"\0redeemd-demo-{found}")
+            except OSError:
+                claim.close()
+                raise
+            _claims.append(claim)
+            return found
     raise DemoError("no free TCP port on the loopback")
 
 
