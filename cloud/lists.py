@@ -117,7 +117,8 @@ class ConflictLine:
 
 @dataclass(frozen=True, slots=True)
 class GapLine:
-    """Sequences `first` to `last` of a lane that never came, though a record behind them did.
+    """Sequences `first` to `last` of a lane that never came, though a record behind them did, or the till says that it
+    delivered them.
 
     hash: of the record at `last`, as the record behind it claims; empty if not known. kind: missing, or replaced: room
     left for what a lost disk had not sent.

@@ -43,3 +43,6 @@ class RestoreStore(Protocol):
 
     async def unheard(self, till: str, delivered: Mapping[str, int]) -> dict[str, tuple[int, int]]:
         """First and last sequence, by lane, of what the till says it delivered and that lies behind all that came."""
+
+    async def note_unheard(self, till: str, lost: Mapping[str, tuple[int, int]], at: str) -> None:
+        """List these as gaps, while nothing behind them comes."""

@@ -137,6 +137,8 @@ async def bundle(request: web.Request) -> web.Response:
         published = await cloud.publisher.bundle(till, newer="newer" in request.query)
         health = _note_health(request, cloud, till.till)
         lost = await cloud.store.unheard(till.till, dict(health.delivered)) if health else {}
+        if lost:
+            await cloud.store.note_unheard(till.till, lost, timestamp(cloud.now()))
     etag = f'"{hashlib.sha256(published.manifest).hexdigest()[:32]}"'
     headers = {"ETag": etag, "Cache-Control": "no-cache"}
     headers |= {missing_records.HEADER: missing_records.to_header(lost)} if lost else {}

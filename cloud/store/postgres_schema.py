@@ -26,6 +26,7 @@ DISTRIBUTED = {
             "refusal",
             "disclosure",
             "hole",
+            "lost_end",
             "held",
             "implausible",
             "tally_place",

@@ -15,7 +15,7 @@ from cloud.lists import (
     RefusalLine,
     ReversalLine,
 )
-from cloud.store import sql_conflicts, sql_lists, sql_news, sql_records, sql_returns, sql_verdicts
+from cloud.store import sql_conflicts, sql_gaps, sql_lists, sql_news, sql_returns, sql_verdicts
 from cloud.store.sql import Threads
 
 
@@ -42,7 +42,7 @@ class SqlListStore:
         return await self._threads.read(lambda db: sql_lists.refusals(db, limit, after, till))
 
     async def gaps(self, limit: int, after: Cursor = NEWEST, till: str | None = None) -> list[GapLine]:
-        return await self._threads.read(lambda db: sql_records.gaps(db, limit, after, till))
+        return await self._threads.read(lambda db: sql_gaps.gaps(db, limit, after, till))
 
     async def implausible(
         self, limit: int, after: Cursor = NEWEST, till: str | None = None

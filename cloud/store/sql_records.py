@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import groupby
 
 from agent.domain.keys import key_id
-from agent.domain.record import LANES
 from agent.domain.status import Status
 from cloud.chain import JUMP_MAX, ChainView, Entry, Fate, Hole, Ruling, places, split
 from cloud.feed import CONFLICT
-from cloud.lists import Cursor, GapLine, Win
+from cloud.lists import Win
 from cloud.ports import Appended, Judge
 from cloud.store import (
     sql_checks,
@@ -24,7 +22,7 @@ from cloud.store import (
 )
 from cloud.store.sql import Db
 from cloud.store.sql_campaigns import uses_of
-from cloud.store.sql_lists import page
+from cloud.store.sql_gaps import ENDS
 from cloud.store.sql_plain import read_batch, store_plain
 from cloud.store.sql_plausible import note
 from cloud.store.sql_status import mark
@@ -54,13 +52,6 @@ _INSERT_HELD = (
     " ON CONFLICT (till, lane, sequence, hash) DO UPDATE SET code = excluded.code"
 )
 _INSERT_HOLE = "INSERT INTO hole VALUES (?, ?, ?, ?, ?, ?)"
-_OF_LANE = "WHERE till = ?1 AND lane = ?2 ORDER BY sequence DESC LIMIT 1"
-_ENDS = (
-    "SELECT stored.sequence, stored.hash, stored.prevhash, refused.sequence FROM (SELECT 1) AS one"
-    f" LEFT JOIN (SELECT sequence, hash, prevhash FROM record {_OF_LANE}) AS stored ON 1 = 1"
-    f" LEFT JOIN (SELECT sequence FROM refusal {_OF_LANE}) AS refused ON 1 = 1"
-)
-"""The last record of a lane and the place of the last refused one, where there are any."""
 _WIN = "SELECT till, lane, sequence, redemption_id, received_at, time, hash FROM coupon_use"
 
 
@@ -148,7 +139,7 @@ def _take_from_hole(db: Db, till: str, lane: str, place: int, prevhash: str) -> 
 def chain_view(db: Db, till: str, lane: str, entries: Sequence[Entry], keys: Sequence[KeyOf]) -> ChainView:
     """The lane's end, and what stands at, before and behind each sequence that the entries may be placed at."""
     key = (till, lane)
-    *end, refused_last = db.execute(_ENDS, key).fetchone()
+    *end, refused_last = db.execute(ENDS, key).fetchone()
     last = end[0] or 0
     head = max(last, refused_last or 0)
     farthest = given(keys, lane, last) + JUMP_MAX
@@ -320,46 +311,3 @@ def _conflict_of(db: Db, till: str, lane: str, entry: Entry) -> Win | None:
 def _winner(db: Db, identity: tuple[object, ...]) -> Win | None:
     row = db.execute(f"{_WIN} WHERE issuer = ? AND campaign = ? AND idx = ?", identity).fetchone()
     return None if row is None else Win(*row)
-
-
-def gaps(db: Db, limit: int, after: Cursor, till: str | None) -> list[GapLine]:
-    """`CloudStore.gaps`."""
-    rows = db.execute(
-        "SELECT till, lane, first, last, noticed_at, hash FROM hole"
-        + page("noticed_at", "till, lane, first", ", ''"),
-        (*after, limit, till),
-    ).fetchall()
-    return [
-        GapLine(of, lane, first, last, noticed_at, digest, _gap_kind(db, of, lane, first, last))
-        for of, lane, first, last, noticed_at, digest in rows
-    ]
-
-
-def missing(db: Db, till: str, lane: str, limit: int) -> list[tuple[int, int]]:
-    """`CloudStore.missing`."""
-    rows = db.execute(
-        "SELECT first, last FROM hole WHERE till = ? AND lane = ? ORDER BY first DESC LIMIT ?",
-        (till, lane, limit),
-    ).fetchall()
-    return [span for span in rows if _gap_kind(db, till, lane, *span) == "missing"]
-
-
-def _gap_kind(db: Db, till: str, lane: str, first: int, last: int) -> str:
-    """Whether these sequences lie in the room that was left each time the till was enrolled anew."""
-    covered = first - 1
-    for (lanes,) in db.execute("SELECT lanes FROM till_key WHERE till = ? ORDER BY generation", (till,)):
-        known, after, _ = json.loads(lanes)[lane]
-        if known <= covered:
-            covered = max(covered, after)
-    return "replaced" if last <= covered else "missing"
-
-
-def unheard(db: Db, till: str, delivered: Mapping[str, int]) -> dict[str, tuple[int, int]]:
-    """`CloudStore.unheard`."""
-    keys, found = keys_of(db, till), {}
-    for lane in delivered.keys() & set(LANES):
-        last, _, _, refused = db.execute(_ENDS, (till, lane)).fetchone()
-        known = max(given(keys, lane, last or 0), refused or 0)
-        if delivered[lane] > known:
-            found[lane] = (known + 1, delivered[lane])
-    return found

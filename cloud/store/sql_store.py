@@ -34,6 +34,7 @@ from cloud.ports import (
 )
 from cloud.restore import Closed
 from cloud.store import (
+    sql_gaps,
     sql_holds,
     sql_issuing,
     sql_news,
@@ -304,10 +305,13 @@ class SqlStore(SqlListStore, SqlWebhooks, SqlStaff, SqlSeen, SqlTally, SqlPeople
     # --- after a restore ---
 
     async def missing(self, till: str, lane: str, limit: int) -> list[tuple[int, int]]:
-        return await self._threads.read(lambda db: sql_records.missing(db, till, lane, limit))
+        return await self._threads.read(lambda db: sql_gaps.missing(db, till, lane, limit))
 
     async def unheard(self, till: str, delivered: Mapping[str, int]) -> dict[str, tuple[int, int]]:
-        return await self._threads.read(lambda db: sql_records.unheard(db, till, delivered))
+        return await self._threads.read(lambda db: sql_gaps.unheard(db, till, delivered))
+
+    async def note_unheard(self, till: str, lost: Mapping[str, tuple[int, int]], at: str) -> None:
+        await self._threads.write(lambda db: sql_gaps.note_unheard(db, till, lost, at), till_lock(till))
 
     async def restored(self, now: datetime) -> tuple[int, list[Closed]]:
         return await self._threads.write(lambda db: sql_restore.restored(db, now))

@@ -13,6 +13,7 @@ from cloud.lists import LedgerLine
 from cloud.returns import shares_of
 from cloud.store.sql import Db, Row, Threads
 from cloud.store.sql_campaigns import campaign_of
+from cloud.store.sql_gaps import GAPS
 from cloud.store.sql_issued import Issued, note
 from cloud.store.sql_lists import currency_of, questioned
 from cloud.store.sql_points import Points
@@ -50,7 +51,7 @@ _WRONG = {
     "refusals": "refusal",
     "held": "held WHERE refused_at IS NULL",
     "implausible": "implausible",
-    "gaps": "hole",
+    "gaps": GAPS,
 }
 
 

@@ -759,6 +759,19 @@ ALTER TABLE coupon ADD COLUMN token BLOB;
 UPDATE coupon SET token = CAST('' AS BLOB) WHERE issued_at IS NOT NULL;
 """
 
+# The end of a lane that a till says it delivered and that is not here: after a restore, until a later record shows it
+# as a hole. first: behind all that had come then.
+_0028 = """
+CREATE TABLE lost_end (
+    till TEXT NOT NULL,
+    lane TEXT NOT NULL,
+    first INTEGER NOT NULL,
+    last INTEGER NOT NULL,
+    noticed_at TEXT NOT NULL,
+    PRIMARY KEY (till, lane)
+) STRICT, WITHOUT ROWID;
+"""
+
 SCRIPTS = (
     _0001,
     _0002,
@@ -787,6 +800,7 @@ SCRIPTS = (
     _0025,
     _0026,
     _0027,
+    _0028,
 )
 """One per schema version, never edited after a release: write the next one."""
 VERSION = len(SCRIPTS)

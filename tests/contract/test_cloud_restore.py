@@ -18,7 +18,7 @@ from cloud.restore import Closed
 from cloud.store.sql_restore import CLOCK_MAX, SEQUENCE_JUMP
 from tests.contract.test_cloud_store import TERMS, entry, issuer_key
 from tests.contract.test_cloud_store import store as store  # the fixture, for every store
-from tests.unit.cloud_kit import AT, CAMPAIGN, ISSUER, campaign, enrolled, sealing_till
+from tests.unit.cloud_kit import AT, CAMPAIGN, ISSUER, LATER, campaign, enrolled, sealing_till
 
 NOW = datetime(2026, 3, 1, 4, 0, tzinfo=UTC)
 OF = (ISSUER, CAMPAIGN)
@@ -143,6 +143,34 @@ async def test_what_is_missing_of_a_lane(store: CloudStore) -> None:
     first = entry(start + 1, before=entry(9).hash, signer=signer)
     await store.append("T-1", "redemption", [first], judge, AT)
     assert await store.missing("T-1", "redemption", 16) == [(8, 8), (6, 6), (3, 4), (1, 1)]
+
+
+async def test_a_lost_end_is_listed_at_once_and_until_it_came(store: CloudStore) -> None:
+    await enrolled(store, sealing_till("T-1"))
+    await store.append("T-1", "redemption", [entry(1)], judge, AT)
+
+    async def hears(at: str, **delivered: int) -> list[tuple[str, int, int, str]]:
+        await store.note_unheard("T-1", await store.unheard("T-1", delivered), at)
+        lines = await store.gaps(10)
+        assert (await store.wrong_counts())["gaps"] == len(lines)
+        assert {line.kind for line in lines} <= {"missing"}
+        return sorted((line.lane, line.first, line.last, line.noticed_at) for line in lines)
+
+    assert await hears(AT, redemption=1, evidence=0) == []
+    assert await hears(AT, redemption=5, evidence=2) == [("evidence", 1, 2, AT), ("redemption", 2, 5, AT)]
+    assert await hears(LATER, redemption=5) == [("evidence", 1, 2, AT), ("redemption", 2, 5, AT)], (
+        "since the first"
+    )
+    await store.append("T-1", "redemption", [entry(2)], judge, AT)
+    assert (await hears(LATER, redemption=5))[1:] == [("redemption", 3, 5, AT)], (
+        "what came is missing no more"
+    )
+    await store.append("T-1", "redemption", [entry(7)], judge, LATER)
+    assert [line.last for line in await store.gaps(10, till="T-1") if line.lane == "redemption"] == [6], (
+        "a hole now"
+    )
+    await store.append("T-1", "evidence", [entry(1), entry(2)], judge, AT)
+    assert {line.lane for line in await store.gaps(10)} == {"redemption"}
 
 
 async def test_what_lies_behind_all_that_came(store: CloudStore) -> None:

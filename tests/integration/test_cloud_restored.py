@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import shutil
+import sqlite3
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -218,6 +220,10 @@ async def test_records_come_back_though_nothing_is_sold(tmp_path: Path) -> None:
                 await asyncio.sleep(0.02)
             assert shop.ledger() == had
             await equal(shop, cloud)
+            assert (await cloud.admin("GET", "gaps"))[1]["gaps"] == []
+        with contextlib.closing(sqlite3.connect(folder / "cloud.db")) as db:
+            lanes = db.execute("SELECT lane, first FROM lost_end ORDER BY lane").fetchall()
+        assert lanes == [("evidence", 1), ("redemption", 1)], "they were listed as soon as they were asked for"
 
 
 async def somebody_forgot_the_command(shop: Shop) -> None:
