@@ -223,7 +223,9 @@ async def test_records_come_back_though_nothing_is_sold(tmp_path: Path) -> None:
             assert (await cloud.admin("GET", "gaps"))[1]["gaps"] == []
         with contextlib.closing(sqlite3.connect(folder / "cloud.db")) as db:
             lanes = db.execute("SELECT lane, first FROM lost_end ORDER BY lane").fetchall()
-        assert lanes == [("evidence", 1), ("redemption", 1)], "they were listed as soon as they were asked for"
+        assert lanes == [("evidence", 1), ("redemption", 1)], (
+            "they were listed as soon as they were asked for"
+        )
 
 
 async def somebody_forgot_the_command(shop: Shop) -> None:
