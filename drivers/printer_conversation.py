@@ -271,17 +271,18 @@ class Conversation(ABC):
 
     async def _await_sentinel(self, link: Link, timeout_s: float, owed: int) -> PrinterStatus | None:
         """Return when no more than `owed` answers are missing or the time is over; at once, with its status, when the
-        printer says that it has stopped or shows that it has forgotten the job. Silence is noted and waited out: on a
-        slow line our question stands behind the job."""
+        printer says that it has stopped or shows that it has forgotten the job. Nothing is asked while a slow line
+        moves, for the question would stand behind the job; silence is noted and waited out."""
         deadline = time.monotonic() + timeout_s
-        asking, rounds = True, 0
+        asking, rounds, left = True, 0, link.waiting()
         while self._owed > owed and link.readable and (left_s := deadline - time.monotonic()) > 0:
             slice_s = min(PATIENCE_S, left_s) if asking else left_s
             if await self._next(link, printer_status.is_sensor, slice_s) is not None:
                 if owed == 0 and self._owed and await self._is_quiet(link):
                     return _FORGOTTEN
                 continue
-            if not asking:
+            before, left = left, link.waiting()
+            if not asking or 0 < left < before:
                 continue
             status = await self._ask_status(link)
             if self._owed > owed and status.causes and status.causes[0] in _STOPPED:

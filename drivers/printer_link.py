@@ -73,11 +73,11 @@ class Link:
         """Wait until the kernel has passed everything on; returns the bytes still waiting (0 where it cannot tell)."""
         deadline = asyncio.get_running_loop().time() + timeout_s
         # The kernel has no event for an empty queue, hence the polling and the ASYNC110 below.
-        while (waiting := self._waiting()) and asyncio.get_running_loop().time() < deadline:  # noqa: ASYNC110
+        while (waiting := self.waiting()) and asyncio.get_running_loop().time() < deadline:  # noqa: ASYNC110
             await asyncio.sleep(DRAIN_POLL_S)
         return waiting
 
-    def _waiting(self) -> int:
+    def waiting(self) -> int:
         """TIOCOUTQ: bytes not yet sent (serial line) or not yet acknowledged by the printer's network card (TCP)."""
         try:
             return int.from_bytes(fcntl.ioctl(self._fd, termios.TIOCOUTQ, bytes(4)), sys.byteorder)
