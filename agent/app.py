@@ -200,7 +200,9 @@ class App:
             prints=prints,
             print_queue=self._print_queue,
             promos=promos,
-            shown=lambda job: self._papers.shown(job.receipt, job.document, job.copies),
+            shown=lambda job: self._papers.shown(
+                job.receipt, job.document, job.copies, on_paper=job.on_paper
+            ),
             template_faults=self._papers.faults,
             devices=[
                 *((role, source.status) for role, source in self._sources),

@@ -73,6 +73,11 @@ class PrintJob:
     updated_at: str
     document: str | None = None
 
+    @property
+    def on_paper(self) -> bool:
+        """Whether somebody may hold it: a printer took some of it, and is not at it now for the first time."""
+        return self.copies > 0 or self.state in (PrintState.UNCONFIRMED, PrintState.PRINTED)
+
 
 @dataclass(frozen=True, slots=True)
 class PromoUse:

@@ -44,7 +44,7 @@ async def newest(request: web.Request) -> web.Response:
 @routes.get("/v1/prints/{job}")
 @operation("printJob", "receipts", {200: Answer(Receipt, "The receipt.")}, ledger=True, errors=_ONE)
 async def show(request: web.Request) -> web.Response:
-    """A receipt, its state, its text and how it looks."""
+    """A receipt, its state, its text and how it looks; while it is on no paper, without its promotion code."""
     try:
         return web.json_response(await request.app[TILL].receipts.show(request.match_info["job"]))
     except UnknownJob:

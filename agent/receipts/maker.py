@@ -107,6 +107,12 @@ def number_alone(stored: str) -> str:
     return Receipt((Text(facts.redemption_number, Align.CENTER, bold=True), Cut())).to_json()
 
 
+def without_promo(stored: str) -> str:
+    """The facts of a receipt, and no promotion."""
+    facts = msgspec.json.decode(stored, type=RedemptionFacts)
+    return msgspec.json.encode(msgspec.structs.replace(facts, promo_token=None)).decode()
+
+
 def document_of(kept: str, copies: int) -> Receipt:
     """The kept document, marked as its n-th copy; itself for 0."""
     document = receipt_from_json(kept)

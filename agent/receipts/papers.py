@@ -9,7 +9,7 @@ from functools import cache
 from agent.domain import shop
 from agent.domain.barcode import PAPER_DOTS_MIN
 from agent.receipts.book import Book, built_in
-from agent.receipts.maker import document_of, lay_out, number_alone
+from agent.receipts.maker import document_of, lay_out, number_alone, without_promo
 from agent.receipts.redemption import Means
 
 log = logging.getLogger(__name__)
@@ -47,12 +47,16 @@ class Papers:
         """Shorter documents of the same facts: by our own template, and the number alone."""
         return (lambda stored: lay_out(stored, built_in)), number_alone
 
-    def shown(self, stored: str, kept: str | None, copies: int) -> tuple[str, str]:
-        """(plain text, HTML) of a receipt: what was printed, or what would be now."""
+    def shown(self, stored: str, kept: str | None, copies: int, *, on_paper: bool = True) -> tuple[str, str]:
+        """(plain text, HTML) of a receipt: what was printed, or what would be now. Without its promotion code while it
+        is on no paper: who saw it could spend it elsewhere, give the receipt up, and the next customer would get it.
+        """
         # What draws codes and knows widths takes a tenth of a start.
         from agent.receipts.html import render_html
         from agent.receipts.plain import render_text
 
+        if not on_paper:
+            stored, kept = without_promo(stored), None
         document = document_of(self.lay_out(stored) if kept is None else kept, copies)
         return render_text(document, SCREEN_COLUMNS), render_html(document)
 

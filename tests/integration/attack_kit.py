@@ -212,18 +212,26 @@ async def played(folder: Path) -> AsyncIterator[Played]:
 
 
 @asynccontextmanager
-async def _till(folder: Path, cloud: Running, line: Line) -> AsyncIterator[Played]:
-    status, made = await cloud.admin("POST", "tills", {"till": TILL, "store": STORE_BODY["store"]})
+async def another_till(scene: Played, name: str) -> AsyncIterator[Played]:
+    """A second till of the store, behind the same line, with the bundle in force."""
+    async with _till(scene.folder / name, scene.cloud, scene.line, name) as till:
+        assert await till.refresher.fetch() is True
+        yield till
+
+
+@asynccontextmanager
+async def _till(folder: Path, cloud: Running, line: Line, name: str = TILL) -> AsyncIterator[Played]:
+    status, made = await cloud.admin("POST", "tills", {"till": name, "store": STORE_BODY["store"]})
     assert status == 201
     settings = config.Config(
         till=config.Till(state_dir=str(folder)), cloud=config.Cloud(url=line.url, total_timeout_s=20)
     )
-    assert await enrolling.enrol(settings, made["code"]) == (TILL, "")
+    assert await enrolling.enrol(settings, made["code"]) == (name, "")
     key = make_key(key_path(settings))
     clock = HandClock(wall=cloud.time.at)
     with core(folder / "till.db", Factory(till_key=key), clock) as till:
-        async with HttpUplink(line.url, Identity(TILL, TILL, key.sign)) as uplink:
-            till.state.till = TILL
+        async with HttpUplink(line.url, Identity(name, name, key.sign)) as uplink:
+            till.state.till = name
             refresher = Refresher(till.cache, uplink, till.state, clock, key.public_key)
             await refresher.load()
             yield Played(cloud, line, till, refresher, folder.parent)
