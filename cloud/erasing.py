@@ -17,7 +17,7 @@ from agent.domain.keys import SigningKey, load_public_key
 from agent.domain.record import EVIDENCE_LANE, LANES, ChainHead
 from cloud import erasure_proof
 from cloud.erasure_proof import Lane
-from cloud.erasures import Done, Erasure
+from cloud.erasures import Done, ErasedRecord, Erasure
 from cloud.errors import Refused
 from cloud.ports import CloudStore
 from cloud.tills import Till, TillState
@@ -71,16 +71,15 @@ async def proof(store: CloudStore, number: int, key: SigningKey, at: str) -> dic
         raise Refused(404, "unknown_erasure", f"there is no erasure {number}")
     known = {till.till: till for till in await store.tills()}
     said = {"about": "redeemd erasure", "made_at": at, **await shown(store, erasure)}
-    said["tills"] = [await _with_record(store, one, known[one["till"]]) for one in said["tills"]]
+    records = await store.erased_records(number)
+    said["tills"] = [_with_record(one, known[one["till"]], records[one["till"]]) for one in said["tills"]]
     return erasure_proof.sign(said, key)
 
 
-async def _with_record(store: CloudStore, place: dict[str, Any], till: Till) -> dict[str, Any]:
-    page = await store.events_of(till.till, EVIDENCE_LANE, place["sequence"] - 1, 1)
-    text = page[0][1] if page and page[0][0] == place["sequence"] else ""
-    heads = {lane: await store.lane_end(till.till, lane) or ChainHead() for lane in LANES}
+def _with_record(place: dict[str, Any], till: Till, record: ErasedRecord) -> dict[str, Any]:
+    heads = {lane: record.heads.get(lane, ChainHead()) for lane in LANES}
     return place | {
-        "record": text,
+        "record": record.text,
         "keys": [
             {"public_key": key.public_key.hex(), "behind": {lane: key.lanes[lane].after for lane in LANES}}
             for key in till.keys

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple, Protocol
 
+from agent.domain.record import ChainHead
 from cloud.erasure_proof import Place
 
 HANDED_MAX = 10_000
@@ -36,6 +37,13 @@ class Erasure(NamedTuple):
     handed: tuple[bytes, tuple[Place, ...]] | None = None
 
 
+class ErasedRecord(NamedTuple):
+    """text: of the record, "" where it is not here. heads: by lane, of those that have a record."""
+
+    text: str
+    heads: dict[str, ChainHead]
+
+
 class ErasureStore(Protocol):
     """The part of `cloud.ports.CloudStore` that erases."""
 
@@ -46,6 +54,9 @@ class ErasureStore(Protocol):
         """The newest first."""
 
     async def erasure(self, number: int) -> Erasure | None: ...
+
+    async def erased_records(self, number: int) -> dict[str, ErasedRecord]:
+        """Of each till that says that it erased up to `number`: what it says so with, and where its lanes ended."""
 
     async def erased_names(self, since: str) -> tuple[int, list[bytes]]:
         """The number of the last erasure, 0 for none, and the names of those since then."""

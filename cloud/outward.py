@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Protocol
 
-from agent.domain.record import ChainHead
 from cloud.feed import FeedCursor, FeedPage
 
 
@@ -14,9 +13,6 @@ class OutwardStore(Protocol):
 
     async def events_of(self, till: str, lane: str, after: int, limit: int) -> list[tuple[int, str]]:
         """(sequence, event as it is kept) of a lane behind `after`, in that order."""
-
-    async def lane_end(self, till: str, lane: str) -> ChainHead | None:
-        """The last stored record of a lane."""
 
     async def disclosing(self, pseudonym: str, limit: int) -> list[tuple[str, str, int, str]]:
         """(till, lane, sequence, hash) of records that disclose this pseudonym, in that order."""

@@ -6,9 +6,10 @@ import secrets
 
 from agent.domain.disclosure import SALT_BYTES, erased_digest
 from agent.domain.erasure import NAMES_MAX, names_of
+from agent.domain.record import EVIDENCE_LANE, LANES, ChainHead
 from cloud.chain import Entry
 from cloud.erasure_proof import Place, records_digest
-from cloud.erasures import HANDED_MAX, Done, Erasure
+from cloud.erasures import HANDED_MAX, Done, ErasedRecord, Erasure
 from cloud.feed import ERASED
 from cloud.store import sql_feed, sql_news
 from cloud.store.sql import Db
@@ -58,6 +59,30 @@ def one(db: Db, number: int) -> Erasure | None:
     for said in db.execute(_DONE, (number,)):
         done.setdefault(said[0], Done(*said))
     return Erasure(number, row[0], row[1], tuple(sorted(names)), tuple(done.values()), row[2])
+
+
+# A record's id ends with its sequence: T-1-E17 (`cloud.chain`).
+_RECORDS = """
+SELECT d.till, coalesce(r.event, '') FROM till_erased d LEFT JOIN record r ON r.till = d.till AND r.lane = ?
+    AND r.sequence = CAST(substr(d.record_id, length(d.till) + 3) AS BIGINT)
+WHERE d.number >= ? ORDER BY d.till, d.number
+"""
+_HEADS = """
+SELECT r.till, r.lane, r.sequence, r.hash FROM (SELECT DISTINCT till FROM till_erased WHERE number >= ?) d
+JOIN record r ON r.till = d.till AND r.lane = ?
+    AND r.sequence = (SELECT max(x.sequence) FROM record x WHERE x.till = d.till AND x.lane = ?)
+"""
+
+
+def records(db: Db, number: int) -> dict[str, ErasedRecord]:
+    """`ErasureStore.erased_records`: of all tills at once, for there may be ten thousand."""
+    found: dict[str, ErasedRecord] = {}
+    for till, text in db.execute(_RECORDS, (EVIDENCE_LANE, number)):
+        found.setdefault(till, ErasedRecord(text, {}))
+    for lane in LANES:
+        for till, of, sequence, digest in db.execute(_HEADS, (number, lane, lane)):
+            found[till].heads[of] = ChainHead(sequence, digest)
+    return found
 
 
 def newest(db: Db, limit: int) -> list[Erasure]:

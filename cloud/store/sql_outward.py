@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from agent.domain.record import SEQUENCE_MAX, ChainHead
-from cloud.erasures import Erasure
+from agent.domain.record import SEQUENCE_MAX
+from cloud.erasures import ErasedRecord, Erasure
 from cloud.feed import FeedCursor, FeedPage
 from cloud.store import sql_disclosures, sql_erasures, sql_feed, sql_retention
 from cloud.store.sql import Lock, Threads, till_lock
 
 _EVENTS = "SELECT sequence, event FROM record WHERE till = ? AND lane = ? AND sequence > ? ORDER BY sequence LIMIT ?"
-_LAST = "SELECT sequence, hash FROM record WHERE till = ? AND lane = ? ORDER BY sequence DESC LIMIT 1"
 _FEED: Lock = ("feed",)
 _RETENTION: Lock = ("retention",)
 
@@ -24,10 +23,6 @@ class SqlOutward:
 
     async def events_of(self, till: str, lane: str, after: int, limit: int) -> list[tuple[int, str]]:
         return await self._threads.read(lambda db: db.execute(_EVENTS, (till, lane, after, limit)).fetchall())
-
-    async def lane_end(self, till: str, lane: str) -> ChainHead | None:
-        row = await self._threads.read(lambda db: db.execute(_LAST, (till, lane)).fetchone())
-        return None if row is None else ChainHead(*row)
 
     async def disclosing(self, pseudonym: str, limit: int) -> list[tuple[str, str, int, str]]:
         return await self._threads.read(lambda db: sql_disclosures.disclosing(db, pseudonym, limit))
@@ -59,6 +54,9 @@ class SqlOutward:
 
     async def erasure(self, number: int) -> Erasure | None:
         return await self._threads.read(lambda db: sql_erasures.one(db, number))
+
+    async def erased_records(self, number: int) -> dict[str, ErasedRecord]:
+        return await self._threads.read(lambda db: sql_erasures.records(db, number))
 
     async def erased_names(self, since: str) -> tuple[int, list[bytes]]:
         return await self._threads.read(lambda db: sql_erasures.names(db, since))
