@@ -25,6 +25,10 @@ from cloud.tally import AXES, ArmLine, Sums, TallyLine
 PEOPLE_MAX = 1_000_000
 """Customers of one report: they are held in memory."""
 PEOPLE_PAGE = 1000
+RANKED_LEAST = 25
+"""Customers by whose ranks layers mean something: five for each score."""
+TOO_FEW = "too_few"
+"""Stands in place of a layer where there are fewer."""
 FIRST_DAY, LAST_DAY = date(2000, 1, 1), date(9000, 1, 1)
 
 Row = dict[str, Any]
@@ -169,11 +173,12 @@ def _arm(line: ArmLine, first: ArmLine | None) -> Row:
 
 
 async def rfm(store: CloudStore, asked: Asked) -> Report:
-    """How many customers, of those who consented, are in each layer of `cloud.rfm`."""
+    """How many customers, of those who consented, are in each layer of `cloud.rfm`; all in one row where they are few."""
     found = await customers(store, asked)
+    layers = _layers(found)
     rows = []
-    for layer in LAYERS:
-        own = [one.person for one in found if one.layer == layer]
+    for layer in LAYERS if TOO_FEW not in layers else (TOO_FEW,):
+        own = [one.person for one, of in zip(found, layers, strict=True) if of == layer]
         spent = sum(one.spent_minor for one in own)
         row: Row = {"layer": layer, "people": len(own), "people_percent": _percent(len(own), len(found) or 1)}
         row |= {"purchases": sum(one.purchases for one in own), "spent_minor": spent}
@@ -181,13 +186,18 @@ async def rfm(store: CloudStore, asked: Asked) -> Report:
     return Report(_LAYERS, rows)
 
 
+def _layers(found: Sequence[Scored]) -> list[str]:
+    return [TOO_FEW if len(found) < RANKED_LEAST else one.layer for one in found]
+
+
 async def people(store: CloudStore, asked: Asked) -> Report:
     """Each customer's scores, by pseudonym: for the CRM that makes the next offers."""
+    found = await customers(store, asked)
     rows = [
         one.person._asdict()
         | {"last": one.person.last.isoformat(), "recency": one.recency, "frequency": one.frequency}
-        | {"money": one.money, "layer": one.layer}
-        for one in await customers(store, asked)
+        | {"money": one.money, "layer": layer}
+        for one, layer in zip(found, _layers(found), strict=True)
     ]
     return Report(_PEOPLE, rows)
 

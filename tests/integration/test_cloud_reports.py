@@ -18,7 +18,7 @@ from agent.domain import campaign as campaigns
 from agent.domain.campaign import Words
 from agent.domain.disclosure import MEMBER, disclosure, pair_text
 from agent.domain.parts import PromoCode
-from cloud import main
+from cloud import main, reports
 from cloud.api.background import count_all
 from cloud.intervals import newcombe
 from cloud.ports import CloudStore, PromoRow
@@ -211,7 +211,7 @@ async def test_campaigns_are_paged_and_searched(cloud: Running) -> None:
     assert await rows(cloud, "reports/campaigns?search=nowhere") == []
 
 
-async def test_layers_of_customers_who_consented(cloud: Running) -> None:
+async def test_layers_of_customers_who_consented(cloud: Running, monkeypatch: pytest.MonkeyPatch) -> None:
     """Five customers, the nth with n purchases and the last of them n days later; a referrer is no purchaser."""
     client = await cloud.enrol("T-1")
     events: list[dict[str, Any]] = []
@@ -232,6 +232,10 @@ async def test_layers_of_customers_who_consented(cloud: Running) -> None:
     assert [(row["recency"], row["frequency"], row["money"]) for row in found] == [
         (n, n, n) for n in range(1, 6)
     ]
+    assert {row["layer"] for row in found} == {"too_few"}, "ranks of five customers say nothing"
+    (few,) = await rows(cloud, "reports/rfm")
+    assert (few["layer"], few["people"], few["people_percent"], few["purchases"]) == ("too_few", 5, 100.0, 15)
+    monkeypatch.setattr(reports, "RANKED_LEAST", 5)
     layers = {row["layer"]: (row["people"], row["purchases"]) for row in await rows(cloud, "reports/rfm")}
     assert layers == {"best": (2, 9), "steady": (1, 3), "new": (0, 0), "leaving": (0, 0), "gone": (2, 3)}
     assert len(await rows(cloud, "reports/people?since=2026-03-04&until=2026-03-04")) == 1
