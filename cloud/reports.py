@@ -173,7 +173,7 @@ def _arm(line: ArmLine, first: ArmLine | None) -> Row:
 
 
 async def rfm(store: CloudStore, asked: Asked) -> Report:
-    """How many customers, of those who consented, are in each layer of `cloud.rfm`; all in one row where they are few."""
+    """How many customers, of those who consented, are in each layer of `cloud.rfm`; few are in one row."""
     found = await customers(store, asked)
     layers = _layers(found)
     rows = []
