@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import logging
 import weakref
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -41,12 +42,16 @@ from cloud.shop import shop_parts
 from cloud.status_lists import StatusLists
 from cloud.tills import Till
 
+log = logging.getLogger("redeemd.cloud")
+
 KEEP_ENDED_DAYS = 30
 """How long after its end and grace a campaign stays in bundles, so that its coupons are called expired, not unknown."""
 PROMO_LOW_PERCENT = 40
 """Below this share of its promo codes left a till gets more."""
 ISSUER_PERCENT = 50
 """Of the room that a till has for status lists, how much one issuer's campaigns may take at most."""
+ROOM_WARN_PERCENT = 80
+"""Of that room: from here on the log says with each campaign what is left."""
 NEWER_S = 5
 TIME_SLACK_S = 600
 """Other receivers' clocks may be ahead of this one's by so much."""
@@ -304,7 +309,8 @@ def check_room(new: Campaign, known: Iterable[Campaign], today: int, issuer_perc
     size, count = _most(new.stores, [*others, new])
     if size > LISTS_BYTES_MAX:
         sentence = (
-            f"a till would hold the status of {4 * size} coupons, and {4 * LISTS_BYTES_MAX} is the most"
+            f"a till would hold the status of {4 * size} coupons ({_shares(new, [*others, new])}), and"
+            f" {4 * LISTS_BYTES_MAX} is the most"
         )
         raise Refused(
             422, "too_many_coupons", f"{sentence}: give this campaign a smaller size or fewer stores"
@@ -314,6 +320,12 @@ def check_room(new: Campaign, known: Iterable[Campaign], today: int, issuer_perc
         raise Refused(
             422, "too_many_campaigns", f"{sentence}: give this one fewer stores, or let others end first"
         )
+    full = max(100 * size // LISTS_BYTES_MAX, 100 * count // LISTS_MAX)
+    if full >= ROOM_WARN_PERCENT:
+        log.warning(
+            "campaign %s/%d leaves %d %% of what a till can be told of (%s): let others end, or give them fewer stores",
+            new.issuer, new.number, 100 - full, _shares(new, [*others, new]),
+        )  # fmt: skip
     size, count = _most(new.stores, [one for one in (*others, new) if one.issuer == new.issuer])
     size_before, count_before = _most(new.stores, [one for one in told if one.issuer == new.issuer])
     for what, most, asked, before in (
@@ -325,6 +337,17 @@ def check_room(new: Campaign, known: Iterable[Campaign], today: int, issuer_perc
             sentence = f"a till would hold {what.format(asked)} of {new.issuer}, and {share} is the most for one issuer"
             do = "give this campaign a smaller size or fewer stores, or let others of this issuer end first"
             raise Refused(422, "issuer_room", f"{sentence} (cloud serve --issuer-room-percent): {do}")
+
+
+def _shares(new: Campaign, told: Iterable[Campaign]) -> str:
+    """Whose coupons a till of these stores holds: the three issuers with the most."""
+    own: dict[str, list[Campaign]] = {}
+    for one in told:
+        own.setdefault(one.issuer, []).append(one)
+    most = sorted(
+        ((4 * _most(new.stores, offers)[0], issuer) for issuer, offers in own.items()), reverse=True
+    )
+    return ", ".join(f"{size} of {issuer}" for size, issuer in most[:3] if size)
 
 
 def _most(concerned: Iterable[int] | None, offers: Iterable[Campaign]) -> tuple[int, int]:

@@ -100,3 +100,20 @@ def test_a_manifest_has_room_for_so_many_lists():
         with pytest.raises(Refused, match="told of 1901 campaigns") as refused:
             check_room(campaign(number=9999, size=4, stores=stores), known, TODAY)
         assert refused.value.code == "too_many_campaigns"
+
+
+def test_two_issuers_with_half_of_the_room_each_are_seen_before_and_named_when_it_is_full(caplog) -> None:
+    half = [
+        campaign(issuer=issuer, number=number, stores=None, size=4 * LISTS_BYTES_MAX // 4)
+        for number, issuer in enumerate(("acme", "acme", "mall"), 1)
+    ]
+    check_room(half[2], half[:2], TODAY, 50)
+    assert not caplog.messages, "a quarter is left"
+    last = campaign(issuer="mall", number=4, stores=None, size=4 * LISTS_BYTES_MAX // 4)
+    check_room(last, half, TODAY, 50)
+    (said,) = caplog.messages
+    assert said.startswith(
+        "campaign mall/4 leaves 0 % of what a till can be told of (134217728 of mall, 134217728 of acme)"
+    )
+    with pytest.raises(Refused, match="134217728 of acme, 1000 of shop"):
+        check_room(campaign(issuer="shop", number=5, stores=None, size=1000), [*half, last], TODAY, 50)
