@@ -24,7 +24,7 @@ from cloud.delegation import WINDOW_DAYS
 from sync.ports import Answer
 from sync.uplink import HttpUplink, Identity
 from sync.wire import decode_results, idempotency_key
-from tests.integration.attack_kit import SALE, TILL, Played, played
+from tests.integration.attack_kit import SALE, TILL, Played, another_till, played
 from tests.unit import cloud_kit
 from tests.unit.cloud_kit import CAMPAIGN, ISSUER, TODAY
 
@@ -248,3 +248,47 @@ def test_the_form_of_a_delegation_is_strict(tmp_path: Path) -> None:
     ):
         with pytest.raises(BundleError):
             read_parts(parts | {"keys": cbor.encode([wrong])})
+
+
+async def test_another_till_takes_nothing_that_a_stolen_till_key_signs_too_much_or_too_late(
+    scene: Played,
+) -> None:
+    """Above the cap, after the key's last day, and again what was handed out: each at a till that never saw it."""
+    (handed,) = await hand_out(scene, 1)
+    await deliver(scene)
+    key = scene.till.factory.till_key
+    async with another_till(scene, "T-2") as there:
+        record = trust(there).keys[key.kid]
+        assert record.delegation is not None
+        listed = record.delegation.indexes[CAMPAIGN]
+        beyond = next(index for index in range(100) if index not in listed)
+        stolen = token.to_text(token.sign(Claims(CAMPAIGN, beyond, TODAY, TODAY + 9), key))
+        assert (await there.till.redeem(stolen, SALE)).outcome is Outcome.BEYOND_KEY_LIMIT
+        for index in listed:  # the thief has what was left, once each
+            text = token.to_text(token.sign(Claims(CAMPAIGN, index, TODAY, TODAY + 9), key))
+            first, again = await there.till.redeem(text, SALE), await there.till.redeem(text, SALE)
+            assert (first.outcome, again.outcome) == (Outcome.ACCEPTED, Outcome.ALREADY_REDEEMED)
+        assert (await there.till.redeem(handed, SALE)).outcome is Outcome.ALREADY_REDEEMED, (
+            "signed anew, it is one"
+        )
+        late = token.to_text(token.sign(Claims(CAMPAIGN, listed[0], TODAY, TODAY + 900), key))
+        there.till.clock.advance(timedelta(days=record.expires - TODAY + 1))
+        assert (await there.till.redeem(late, SALE)).outcome is Outcome.KEY_NOT_VALID
+
+
+async def test_what_a_revoked_till_signs_anew_counts_for_its_customers_alone(scene: Played) -> None:
+    (handed,) = await hand_out(scene, 1)
+    await deliver(scene)
+    key = scene.till.factory.till_key
+    assert (await scene.cloud.admin("POST", f"tills/{TILL}/revoke"))[0] == 200
+    async with another_till(scene, "T-2") as there:
+        record = trust(there).keys[key.kid]
+        assert record.delegation is not None
+        customers = parse(handed).claims.index
+        for index in record.delegation.indexes[CAMPAIGN]:
+            text = token.to_text(token.sign(Claims(CAMPAIGN, index, TODAY, TODAY + 9), key))
+            wanted = Outcome.ACCEPTED if index == customers else Outcome.REVOKED
+            assert (await there.till.redeem(text, SALE)).outcome is wanted
+        assert (await there.till.redeem(handed, SALE)).outcome is Outcome.ALREADY_REDEEMED, (
+            "once, whoever signed it"
+        )
