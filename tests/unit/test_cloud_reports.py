@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import date, timedelta
-from statistics import mean, variance
+from statistics import NormalDist, mean, variance
 from typing import Any
 
 import pytest
@@ -216,5 +216,6 @@ def test_the_interval_of_a_mean_difference_is_that_of_the_textbook(one: list[int
     assert found is not None
     error = (variance(one) / len(one) + variance(other) / len(other)) ** 0.5
     middle = mean(one) - mean(other)
-    assert found == pytest.approx((middle - 1.959964 * error, middle + 1.959964 * error), abs=1e-3, rel=1e-6)
+    reach = NormalDist().inv_cdf(0.975) * error
+    assert found == pytest.approx((middle - reach, middle + reach), abs=1e-3, rel=1e-6)
     assert mean_difference(arm(one[: LARGE - 1]), arm(other)) is None
