@@ -268,8 +268,8 @@ function drawReceipt() {
 const printPath = (job, action = "") => `/v1/prints/${encodeURIComponent(job)}${action}`;
 
 /** Show this receipt. Only the last one asked for is shown; what an event says of it meanwhile is newer than the answer. */
-async function loadReceipt(job) {
-  const loading = { job, change: null };
+async function loadReceipt(job, change = null) {
+  const loading = { job, change };
   page.loading = loading;
   try {
     const receipt = await call("GET", printPath(job));
@@ -327,12 +327,19 @@ async function reprint() {
   drawReceipt();
 }
 
+const onPaper = (receipt) => ["printed", "unconfirmed"].includes(receipt.state);
+
 function takePrint(change) {
-  if (change.job === page.loading?.job) page.loading.change = change;
-  if (change.job !== page.receipt?.job) return;
-  page.receipt = { ...page.receipt, ...change };
-  page.receiptNote = "";
-  drawReceipt();
+  const loads = change.job === page.loading?.job, shown = change.job === page.receipt?.job;
+  // Its promotion code is told once it is on paper.
+  const more = onPaper(change) && (loads || (shown && !onPaper(page.receipt)));
+  if (loads) page.loading.change = change;
+  if (shown) {
+    page.receipt = { ...page.receipt, ...change };
+    page.receiptNote = "";
+    drawReceipt();
+  }
+  if (more) void loadReceipt(change.job, change);
 }
 
 // ---- sound, connection, start ------------------------------------------------------------------------------------

@@ -130,6 +130,18 @@ async def test_printing_is_followed_and_reprinted(page: Page, till: TillStandIn)
     await expect(page.locator("#receipt-note")).to_have_text("小票已过保存期")
 
 
+async def test_what_is_told_of_a_receipt_once_it_is_on_paper_is_shown_then(
+    page: Page, till: TillStandIn
+) -> None:
+    till.prints["job-1"] = receipt("job-1", "queued", text="no code yet")
+    await visit(page, till)
+    await expect(page.locator("#receipt-text")).to_have_text("no code yet")
+    till.prints["job-1"] = receipt("job-1", "printed", text="code 2-048151-QK7XD")
+    await till.push("print", printing("job-1", "printed"))
+    await expect(page.locator("#receipt-text")).to_have_text("code 2-048151-QK7XD")
+    await expect(page.locator("#receipt-state")).to_have_text("已打印")
+
+
 async def test_the_page_opens_with_the_newest_receipt(page: Page, till: TillStandIn) -> None:
     """After a restart the daemon remembers no verdict, but every receipt."""
     till.prints = {job: receipt(job, text=f"receipt of {job}") for job in ("job-1", "job-2")}
