@@ -31,7 +31,6 @@ from agent.members import NOBODY, Customer, Members
 from agent.ports import Clock, CommitUnknown, Counts, LedgerUnavailable, PrintJob, Prints
 from agent.printing.desk import ReceiptDesk
 from agent.printing.queue import PrintQueue
-from agent.printing.words import print_json
 from agent.promos.handed_out import Promos
 from agent.redeem import Redeemer
 from agent.request import Request
@@ -250,7 +249,7 @@ class Till:
 
     def tell_print(self, job: PrintJob) -> None:
         self.receipts.told[job.state] += 1
-        self.hub.publish("print", print_json(job))
+        self.hub.publish("print", self.receipts.said(job))
         self._changed.set()
 
     # status

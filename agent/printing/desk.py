@@ -56,16 +56,20 @@ class ReceiptDesk:
         self.told: Counter[PrintState] = Counter()
         """How often a receipt or a copy was told to be in each state since the start."""
 
+    def said(self, job: PrintJob) -> dict[str, Any]:
+        """The job as API and events tell it."""
+        return print_json(job if self._queue is None else self._queue.named(job))
+
     async def show(self, job_id: str) -> dict[str, Any]:
         """State, text and HTML of a print job; UnknownJob, ReceiptGone."""
         job = await self._found(job_id, await self._prints.print_job(job_id))
         text, html = self._shown(job)
-        return {**print_json(job), "text": text, "html": html}
+        return {**self.said(job), "text": text, "html": html}
 
     async def newest(self, limit: int, *, unconfirmed: bool) -> list[dict[str, Any]]:
         """The newest print jobs without their text, newest first."""
         jobs = await self._prints.list_prints(limit, unconfirmed=unconfirmed)
-        return [print_json(job) for job in jobs]
+        return [self.said(job) for job in jobs]
 
     async def confirm(self, job_id: str) -> dict[str, Any]:
         """Somebody saw the unconfirmed receipt: it counts as printed. UnknownJob, ReceiptGone, NotUnconfirmed."""
@@ -75,7 +79,7 @@ class ReceiptDesk:
             raise NotUnconfirmed(job_id)
         await self._promos.settle(job.redemption_id)
         self._tell(job)
-        return print_json(job)
+        return self.said(job)
 
     async def give_up(self, job_id: str) -> dict[str, Any]:
         """The receipt that waits for a printer is not wanted: it is not printed, and its promo code goes to another.
@@ -86,7 +90,7 @@ class ReceiptDesk:
             self._tell(job)
         elif (job.state, job.cause) != (PrintState.FAILED, "given_up"):
             raise NotWaiting(job_id)
-        return print_json(job)
+        return self.said(job)
 
     async def reprint(self, job_id: str) -> dict[str, Any]:
         """Queue the receipt again, marked as a copy; UnknownJob, ReceiptGone.

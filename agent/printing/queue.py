@@ -30,6 +30,8 @@ T = TypeVar("T")
 
 RETRY_LEAST_S, RETRY_MOST_S = 0.5, 1.0
 """Waits before a printer that took nothing is asked again, while a receipt waits for it."""
+WAITING_TOLD = 50
+"""Of so many receipts, the newest ones, it is told at once what keeps them; of all when they are asked for."""
 LOOK_S = 0.25
 """How often it is looked what a printer names while a receipt is sent to it."""
 DRAWER_TURN_S = 5.0
@@ -72,10 +74,16 @@ class PrintQueue:
         self._wake = asyncio.Event()
         self._idle = False
         self._named = ""  # what the job that is being sent says keeps it
+        self._keeps = ""  # what keeps those that wait
 
     def wake(self) -> None:
         """A job was committed."""
         self._wake.set()
+
+    def named(self, job: PrintJob) -> PrintJob:
+        """The job as it is told: one that waits behind another waits for the same."""
+        waits = job.state is PrintState.QUEUED and not job.cause
+        return replace(job, cause=self._keeps) if waits else job
 
     async def open_drawer(self) -> SendResult:
         """One pulse between receipts, never repeated: a drawer that opens twice is a loss. It goes to the first printer
@@ -123,10 +131,19 @@ class PrintQueue:
                     break
         state, cause, detail = _outcome(tried)
         await self._finish(job, state, cause)
+        await self._keep(job, cause if state is PrintState.QUEUED else "")
         if state is PrintState.PRINTED and self._printed is not None:
             await self._printed(job.redemption_id)
         log.info("print", extra={"job": job.job_id, "state": state.value, "cause": cause, "detail": detail})
         return state is not PrintState.QUEUED
+
+    async def _keep(self, first: PrintJob, cause: str) -> None:
+        if cause == self._keeps:
+            return
+        self._keeps = cause
+        for job in await self._surely(lambda: self._prints.list_prints(WAITING_TOLD)):
+            if job.state is PrintState.QUEUED and job.job_id != first.job_id:
+                self._tell(self.named(job))
 
     async def _send(self, job: PrintJob, printer: ReceiptPrinter, data: bytes) -> SendResult:
         async with asyncio.TaskGroup() as tasks:
@@ -215,8 +232,8 @@ def _outcome(tried: Sequence[tuple[str, SendResult]]) -> tuple[PrintState, str, 
     detail = "; ".join(f"{name}: {result.detail}" for name, result in tried if result.detail)
     last = tried[-1][1]
     if last.delivery is Delivery.CONFIRMED:
-        cause = last.cause.value if last.cause else "other_printer" if len(tried) > 1 else ""
-        return PrintState.PRINTED, cause, detail
+        # A low roll is the printer's affair and ends with it; the receipt is whole.
+        return PrintState.PRINTED, "other_printer" if len(tried) > 1 else "", detail
     if last.delivery is Delivery.UNCONFIRMED:
         return PrintState.UNCONFIRMED, last.cause.value if last.cause else "unconfirmed", detail
     causes = [result.cause for _, result in tried if result.cause is not None]

@@ -144,7 +144,9 @@ export function renderReceipt(receipt, prints, note) {
   byId("receipt-text").classList.toggle("empty", !receipt);
   byId("receipt-state").textContent = receipt ? printState(receipt.state) : "";
   byId("reprint").disabled = !receipt;
-  byId("give-up").hidden = receipt?.state !== "queued" || receipt.copies > 0;
+  const waits = receipt?.state === "queued" && receipt.copies === 0; // it is not on paper: there is nothing to copy
+  byId("give-up").hidden = !waits;
+  byId("reprint").hidden = waits;
   const which = receipt?.state === "unconfirmed" && t("receipt_at", { job: receipt.job, t: clock(receipt.updated_at) });
   const cause = said({ zh: receipt?.cause_zh, en: receipt?.cause_en });
   const action = said({ zh: receipt?.action_zh, en: receipt?.action_en });

@@ -122,6 +122,16 @@ async def test_printing_is_followed_and_reprinted(page: Page, till: TillStandIn)
     )
     await expect(page.locator("#receipt-state")).to_have_text("排队中")
     await expect(page.locator("#receipt-note")).to_have_text("缺纸")
+    await expect(page.locator("#reprint")).to_be_hidden()
+    await page.locator("#language").click()
+    boxes = [await page.locator(name).bounding_box() for name in ("#receipt-state", "#give-up")]
+    assert boxes[0] is not None
+    assert boxes[1] is not None
+    needed = await page.locator("#receipt-state").evaluate("node => node.scrollWidth")
+    assert boxes[0]["x"] + needed <= boxes[1]["x"], "the state can be read beside the button"
+    await page.locator("#language").click()
+    till.prints["job-1"] = receipt("job-1", "printed")
+    await till.push("print", printing("job-1", "printed"))
     await page.locator("#reprint").click()
     await expect(page.locator("#receipt-note")).to_have_text("已交给打印机：重打 第1次")
     assert till.calls[-1][:2] == ("POST", "/v1/prints/job-1/reprint")

@@ -65,6 +65,11 @@ class Desk:
     def tell(self, job: PrintJob) -> None:
         self.told.append((job.job_id, job.state.value, job.cause))
 
+    def told_now(self, job: str) -> tuple[str, str] | None:
+        """(state, cause) as it was told last."""
+        said = [(state, cause) for of, state, cause in self.told if of == job]
+        return said[-1] if said else None
+
     async def redeem(self, index: int) -> None:
         assert (await self.till.redeem(self.till.factory.coupon(index))).outcome == "accepted"
         self.queue.wake()

@@ -90,3 +90,27 @@ async def test_what_goes_to_the_second_printer_names_the_first_ones_cause_no_lon
         assert len(desk.told) == 3
     finally:
         await desk.stop()
+
+
+async def test_receipts_that_wait_behind_another_name_what_keeps_it(
+    till: Core, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The newest sale's receipt is the one on the page: it said nothing while an older one was told to wait."""
+    monkeypatch.setattr(queue, "RETRY_LEAST_S", 0.05)
+    monkeypatch.setattr(queue, "RETRY_MOST_S", 0.1)
+    async with VirtualPrinter() as virtual:
+        virtual.set_fault(Fault.PAPER_OUT)
+        desk = Desk(till, NetworkPrinter("p", "127.0.0.1", virtual.port, TIMEOUT_S), TEXT)
+        try:
+            for index in (1, 2, 3):
+                await desk.redeem(index)
+            jobs = ("T-0001-1", "T-0001-2", "T-0001-3")
+            await desk.until(lambda: all(desk.told_now(job) == ("queued", "paper_out") for job in jobs))
+            stored = await till.prints.print_job("T-0001-3")
+            assert stored is not None
+            assert desk.queue.named(stored).cause == "paper_out"
+            virtual.set_fault(Fault.PAPER_OUT, on=False)
+            await desk.until(lambda: all(desk.told_now(job) == ("printed", "") for job in jobs))
+            assert desk.queue.named(stored).cause == "", "nothing keeps it any more"
+        finally:
+            await desk.stop()

@@ -48,7 +48,7 @@ PLANS = {
     "power_fails_within": Plan(Fault.POWER, True, "unconfirmed", ""),
     "paper_out_before": Plan(Fault.PAPER_OUT, False, "queued", "paper_out"),
     "paper_out_within": Plan(Fault.PAPER_OUT, True, "unconfirmed", "paper_out"),
-    "paper_low": Plan(Fault.PAPER_LOW, False, "printed", "paper_low"),
+    "paper_low": Plan(Fault.PAPER_LOW, False, "printed", ""),
     "cover_open_before": Plan(Fault.COVER_OPEN, False, "queued", "cover_open"),
     "cover_open_within": Plan(Fault.COVER_OPEN, True, "unconfirmed", "cover_open"),
     "offline_before": Plan(Fault.OFFLINE, False, "queued", "offline"),
