@@ -107,6 +107,25 @@ def device_findings(document: dict[str, Any]) -> Iterator[Finding]:
     yield from _used_twice(
         devices, ("port", "device"), "use another path: only one device can own it", under="/"
     )
+    yield from _one_printer_twice(document)
+
+
+def _one_printer_twice(document: dict[str, Any]) -> Iterator[Finding]:
+    """A second printer at the address of a first is none: nothing is left when that one stops."""
+    printers = document.get("printer")
+    owner: dict[tuple[str, Any], int] = {}
+    for number, device in enumerate(printers if isinstance(printers, list) else ()):
+        host = device.get("host") if isinstance(device, dict) else None
+        if not isinstance(host, str):
+            continue
+        at = (host.lower(), device.get("port", 9100))
+        if not isinstance(at[1], int):
+            continue
+        if at in owner:
+            same = f"{quote(host)} port {at[1]} is already printer[{owner[at]}]"
+            yield ("printer", number, "host"), same, "name another printer, or leave this one out"
+        else:
+            owner[at] = number
 
 
 def _used_twice(

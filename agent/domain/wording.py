@@ -51,7 +51,10 @@ _CHINESE = (
     _Row("(?:返|反|退|送|赠|奖)(?:还|回|给|您|你)*现金", "立减", _PAID, "[违配]"),
     _Row("(?:返|反)现", "满减", f"[场有实在已代象行状任]|金(?:{_PAID})", "[往违]"),
     _Row("现金(?:返还|退还)", "立减"),
-    _Row("现金(?:奖励|红包|券)", "优惠券"),
+    _Row("现金(?:奖励?|红包|券)", "优惠券", not_after="[杯状]"),
+    _Row("(?:领|赚|得)(?:取|到)?现金", "领优惠券", _PAID, "[占取引]"),
+    _Row("(?:返|反)(?:款|佣)", "优惠", not_before="[往违]"),
+    _Row("包赚", "实惠"),
     _Row("兑?换(?:成|为)?现金", "抵扣消费", _PAID, "更"),
     _Row("兑现金", "抵扣消费"),
     _Row("(?:返|反)(?:还|给|您|你)*钱", "立减", not_before="[往违]"),
@@ -83,6 +86,12 @@ _ENGLISH = (
     _Row("money back", "money off"),
     _Row(f"{_NUMBER}percent (?:cash )?refund(?:s|ed|able)?", "money off", _POLICY),
     _Row(f"refund(?:s|ed)? (?:of )?{_NUMBER}percent", "money off"),
+    _Row("cash outs?", "money off", "[ ](?:at|the|your)? ?(?:desk|register|till|drawer)"),
+    _Row(
+        "(?:earn|win|instant|get (?:your|the|free)) cash",
+        "money off",
+        "[ ](?:payments?|purchases?|customers?)",
+    ),
     _Row("cash (?:rewards?|refunds?|rebates?|vouchers?|prizes?)", "voucher for goods", _POLICY),
     _Row("rebates?", "discount"),
     _Row(
@@ -107,8 +116,12 @@ _LOOK_ALIKE = str.maketrans("аеосрхукмнтіѕјԁһοαεκνρτυχ"
 _CLAUSE = str.maketrans(dict.fromkeys("，。！？；：", ". "))
 _BLANK_LETTERS = "\u115f\u1160"  # Hangul fillers are letters by category, and nothing is seen of them
 _DENIED_ZH = re.compile(
-    "(?:(?<![能可会要是])不|无|非|勿|禁止|谢绝|没有)(?:可|能|得|予|会|再|以|作|支持|提供|接受|参与|用于|设|涉及|折算|任何|允许)*"
+    "(?:(?<![能可会要是])不|无|非|勿|禁止|谢绝|没有|无需|不必)(?:可|能|得|予|会|再|以|作|支持|提供|接受|参与|用于|设|涉及|折算|任何|允许)*"
     "(?:(?:转让|转赠|转售|出售|买卖|找零|找赎|退换|退款|退货|叠加|拆分|兑换|提现|折现|返现)(?:使用)?(?:或者?|及|和|与|也)?)*$"
+)
+_DENIED_AFTER = re.compile(
+    "(?: ?(?:一律|恕|概)?(?:不适用|不可用|不支持|不提供|除外|无效)| (?:(?:is|are) )?(?:not|un)"
+    " ?(?:available|possible|offered|included|valid|accepted|permitted|allowed|paid))"
 )
 _DENIED_EN = re.compile(
     r"(?<!why )\b(?:no|not|never|cannot|[a-z]+n t|without|non|nor|neither)(?:[; ]+(?:be|is|valid|redeem(?:ed|able)|"
@@ -164,7 +177,8 @@ def promises(text: str) -> Iterator[Promise]:
                 continue
             taken.update(range(*found.span()))
             before = folded[max(found.start() - 80, 0) : found.start()]
-            if not denied.search(before.replace(" ", "") if denied is _DENIED_ZH else before):
+            denies_it = denied.search(before.replace(" ", "") if denied is _DENIED_ZH else before)
+            if not denies_it and not _DENIED_AFTER.match(folded, found.end()):
                 yield Promise(found[0].strip(), neutral)
 
 

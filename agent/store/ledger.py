@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import TypeVar
@@ -23,6 +24,8 @@ from agent.store.holds import SqlHolds
 from agent.store.inspect import TABLES, job_number, prior_of
 from agent.store.members import SqlMembers
 from agent.store.till_facts import put_anchor, put_setting, setting, start_of
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -177,8 +180,14 @@ class SqlTransaction(SqlHolds, SqlMembers, SqlGuard):
         if row is None:
             self._seen.no_promo.add((day, campaign))
             return None
-        texts = json.loads(row[2])
-        return PromoCode(row[1], row[0], Words(*texts["title"]), Words(*texts["conditions"]))
+        try:
+            texts = json.loads(row[2])
+            return PromoCode(row[1], row[0], Words(*texts["title"]), Words(*texts["conditions"]))
+        except (ValueError, KeyError, TypeError):
+            # A receipt without a promotion is printed; the code is nobody's, and no later receipt meets it.
+            log.error("promo code %s is damaged in the database: thrown away", row[0])
+            self._execute("DELETE FROM promo WHERE short = ?", (row[0],))
+            return None
 
     def promo_token(self, short: str) -> str | None:
         row = self._execute(

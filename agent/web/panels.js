@@ -98,11 +98,13 @@ export function renderIssues(status) {
     icon("arrow"), el("div", "", el("b", "", said(message)))));
   const conflicts = (status.conflicts ?? []).map(conflictItem);
   list.hidden = issues.length + messages.length + conflicts.length === 0;
-  list.replaceChildren(...messages, ...conflicts, ...issues.map((issue) => {
+  const items = issues.map((issue) => {
     const tone = { info: "good", warning: "warn" }[issue.severity] ?? "bad";
     return el("li", `issue ${tone}`, icon(issue.severity === "info" ? "arrow" : tone),
       el("div", "", el("b", "", said(issue)), el("span", "", said(issue, "action"))));
-  }));
+  });
+  const now = issues.filter((issue) => issue.severity !== "info").length; // a conflict can wait for what stops work now
+  list.replaceChildren(...messages, ...items.slice(0, now), ...conflicts, ...items.slice(now));
 }
 
 export function renderToday({ today, currency, assistant }) {

@@ -93,6 +93,16 @@ async def test_without_rules_the_next_of_the_pool_is_taken(till: Core) -> None:
     assert desk.records("redemption")[0]["data"]["promotion"] is None
 
 
+async def test_a_damaged_code_costs_a_promotion_and_no_redemption(till: Core) -> None:
+    connection = sqlite3.connect(till.path)
+    connection.execute("UPDATE promo SET texts = ? WHERE short = 'P000'", ('{"title": ["\x1b", ',))
+    connection.commit()
+    connection.close()
+    desk = Desk(till)
+    assert [(await desk.redeem(n))["promo"] for n in (1, 2)] == [None, "P001"]
+    assert till.rows("SELECT short FROM promo WHERE short = 'P000'") == [], "no later receipt meets it"
+
+
 async def test_a_rule_decides_which_and_the_record_says_why(tmp_path: Path) -> None:
     least = rule(
         name="big", least_minor=20_000, arms=[{"name": "o", "share": 10_000, "campaign": list(OTHER)}]

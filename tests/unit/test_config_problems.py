@@ -141,6 +141,16 @@ MISTAKES = [
         "stands there twice",
         "at most once",
     ),
+    (
+        (
+            "[[printer]]\nkind = 'tcp'\nname = 'a'\nhost = 'p1'\n"
+            "[[printer]]\nkind = 'tcp'\nname = 'b'\nhost = 'P1'\nport = 9100\n"
+        ),
+        8,
+        "printer[1].host",
+        '"P1" port 9100 is already printer[0]',
+        "name another printer",
+    ),
     (CAMERA + "codes = 'first'\n", 4, "camera[0].codes", '"first" is not', '"nearest", "all"'),
     (CAMERA + "region = [0, 0, 100]\n", 4, "camera[0].region", "has 3 items", "4"),
     (CAMERA + "region = [0, 0, 101, 100]\n", 4, "camera[0].region[2]", "101 is", "0 to 100"),

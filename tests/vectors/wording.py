@@ -60,6 +60,14 @@ _FORBIDDEN: list[tuple[str, list[tuple[str, str]]]] = [
     ("a rebate", [("rebate", "discount")]),
     ("free money", [("free money", "money off")]),
     ("a return on investment", [("return on investment", "good value")]),
+    ("免费领现金", [("领现金", "领优惠券")]),
+    ("抽现金奖", [("现金奖", "优惠券")]),
+    ("满100返款", [("返款", "优惠")]),
+    ("推荐返佣", [("返佣", "优惠")]),
+    ("包赚不赔", [("包赚", "实惠")]),
+    ("cash out now", [("cash out", "money off")]),
+    ("earn cash", [("earn cash", "money off")]),
+    ("get your cash", [("get your cash", "money off")]),
     # however it is written
     ("返 现", [("返 现", "满减")]),
     ("返-现", [("返 现", "满减")]),
@@ -136,6 +144,10 @@ _ALLOWED = [
     "No refunds, exchanges or cash back",
     "Availability is not guaranteed",
     "no cash value",
+    "Cash back not available",
+    "a rebate is not possible",
+    "返现不适用",
+    "无需提现",
 ]
 
 
