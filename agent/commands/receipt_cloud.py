@@ -112,11 +112,23 @@ def read_rules_file(path: Path) -> ReceiptRules:
     """The rules in a TOML file, whose days are dates. CommandError names the field."""
     try:
         table = tomllib.loads(read_named(path, RULES_BYTES_MAX).decode())
+        _check_days(table)
         rules = read_rules(_with_days(table))
         check_words(rules)
         return rules
     except (UnicodeDecodeError, tomllib.TOMLDecodeError, FieldError, RecursionError) as error:
         raise CommandError(f"{path}: {error}", EX_DATAERR) from error
+
+
+def _check_days(table: dict[str, Any]) -> None:
+    """FieldError for a day in quotation marks, which is no date in TOML."""
+    promos = table.get("promos")
+    for place, rule in enumerate(promos if isinstance(promos, list) else (), 1):
+        for name in ("starts", "ends"):
+            if isinstance(rule, dict) and isinstance(rule.get(name), str):
+                raise FieldError(
+                    f"promos: number {place}: {name} is a text: a date is written 2026-12-31, not quoted"
+                )
 
 
 def _with_days(value: Any) -> Any:

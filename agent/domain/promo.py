@@ -265,8 +265,10 @@ def read_rule(value: Any) -> PromoRule:
     fields.done()
     if rule.starts > rule.ends:
         raise fields.error("ends", "is before starts")
-    if sum(arm.share for arm in rule.arms) != SHARES:
-        raise fields.error("arms", f"do not share all of it: their shares are {SHARES} together")
+    if (shared := sum(arm.share for arm in rule.arms)) != SHARES:
+        raise fields.error(
+            "arms", f"share {shared} of {SHARES}: all of it, a held-out arm included, is to be shared"
+        )
     if len({arm.name for arm in rule.arms}) != len(rule.arms):
         raise fields.error("arms", "has a name twice")
     return rule

@@ -8,9 +8,9 @@ friend (`r`), a pseudonym that says nothing of the person.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote, urlsplit
 
 from agent.domain import cbor, wording
@@ -20,6 +20,8 @@ from agent.domain.fields import FieldError, Fields
 from agent.domain.promo import RULES_MAX, Identity, PromoRule, read_identities, read_rule, rule_to_wire
 from agent.domain.receipt_template import PAPERS
 from agent.domain.token import Coupon
+
+T = TypeVar("T")
 
 PART = "receipt_rules"
 SLIPS_MAX = 20
@@ -135,8 +137,8 @@ def read_rules(value: Any) -> ReceiptRules:
     (`check_words`): a till that knows more forbidden words than its cloud still takes the bundle."""
     fields = Fields(value, PART)
     rules = ReceiptRules(
-        tuple(read_rule(item) for item in _list(fields, "promos", RULES_MAX)),
-        tuple(_read_slip(item) for item in _list(fields, "slips", SLIPS_MAX)),
+        _each(fields, "promos", RULES_MAX, read_rule),
+        _each(fields, "slips", SLIPS_MAX, _read_slip),
         _read_link(fields, "join"),
         _read_link(fields, "referral"),
     )
@@ -159,8 +161,17 @@ def check_words(rules: ReceiptRules) -> None:
         raise FieldError(f"{PART}.{field} {promise}")
 
 
-def _list(fields: Fields, name: str, most: int) -> list[Any]:
-    return fields.items(name, most) if fields.has(name) else []
+def _each(fields: Fields, name: str, most: int, read: Callable[[Any], T]) -> tuple[T, ...]:
+    """The items of a list; FieldError says which of them is wrong, by its place, 1 first, and its name."""
+    found = []
+    for place, item in enumerate(fields.items(name, most) if fields.has(name) else [], 1):
+        try:
+            found.append(read(item))
+        except FieldError as error:
+            named = item.get("name") if isinstance(item, dict) else None
+            own = f" {named[:32]!r}" if isinstance(named, str) else ""
+            raise FieldError(f"{PART}.{name}: number {place}{own}: {error}") from error
+    return tuple(found)
 
 
 def _read_slip(value: Any) -> Slip:

@@ -45,6 +45,10 @@ def advice(
             for sentence in _lost(words, profile, told):
                 yield f"line {words.line}: {sentence}"
         match statement:
+            case Qr(words) if not profile.native_qr and not profile.draws:
+                yield f"line {words.line}: a QR code is not printed: this printer draws none; its text is, where short"
+            case Barcode(words, _) if not profile.native_barcode and not profile.draws:
+                yield f"line {words.line}: a barcode is printed as text: the printer draws nothing"
             case Barcode(words, kind) if not words.facts or any(known[name] for name in words.facts):
                 try:
                     barcode.check(kind, words.fill(known), profile.dots)

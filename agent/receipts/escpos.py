@@ -167,7 +167,12 @@ class _Writer:
             self._set(Align.CENTER, False, 1)
             self._job += raster_barcode(symbol, module_dots)
         else:
-            log.warning("a barcode is printed as text: a printer with %d dots cannot", self._profile.dots)
+            why = (
+                f"a printer with {self._profile.dots} dots has no room"
+                if self._profile.draws
+                else "it draws nothing"
+            )
+            log.warning("a barcode is printed as text: %s", why)
         self._words(code.data)
 
     def image(self, image: Image) -> None:

@@ -67,6 +67,13 @@ def test_a_picture_of_the_model_holds_a_code_that_reads(tmp_path, template, caps
     assert found.text == SAMPLES["zh"]["promo_code"]
 
 
+def test_codes_that_a_printer_cannot_draw_are_told(template, capsys):
+    assert main(["receipt", "preview", "--profile", "TM-U220"]) == 0
+    assert "a QR code is not printed: this printer draws none" in capsys.readouterr().err
+    assert main(["receipt", "preview", "--profile", "generic-58"]) == 0
+    assert "QR code is not printed" not in capsys.readouterr().err
+
+
 def test_html_is_a_page_that_needs_nothing_else(tmp_path, template, capsys):
     path = tmp_path / "out.html"
     assert main(["receipt", "preview", "--template", str(template), "--html", str(path)]) == 0
@@ -80,7 +87,7 @@ def test_it_is_set_as_the_tills_printer_prints_it(tmp_path, template, capsys):
     path = tmp_path / "till.toml"
     path.write_text(
         f'[till]\nstate_dir = "{tmp_path}/state"\n[[printer]]\nkind = "tcp"\nname = "wide"\nhost = "127.0.0.1"\n'
-        '[[printer]]\nkind = "tcp"\nname = "narrow"\nhost = "127.0.0.1"\nprofile = "generic-58"\n',
+        '[[printer]]\nkind = "tcp"\nname = "narrow"\nhost = "127.0.0.2"\nprofile = "generic-58"\n',
         "utf-8",
     )
     widths = []
@@ -355,8 +362,12 @@ async def test_rules_name_campaigns_that_are_there_and_give_codes(tmp_path, caps
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (("share = 1000", "share = 999"), "do not share all of it"),
-        (("2026-12-31", "2025-12-31"), "ends is before starts"),
+        (("share = 1000", "share = 999"), "share 9999 of 10000"),
+        (("2026-12-31", "2025-12-31"), "promos: number 1 'autumn': promo rule.ends is before starts"),
+        (
+            ("2026-12-31", '"soon"'),
+            "promos: number 1: ends is a text: a date is written 2026-12-31, not quoted",
+        ),
         (("https://", "http://"), "url is not an https address"),
         (("Join us", "Cash back"), "promises 'cash back'"),
         (("[join]", "[joyn]"), "joyn is not known here"),

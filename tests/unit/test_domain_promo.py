@@ -168,8 +168,8 @@ def test_a_rule_is_read_back_as_it_was_written(rule):
     [
         ({"name": ""}, "name"),
         ({"starts": TODAY + 40}, "ends is before starts"),
-        ({"arms": ARMS[:2]}, "arms do not share all of it"),
-        ({"arms": []}, "arms do not share all of it"),
+        ({"arms": ARMS[:2]}, "of 10000: all of it"),
+        ({"arms": []}, "arms share 0 of 10000"),
         ({"arms": [ARMS[0] | {"share": 5000}, ARMS[0] | {"share": 5000}]}, "arms has a name twice"),
         ({"arms": [{"name": "x", "share": 10_000, "campaign": ["acme"]}]}, "[issuer, number]"),
         ({"arms": [{"name": "x", "share": 10_000, "campaign": ["acme", True]}]}, "[issuer, number]"),
