@@ -167,23 +167,24 @@ class _Writer:
             self._set(Align.CENTER, False, 1)
             self._job += raster_barcode(symbol, module_dots)
         else:
-            why = (
-                f"a printer with {self._profile.dots} dots has no room"
-                if self._profile.draws
-                else "it draws nothing"
-            )
-            log.warning("a barcode is printed as text: %s", why)
+            log.warning("a barcode is printed as text: %s", self._why_not(self._profile.draws))
         self._words(code.data)
 
     def image(self, image: Image) -> None:
         """The dots, or its words where the paper has no room for them (as for a barcode) or the printer draws none."""
         dots = read_image(image.png)
-        if self._profile.pictures and self._profile.draws and dots.paper_dots <= self._profile.dots:
+        draws = self._profile.pictures and self._profile.draws
+        if draws and dots.paper_dots <= self._profile.dots:
             self._set(Align.CENTER, False, 1)
             self._job += raster(list(dots.rows))
         else:
-            log.warning("an image is printed as its words: a printer with %d dots cannot", self._profile.dots)
+            log.warning("an image is printed as its words: %s", self._why_not(draws))
             self._words(image.words)
+
+    def _why_not(self, draws: bool) -> str:
+        return (
+            f"a printer with {self._profile.dots} dots has no room" if draws else "the printer draws nothing"
+        )
 
     def _words(self, words: str) -> None:
         text = printable(words, self._profile.encoding, self._profile.drawn)
