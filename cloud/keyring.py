@@ -20,6 +20,8 @@ from agent.domain.keys import (
 from cloud.errors import SetupError
 from config.regular_file import read_regular
 
+KEYS_FOLDER = "keys"
+"""Of a cloud's data directory."""
 ROOT = "root"
 MANIFEST = "manifest"
 PEM_BYTES_MAX = 10_000

@@ -34,7 +34,7 @@ from cloud.api.http import Cloud, utc_now
 from cloud.api.server import make_app
 from cloud.commands import erasure, export, member, report, restore, root, staff, store, till, time, webhook
 from cloud.errors import CloudError, SetupError, StoreUnavailable
-from cloud.keyring import MANIFEST, ROOT, Keyring, key_name, write_public
+from cloud.keyring import KEYS_FOLDER, MANIFEST, ROOT, Keyring, key_name, write_public
 from cloud.publish import ISSUER_PERCENT, Ages, Publisher
 from cloud.retention import Keep
 from cloud.roots import Roots
@@ -45,7 +45,6 @@ from cloud.store.schema import create
 
 log = logging.getLogger("redeemd.cloud")
 
-KEYS = "keys"
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 8420
 STOP_TIMEOUT_S = 10.0
@@ -76,7 +75,7 @@ def init(
         _create_elsewhere(data_dir, database, first)
     made = {"data_dir": str(data_dir), "admin_token": token, "root_kid": None, **new_manifest_key(data_dir)}
     if not offline_root:
-        keyring = Keyring(data_dir / KEYS)
+        keyring = Keyring(data_dir / KEYS_FOLDER)
         root_key, manifest_key = (
             keyring.create(ROOT),
             keyring.load(MANIFEST, bytes.fromhex(made["manifest_kid"])),
@@ -104,7 +103,7 @@ def _create_elsewhere(data_dir: Path, url: str, first: tuple[bytes, str, str]) -
 
 def new_manifest_key(data_dir: Path) -> dict[str, Any]:
     """Make a manifest key here: {"manifest_kid", "manifest_public"}. It signs once a root names its public half."""
-    key = Keyring(data_dir / KEYS).create(MANIFEST)
+    key = Keyring(data_dir / KEYS_FOLDER).create(MANIFEST)
     public = data_dir / f"{key_name(MANIFEST, key.kid)}.pub"
     write_public(public, key.public_key)
     return {"manifest_kid": key.kid.hex(), "manifest_public": str(public)}
@@ -117,7 +116,7 @@ def open_cloud(
     issuer_percent: int = ISSUER_PERCENT,
 ) -> Cloud:
     """What `make_app` serves, from a data directory that `init` made. Raises SetupError. Close its store at the end."""
-    keyring = Keyring(data_dir / KEYS)
+    keyring = Keyring(data_dir / KEYS_FOLDER)
     chain = Roots(data_dir / roots.FOLDER, keyring)
     store = open_store(data_dir)
     return Cloud(store, keyring, Publisher(store, keyring, chain, now, ages, issuer_percent), chain, now)

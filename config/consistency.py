@@ -6,12 +6,12 @@ A `Finding` is (path, wrong, allowed): path is the keys and device numbers from 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from typing import Any, TypeAlias
 
 from msgspec import Struct
 
-from config.devices import Camera, HidScanner, WedgeScanner
+from config.devices import RAW_PORT, Camera, HidScanner, WedgeScanner
 from config.lines import Path
 from config.problem import quote
 from config.schema import Cloud, Sync
@@ -103,42 +103,40 @@ def device_findings(document: dict[str, Any]) -> Iterator[Finding]:
         for number, device in enumerate(document[table])
         if isinstance(device, dict)
     ]
-    yield from _used_twice(devices, ("name",), "use a name of its own: messages tell devices apart by name")
     yield from _used_twice(
-        devices, ("port", "device"), "use another path: only one device can own it", under="/"
+        _texts(devices, "name"), "use a name of its own: messages tell devices apart by name"
     )
-    yield from _one_printer_twice(document)
+    yield from _used_twice(
+        _texts(devices, "port", "device", under="/"), "use another path: only one device can own it"
+    )
+    yield from _used_twice(_printer_addresses(devices), "name another printer, or leave this one out")
 
 
-def _one_printer_twice(document: dict[str, Any]) -> Iterator[Finding]:
-    """A second printer at the address of a first is none: nothing is left when that one stops."""
-    printers = document.get("printer")
-    owner: dict[tuple[str, Any], int] = {}
-    for number, device in enumerate(printers if isinstance(printers, list) else ()):
-        host = device.get("host") if isinstance(device, dict) else None
-        if not isinstance(host, str):
-            continue
-        at = (host.lower(), device.get("port", 9100))
-        if not isinstance(at[1], int):
-            continue
-        if at in owner:
-            same = f"{quote(host)} port {at[1]} is already printer[{owner[at]}]"
-            yield ("printer", number, "host"), same, "name another printer, or leave this one out"
-        else:
-            owner[at] = number
+_Use: TypeAlias = tuple[Path, Hashable, str]
+"""Of something that one device alone may have: where it stands, what it is, and what to say, in front of its owner."""
 
 
-def _used_twice(
-    devices: list[tuple[Path, dict[str, Any]]], keys: tuple[str, ...], allowed: str, *, under: str = ""
-) -> Iterator[Finding]:
-    """Each text beginning with `under` that stands under one of `keys` in a second device."""
-    owner: dict[str, str] = {}
+def _texts(devices: Iterable[tuple[Path, dict[str, Any]]], *keys: str, under: str = "") -> Iterator[_Use]:
+    """Each text beginning with `under` that stands under one of the keys."""
     for path, device in devices:
         for key in keys:
             value = device.get(key)
-            if not isinstance(value, str) or not value.startswith(under):
-                continue
-            if value in owner:
-                yield (*path, key), f"{quote(value)} is already used by {owner[value]}", allowed
-            else:
-                owner[value] = f"{path[0]}[{path[1]}]"
+            if isinstance(value, str) and value.startswith(under):
+                yield (*path, key), value, f"{quote(value)} is already used by"
+
+
+def _printer_addresses(devices: Iterable[tuple[Path, dict[str, Any]]]) -> Iterator[_Use]:
+    """A second printer at the address of a first is none: nothing is left when that one stops."""
+    for path, device in devices:
+        host, port = device.get("host"), device.get("port", RAW_PORT)
+        if path[0] == "printer" and isinstance(host, str) and isinstance(port, int):
+            yield (*path, "host"), (host.lower(), port), f"{quote(host)} port {port} is already"
+
+
+def _used_twice(uses: Iterable[_Use], allowed: str) -> Iterator[Finding]:
+    owner: dict[Hashable, str] = {}
+    for path, used, said in uses:
+        if used in owner:
+            yield path, f"{said} {owner[used]}", allowed
+        else:
+            owner[used] = f"{path[0]}[{path[1]}]"

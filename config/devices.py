@@ -242,6 +242,10 @@ class AskedPrinter(PrinterBase, frozen=True, kw_only=True, forbid_unknown_fields
     ] = 60
 
 
+RAW_PORT = 9100
+"""Where network printers take what is printed as it comes."""
+
+
 class TcpPrinter(
     AskedPrinter, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="tcp"
 ):
@@ -250,7 +254,7 @@ class TcpPrinter(
     kind: ClassVar[Literal["tcp"]] = "tcp"
 
     host: Annotated[Host, Meta(description="Host name or IP address.")]
-    port: Annotated[int, Meta(ge=1, le=65535, description="TCP port.")] = 9100
+    port: Annotated[int, Meta(ge=1, le=65535, description="TCP port.")] = RAW_PORT
 
 
 class SerialPrinter(

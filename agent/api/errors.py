@@ -17,6 +17,7 @@ from aiohttp import hdrs, web
 from agent.domain.reasons import CARDS, STOPS, Why
 from agent.guesses import TooManyGuesses
 from agent.ports import CommitUnknown, LedgerUnavailable
+from agent.sales.desk import SaleFault
 from sync.wire import PROBLEM_NAME, PROBLEM_TYPE
 
 log = logging.getLogger(__name__)
@@ -213,6 +214,8 @@ def _error_answer(request: web.Request, error: Exception) -> web.StreamResponse:
     except (web.RequestPayloadError, ConnectionError) as error:
         log.info("a body did not arrive whole: %r", error)
         return ApiError("bad_body", "it did not arrive whole").response()
+    except SaleFault as error:
+        return ApiError(error.code, error.reason, error.reason_zh).response()
     except TooManyGuesses as error:
         return ApiError("too_many_guesses").response(math.ceil(error.wait_s))
     except LedgerUnavailable as error:

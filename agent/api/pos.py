@@ -32,7 +32,7 @@ from agent.api.wire import (
 from agent.domain.pricing import PRESENTED_MAX
 from agent.domain.sale import LINES_MAX, PIECES_MAX
 from agent.request import KeyReused
-from agent.sales.desk import Answered, Ask, Final, SaleFault
+from agent.sales.desk import Answered, Ask, Final
 from agent.sales.lifecycle import HOLD_LEAST_S, HOLD_MOST_S, HOLD_S, StillRunning
 from agent.sales.returns import Return
 
@@ -100,10 +100,7 @@ async def quote(request: web.Request) -> web.Response:
     till = request.app[TILL]
     body = await read_body(request, QuoteBody)
     ask = _ask(request, body, "quote")
-    try:
-        return answer(till.counted(await till.sales.quote(ask)))
-    except SaleFault as fault:
-        raise ApiError(fault.code, fault.reason, fault.reason_zh) from None
+    return answer(till.counted(await till.sales.quote(ask)))
 
 
 @routes.post("/v1/holds")
@@ -136,10 +133,7 @@ async def hold(request: web.Request) -> web.Response:
 )
 async def show(request: web.Request) -> web.Response:
     """What was last said of a hold, with its state now."""
-    try:
-        return answer(await request.app[TILL].sales.show(request.match_info["hold"]))
-    except SaleFault as fault:
-        raise ApiError(fault.code, fault.reason, fault.reason_zh) from None
+    return answer(await request.app[TILL].sales.show(request.match_info["hold"]))
 
 
 @routes.post("/v1/holds/{hold}/commit")
@@ -232,8 +226,6 @@ def _ask(request: web.Request, body: QuoteBody, sale_id: str) -> Ask:
 async def _answered(call: Callable[[], Awaitable[Answered]]) -> Answered:
     try:
         return await call()
-    except SaleFault as fault:
-        raise ApiError(fault.code, fault.reason, fault.reason_zh) from None
     except KeyReused:
         raise ApiError("key_reused") from None
     except StillRunning:

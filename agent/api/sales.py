@@ -12,7 +12,6 @@ from agent.api.keys import TILL
 from agent.api.operation import Answer, operation
 from agent.api.wire import CurrentSaleBody, answer, known_sale, read_body, told_of
 from agent.sales.checkout import NothingToUndo
-from agent.sales.desk import SaleFault
 from agent.till import Till
 from agent.till_json import member_json, sale_json
 
@@ -53,10 +52,7 @@ async def put(request: web.Request) -> web.Response:
     customer = till.members.customer(told_of(body.member))
     if customer.fault:
         raise ApiError("card_refused", customer.fault)
-    try:
-        await till.set_sale(sale, await till.members.shown(customer.member))
-    except SaleFault as fault:
-        raise ApiError(fault.code, fault.reason, fault.reason_zh) from None
+    await till.set_sale(sale, await till.members.shown(customer.member))
     return _said(till)
 
 
@@ -88,8 +84,6 @@ async def undo(request: web.Request) -> web.Response:
         made = await till.counter.checkout.undo()
     except NothingToUndo:
         raise ApiError("nothing_to_undo") from None
-    except SaleFault as fault:
-        raise ApiError(fault.code, fault.reason, fault.reason_zh) from None
     till.tell_sale()
     return answer(made)
 

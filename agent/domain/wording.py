@@ -130,9 +130,9 @@ _DENIED_EN = re.compile(
 )
 
 
-def _compiled(row: _Row, gap: str) -> re.Pattern[str]:
+def _compiled(row: _Row) -> re.Pattern[str]:
     def spaced(found: re.Match[str]) -> str:
-        return " ?" if found[0] == " " else (gap if found[1] else "") + found[0]
+        return " ?" if found[0] == " " else (" ?" if found[1] else "") + found[0]
 
     # What is no letter of a word is left as it is: classes, escapes, counts, the heads of groups.
     words = re.sub(r"\[[^]]*\]|\\.|\{[^}]*\}|\(\?[:=!<]+|([a-z\u4e00-\u9fff])|.", spaced, row.words)
@@ -141,11 +141,11 @@ def _compiled(row: _Row, gap: str) -> re.Pattern[str]:
 
 
 def _compiled_english(row: _Row) -> re.Pattern[str]:
-    return re.compile(rf"(?<![a-z0-9])(?:{_compiled(row, ' ?').pattern})(?![a-z0-9])")
+    return re.compile(rf"(?<![a-z0-9])(?:{_compiled(row).pattern})(?![a-z0-9])")
 
 
 _PROMISES = (
-    *((_compiled(row, " ?"), row.neutral, _DENIED_ZH) for row in _CHINESE),
+    *((_compiled(row), row.neutral, _DENIED_ZH) for row in _CHINESE),
     *((_compiled_english(row), row.neutral, _DENIED_EN) for row in _ENGLISH),
 )
 

@@ -21,13 +21,12 @@ from agent.domain.time import timestamp
 from cloud import erasing, erasure_proof, roots
 from cloud.commands.staff import note_command
 from cloud.errors import Refused, SetupError
-from cloud.keyring import Keyring
+from cloud.keyring import KEYS_FOLDER, Keyring
 from cloud.ports import CloudStore
 from cloud.roots import Roots
 from cloud.store.open_store import open_store
 from config.regular_file import open_regular, read_regular
 
-KEYS = "keys"
 PROOF_BYTES_MAX = 1 << 30
 
 
@@ -91,7 +90,7 @@ async def _do(store: CloudStore, args: argparse.Namespace, at: datetime, read: C
             for one in await store.erasures(erasing.ERASURES_SHOWN):
                 _say(await erasing.shown(store, one))
         case "proof":
-            key = Roots(args.dir / roots.FOLDER, Keyring(args.dir / KEYS)).newest().manifest_key
+            key = Roots(args.dir / roots.FOLDER, Keyring(args.dir / KEYS_FOLDER)).newest().manifest_key
             _say(await erasing.proof(store, args.erasure, key, timestamp(at)))
         case "check":
             faults = 0

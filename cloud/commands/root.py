@@ -20,7 +20,7 @@ from agent.domain.keys import key_id, new_signing_key
 from agent.domain.time import timestamp
 from cloud import roots
 from cloud.errors import SetupError
-from cloud.keyring import Keyring, read_key, read_public, write_key, write_public
+from cloud.keyring import KEYS_FOLDER, Keyring, read_key, read_public, write_key, write_public
 from config.regular_file import read_regular
 
 DOCUMENT_BYTES_MAX = bundle.DOCUMENT_BYTES_MAX
@@ -131,7 +131,7 @@ def _show(args: argparse.Namespace, _now: Callable[[], datetime]) -> Iterator[st
 
 
 def _publish(args: argparse.Namespace, _now: Callable[[], datetime]) -> Iterator[str]:
-    root = roots.publish(args.dir / roots.FOLDER, Keyring(args.dir / "keys"), _read(args.file))
+    root = roots.publish(args.dir / roots.FOLDER, Keyring(args.dir / KEYS_FOLDER), _read(args.file))
     yield f"root {root.epoch} is in force; each till takes it up at its next contact, or from a bundle file"
 
 

@@ -17,11 +17,9 @@ from agent.domain.statement import STATEMENT_BYTES_MAX, TimeStatement
 from agent.domain.time import timestamp
 from cloud import roots
 from cloud.errors import SetupError
-from cloud.keyring import Keyring, read_key
+from cloud.keyring import KEYS_FOLDER, Keyring, read_key
 from cloud.store.open_store import open_store
 from config.regular_file import read_regular
-
-KEYS = "keys"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -92,7 +90,7 @@ async def _show(args: argparse.Namespace, _now: Callable[[], datetime]) -> Async
 
 
 async def _publish(args: argparse.Namespace, _now: Callable[[], datetime]) -> AsyncIterator[str]:
-    root = roots.Roots(args.dir / roots.FOLDER, Keyring(args.dir / KEYS)).newest().root
+    root = roots.Roots(args.dir / roots.FOLDER, Keyring(args.dir / KEYS_FOLDER)).newest().root
     data = _read(args.file)
     made = statement.read_time(data, root, statement.open_time(data).till, 0)
     store = open_store(args.dir)

@@ -10,6 +10,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import aiohttp
+import pytest
 from aiohttp import web
 
 import config
@@ -30,7 +31,7 @@ from sync.wire import REVOCATION_HEADER, bundle_path, part_path
 from tests.core_kit import Core, HandClock, core
 from tests.factory import Factory
 from tests.integration.cloud_server_kit import STORE_BODY, Running, running_cloud
-from tests.unit.cloud_kit import CAMPAIGN, ISSUER, TODAY
+from tests.unit.cloud_kit import CAMPAIGN, ISSUER
 
 TILL = "T-1"
 BUNDLE = bundle_path(TILL)
@@ -81,6 +82,24 @@ class Line:
         self.read += len(answer)
         return web.Response(status=status, body=answer, headers=passed)
 
+    @asynccontextmanager
+    async def served(self, cloud: Running) -> AsyncIterator[None]:
+        """On a free port of the loopback, named by `url`."""
+
+        async def carry(request: web.Request) -> web.StreamResponse:
+            return await self.carry(request, cloud)
+
+        app = web.Application()
+        app.router.add_route("*", "/{path:.*}", carry)
+        runner = web.AppRunner(app, access_log=None, auto_decompress=False, shutdown_timeout=0.1)
+        await runner.setup()
+        try:
+            await web.TCPSite(runner, "127.0.0.1", 0).start()
+            self.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+            yield
+        finally:
+            await runner.cleanup()
+
     async def _pour(self, request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Type": "application/octet-stream"})
         await response.prepare(request)
@@ -128,18 +147,8 @@ class Played:
         assert (await self.cloud.admin("POST", "revocations", body))[0] == 200
 
     async def coupon(self) -> str:
-        body = {
-            "issuer": ISSUER,
-            "campaign": CAMPAIGN,
-            "count": 1,
-            "not_before": TODAY,
-            "expires": TODAY + 30,
-        }
-        status, made = await self.cloud.admin("POST", "coupons", body)
-        assert status == 201, made
-        text = made["coupons"][0]["token"]
-        assert isinstance(text, str)
-        return text
+        (token,) = await self.cloud.tokens(1)
+        return token
 
     def pass_time(self, by: timedelta) -> None:
         """At the till and at the cloud."""
@@ -188,27 +197,21 @@ class Played:
         return fresh
 
 
+def hand_clock(monkeypatch: pytest.MonkeyPatch, cloud: Running) -> None:
+    """Tills that are enrolled and run from here on go by the cloud's time, and stand still with it."""
+    clock = HandClock(wall=cloud.time.at)
+    for where in ("agent.app", "agent.commands.enrol"):
+        monkeypatch.setattr(f"{where}.SystemClock", lambda: clock)
+
+
 @asynccontextmanager
 async def played(folder: Path) -> AsyncIterator[Played]:
     """The real enrolment over the attacked line, then the till's real store, refresher and redeemer."""
     line = Line()
-    async with running_cloud(folder / "cloud") as cloud:
-
-        async def carry(request: web.Request) -> web.StreamResponse:
-            return await line.carry(request, cloud)
-
-        app = web.Application()
-        app.router.add_route("*", "/{path:.*}", carry)
-        runner = web.AppRunner(app, access_log=None, auto_decompress=False, shutdown_timeout=0.1)
-        await runner.setup()
-        try:
-            await web.TCPSite(runner, "127.0.0.1", 0).start()
-            line.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-            await cloud.set_up(size=100_000)
-            async with _till(folder / "till", cloud, line) as till:
-                yield till
-        finally:
-            await runner.cleanup()
+    async with running_cloud(folder / "cloud") as cloud, line.served(cloud):
+        await cloud.set_up(size=100_000)
+        async with _till(folder / "till", cloud, line) as till:
+            yield till
 
 
 @asynccontextmanager

@@ -32,7 +32,7 @@ from sync.ports import Answer
 from sync.uplink import HttpUplink, Identity
 from tests import cloud_contract
 from tests.unit import cloud_kit
-from tests.unit.cloud_kit import ISSUER, STORE, SealingTill, sealing_till
+from tests.unit.cloud_kit import CAMPAIGN, ISSUER, STORE, TODAY, SealingTill, sealing_till
 
 STORE_BODY = {
     "store": STORE.store,
@@ -102,6 +102,15 @@ class Running:
         ):
             status, answer = await self.admin("POST", path, body)
             assert status == 201, answer
+
+    async def tokens(self, count: int, campaign: int = CAMPAIGN, days: int = 30) -> list[str]:
+        """Coupons that are valid from today, as a scanner reads them."""
+        order = {"issuer": ISSUER, "campaign": campaign, "count": count}
+        status, made = await self.admin(
+            "POST", "coupons", order | {"not_before": TODAY, "expires": TODAY + days}
+        )
+        assert status == 201, made
+        return [coupon["token"] for coupon in made["coupons"]]
 
     async def enrol(self, name: str, seed: int = 1) -> Client:
         """A new till of the store, enrolled."""

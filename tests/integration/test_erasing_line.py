@@ -13,11 +13,11 @@ from agent.app import running
 from agent.commands.enrol import enrol
 from agent.domain import campaign as campaigns
 from agent.domain.campaign import OfflineClass
-from tests.core_kit import HandClock, rows
+from tests.core_kit import rows
 from tests.integration.api_kit import WAIT_S, RealTill, until
+from tests.integration.attack_kit import hand_clock
 from tests.integration.cloud_server_kit import STORE_BODY, running_cloud
 from tests.unit import cloud_kit
-from tests.unit.cloud_kit import ISSUER, TODAY
 
 ANN = "a1a2a3a4a5a6a7a8"
 CAMPAIGN = 9
@@ -28,20 +28,11 @@ async def test_a_running_till_is_told_and_says_that_it_erased(
 ) -> None:
     monkeypatch.setattr("agent.app.LOOK_EVERY_S", 0.05)
     async with running_cloud(tmp_path / "cloud") as cloud:
-        clock = HandClock(wall=cloud.time.at)
-        monkeypatch.setattr("agent.app.SystemClock", lambda: clock)
+        hand_clock(monkeypatch, cloud)
         await cloud.set_up()
         offer = cloud_kit.campaign(number=CAMPAIGN, offline_class=OfflineClass.OPEN)
         assert (await cloud.admin("POST", "campaigns", {"campaign": campaigns.to_wire(offer)}))[0] == 201
-        order = {
-            "issuer": ISSUER,
-            "campaign": CAMPAIGN,
-            "count": 2,
-            "not_before": TODAY,
-            "expires": TODAY + 50,
-        }
-        _, made = await cloud.admin("POST", "coupons", order)
-        first, second = (coupon["token"] for coupon in made["coupons"])
+        first, second = await cloud.tokens(2, CAMPAIGN, days=50)
         _, till_made = await cloud.admin("POST", "tills", {"till": "T-1", "store": STORE_BODY["store"]})
         settings = config.Config(
             till=config.Till(state_dir=str(tmp_path / "till"), language="en"),

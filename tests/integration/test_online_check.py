@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -23,10 +23,10 @@ from agent.domain.campaign import OfflineClass, Risk
 from agent.line.online import REST_S, RETRY_S
 from tests.core_kit import HandClock, rows
 from tests.integration.api_kit import Answer, RealTill, until
-from tests.integration.attack_kit import Line, always
+from tests.integration.attack_kit import Line, always, hand_clock
 from tests.integration.cloud_server_kit import STORE_BODY, Running, running_cloud
 from tests.unit import cloud_kit
-from tests.unit.cloud_kit import ISSUER, TODAY
+from tests.unit.cloud_kit import ISSUER
 
 ONLINE, PROBED, PLAIN, TWICE = 7, 8, 9, 10
 PATIENT_MS, SHORT_MS = 10_000, 150
@@ -80,16 +80,7 @@ class Shop:
         return RealTill(app, None, session)  # type: ignore[arg-type]  # the cloud issues its coupons
 
     async def coupons(self, campaign: int, count: int) -> list[str]:
-        order = {
-            "issuer": ISSUER,
-            "campaign": campaign,
-            "count": count,
-            "not_before": TODAY,
-            "expires": TODAY + 50,
-        }
-        status, made = await self.cloud.admin("POST", "coupons", order)
-        assert status == 201, made
-        return [coupon["token"] for coupon in made["coupons"]]
+        return await self.cloud.tokens(count, campaign, days=50)
 
 
 @pytest.fixture
@@ -97,9 +88,7 @@ async def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator
     line = Telephone()
     async with AsyncExitStack() as stack:
         cloud = await stack.enter_async_context(running_cloud(tmp_path / "cloud"))
-        clock = HandClock(wall=cloud.time.at)
-        monkeypatch.setattr("agent.app.SystemClock", lambda: clock)
-        monkeypatch.setattr("agent.commands.enrol.SystemClock", lambda: clock, raising=False)
+        hand_clock(monkeypatch, cloud)
         await cloud.set_up(number=ONLINE, offline_class=OfflineClass.ONLINE, budget=None)
         for number, changes in (
             (PROBED, {"offline_class": OfflineClass.OPEN, "risk": Risk(probe_percent=100)}),
@@ -109,27 +98,9 @@ async def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator
             offer = cloud_kit.campaign(number=number, **changes)
             body = {"campaign": campaigns.to_wire(offer)}
             assert (await cloud.admin("POST", "campaigns", body))[0] == 201
-        await stack.enter_async_context(_served(line, cloud))
+        await stack.enter_async_context(line.served(cloud))
         yield Shop(cloud, line, tmp_path, stack)
         line.let_go.set()
-
-
-@asynccontextmanager
-async def _served(line: Telephone, cloud: Running) -> AsyncIterator[None]:
-    app = web.Application()
-
-    async def carry(request: web.Request) -> web.StreamResponse:
-        return await line.carry(request, cloud)
-
-    app.router.add_route("*", "/{path:.*}", carry)
-    runner = web.AppRunner(app, access_log=None, auto_decompress=False, shutdown_timeout=0.1)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        line.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-        yield
-    finally:
-        await runner.cleanup()
 
 
 async def redeem(till: RealTill, text: str, **more: Any) -> Any:

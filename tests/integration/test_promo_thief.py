@@ -9,14 +9,13 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
-from aiohttp import web
 
 import config
 from agent.app import running
@@ -25,12 +24,12 @@ from agent.domain import campaign as campaigns
 from agent.domain.campaign import OfflineClass
 from drivers.escpos_reader import read_receipt
 from drivers.virtual_printer import Fault, VirtualPrinter
-from tests.core_kit import HandClock, rows
+from tests.core_kit import rows
 from tests.integration.api_kit import WAIT_S, RealTill, until
-from tests.integration.attack_kit import Line
+from tests.integration.attack_kit import Line, hand_clock
 from tests.integration.cloud_server_kit import STORE_BODY, Running, running_cloud
 from tests.unit import cloud_kit
-from tests.unit.cloud_kit import CAMPAIGN, ISSUER, TODAY
+from tests.unit.cloud_kit import ISSUER, TODAY
 
 PROMO = 9
 PER_TILL = 3
@@ -143,42 +142,14 @@ async def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator
     line = Line()
     async with AsyncExitStack() as stack:
         cloud = await stack.enter_async_context(running_cloud(tmp_path / "cloud"))
-        clock = HandClock(wall=cloud.time.at)
-        monkeypatch.setattr("agent.app.SystemClock", lambda: clock)
-        monkeypatch.setattr("agent.commands.enrol.SystemClock", lambda: clock, raising=False)
+        hand_clock(monkeypatch, cloud)
         await cloud.set_up(offline_class=OfflineClass.OPEN)
         offer = campaigns.to_wire(cloud_kit.campaign(number=PROMO, offline_class=OfflineClass.OPEN))
         body = {"campaign": offer, "promo": {"per_till": PER_TILL, "valid_days": 20}}
         assert (await cloud.admin("POST", "campaigns", body))[0] == 201
-        order = {
-            "issuer": ISSUER,
-            "campaign": CAMPAIGN,
-            "count": 20,
-            "not_before": TODAY,
-            "expires": TODAY + 50,
-        }
-        status, made = await cloud.admin("POST", "coupons", order)
-        assert status == 201, made
-        await stack.enter_async_context(_served(line, cloud))
-        yield Shop(cloud, line, tmp_path, stack, [coupon["token"] for coupon in made["coupons"]])
-
-
-@asynccontextmanager
-async def _served(line: Line, cloud: Running) -> AsyncIterator[None]:
-    app = web.Application()
-
-    async def carry(request: web.Request) -> web.StreamResponse:
-        return await line.carry(request, cloud)
-
-    app.router.add_route("*", "/{path:.*}", carry)
-    runner = web.AppRunner(app, access_log=None, auto_decompress=False, shutdown_timeout=0.1)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        line.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-        yield
-    finally:
-        await runner.cleanup()
+        coupons = await cloud.tokens(20, days=50)
+        await stack.enter_async_context(line.served(cloud))
+        yield Shop(cloud, line, tmp_path, stack, coupons)
 
 
 EVERYTHING = (
